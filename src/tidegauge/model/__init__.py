@@ -1,0 +1,37 @@
+"""The vocabulary as types; imported by every stage, imports none of them."""
+
+from tidegauge.model.address import (
+    Addresses,
+    Prefix,
+    as_strings16,
+    format_address,
+    format_addresses,
+    halves,
+    inside,
+    is_ipv4,
+    low32,
+    mapped_ipv4,
+    parse_address,
+)
+from tidegauge.model.answer import Answer, Blind, Excess, Limit, Question, Verdict
+from tidegauge.model.classes import CLASSES, RELAYS, class_bit, class_names
+from tidegauge.model.counts import Skipped
+from tidegauge.model.errors import InputError, LakeError, SiteError, TidegaugeError, UsageError
+from tidegauge.model.flow import FLOW_SCHEMA, NUMBERS, FlowBatch, sane_times
+from tidegauge.model.ledger import LEDGER_SCHEMA, LedgerBuilder, fold_ledger
+from tidegauge.model.times import (
+    format_duration,
+    format_time,
+    merge_intervals,
+    parse_duration,
+    parse_time,
+)
+
+__all__ = [
+    "CLASSES", "FLOW_SCHEMA", "LEDGER_SCHEMA", "NUMBERS", "RELAYS", "Addresses", "Answer", "Blind", "Excess",
+    "FlowBatch", "InputError", "LakeError", "LedgerBuilder", "Limit", "Prefix", "Question", "SiteError",
+    "Skipped", "TidegaugeError", "UsageError", "Verdict", "as_strings16", "class_bit", "class_names",
+    "fold_ledger", "format_address", "format_addresses", "format_duration", "format_time", "halves", "inside",
+    "is_ipv4", "low32", "mapped_ipv4", "merge_intervals", "parse_address", "parse_duration", "parse_time",
+    "sane_times",
+]  # fmt: skip

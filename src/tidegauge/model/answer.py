@@ -1,0 +1,124 @@
+"""What the program replies: an answer to a question, in the shape that DESIGN.md fixes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tidegauge.model.times import format_time
+
+Verdict = Literal["surge", "no_surge", "cannot_say"]
+
+
+@dataclass(frozen=True)
+class Blind:
+    """A half-open time in which telemetry was missing, and why."""
+
+    start_s: int
+    end_s: int
+    why: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"start": format_time(self.start_s), "end": format_time(self.end_s), "why": self.why}
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A window of the series beside what was expected of it."""
+
+    start_s: int
+    end_s: int
+    window_s: int
+    observed: float
+    expected: float
+    p_value: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "start": format_time(self.start_s),
+            "end": format_time(self.end_s),
+            "window_s": self.window_s,
+            "observed": round(self.observed),
+            "expected": round(self.expected, 3),
+            "excess": round(self.observed - self.expected, 3),
+            "p_value": float(f"{self.p_value:.3g}"),
+        }
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The smallest added amount over a duration that would have been called a surge with the stated power."""
+
+    duration_s: int
+    amount: float | None
+    """None where no amount would have been found with that power (too much of the time was blind)."""
+
+    def to_json(self, metric: str) -> dict[str, Any]:
+        amount = None if self.amount is None else round(self.amount)
+        shown: dict[str, Any] = {"duration_s": self.duration_s, metric: amount}
+        if metric == "bytes":
+            shown["bits_per_second"] = None if amount is None else round(amount * 8 / self.duration_s)
+        return shown
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: a selection of traffic, a metric, a time, and the history that it is held against."""
+
+    selection: str
+    direction: str
+    metric: str
+    width_s: int
+    since_s: int
+    until_s: int
+    baseline_s: tuple[int, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "selection": self.selection,
+            "direction": self.direction,
+            "metric": self.metric,
+            "width_s": self.width_s,
+            "since": format_time(self.since_s),
+            "until": format_time(self.until_s),
+            "baseline": [format_time(t) for t in self.baseline_s],
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The reply to a question, with everything that it rests on."""
+
+    question: Question
+    verdict: Verdict
+    false_alarm: float
+    power: float
+    surges: tuple[Excess, ...]
+    largest: Excess | None
+    limits: tuple[Limit, ...]
+    coverage_share: float
+    blind: tuple[Blind, ...]
+    caveats: tuple[str, ...]
+    method: str
+    version: str
+    relay_share: float = 0.0
+
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "question": self.question.to_json(),
+            "verdict": self.verdict,
+            "false_alarm": self.false_alarm,
+            "power": self.power,
+            "surges": [surge.to_json() for surge in self.surges],
+            "largest": None if self.largest is None else self.largest.to_json(),
+            "detection_limit": [limit.to_json(self.question.metric) for limit in self.limits],
+            "coverage": {
+                "share": round(self.coverage_share, 6),
+                "blind": [interval.to_json() for interval in self.blind],
+            },
+            "trust": {"relay_share": self.relay_share, "relays": []},
+            "caveats": list(self.caveats),
+            "method": self.method,
+            "version": self.version,
+        }

@@ -1,0 +1,31 @@
+"""Counting what was left out and why: every drop in the program ends up in one of these tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Skipped:
+    """What was left out, by (what, why), with how often."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, what: str, why: str, count: int = 1) -> None:
+        if count:
+            self.counts[what, why] += int(count)
+
+    def merge(self, other: Skipped) -> None:
+        self.counts.update(other.counts)
+
+    def __iter__(self) -> Iterator[tuple[str, str, int]]:
+        for (what, why), count in sorted(self.counts.items()):
+            yield what, why, count
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def to_json(self) -> list[dict[str, str | int]]:
+        return [{"what": what, "why": why, "count": count} for what, why, count in self]

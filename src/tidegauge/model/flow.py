@@ -1,0 +1,130 @@
+"""One schema for every flow: the columns of the lake, and a batch of flows as decoders make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tidegauge.model.address import Addresses
+
+DICTIONARY = pa.dictionary(pa.int32(), pa.string())
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+FLOW_SCHEMA = pa.schema(
+    [
+        ("time_start", TIMESTAMP),
+        ("time_end", TIMESTAMP),
+        ("exporter", DICTIONARY),
+        ("domain", pa.uint32()),
+        ("in_if", pa.uint32()),
+        ("out_if", pa.uint32()),
+        ("src", pa.binary(16)),
+        ("dst", pa.binary(16)),
+        ("src_port", pa.uint16()),
+        ("dst_port", pa.uint16()),
+        ("proto", pa.uint8()),
+        ("tcp_flags", pa.uint16()),
+        ("tos", pa.uint8()),
+        ("packets", pa.uint64()),
+        ("bytes", pa.uint64()),
+        ("sampling", pa.uint32()),
+        ("biflow_direction", pa.uint8()),
+        ("direction", DICTIONARY),
+        ("src_country", DICTIONARY),
+        ("dst_country", DICTIONARY),
+        ("src_as", pa.uint32()),
+        ("dst_as", pa.uint32()),
+        ("src_class", pa.uint16()),
+        ("dst_class", pa.uint16()),
+    ]
+)
+"""The columns of a labelled flow, in the order of the lake's files."""
+
+NUMBERS: dict[str, type[np.generic]] = {
+    "time_start": np.int64, "time_end": np.int64, "exporter": np.int32, "domain": np.uint32,
+    "in_if": np.uint32, "out_if": np.uint32, "src_port": np.uint16, "dst_port": np.uint16,
+    "proto": np.uint8, "tcp_flags": np.uint16, "tos": np.uint8, "packets": np.uint64, "bytes": np.uint64,
+    "sampling": np.uint32, "biflow_direction": np.uint8, "src_as": np.uint32, "dst_as": np.uint32,
+}  # fmt: skip
+"""The columns that a decoder fills besides `src` and `dst`, with their dtypes; times in microseconds UTC."""
+
+LATEST_US = 4_102_444_800_000_000  # 2100-01-01; a clock past it is broken, not a time
+
+
+@dataclass(frozen=True)
+class FlowBatch:
+    """Flows before labelling: one array a column, all of one length.
+
+    Attributes:
+        columns: `src` and `dst` of shape (n, 16); the names of `NUMBERS` of shape (n,), with their dtypes.
+            `exporter` holds positions in `exporters`.
+        exporters: addresses or names.
+    """
+
+    columns: dict[str, NDArray[Any]]
+    exporters: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns["time_start"])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    @classmethod
+    def build(
+        cls, *, src: Addresses, dst: Addresses, exporters: Iterable[str], **numbers: NDArray[Any] | int
+    ) -> FlowBatch:
+        """Make a batch; a number stands for a whole column, a column left out is 0 (`sampling`: 1)."""
+        length = len(src)
+        columns: dict[str, NDArray[Any]] = {"src": src, "dst": dst}
+        for name, dtype in NUMBERS.items():
+            given = numbers.pop(name, 1 if name == "sampling" else 0)
+            if isinstance(given, np.ndarray):
+                columns[name] = given.astype(dtype, copy=False)
+            else:
+                columns[name] = np.full(length, given, dtype=dtype)
+        if numbers:
+            raise ValueError(f"no such flow column: {', '.join(numbers)}")
+        return cls(columns, tuple(exporters))
+
+    @classmethod
+    def empty(cls) -> FlowBatch:
+        none = np.zeros((0, 16), dtype=np.uint8)
+        return cls.build(src=none, dst=none, exporters=())
+
+    def take(self, index: NDArray[Any]) -> FlowBatch:
+        """The flows at these positions, or where this mask is true."""
+        return FlowBatch({name: column[index] for name, column in self.columns.items()}, self.exporters)
+
+    @classmethod
+    def concat(cls, batches: Iterable[FlowBatch]) -> FlowBatch:
+        """One batch of many, in order; exporters are matched by name."""
+        kept = [batch for batch in batches if len(batch)]
+        if not kept:
+            return cls.empty()
+        if len(kept) == 1:
+            return kept[0]
+        names = list(dict.fromkeys(name for batch in kept for name in batch.exporters))
+        position = {name: i for i, name in enumerate(names)}
+        columns = {}
+        for name in kept[0].columns:
+            if name == "exporter":
+                parts = [
+                    np.array([position[e] for e in batch.exporters], dtype=np.int32)[batch["exporter"]]
+                    for batch in kept
+                ]
+            else:
+                parts = [batch[name] for batch in kept]
+            columns[name] = np.concatenate(parts)
+        return cls(columns, tuple(names))
+
+
+def sane_times(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Times clipped to 1970..2100 with no end before its start (an exporter's clock can say anything)."""
+    starts = np.clip(starts, 0, LATEST_US)
+    return starts, np.maximum(np.clip(ends, 0, LATEST_US), starts)

@@ -1,0 +1,87 @@
+"""Times at the edge and inside: RFC 3339 text and relative text in, UTC epoch seconds out, and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from tidegauge.model.errors import UsageError
+
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+EXAMPLE = "for example 2014-11-24, 2014-11-24T08:00Z or -7d"
+
+
+def parse_duration(text: str) -> int:
+    """Seconds of a length such as `5m`, `2h`, `28d`.
+
+    >>> parse_duration("2h")
+    7200
+    """
+    match = re.fullmatch(r"(\d+)\s*([smhdw])", text.strip())
+    seconds = int(match[1]) * UNITS_S[match[2]] if match and len(match[1]) < 10 else 0
+    if seconds <= 0:
+        raise UsageError(f"not a length of time: {text!r}", hint="a number and s, m, h, d or w, such as 5m or 28d")
+    return seconds
+
+
+def parse_time(text: str, *, now_s: int) -> int:
+    """Epoch seconds of an RFC 3339 time (UTC where it names no offset) or of one relative to `now_s`.
+
+    >>> parse_time("2014-11-24T08:00Z", now_s=0)
+    1416816000
+    >>> parse_time("-1d", now_s=100000)
+    13600
+
+    Raises:
+        UsageError: not a time.
+    """
+    text = text.strip()
+    if text == "now":
+        return now_s
+    if text.startswith("-"):
+        return now_s - parse_duration(text[1:])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"not a time: {text!r}", hint=EXAMPLE) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp())
+
+
+def format_time(seconds: float) -> str:
+    """RFC 3339 in UTC, to the second.
+
+    >>> format_time(1416816000)
+    '2014-11-24T08:00:00Z'
+    """
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_duration(seconds: float) -> str:
+    """A length of time as a person says it.
+
+    >>> format_duration(5400)
+    '90 min'
+    """
+    for unit, name in ((86400, "day"), (3600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit == 0:
+            count = int(seconds // unit)
+            return f"{count} {name}{'s' if name == 'day' and count != 1 else ''}"
+    return f"{seconds:.0f} s"
+
+
+def merge_intervals(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join half-open intervals that touch or overlap.
+
+    >>> merge_intervals([(5, 7), (0, 2), (2, 3)])
+    [(0, 3), (5, 7)]
+    """
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(i for i in intervals if i[1] > i[0]):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged

@@ -1,0 +1,238 @@
+"""One deployment: reads `tidegauge.toml` into a `Site`, and says file, line and expectation when it is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from tidegauge.model import Prefix, SiteError, TidegaugeError, UsageError, parse_address
+
+FILE_NAME = "tidegauge.toml"
+
+
+def _prefix(text: str) -> str:
+    try:
+        Prefix.parse(text)
+    except TidegaugeError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        parse_address(text)
+    except TidegaugeError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+PrefixText = Annotated[str, AfterValidator(_prefix)]
+AddressText = Annotated[str, AfterValidator(_address)]
+Uint32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ExporterSettings(_Strict):
+    """One `[exporters."ADDRESS"]` table."""
+
+    name: str | None = Field(default=None, min_length=1)
+    external: list[Uint32] = []
+    sampling: Annotated[int, Field(ge=1, le=2**32 - 1)] | None = None
+
+
+class SiteSettings(_Strict):
+    """The `[site]` table."""
+
+    name: str = "site"
+    home: list[PrefixText] = Field(min_length=1)
+    home_as: list[Uint32] = []
+    simulated: bool = False
+
+
+class LakeSettings(_Strict):
+    """The `[lake]` table."""
+
+    data: str = "data"
+    memory_mb: Annotated[int, Field(ge=128)] = 384
+
+
+class SiteFile(_Strict):
+    """All of `tidegauge.toml`."""
+
+    site: SiteSettings
+    lake: LakeSettings = LakeSettings()
+    exporters: dict[AddressText, ExporterSettings] = {}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A deployment as the stages use it."""
+
+    folder: Path
+    name: str
+    home: tuple[Prefix, ...]
+    home_as: tuple[int, ...]
+    simulated: bool
+    data: Path
+    memory_mb: int
+    exporter_names: dict[str, str]
+    external: dict[str, tuple[int, ...]]
+    """Exporter (by the name that flows carry) to its external interfaces; not listed: all flows count."""
+    sampling: dict[str, int]
+
+
+def find_site(given: Path | None) -> Path:
+    """The site's folder: the one given, else `$TIDEGAUGE_SITE`, else the nearest above that has the file."""
+    if given is None and os.environ.get("TIDEGAUGE_SITE"):
+        given = Path(os.environ["TIDEGAUGE_SITE"])
+    if given is not None:
+        return given
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder
+    raise SiteError(
+        f"no {FILE_NAME} here or in any folder above",
+        where=str(here),
+        hint="make one with `tidegauge init --home PREFIX`, or name its folder with --site",
+    )
+
+
+def load_site(folder: Path) -> Site:
+    """Read and check the site file.
+
+    Raises:
+        SiteError: with file, line and what was expected.
+    """
+    path = folder / FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SiteError(
+            f"cannot read the site file: {error.strerror}", where=str(path), hint="make one with `tidegauge init`"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SiteError("not UTF-8 text", where=f"{path}, byte {error.start}") from None
+    try:
+        file = SiteFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SiteError(f"not valid TOML: {error}", where=str(path)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        line = _line_of(text, first["loc"], first["input"])
+        raise SiteError(_expectation(first), where=f"{path}, line {line}") from None
+    names = {_canonical(a): s.name or _canonical(a) for a, s in file.exporters.items()}
+    by_name = {names[_canonical(a)]: s for a, s in file.exporters.items()}
+    return Site(
+        folder=folder,
+        name=file.site.name,
+        home=tuple(Prefix.parse(p) for p in file.site.home),
+        home_as=tuple(file.site.home_as),
+        simulated=file.site.simulated,
+        data=folder / file.lake.data,
+        memory_mb=file.lake.memory_mb,
+        exporter_names=names,
+        external={n: tuple(s.external) for n, s in by_name.items() if s.external},
+        sampling={n: s.sampling for n, s in by_name.items() if s.sampling is not None},
+    )
+
+
+def _canonical(address: str) -> str:
+    from tidegauge.model import format_address
+
+    return format_address(parse_address(address))
+
+
+def _expectation(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key `{where}`"
+    if problem["type"] == "missing":
+        return f"`{where}` is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"`{where}`: {message[0].lower()}{message[1:]}, found {problem['input']!r}"
+
+
+def _line_of(text: str, location: tuple[int | str, ...], found: Any) -> int:
+    """The line on which a setting stands: TOML parsers keep no line numbers, so the text is searched."""
+    wanted = [str(part) for part in location if isinstance(part, str) and part != "[key]"]
+    inside_array = any(isinstance(part, int) for part in location)
+    table: list[str] = []
+    best = 1
+    in_key = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.split("#", 1)[0].strip()
+        if header := re.fullmatch(r"\[+\s*(.+?)\s*\]+", bare):
+            table = [part.strip("\"' ") for part in re.findall(r'"[^"]*"|[^.\s]+', header[1])]
+            in_key = False
+            if wanted[: len(table)] == table:
+                best = number
+        elif key := re.match(r'("[^"]*"|[\w-]+)\s*=', bare):
+            in_key = [*table, key[1].strip('"')] == wanted[: len(table) + 1]
+            if in_key:
+                best = number
+        if in_key and inside_array and isinstance(found, str | int) and str(found) in bare:
+            return number
+        if in_key and not inside_array:
+            return number
+    return best
+
+
+TEMPLATE = """\
+# tidegauge site file. Every key that is commented out shows its default or an example.
+
+[site]
+name = {name}
+# The prefixes that are ours: traffic into them is `in`, out of them `out`.
+home = {home}
+# Our autonomous systems, for flows whose exporter states them and whose prefixes are not listed above.
+# home_as = [64500]
+
+[lake]
+# Where flows, coverage and the manifest are kept, relative to this file.
+data = "data"
+# Memory that a query may take before it spills to disk, in MiB.
+# memory_mb = 384
+
+# One table for each exporter that needs one; the key is the address it sends from.
+# [exporters."192.0.2.1"]
+# name = "router-a"
+# Where given, only flows that cross one of these interfaces (SNMP ifIndex) count as `in` or `out`,
+# so that a flow seen by two routers is counted once.
+# external = [1, 2]
+# Use this sampling interval whatever the exporter says (1 = unsampled).
+# sampling = 1000
+"""
+
+
+def init_site(folder: Path, *, home: list[str], name: str | None = None, simulated: bool = False) -> Path:
+    """Write a commented site file and return its path.
+
+    Raises:
+        SiteError: one is there already.
+        UsageError: a prefix is wrong.
+    """
+    if not home:
+        raise UsageError("which prefixes are ours?", hint="--home PREFIX, once for each")
+    for prefix in home:
+        Prefix.parse(prefix)
+    path = folder / FILE_NAME
+    if path.exists():
+        raise SiteError("there is a site here already", where=str(path), hint="edit that file")
+    folder.mkdir(parents=True, exist_ok=True)
+    shown_name = (name or folder.resolve().name).replace("\\", "\\\\").replace('"', '\\"')
+    shown_home = "[" + ", ".join(f'"{p.strip()}"' for p in home) + "]"
+    text = TEMPLATE.format(name=f'"{shown_name}"', home=shown_home)
+    if simulated:
+        text = text.replace("[lake]", "# All data of this site are simulated.\nsimulated = true\n\n[lake]", 1)
+    path.write_text(text, encoding="utf-8")
+    return path

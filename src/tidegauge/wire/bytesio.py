@@ -1,0 +1,64 @@
+"""Reading numbers out of a byte buffer at many places at once, without ever leaving the buffer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Offsets = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes with gathers. An offset past the end reads zeros there: callers check lengths, not pointers."""
+
+    data: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, raw: bytes | bytearray | memoryview) -> Buffer:
+        return cls(np.frombuffer(bytes(raw) + bytes(16), dtype=np.uint8))
+
+    def bytes_at(self, offsets: Offsets, width: int) -> NDArray[np.uint8]:
+        """Shape (n,) to (n, width)."""
+        places = offsets[:, None] + np.arange(width)
+        # The last 16 bytes are zeros by construction.
+        return self.data[np.minimum(places, len(self.data) - 1)]
+
+    def number_at(self, offsets: Offsets, width: int) -> NDArray[np.uint64]:
+        """Big-endian unsigned numbers of `width` (1 to 8) bytes; of longer ones the last 8 bytes."""
+        if width > 8:
+            offsets, width = offsets + (width - 8), 8
+        last = len(self.data) - 1
+        value = np.zeros(len(offsets), dtype=np.uint64)
+        for i in range(width):
+            value = (value << np.uint64(8)) | self.data[np.minimum(offsets + i, last)]
+        return value
+
+    def u8(self, offsets: Offsets) -> NDArray[np.int64]:
+        return self.data[np.minimum(offsets, len(self.data) - 1)].astype(np.int64)
+
+    def u16(self, offsets: Offsets) -> NDArray[np.int64]:
+        return (self.u8(offsets) << 8) | self.u8(offsets + 1)
+
+    def u32(self, offsets: Offsets) -> NDArray[np.int64]:
+        return (self.u16(offsets) << 16) | self.u16(offsets + 2)
+
+    def join(self, offsets: Offsets, lengths: Offsets) -> bytes:
+        """The bytes of many places, one behind the other."""
+        view = memoryview(self.data)
+        return b"".join([view[o : o + n] for o, n in zip(offsets.tolist(), lengths.tolist(), strict=True)])
+
+
+def ranges(lengths: NDArray[Any]) -> NDArray[np.int64]:
+    """0..n-1 for each length, one behind the other.
+
+    >>> ranges(np.array([2, 0, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)
+    total = int(lengths.sum())
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(total) - np.repeat(starts, lengths)

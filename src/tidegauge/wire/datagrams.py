@@ -1,0 +1,122 @@
+"""UDP datagrams as one block of bytes with arrays beside it, and how flow export is told from other traffic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.model import Skipped, format_address
+from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.frames import UDP, network_offsets, parse_ip
+from tidegauge.wire.pcap import Packets
+
+V5, V9, IPFIX, SFLOW = 5, 9, 10, 105
+V5_HEADER, V5_RECORD = 24, 48
+
+
+class Names:
+    """Exporter names by position; positions are given in order of first sight."""
+
+    def __init__(self, configured: dict[str, str] | None = None) -> None:
+        self._configured = configured or {}
+        self._position: dict[str, int] = {}
+        self.names: list[str] = []
+
+    def position(self, address: str) -> int:
+        """Position of an exporter's address (its configured name where there is one)."""
+        name = self._configured.get(address, address)
+        if name not in self._position:
+            self._position[name] = len(self.names)
+            self.names.append(name)
+        return self._position[name]
+
+    def positions(self, addresses: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Positions of addresses of shape (n, 16)."""
+        unique, inverse = np.unique(np.ascontiguousarray(addresses).view("V16").reshape(-1), return_inverse=True)
+        found = [self.position(format_address(bytes(value))) for value in unique]
+        return np.array(found, dtype=np.int32)[inverse]
+
+
+@dataclass(frozen=True)
+class Datagrams:
+    """UDP payloads in order of arrival.
+
+    Attributes:
+        offsets, lengths: where each lies in the buffer; shape (n,).
+        arrived_us: arrival times, UTC.
+        senders: positions in the `Names` of the run.
+    """
+
+    buffer: Buffer
+    offsets: Offsets
+    lengths: NDArray[np.int64]
+    arrived_us: NDArray[np.int64]
+    senders: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def take(self, index: NDArray[np.bool_] | NDArray[np.int64]) -> Datagrams:
+        return Datagrams(
+            self.buffer, self.offsets[index], self.lengths[index], self.arrived_us[index], self.senders[index]
+        )
+
+    @classmethod
+    def of(cls, payloads: list[bytes], *, arrived_us: list[int] | None = None, sender: int = 0) -> Datagrams:
+        """Datagrams of one sender from payloads in memory."""
+        lengths = np.array([len(p) for p in payloads], dtype=np.int64)
+        times = np.zeros(len(payloads), dtype=np.int64) if arrived_us is None else np.array(arrived_us, dtype=np.int64)
+        return cls(
+            Buffer.of(b"".join(payloads)),
+            np.cumsum(lengths) - lengths,
+            lengths,
+            times,
+            np.full(len(payloads), sender, dtype=np.int32),
+        )
+
+
+def datagrams_in(packets: Packets, names: Names, skipped: Skipped) -> Datagrams:
+    """The UDP payloads in captured packets; everything else is counted."""
+    buffer = packets.buffer
+    ends = packets.offsets + packets.lengths
+    at, has_ip = network_offsets(buffer, packets.offsets, ends, packets.links)
+    skipped.add("packet", "not IP, or of an unknown link type", int((~has_ip).sum()))
+    ip = parse_ip(buffer, at[has_ip], ends[has_ip])
+    skipped.add("packet", "IP header cut short", int((~ip.valid).sum()))
+    skipped.add("packet", "fragment", int((ip.valid & ip.fragments).sum()))
+    whole = ip.valid & ~ip.fragments
+    is_udp = whole & (ip.protos == UDP)
+    skipped.add("packet", "not UDP", int((whole & ~is_udp).sum()))
+    return Datagrams(
+        buffer,
+        ip.payloads[is_udp],
+        ip.payload_lengths[is_udp],
+        packets.times_us[has_ip][is_udp],
+        names.positions(ip.src[is_udp]),
+    )
+
+
+def protocols(datagrams: Datagrams) -> NDArray[np.int64]:
+    """Which flow protocol each datagram speaks (`V5`, `V9`, `IPFIX`, `SFLOW`), judged by content; 0 for none."""
+    buffer, at, lengths = datagrams.buffer, datagrams.offsets, datagrams.lengths
+    versions = np.where(lengths >= 2, buffer.u16(at), 0)
+    kinds = np.zeros(len(at), dtype=np.int64)
+
+    counts = buffer.u16(at + 2)
+    kinds[(versions == V5) & (lengths >= V5_HEADER) & (counts >= 1) & (counts <= 1365)] = V5
+
+    set_id, set_length = buffer.u16(at + 20), buffer.u16(at + 22)
+    known_v9 = (set_id <= 1) | (set_id >= 256)
+    kinds[(versions == V9) & (lengths >= 24) & known_v9 & (set_length >= 4) & (counts >= 1)] = V9
+
+    set_id, set_length = buffer.u16(at + 16), buffer.u16(at + 18)
+    known_ipfix = (set_id == 2) | (set_id == 3) | (set_id >= 256)
+    plausible = (counts >= 16) & (counts <= 65535) & ((lengths < 20) | (known_ipfix & (set_length >= 4)))
+    kinds[(versions == IPFIX) & (lengths >= 16) & plausible & (counts >= lengths)] = IPFIX
+
+    family = buffer.u32(at + 4)
+    is_sflow = (lengths >= 28) & (buffer.u32(at) == 5) & ((family == 1) | (family == 2))
+    kinds[is_sflow] = SFLOW
+    return kinds

@@ -1,0 +1,154 @@
+"""Files as byte streams: plain, gzip, zstd or bzip2 by content, or standard input; never more than asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from tidegauge.model import InputError
+
+MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"))
+BLOCK = 1 << 20
+
+
+class Stream:
+    """A stream with `read`, `peek`, the offset so far and a hash of what the file holds.
+
+    Reading past damage of a compressed file raises `InputError` with the offset in the unpacked data.
+    """
+
+    def __init__(self, source: IO[bytes], name: str) -> None:
+        self.name = name
+        self.offset = 0
+        self._held = b""
+        self._digest = hashlib.blake2b(digest_size=20)
+        self._raw = _Hashing(source, self._digest)
+        head = self._raw.peek(4)
+        self.compression = next((kind for magic, kind in MAGICS if head.startswith(magic)), None)
+        self._unpacked: Any = (
+            pa.CompressedInputStream(pa.PythonFile(self._raw, mode="r"), self.compression)
+            if self.compression
+            else self._raw
+        )
+
+    def _fill(self, size: int) -> None:
+        while len(self._held) < size:
+            try:
+                more = self._unpacked.read(max(BLOCK, size - len(self._held)))
+            except OSError as error:
+                cause = str(error).splitlines()[0]
+                raise InputError(
+                    f"the {self.compression} data are damaged: {cause}"
+                    if self.compression
+                    else f"cannot be read: {cause}",
+                    where=f"{self.name}, offset {self.offset + len(self._held)}",
+                ) from None
+            if not more:
+                return
+            self._held += more
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes without taking them; fewer at the end."""
+        self._fill(size)
+        return self._held[:size]
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end."""
+        if len(self._held) < size:
+            self._fill(size)
+        taken, self._held = self._held[:size], self._held[size:]
+        self.offset += len(taken)
+        return taken
+
+    def lines(self, size: int = 4 * BLOCK) -> Iterator[bytes]:
+        """Blocks of whole lines of about `size` bytes; a line longer than 8 blocks is an error."""
+        rest = b""
+        while True:
+            block = self.read(size)
+            if not block:
+                if rest:
+                    yield rest
+                return
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield rest + block[:end]
+                rest = block[end:]
+            else:
+                rest += block
+                if len(rest) > 8 * size:
+                    raise InputError("a line without an end", where=f"{self.name}, offset {self.offset - len(rest)}")
+
+    def content_hash(self) -> str:
+        """Hash of the whole file as it lies on disk; reads what has not been read."""
+        self._raw.drain()
+        return self._digest.hexdigest()
+
+
+class _Hashing:
+    """A reader that hashes what passes through it."""
+
+    closed = False
+
+    def __init__(self, source: IO[bytes], digest: Any) -> None:
+        self._source, self._digest = source, digest
+        self._head = b""
+
+    def peek(self, size: int) -> bytes:
+        self._head += self.read(size)
+        return self._head
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            taken, self._head = self._head, b""
+            return taken
+        data = self._source.read(size)
+        self._digest.update(data)
+        return data
+
+    def drain(self) -> None:
+        while self.read(BLOCK):
+            pass
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def open_stream(path: str) -> Iterator[Stream]:
+    """Open a file, or standard input for `-`.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    if path == "-":
+        yield Stream(sys.stdin.buffer, "standard input")
+        return
+    try:
+        source = Path(path).open("rb")
+    except OSError as error:
+        raise InputError(f"cannot be opened: {error.strerror}", where=path) from None
+    with source:
+        yield Stream(source, path)
+
+
+def hash_file(path: str) -> str | None:
+    """The content hash of a file on disk without unpacking it; None for standard input."""
+    if path == "-":
+        return None
+    digest = hashlib.blake2b(digest_size=20)
+    try:
+        with Path(path).open("rb") as source:
+            while block := source.read(BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path) from None
+    return digest.hexdigest()

@@ -1,0 +1,114 @@
+"""Sampling intervals that exporters announce in options data, each with the time from which it holds."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.wire.records import Records
+from tidegauge.wire.templates import SCOPE_V9, Template
+
+# IANA information elements.
+SAMPLING_INTERVAL, SAMPLER_ID, SAMPLER_RANDOM_INTERVAL, SELECTOR_ID = 34, 48, 50, 302
+PACKET_INTERVAL, PACKET_SPACE, SAMPLING_SIZE, SAMPLING_POPULATION, SAMPLING_PROBABILITY = 305, 306, 309, 310, 311
+INGRESS_INTERFACE = 10
+SCOPE_INTERFACE_V9 = 2
+SAMPLER_IDS = (SELECTOR_ID, SAMPLER_ID)
+
+DEFAULT = ("", 0)
+Selector = tuple[str, int]
+"""("sampler", id), ("interface", ifIndex), or `DEFAULT`."""
+
+
+def announced_intervals(records: Records) -> NDArray[np.int64] | None:
+    """The sampling interval that each record states (RFC 5477, RFC 3954), 0 where it states none."""
+    number = records.number
+    for element in (SAMPLING_INTERVAL, SAMPLER_RANDOM_INTERVAL):
+        if (interval := number(element)) is not None:
+            return _bounded(interval)
+    kept, passed = number(PACKET_INTERVAL), number(PACKET_SPACE)
+    if kept is not None and passed is not None:
+        kept = np.maximum(kept.astype(np.float64), 1)
+        return _bounded((kept + passed) / kept)
+    size, population = number(SAMPLING_SIZE), number(SAMPLING_POPULATION)
+    if size is not None and population is not None:
+        return _bounded(population / np.maximum(size.astype(np.float64), 1))
+    raw = records.octets(SAMPLING_PROBABILITY, 8)
+    if raw is not None:
+        probability = np.ascontiguousarray(raw).view(">f8").reshape(-1).astype(np.float64)
+        good = (probability > 0) & (probability <= 1)
+        return _bounded(np.where(good, 1 / np.where(good, probability, 1), 0))
+    return None
+
+
+def _bounded(values: NDArray[Any]) -> NDArray[np.int64]:
+    values = np.asarray(values)
+    return np.rint(np.clip(values.astype(np.float64), 0, 2**32 - 1)).astype(np.int64)
+
+
+def speaks_of_sampling(template: Template) -> bool:
+    elements = (SAMPLING_INTERVAL, SAMPLER_RANDOM_INTERVAL, PACKET_INTERVAL, SAMPLING_SIZE, SAMPLING_PROBABILITY)
+    return any(template.has(element) for element in elements)
+
+
+@dataclass
+class SamplingTable:
+    """Interval by exporter, domain and selector; a history of (order, interval) each."""
+
+    histories: dict[tuple[int, int, Selector], list[tuple[int, int]]] = field(default_factory=dict)
+    remembered: dict[tuple[int, int, Selector], int] = field(default_factory=dict)
+    """Intervals of earlier runs; they give way to whatever is announced in this one."""
+
+    def put(self, exporter: int, domain: int, selector: Selector, order: int, interval: int) -> None:
+        history = self.histories.setdefault((exporter, domain, selector), [])
+        if not history or history[-1][1] != interval:
+            history.append((order, interval))
+        if len(self.histories) > 65536:
+            self.histories.pop(next(iter(self.histories)))
+
+    def learn(self, records: Records, exporters: NDArray[Any], domains: NDArray[Any], orders: NDArray[Any]) -> None:
+        """Take in options records; arrays of shape (n,) describe the set of each record."""
+        intervals = announced_intervals(records)
+        if intervals is None:
+            return
+        kind, ids = "", None
+        for kind, element, enterprise in (
+            *(("sampler", e, 0) for e in SAMPLER_IDS),
+            ("interface", SCOPE_INTERFACE_V9, SCOPE_V9),
+            ("interface", INGRESS_INTERFACE, 0),
+        ):
+            if (ids := records.number(element, enterprise)) is not None:
+                break
+        for i, interval in enumerate(intervals.tolist()):
+            selector = DEFAULT if ids is None else (kind, int(ids[i]))
+            if interval >= 1:
+                self.put(int(exporters[i]), int(domains[i]), selector, int(orders[i]), interval)
+
+    def lookup(self, exporter: int, domain: int, selector: Selector, order: int) -> int | None:
+        """The interval in force for a set; the first that was announced later where none came before it."""
+        history = self.histories.get((exporter, domain, selector))
+        if history is None and selector[0] == "sampler":
+            # Some routers announce samplers in one domain and use them in the others.
+            others = {h[-1][1] for (e, _, s), h in self.histories.items() if e == exporter and s == selector}
+            if len(others) == 1:
+                return others.pop()
+        if not history:
+            return self.remembered.get((exporter, domain, selector))
+        return history[max(bisect_right(history, order, key=lambda entry: entry[0]) - 1, 0)][1]
+
+    def by_interface(self) -> bool:
+        """Whether any exporter samples its interfaces differently."""
+        return any(s[0] == "interface" for _, _, s in (*self.histories, *self.remembered))
+
+    def changes(self) -> bool:
+        """Whether any interval changed within the block."""
+        return any(len(history) > 1 for history in self.histories.values())
+
+    def forget_past(self) -> None:
+        for key, history in self.histories.items():
+            if len(history) > 1:
+                self.histories[key] = history[-1:]

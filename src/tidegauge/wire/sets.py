@@ -1,0 +1,145 @@
+"""NetFlow v9 FlowSets and IPFIX Sets: datagrams in, a table of sets out, with the header values each rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.model import Skipped
+from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.datagrams import V9, Datagrams
+from tidegauge.wire.netflow5 import clock_ms
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Message headers; arrays of shape (n,). `uptime_ms` is -1 where the protocol has none."""
+
+    domains: NDArray[np.int64]
+    sequences: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    export_ms: NDArray[np.int64]
+    uptime_ms: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SetTable:
+    """Sets with everything needed to decode them alone; arrays of shape (n,).
+
+    Attributes:
+        ids: set ids; from 256 on, the template's.
+        offsets, lengths: the body behind the set header, in `buffer`.
+        orders: number of the set within the run.
+        messages: position of its datagram in the block; -1 for sets kept from an earlier block.
+    """
+
+    buffer: Buffer
+    versions: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    offsets: Offsets
+    lengths: NDArray[np.int64]
+    orders: NDArray[np.int64]
+    messages: NDArray[np.int64]
+    senders: NDArray[np.int32]
+    domains: NDArray[np.int64]
+    export_ms: NDArray[np.int64]
+    uptime_ms: NDArray[np.int64]
+    arrived_us: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, index: NDArray[np.bool_] | NDArray[np.int64]) -> SetTable:
+        rest = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "buffer"}
+        return SetTable(self.buffer, **rest)
+
+    def body(self, i: int) -> bytes:
+        return bytes(self.buffer.data[self.offsets[i] : self.offsets[i] + self.lengths[i]])
+
+    def compact(self) -> SetTable:
+        """The same sets over a buffer that holds only their bytes."""
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("buffer", "offsets")}
+        buffer = Buffer.of(self.buffer.join(self.offsets, self.lengths))
+        return SetTable(buffer, offsets=np.cumsum(self.lengths) - self.lengths, **rest)
+
+    @classmethod
+    def concat(cls, tables: Sequence[SetTable]) -> SetTable:
+        if len(tables) == 1:
+            return tables[0]
+        sizes = [len(t.buffer.data) for t in tables]
+        shifts = np.cumsum(sizes) - sizes
+        columns = {
+            f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls) if f.name != "buffer"
+        }
+        columns["offsets"] = np.concatenate([t.offsets + s for t, s in zip(tables, shifts, strict=True)])
+        return cls(Buffer(np.concatenate([t.buffer.data for t in tables])), **columns)
+
+
+def read_heads(datagrams: Datagrams, kinds: NDArray[np.int64]) -> Heads:
+    """The headers of v9 and IPFIX messages."""
+    buffer, at = datagrams.buffer, datagrams.offsets
+    nine = kinds == V9
+    secs = np.where(nine, buffer.u32(at + 8), buffer.u32(at + 4))
+    return Heads(
+        domains=np.where(nine, buffer.u32(at + 16), buffer.u32(at + 12)),
+        sequences=np.where(nine, buffer.u32(at + 12), buffer.u32(at + 8)),
+        counts=np.where(nine, buffer.u16(at + 2), 0),
+        export_ms=clock_ms(secs, np.zeros(len(at), dtype=np.int64), datagrams.arrived_us),
+        uptime_ms=np.where(nine, buffer.u32(at + 4), -1),
+    )
+
+
+def walk_sets(
+    datagrams: Datagrams, kinds: NDArray[np.int64], heads: Heads, first_order: int, skipped: Skipped
+) -> SetTable:
+    """All sets of all messages, in order; where a set's length is wrong, the rest of its message is left out.
+
+    All messages are walked side by side, one set a step.
+    """
+    buffer = datagrams.buffer
+    nine = kinds == V9
+    cursors = datagrams.offsets + np.where(nine, 20, 16)
+    ends = datagrams.offsets + datagrams.lengths
+    message_ends = np.where(nine, ends, np.minimum(datagrams.offsets + buffer.u16(datagrams.offsets + 2), ends))
+    cut = ~nine & (buffer.u16(datagrams.offsets + 2) > datagrams.lengths)
+    skipped.add("datagram", "IPFIX message is cut short", int(cut.sum()))
+    active = np.flatnonzero(cursors + 4 <= message_ends)
+    found: list[tuple[NDArray[np.int64], NDArray[np.int64], Offsets, NDArray[np.int64]]] = []
+    while len(active):
+        at = cursors[active]
+        ids, lengths = buffer.u16(at), buffer.u16(at + 2)
+        room = message_ends[active] - at
+        over = lengths > room
+        bad = lengths < 4
+        # A set that runs past its message is cut to what is there: its whole records are good.
+        skipped.add("set", "longer than its message", int(over.sum()))
+        skipped.add("set", "length below 4", int((bad & (ids != 0)).sum()))
+        kept = np.flatnonzero(~bad)
+        body = np.minimum(lengths, room)[kept] - 4
+        found.append((active[kept], ids[kept], at[kept] + 4, body))
+        cursors[active[kept]] += lengths[kept]
+        active = active[kept]
+        active = active[cursors[active] + 4 <= message_ends[active]]
+    if found:
+        messages, ids, offsets, lengths = (np.concatenate(part) for part in zip(*found, strict=True))
+        order = np.argsort(messages, kind="stable")
+        messages, ids, offsets, lengths = messages[order], ids[order], offsets[order], lengths[order]
+    else:
+        messages = ids = offsets = lengths = np.zeros(0, dtype=np.int64)
+    return SetTable(
+        buffer=buffer,
+        versions=kinds[messages],
+        ids=ids,
+        offsets=offsets,
+        lengths=lengths,
+        orders=first_order + np.arange(len(ids)),
+        messages=messages,
+        senders=datagrams.senders[messages],
+        domains=heads.domains[messages],
+        export_ms=heads.export_ms[messages],
+        uptime_ms=heads.uptime_ms[messages],
+        arrived_us=datagrams.arrived_us[messages],
+    )

@@ -1,0 +1,220 @@
+"""sFlow version 5 datagrams to flows (sflow.org, "sFlow Version 5", July 2004): one flow for each flow sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.model import FlowBatch, Skipped, mapped_ipv4
+from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.datagrams import Datagrams, Names
+from tidegauge.wire.fields import header_columns
+from tidegauge.wire.frames import ETHERNET, NULL, RAW_IP, network_offsets, parse_ip
+
+FLOW_SAMPLE, COUNTER_SAMPLE, EXPANDED_FLOW, EXPANDED_COUNTER, DISCARDED = 1, 2, 3, 4, 5
+RAW_HEADER, SAMPLED_IPV4, SAMPLED_IPV6, EXTENDED_GATEWAY = 1, 3, 4, 1003
+HEADER_PROTOCOLS = {1: ETHERNET, 11: RAW_IP, 12: RAW_IP}
+MOST_SAMPLES = 1024
+MOST_RECORDS = 64
+
+
+@dataclass(frozen=True)
+class Headers:
+    """Datagram headers; arrays of shape (n,). `agents` are positions in `Names`, `samples` where samples begin."""
+
+    agents: NDArray[np.int32]
+    domains: NDArray[np.int64]
+    sequences: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    samples: Offsets
+
+
+def read_headers(datagrams: Datagrams, names: Names) -> Headers:
+    """The agent is the exporter: it stays the same whatever address the datagrams come from."""
+    buffer, at = datagrams.buffer, datagrams.offsets
+    six = buffer.u32(at + 4) == 2
+    agents = np.where(six[:, None], buffer.bytes_at(at + 8, 16), mapped_ipv4(buffer.u32(at + 8).astype(np.uint32)))
+    behind = at + np.where(six, 24, 12)
+    return Headers(
+        names.positions(agents), buffer.u32(behind), buffer.u32(behind + 4), buffer.u32(behind + 12), behind + 16
+    )
+
+
+@dataclass(frozen=True)
+class _Items:
+    """A list of tagged, length-prefixed items in XDR; `owners` is the row of the list that each belongs to."""
+
+    owners: NDArray[np.int64]
+    tags: NDArray[np.int64]
+    begins: Offsets
+    ends: Offsets
+
+
+def _walk(
+    buffer: Buffer, begins: Offsets, ends: Offsets, counts: NDArray[np.int64], most: int, what: str, skipped: Skipped
+) -> _Items:
+    """Walk many lists side by side, one item a step; an item that runs past its list ends the list."""
+    skipped.add(what, f"beyond the {most}th of its list", int(np.maximum(counts - most, 0).sum()))
+    cursors, left = begins.copy(), np.minimum(counts, most)
+    active = np.flatnonzero(left > 0)
+    parts: list[tuple[NDArray[np.int64], ...]] = []
+    while len(active):
+        at = cursors[active]
+        tags, lengths = buffer.u32(at), buffer.u32(at + 4)
+        whole = (at + 8 <= ends[active]) & (lengths <= ends[active] - at - 8)
+        skipped.add(what, "cut short", int((~whole).sum()))
+        active, at = active[whole], at[whole]
+        parts.append((active, tags[whole], at + 8, at + 8 + lengths[whole]))
+        cursors[active] = at + 8 + (lengths[whole] + 3) // 4 * 4
+        left[active] -= 1
+        active = active[left[active] > 0]
+    if not parts:
+        none = np.zeros(0, dtype=np.int64)
+        return _Items(none, none, none, none)
+    owners, tags, item_begins, item_ends = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(owners, kind="stable")
+    return _Items(owners[order], tags[order], item_begins[order], item_ends[order])
+
+
+def decode_sflow(
+    datagrams: Datagrams, headers: Headers, skipped: Skipped
+) -> tuple[FlowBatch, NDArray[np.int64], NDArray[np.int64]]:
+    """Flows of flow samples: a packet each, scaled by its sampling rate, at the time of arrival (sFlow has no clock).
+
+    Returns:
+        The flows (`exporter` holds agents), for each the position of its datagram, and for each datagram
+        the drops counters that its samples state (the largest; packets the agent could not sample).
+    """
+    buffer = datagrams.buffer
+    ends = datagrams.offsets + datagrams.lengths
+    samples = _walk(buffer, headers.samples, ends, headers.counts, MOST_SAMPLES, "sFlow sample", skipped)
+    skipped.add(
+        "sFlow sample", "counter sample", int(np.isin(samples.tags, (COUNTER_SAMPLE, EXPANDED_COUNTER)).sum())
+    )
+    skipped.add("sFlow sample", "a packet that was discarded, not forwarded", int((samples.tags == DISCARDED).sum()))
+    skipped.add("sFlow sample", "of an unknown kind", int(((samples.tags > DISCARDED) | (samples.tags == 0)).sum()))
+
+    flow = np.flatnonzero(np.isin(samples.tags, (FLOW_SAMPLE, EXPANDED_FLOW)))
+    at, expanded = samples.begins[flow], samples.tags[flow] == EXPANDED_FLOW
+    behind = at + np.where(expanded, 12, 8)  # sequence and source id
+    rates, drops = np.maximum(buffer.u32(behind), 1), buffer.u32(behind + 8)
+    in_ifs = np.where(expanded, buffer.u32(behind + 16), _interface(buffer.u32(behind + 12)))
+    out_ifs = np.where(
+        expanded,
+        np.where(buffer.u32(behind + 20) == 0, buffer.u32(behind + 24), 0),
+        _interface(buffer.u32(behind + 16)),
+    )
+    counted = behind + np.where(expanded, 28, 20)
+    records = _walk(
+        buffer, counted + 4, samples.ends[flow], buffer.u32(counted), MOST_RECORDS, "sFlow record", skipped
+    )
+    columns, ip_lengths, found = _packets(buffer, records, len(flow))
+    skipped.add("sFlow sample", "no IP packet in it", int((~found).sum()))
+    src_as, dst_as = _gateways(buffer, records, len(flow))
+
+    owner = samples.owners[flow][found]
+    rate = rates[found]
+    flows = FlowBatch.build(
+        **{name: column[found] for name, column in columns.items()},
+        exporters=(),
+        time_start=datagrams.arrived_us[owner],
+        time_end=datagrams.arrived_us[owner],
+        exporter=headers.agents[owner],
+        domain=headers.domains[owner],
+        in_if=in_ifs[found],
+        out_if=out_ifs[found],
+        packets=rate,
+        bytes=ip_lengths[found].astype(np.uint64) * rate.astype(np.uint64),
+        sampling=rate,
+        src_as=src_as[found],
+        dst_as=dst_as[found],
+    )
+    dropped = np.zeros(len(datagrams), dtype=np.int64)
+    np.maximum.at(dropped, samples.owners[flow], drops)
+    return flows, owner, dropped
+
+
+def _interface(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The ifIndex of a compact interface value: 0 where its format says dropped or many, or it is unknown."""
+    return np.where((values >> 30 == 0) & (values != 0x3FFFFFFF), values, 0)
+
+
+def _first_of(records: _Items, tag: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The samples that have a record of this kind, and the row of the first such record of each."""
+    rows = np.flatnonzero(records.tags == tag)
+    samples, first = np.unique(records.owners[rows], return_index=True)
+    return samples, rows[first]
+
+
+def _packets(
+    buffer: Buffer, records: _Items, count: int
+) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64], NDArray[np.bool_]]:
+    """Flow columns of the sampled packets, their IP lengths, and which samples hold an IP packet."""
+    columns: dict[str, NDArray[np.int64]] = {
+        name: np.zeros((count, 16) if name in ("src", "dst") else count, dtype=np.uint8 if name in ("src", "dst") else np.int64)
+        for name in ("src", "dst", "src_port", "dst_port", "proto", "tcp_flags", "tos")
+    }
+    ip_lengths = np.zeros(count, dtype=np.int64)
+    found = np.zeros(count, dtype=bool)
+
+    for tag, size in ((SAMPLED_IPV4, 32), (SAMPLED_IPV6, 56)):
+        samples, rows = _first_of(records, tag, count)
+        whole = records.ends[rows] - records.begins[rows] >= size
+        samples, at = samples[whole], records.begins[rows][whole]
+        width = 4 if tag == SAMPLED_IPV4 else 16
+        if tag == SAMPLED_IPV4:
+            columns["src"][samples] = mapped_ipv4(buffer.u32(at + 8).astype(np.uint32))
+            columns["dst"][samples] = mapped_ipv4(buffer.u32(at + 12).astype(np.uint32))
+        else:
+            columns["src"][samples] = buffer.bytes_at(at + 8, 16)
+            columns["dst"][samples] = buffer.bytes_at(at + 24, 16)
+        ports = at + 8 + 2 * width
+        ip_lengths[samples] = buffer.u32(at)
+        columns["proto"][samples] = buffer.u32(at + 4) & 0xFF
+        columns["src_port"][samples] = buffer.u32(ports) & 0xFFFF
+        columns["dst_port"][samples] = buffer.u32(ports + 4) & 0xFFFF
+        columns["tcp_flags"][samples] = buffer.u32(ports + 8) & 0xFFFF
+        columns["tos"][samples] = buffer.u32(ports + 12) & 0xFF
+        found[samples] = True
+
+    samples, rows = _first_of(records, RAW_HEADER, count)
+    whole = records.ends[rows] - records.begins[rows] >= 16
+    samples, at, ends = samples[whole], records.begins[rows][whole], records.ends[rows][whole]
+    protocols = buffer.u32(at)
+    header_ends = np.minimum(at + 16 + buffer.u32(at + 12), ends)
+    links = np.full(len(at), NULL - 1)
+    for protocol, link in HEADER_PROTOCOLS.items():
+        links[protocols == protocol] = link
+    network, known = network_offsets(buffer, at + 16, header_ends, links)
+    ip = parse_ip(buffer, network, np.where(known, header_ends, network))
+    rows = samples[ip.valid]
+    for name, column in header_columns(ip).items():
+        columns[name][rows] = column[ip.valid]
+    ip_lengths[rows] = ip.ip_lengths[ip.valid]
+    found[rows] = True
+    return columns, ip_lengths, found
+
+
+def _gateways(buffer: Buffer, records: _Items, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Source and destination AS from extended gateway records; 0 where there is none."""
+    src_as, dst_as = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    samples, rows = _first_of(records, EXTENDED_GATEWAY, count)
+    at, ends = records.begins[rows], records.ends[rows]
+    behind = at + np.where(buffer.u32(at) == 2, 20, 8)  # next hop: address type, then address
+    whole = behind + 16 <= ends
+    samples, behind, ends = samples[whole], behind[whole], ends[whole]
+    own, source, segments = buffer.u32(behind), buffer.u32(behind + 4), buffer.u32(behind + 12)
+    src_as[samples] = np.where(source == 0, own, source)
+    cursor = behind + 16
+    last = np.zeros(len(samples), dtype=np.int64)
+    for i in range(int(min(segments.max(initial=0), 8))):
+        inside = (i < segments) & (cursor + 8 <= ends)
+        length = np.where(inside, buffer.u32(cursor + 4), 0)
+        inside &= (length >= 1) & (cursor + 8 + 4 * length <= ends)
+        tail = cursor + 4 + 4 * np.where(inside, length, 0)
+        last = np.where(inside, buffer.u32(tail), last)
+        cursor = np.where(inside, tail + 4, ends)
+    dst_as[samples] = last
+    return src_as, dst_as

@@ -1,0 +1,335 @@
+"""Flows as tables: CSV (nfdump's, SiLK's rwcut, our own, or any with a map) and Parquet."""
+
+from __future__ import annotations
+
+import io
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tidegauge.model import FLOW_SCHEMA, FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, sane_times
+from tidegauge.wire.reading import Stream
+from tidegauge.wire.text import numbers, packed_addresses, protocol_numbers
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "time_start": ("time_start", "ts", "firstseen", "first", "stime", "start"),
+    "time_end": ("time_end", "te", "lastseen", "last", "etime", "end"),
+    "duration": ("duration", "td", "dur"),
+    "exporter": ("exporter", "ra", "sensor"),
+    "domain": ("domain",),
+    "in_if": ("in_if", "in", "input"),
+    "out_if": ("out_if", "out", "output"),
+    "src": ("src", "sa", "srcaddr", "sip"),
+    "dst": ("dst", "da", "dstaddr", "dip"),
+    "src_port": ("src_port", "sp", "srcport", "sport"),
+    "dst_port": ("dst_port", "dp", "dstport", "dport"),
+    "proto": ("proto", "pr", "pro", "protocol"),
+    "tcp_flags": ("tcp_flags", "flg", "flags"),
+    "tos": ("tos", "stos", "srctos"),
+    "packets": ("packets", "ipkt", "pkts", "inpackets"),
+    "bytes": ("bytes", "ibyt", "octets", "inbytes"),
+    "sampling": ("sampling",),
+    "biflow_direction": ("biflow_direction",),
+    "src_as": ("src_as", "sas"),
+    "dst_as": ("dst_as", "das"),
+}
+"""Our columns and what they are called in our own files, nfdump's CSV (1.7: long and short form) and rwcut."""
+
+NEEDED = ("time_start", "src", "dst", "bytes")
+FLAG_LETTERS = "FSRPAUECN"
+UNITS_US = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
+
+
+class _MapFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    columns: dict[str, str]
+    units: dict[str, str] = {}
+    constants: dict[str, int | str] = {}
+    delimiter: str | None = None
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """Which of a table's columns is which of ours, and the unit of numeric times."""
+
+    columns: dict[str, str]
+    units: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, int | str] = field(default_factory=dict)
+    delimiter: str | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> ColumnMap:
+        """Read a map file.
+
+        Raises:
+            UsageError: it is missing or wrong.
+        """
+        try:
+            read = _MapFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise UsageError(f"cannot read the map: {error.strerror}", where=str(path)) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"not valid TOML: {error}", where=str(path)) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(p) for p in first["loc"])
+            raise UsageError(f"`{place}`: {first['msg'].lower()}", where=str(path)) from None
+        for name in (*read.columns, *read.units, *read.constants):
+            if name not in ALIASES:
+                raise UsageError(
+                    f"no flow column is called {name!r}", where=str(path), hint="one of " + ", ".join(ALIASES)
+                )
+        for name, unit in read.units.items():
+            if unit not in UNITS_US:
+                raise UsageError(f"no unit {unit!r} for {name}", where=str(path), hint="one of s, ms, us, ns")
+        return cls(read.columns, read.units, read.constants, read.delimiter)
+
+    @classmethod
+    def recognised(cls, header: list[str]) -> ColumnMap:
+        """The map of a table whose columns have names that we know."""
+        lowered = {name.strip().lower(): name for name in reversed(header)}
+        return cls({ours: lowered[a] for ours, names in ALIASES.items() if (a := next((n for n in names if n in lowered), ""))})
+
+    def check(self, header: list[str], where: str) -> None:
+        missing = [n for n in NEEDED if n not in self.columns and n not in self.constants]
+        if missing:
+            raise InputError(
+                f"no column for {', '.join(missing)} among {', '.join(header[:12])}",
+                where=where,
+                hint="name them with --map FILE",
+            )
+        absent = [name for name in self.columns.values() if name not in header]
+        if absent:
+            raise InputError(f"the map names columns that are not there: {', '.join(absent)}", where=where)
+
+
+@dataclass
+class TableReader:
+    """Reads tables of flows.
+
+    Attributes:
+        exporter: name for flows whose table has no such column.
+    """
+
+    exporter: str
+    column_map: ColumnMap | None = None
+    skipped: Skipped = field(default_factory=Skipped)
+    ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
+
+    def read_csv(self, stream: Stream) -> Iterator[FlowBatch]:
+        """Flows of a CSV stream with a header line.
+
+        Raises:
+            InputError: no header, or columns that are not known and not mapped.
+        """
+        header: list[str] = []
+        delimiter = ","
+        chosen = self.column_map
+        for block in stream.lines():
+            if not header:
+                first, _, block = block.partition(b"\n")
+                line = first.decode("utf-8-sig", "replace").strip()
+                delimiter = chosen.delimiter if chosen and chosen.delimiter else max(",\t|;", key=line.count)
+                header = [name.strip().strip('"') for name in line.split(delimiter)]
+                chosen = chosen or ColumnMap.recognised(header)
+                chosen.check(header, stream.name)
+            assert chosen is not None
+            if block.strip():
+                yield self._flows(self._csv_block(block, header, delimiter, chosen), chosen)
+        if not header:
+            raise InputError("empty", where=stream.name)
+
+    def _csv_block(self, block: bytes, header: list[str], delimiter: str, chosen: ColumnMap) -> pa.Table:
+        def passed_over(row: Any) -> str:
+            self.skipped.add("record", f"has {row.actual_columns} columns, not {row.expected_columns}")
+            return "skip"
+
+        unique = [name if header.index(name) == i else f"{name}#{i}" for i, name in enumerate(header)]
+        return pacsv.read_csv(
+            io.BytesIO(block),
+            read_options=pacsv.ReadOptions(column_names=unique, use_threads=False, block_size=len(block) + 1),
+            parse_options=pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=passed_over),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=list(dict.fromkeys(chosen.columns.values())),
+                column_types={name: pa.string() for name in unique},
+                strings_can_be_null=True,
+                check_utf8=False,
+            ),
+        )
+
+    def read_parquet(self, path: str) -> Iterator[FlowBatch]:
+        """Flows of a Parquet file, by row groups.
+
+        Raises:
+            InputError: damaged, or columns that are not known and not mapped.
+        """
+        try:
+            with pq.ParquetFile(path) as file:
+                header = file.schema_arrow.names
+                chosen = self.column_map or ColumnMap.recognised(header)
+                chosen.check(header, path)
+                wanted = list(dict.fromkeys(chosen.columns.values()))
+                for batch in file.iter_batches(batch_size=1 << 18, columns=wanted):
+                    yield self._flows(pa.Table.from_batches([batch]), chosen)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"damaged Parquet: {str(error).splitlines()[0]}", where=path) from None
+
+    def _flows(self, table: pa.Table, chosen: ColumnMap) -> FlowBatch:
+        def given(name: str) -> pa.ChunkedArray | None:
+            return table[chosen.columns[name]] if name in chosen.columns else None
+
+        count = table.num_rows
+        src, src_ok = _addresses(given("src"), chosen.constants.get("src"), count)
+        dst, dst_ok = _addresses(given("dst"), chosen.constants.get("dst"), count)
+        starts = _times_us(given("time_start"), chosen.units.get("time_start", "s"))
+        ends = starts
+        if (column := given("time_end")) is not None:
+            ends = _times_us(column, chosen.units.get("time_end", "s"))
+        elif (column := given("duration")) is not None:
+            ends = starts + np.nan_to_num(numbers(_stripped(column))) * UNITS_US[chosen.units.get("duration", "s")]
+        octets = _count(given("bytes"), chosen.constants.get("bytes"), count)
+        good = src_ok & dst_ok & np.isfinite(starts) & np.isfinite(octets)
+        self.skipped.add("record", "no time, address or byte count", int((~good).sum()))
+        rows = np.flatnonzero(good)
+        starts_us, ends_us = sane_times(*(np.rint(np.nan_to_num(t[rows])).astype(np.int64) for t in (starts, ends)))
+
+        protos = given("proto")
+        proto = protocol_numbers(_stripped(protos)) if protos is not None else np.zeros(count, dtype=np.uint8)
+        columns: dict[str, Any] = {"proto": proto, "bytes": octets}
+        packets = _count(given("packets"), chosen.constants.get("packets"), count)
+        columns["packets"] = np.nan_to_num(packets, nan=1.0)
+        for name in ("src_port", "dst_port"):
+            if (column := given(name)) is not None:
+                columns[name] = _ports(_stripped(column), proto)
+        if (column := given("tcp_flags")) is not None:
+            columns["tcp_flags"] = _flags(_stripped(column))
+        for name in ("domain", "in_if", "out_if", "tos", "sampling", "biflow_direction", "src_as", "dst_as"):
+            if (column := given(name)) is not None:
+                columns[name] = np.nan_to_num(numbers(_stripped(column)))
+        for name, value in chosen.constants.items():
+            if isinstance(value, int) and name in FLOW_SCHEMA.names:
+                columns[name] = np.full(count, value)
+        taken = {name: _fitted(name, np.asarray(values)[rows]) for name, values in columns.items()}
+        if "sampling" in taken:
+            taken["sampling"] = np.maximum(taken["sampling"], 1)
+        exporters, codes = self._exporters(given("exporter"), chosen, count)
+        flows = FlowBatch.build(
+            src=src[rows], dst=dst[rows], time_start=starts_us, time_end=ends_us,
+            exporter=codes[rows], exporters=exporters, **taken,
+        )  # fmt: skip
+        self.ledger.add(
+            exporters=exporters, exporter=flows["exporter"], domain=flows["domain"],
+            minute_s=flows["time_end"] // 1_000_000, records=1,
+        )  # fmt: skip
+        return flows
+
+    def _exporters(
+        self, column: pa.ChunkedArray | None, chosen: ColumnMap, count: int
+    ) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+        if column is None:
+            return (str(chosen.constants.get("exporter", self.exporter)),), np.zeros(count, dtype=np.int32)
+        texts = pc.utf8_trim_whitespace(column.cast(pa.string()).fill_null(self.exporter)).combine_chunks()
+        encoded = texts.dictionary_encode()
+        codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int32)
+        return tuple(name or self.exporter for name in encoded.dictionary.to_pylist()), codes
+
+
+def _stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_trim_whitespace(column) if pa.types.is_string(column.type) else column
+
+
+def _count(column: pa.ChunkedArray | None, constant: int | str | None, count: int) -> NDArray[np.float64]:
+    if column is None:
+        return np.full(count, float(constant) if isinstance(constant, int) else np.nan)
+    values = numbers(_stripped(column))
+    return np.where(values >= 0, values, np.nan)
+
+
+def _fitted(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Values clipped to what the column's type holds."""
+    most = {"packets": 2**63, "bytes": 2**63}.get(name)
+    if most is None:
+        from tidegauge.model import NUMBERS
+
+        most = int(np.iinfo(NUMBERS[name]).max)
+    return np.clip(values, 0, most)
+
+
+def _addresses(
+    column: pa.ChunkedArray | None, constant: int | str | None, count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    if column is None:
+        column = pa.chunked_array([pa.array([str(constant)] * count, pa.string())])
+    if pa.types.is_fixed_size_binary(column.type) and column.type.byte_width == 16 or pa.types.is_binary(column.type):
+        fixed = column.cast(pa.binary(16)).combine_chunks()
+        if isinstance(fixed, pa.ChunkedArray):
+            fixed = pa.concat_arrays(fixed.chunks) if fixed.num_chunks else pa.array([], pa.binary(16))
+        raw = np.frombuffer(fixed.buffers()[1] or b"", dtype=np.uint8).reshape(-1, 16)
+        return raw[fixed.offset : fixed.offset + len(fixed)].copy(), np.asarray(fixed.is_valid())
+    return packed_addresses(column.cast(pa.string()))
+
+
+def _times_us(column: pa.ChunkedArray | None, unit: str) -> NDArray[np.float64]:
+    assert column is not None  # `ColumnMap.check` has seen to it
+    if pa.types.is_timestamp(column.type):
+        micros = column.cast(pa.timestamp("us", tz=column.type.tz)).cast(pa.int64())
+        return np.asarray(micros.to_numpy(), dtype=np.float64)
+    column = _stripped(column)
+    if pa.types.is_string(column.type):
+        for text in (column, pc.replace_substring(column, "/", "-")):
+            try:
+                moments = text.cast(pa.timestamp("us"))
+                return np.asarray(moments.cast(pa.int64()).to_numpy(), dtype=np.float64)
+            except pa.ArrowInvalid:
+                continue
+        values = numbers(column)
+        looks_like_text = bool(pc.any(pc.match_substring(column, ":")).as_py())
+        return values * (1e6 if looks_like_text else UNITS_US[unit])
+    return numbers(column) * UNITS_US[unit]
+
+
+def _ports(column: pa.ChunkedArray, proto: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Port numbers; nfdump writes ICMP's type and code as `type.code`."""
+    values = np.nan_to_num(numbers(column))
+    if not pa.types.is_string(column.type):
+        return values
+    dotted = np.asarray(pc.match_substring(column, ".").fill_null(False).to_numpy(), dtype=bool)
+    icmp = dotted & np.isin(proto, (1, 58))
+    if icmp.any():
+        texts = column.filter(pa.array(icmp)).to_pylist()
+        values[icmp] = [int(a) * 256 + int(b or 0) for a, _, b in (t.partition(".") for t in texts)]
+    return values
+
+
+def _flags(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """TCP flags from letters (any order, dots and blanks between) or numbers."""
+    if not pa.types.is_string(column.type):
+        return np.nan_to_num(numbers(column)).astype(np.int64)
+    texts = pc.unique(column).to_pylist()
+    values = []
+    for text in texts:
+        text = (text or "").strip()
+        if text[:1].isdigit():
+            values.append(int(np.nan_to_num(_as_number(text))))
+        else:
+            values.append(sum(1 << FLAG_LETTERS.index(c) for c in set(text.upper()) & set(FLAG_LETTERS)))
+    codes = np.asarray(pc.index_in(column, value_set=pa.array(texts, pa.string())).to_numpy(), dtype=np.int64)
+    return np.array(values, dtype=np.int64)[codes] if texts else np.zeros(0, dtype=np.int64)
+
+
+def _as_number(text: str) -> float:
+    try:
+        return float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
+    except ValueError:
+        return 0.0

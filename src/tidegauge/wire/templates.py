@@ -1,0 +1,178 @@
+"""Templates of NetFlow v9 (RFC 3954) and IPFIX (RFC 7011): parsed, compiled, and kept with their history."""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tidegauge.model import Skipped
+
+VARIABLE = 65535
+REVERSE_PEN = 29305
+SCOPE_V9 = -1
+"""Stands for an enterprise number on scope fields of NetFlow v9, whose types are no information elements."""
+MOST_FIELDS = 1024
+MOST_TEMPLATES = 4096
+"""Templates kept for one exporter; the oldest goes when a hostile one sends more."""
+
+Key = tuple[int, int, int]
+"""Exporter (position), observation domain, template id."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field specifier: information element, length in bytes (65535: variable), enterprise number (0: IANA)."""
+
+    element: int
+    length: int
+    enterprise: int = 0
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template or options template."""
+
+    fields: tuple[Field, ...]
+    options: bool = False
+
+    @cached_property
+    def variable(self) -> bool:
+        return any(f.length == VARIABLE for f in self.fields)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of a record; the least where fields are of variable length."""
+        return sum(1 if f.length == VARIABLE else f.length for f in self.fields)
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The record as a structured dtype, fields named by position; not for variable length."""
+        kinds = {1: "u1", 2: ">u2", 4: ">u4", 8: ">u8"}
+        return np.dtype([(str(i), kinds.get(f.length, f"V{f.length}")) for i, f in enumerate(self.fields) if f.length])
+
+    @cached_property
+    def position(self) -> dict[tuple[int, int], int]:
+        """Where each (element, enterprise) stands; the first of equal ones."""
+        found: dict[tuple[int, int], int] = {}
+        for i, spec in enumerate(self.fields):
+            if spec.length:
+                found.setdefault((spec.element, spec.enterprise), i)
+        return found
+
+    def has(self, element: int, enterprise: int = 0) -> bool:
+        return (element, enterprise) in self.position
+
+
+@dataclass
+class TemplateStore:
+    """Every template in force, and within the block being decoded also those before it.
+
+    A history is a list of (order, template): `order` numbers the sets of the whole run; None means that the
+    templates before it no longer hold (withdrawn, or the exporter restarted).
+    """
+
+    histories: dict[Key, list[tuple[float, Template | None]]] = field(default_factory=dict)
+    expired: dict[Key, Template] = field(default_factory=dict)
+    per_exporter: dict[int, int] = field(default_factory=dict)
+
+    def put(self, key: Key, order: float, template: Template, skipped: Skipped) -> None:
+        history = self.histories.get(key)
+        if history is None:
+            if self.per_exporter.get(key[0], 0) >= MOST_TEMPLATES:
+                oldest = next(k for k in self.histories if k[0] == key[0])
+                del self.histories[oldest]
+                self.expired.pop(oldest, None)
+                skipped.add("template", f"an exporter has more than {MOST_TEMPLATES}, the oldest was dropped")
+            else:
+                self.per_exporter[key[0]] = self.per_exporter.get(key[0], 0) + 1
+            self.histories[key] = [(order, template)]
+        elif history[-1][1] != template:
+            history.append((order, template))
+
+    def expire(self, key: Key, order: float) -> None:
+        history = self.histories.get(key)
+        if history and (last := history[-1][1]) is not None:
+            self.expired[key] = last
+            history.append((order, None))
+
+    def expire_stream(self, exporter: int, domain: int, order: float) -> None:
+        for key in [k for k in self.histories if k[:2] == (exporter, domain)]:
+            self.expire(key, order)
+
+    def at(self, key: Key, order: float) -> Template | None:
+        """The template for a set: the one in force, else the first that arrives after it, else None."""
+        history = self.histories.get(key)
+        if not history:
+            return None
+        place = bisect_right(history, order, key=lambda entry: entry[0]) - 1
+        if place >= 0 and history[place][1] is not None:
+            return history[place][1]
+        return next((template for _, template in history[place + 1 :] if template is not None), None)
+
+    def forget_past(self) -> None:
+        """Keep only what is in force, at the end of a block."""
+        for key, history in self.histories.items():
+            if len(history) > 1:
+                self.histories[key] = history[-1:]
+
+
+def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skipped) -> list[tuple[int, Template | None]]:
+    """The templates of one set; None for a withdrawal. What cannot be read ends the set and is counted."""
+    found: list[tuple[int, Template | None]] = []
+    position = 0
+    kind = "options template" if options else "template"
+    while position + 4 <= len(body):
+        template_id, count = struct.unpack_from(">HH", body, position)
+        if template_id == 0 and count == 0:
+            break  # padding
+        position += 4
+        scopes = 0
+        if options and not (version == 10 and count == 0):
+            if position + 2 > len(body):
+                skipped.add(kind, "cut short")
+                break
+            (second,) = struct.unpack_from(">H", body, position)
+            position += 2
+            if version == 9:  # lengths in bytes of scope and option specifiers
+                scopes, count = count // 4, count // 4 + second // 4
+            else:
+                scopes = second
+        if template_id < 256:
+            skipped.add(kind, f"template id below 256 ({template_id})")
+            break
+        if count == 0:
+            found.append((template_id, None))
+            continue
+        if count > MOST_FIELDS:
+            skipped.add(kind, f"more than {MOST_FIELDS} fields")
+            break
+        fields = []
+        for i in range(count):
+            if position + 4 > len(body):
+                break
+            element, length = struct.unpack_from(">HH", body, position)
+            position += 4
+            enterprise = 0
+            if version == 10 and element & 0x8000:
+                if position + 4 > len(body):
+                    break
+                (enterprise,) = struct.unpack_from(">I", body, position)
+                element &= 0x7FFF
+                position += 4
+            elif version == 9 and i < scopes:
+                enterprise = SCOPE_V9
+            fields.append(Field(element, length, enterprise))
+        template = Template(tuple(fields), options)
+        if len(fields) < count:
+            skipped.add(kind, "cut short")
+            break
+        if template.size == 0:
+            skipped.add(kind, "record of no bytes")
+            continue
+        found.append((template_id, template))
+    return found

@@ -1,0 +1,98 @@
+"""Columns of text to columns of numbers and addresses, without a Python loop over the rows."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tidegauge.model import Addresses
+
+PROTOCOLS = {
+    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "egp": 8, "igp": 9, "udp": 17, "ipv6": 41, "rsvp": 46, "gre": 47,
+    "esp": 50, "ah": 51, "icmp6": 58, "icmpv6": 58, "ipv6-icmp": 58, "eigrp": 88, "ospf": 89, "pim": 103,
+    "vrrp": 112, "l2tp": 115, "sctp": 132, "udplite": 136, "unknown_transport": 0,
+}  # fmt: skip
+
+
+def column_or_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
+    return table[name] if name in table.column_names else pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
+
+
+def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Doubles; NaN where the text is no number. RFC 3339 times become epoch seconds."""
+    if not pa.types.is_string(column.type):
+        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    try:
+        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    except pa.ArrowInvalid:
+        pass
+    found: dict[Any, float] = {}
+    unique = pc.unique(column).to_pylist()
+    for text in unique:
+        found[text] = _number(text)
+    encoded = pc.index_in(column, value_set=pa.array(unique, pa.string()))
+    table = np.array([found[text] for text in unique], dtype=np.float64)
+    return table[np.asarray(encoded.to_numpy(), dtype=np.int64)] if len(unique) else np.zeros(0)
+
+
+def _number(text: str | None) -> float:
+    from datetime import UTC, datetime
+
+    if text is None:
+        return float("nan")
+    text = text.strip()
+    try:
+        return float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.replace("/", "-"))
+    except ValueError:
+        return float("nan")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def packed_addresses(column: pa.ChunkedArray) -> tuple[Addresses, NDArray[np.bool_]]:
+    """Addresses of shape (n, 16), and which of the texts are addresses; parsed once for each distinct text."""
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    texts = encoded.dictionary.to_pylist()
+    table = np.zeros((len(texts) + 1, 16), dtype=np.uint8)
+    good = np.zeros(len(texts) + 1, dtype=bool)
+    for i, text in enumerate(texts):
+        packed = _pack(text)
+        if packed is not None:
+            table[i] = np.frombuffer(packed, dtype=np.uint8)
+            good[i] = True
+    codes = np.asarray(encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return table[codes], good[codes]
+
+
+def _pack(text: str) -> bytes | None:
+    text = text.strip()
+    try:
+        if ":" in text:
+            return socket.inet_pton(socket.AF_INET6, text.split("%", 1)[0])
+        return bytes(10) + b"\xff\xff" + socket.inet_pton(socket.AF_INET, text)
+    except (OSError, ValueError):
+        return None
+
+
+def protocol_numbers(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """IANA numbers of protocols given by name or number; 0 where unknown."""
+    if not pa.types.is_string(column.type):
+        return np.clip(np.nan_to_num(numbers(column)), 0, 255).astype(np.uint8)
+    texts = pc.unique(column).to_pylist()
+    table = []
+    for text in texts:
+        name = (text or "").strip().lower()
+        table.append(int(name) if name.isdigit() and int(name) < 256 else PROTOCOLS.get(name, 0))
+    codes = pc.index_in(column, value_set=pa.array(texts, column.type))
+    found = np.asarray(codes.to_numpy(), dtype=np.int64)
+    return np.array(table, dtype=np.uint8)[found] if texts else np.zeros(0, dtype=np.uint8)

@@ -1,0 +1,238 @@
+"""Zeek logs to flows: `conn.log` as TSV or JSON gives two flows a connection, `capture_loss.log` and `stats.log` coverage."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.json as pajson
+from numpy.typing import NDArray
+
+from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, sane_times
+from tidegauge.wire.reading import Stream
+from tidegauge.wire.text import column_or_nulls, numbers, packed_addresses, protocol_numbers
+
+CONN = (
+    "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "duration",
+    "orig_bytes", "resp_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "history",
+)  # fmt: skip
+LOSS = ("ts", "ts_delta", "peer", "percent_lost")
+STATS = ("ts", "peer")
+TEXT = ("id.orig_h", "id.resp_h", "proto", "history", "peer", "_node_name")
+STATS_INTERVAL_S = 300
+KINDS = {"conn": CONN, "capture_loss": LOSS, "stats": STATS}
+
+
+def is_zeek(head: bytes) -> bool:
+    """Whether a file begins as a Zeek log of flows or coverage does."""
+    if head.startswith(b"#separator"):
+        return True
+    first = head.lstrip().split(b"\n", 1)[0]
+    return first.startswith(b"{") and ((b'"id.orig_h"' in first and b'"ts"' in first) or b'"percent_lost"' in first)
+
+
+def log_path(stream: Stream) -> str:
+    """The log's own name of itself (`#path`), or what its first JSON record looks like; empty if unknown."""
+    head = stream.peek(4096)
+    for line in head.split(b"\n"):
+        if line.startswith(b"#path"):
+            return line.split(b"\t")[-1].strip().decode("ascii", "replace").split("_node")[0]
+        if not line.startswith(b"#"):
+            break
+    first = head.lstrip().split(b"\n", 1)[0]
+    if b'"percent_lost"' in first:
+        return "capture_loss"
+    if b'"conn_state"' in first or (b'"orig_pkts"' in first or b'"orig_bytes"' in first):
+        return "conn"
+    return ""
+
+
+@dataclass
+class ZeekReader:
+    """Reads Zeek logs of one sensor.
+
+    Attributes:
+        exporter: name that its flows get.
+    """
+
+    exporter: str
+    skipped: Skipped = field(default_factory=Skipped)
+    ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
+
+    def read(self, stream: Stream) -> Iterator[FlowBatch]:
+        """Flows of a conn log; coverage logs give none and add to the ledger; other logs are counted."""
+        path = log_path(stream)
+        if path not in KINDS:
+            self.skipped.add("file", f"Zeek log without flows ({path or 'unknown kind'})")
+            return
+        for table in _tables(stream, KINDS[path], self.skipped):
+            if path == "conn":
+                yield self._flows(table, stream)
+            else:
+                self._coverage(table, path)
+
+    def _flows(self, table: pa.Table, stream: Stream) -> FlowBatch:
+        src, src_ok = packed_addresses(table["id.orig_h"])
+        dst, dst_ok = packed_addresses(table["id.resp_h"])
+        seconds = numbers(table["ts"])
+        good = src_ok & dst_ok & np.isfinite(seconds)
+        self.skipped.add("record", "no time or no address", int((~good).sum()))
+        lasted = np.nan_to_num(numbers(table["duration"]))
+        starts, ends = sane_times(
+            np.rint(np.where(good, seconds, 0) * 1e6).astype(np.int64),
+            np.rint((np.where(good, seconds, 0) + np.clip(lasted, 0, 1e9)) * 1e6).astype(np.int64),
+        )
+        protos = protocol_numbers(table["proto"])
+        icmp = (protos == 1) | (protos == 58)
+        orig_port = np.nan_to_num(numbers(table["id.orig_p"]))
+        resp_port = np.nan_to_num(numbers(table["id.resp_p"]))
+        forward_packets, forward_bytes = _volume(table, "orig")
+        back_packets, back_bytes = _volume(table, "resp")
+        # Zeek keeps ICMP's type and code in the ports.
+        kinds = np.where(icmp, orig_port * 256 + resp_port, 0)
+        shared: dict[str, Any] = {"exporters": (self.exporter,), "time_start": starts, "time_end": ends, "proto": protos}
+        forward = FlowBatch.build(
+            src=src, dst=dst, src_port=np.where(icmp, 0, orig_port), dst_port=np.where(icmp, kinds, resp_port),
+            packets=forward_packets, bytes=forward_bytes, biflow_direction=1, **shared,
+        )  # fmt: skip
+        back = FlowBatch.build(
+            src=dst, dst=src, src_port=np.where(icmp, 0, resp_port), dst_port=np.where(icmp, kinds, orig_port),
+            packets=back_packets, bytes=back_bytes, biflow_direction=2, **shared,
+        )  # fmt: skip
+        kept_back = np.flatnonzero(good & (back_packets > 0))
+        kept = np.flatnonzero(good)
+        both = FlowBatch.concat([forward.take(kept), back.take(kept_back)])
+        # Zeek writes a connection when it ends: that is when the sensor was awake.
+        written = ends[kept] // 1_000_000
+        self.ledger.add(
+            exporters=(self.exporter,), exporter=np.zeros(len(kept), dtype=np.int32), minute_s=written, records=1
+        )
+        return both.take(np.argsort(both["time_start"], kind="stable"))
+
+    def _coverage(self, table: pa.Table, path: str) -> None:
+        ends = numbers(table["ts"])
+        if path == "capture_loss":
+            lengths = np.clip(np.nan_to_num(numbers(table["ts_delta"])), 0, 86400)
+            lost = np.clip(np.nan_to_num(numbers(table["percent_lost"])) / 100, 0, 1)
+        else:
+            lengths = np.full(len(ends), STATS_INTERVAL_S, dtype=np.float64)
+            lost = np.zeros(len(ends))
+            peers = table["peer"].to_pylist()
+            seeing = np.array([not str(peer).startswith(("manager", "proxy", "logger")) for peer in peers], dtype=bool)
+            ends, lengths, lost = ends[seeing], lengths[seeing], lost[seeing]
+        good = np.isfinite(ends)
+        self.skipped.add("record", "coverage row without a time", int((~good).sum()))
+        for end, length, share in zip(ends[good], lengths[good], lost[good], strict=True):
+            minutes = np.arange(int(end - length) // 60 * 60, int(end) // 60 * 60 + 60, 60)
+            self.ledger.add(
+                exporters=(self.exporter,), exporter=np.zeros(len(minutes), dtype=np.int32), minute_s=minutes,
+                stated=np.full(len(minutes), 1 - share),
+            )  # fmt: skip
+
+
+def _volume(table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Packets and IP bytes of one side; payload bytes, and one packet where there were any, if that is all there is."""
+    packets = numbers(table[f"{side}_pkts"])
+    ip_bytes = numbers(table[f"{side}_ip_bytes"])
+    payload = np.nan_to_num(numbers(table[f"{side}_bytes"]))
+    history = table["history"].fill_null("")
+    signs = "[A-Z]" if side == "orig" else "[a-z]"
+    seen = np.asarray(pc.match_substring_regex(history, signs).to_numpy(zero_copy_only=False))
+    packets = np.where(np.isfinite(packets), packets, np.where((payload > 0) | seen, 1, 0))
+    if side == "orig":
+        packets = np.maximum(packets, 0)
+    octets = np.where(np.isfinite(ip_bytes) & (ip_bytes > 0), ip_bytes, payload)
+    limit = float(2**53)
+    return np.clip(packets, 0, limit).astype(np.uint64), np.clip(octets, 0, limit).astype(np.uint64)
+
+
+def _tables(stream: Stream, wanted: tuple[str, ...], skipped: Skipped) -> Iterator[pa.Table]:
+    """The wanted columns in blocks, all as text or double; absent ones are null."""
+    tsv = stream.peek(1) == b"#"
+    header: list[str] = []
+    for block in stream.lines():
+        if tsv:
+            for line in block.split(b"\n", 32)[:32]:
+                if line.startswith(b"#fields"):
+                    header = line.rstrip(b"\r").decode("utf-8", "replace").split("\t")[1:]
+            if not header:
+                raise InputError("no #fields line before the data", where=stream.name, hint="not a whole Zeek log")
+            table = _tsv_block(block, header, wanted, skipped)
+        else:
+            table = _json_block(block, wanted, skipped)
+        yield pa.table({name: column_or_nulls(table, name) for name in wanted})
+
+
+def _tsv_block(block: bytes, header: list[str], wanted: tuple[str, ...], skipped: Skipped) -> pa.Table:
+    comments = block.count(b"\n#") + block.startswith(b"#")
+    seen_comments = 0
+
+    def passed_over(row: Any) -> str:
+        nonlocal seen_comments
+        if (row.text or "").startswith("#"):
+            seen_comments += 1
+        else:
+            skipped.add("record", f"has {row.actual_columns} columns, not {row.expected_columns}")
+        return "skip"
+
+    table = pacsv.read_csv(
+        io.BytesIO(block),
+        read_options=pacsv.ReadOptions(column_names=header, use_threads=False, block_size=len(block) + 1),
+        parse_options=pacsv.ParseOptions(delimiter="\t", quote_char=False, invalid_row_handler=passed_over),
+        convert_options=pacsv.ConvertOptions(
+            include_columns=[n for n in wanted if n in header],
+            column_types={n: pa.string() for n in header},
+            null_values=["-", "(empty)", ""],
+            strings_can_be_null=True,
+            check_utf8=False,
+        ),
+    )
+    if comments > seen_comments and table.num_columns:
+        # A comment with as many columns as a record has parses as one; its first column gives it away.
+        first = table[0]
+        keep = pc.invert(pc.fill_null(pc.starts_with(pc.cast(first, pa.string()), "#"), False))
+        table = table.filter(keep)
+    return table
+
+
+def _json_block(block: bytes, wanted: tuple[str, ...], skipped: Skipped) -> pa.Table:
+    kinds = [(n, pa.string() if n in TEXT else pa.float64()) for n in wanted]
+    if b'"ts":"' in block or b'"ts": "' in block:
+        kinds = [(n, pa.string() if n == "ts" else t) for n, t in kinds]
+    options = pajson.ParseOptions(explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore")
+    try:
+        return pajson.read_json(
+            io.BytesIO(block),
+            read_options=pajson.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=options,
+        )
+    except pa.ArrowInvalid:
+        return _json_rows(block, kinds, skipped)
+
+
+def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped) -> pa.Table:
+    """The same, line by line: slow, for blocks in which some line is not what it should be."""
+    rows = []
+    for line in block.splitlines():
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            rows.append({name: row.get(name) for name, _ in kinds})
+        except (ValueError, AttributeError, RecursionError):
+            skipped.add("record", "not a JSON object")
+    columns = {}
+    for name, kind in kinds:
+        values = [row[name] for row in rows]
+        if kind == pa.string():
+            columns[name] = pa.array([v if isinstance(v, str) else None for v in values], kind)
+        else:
+            columns[name] = pa.array([float(v) if isinstance(v, int | float) else None for v in values], kind)
+    return pa.table(columns)
