@@ -1,0 +1,73 @@
+"""Flows to labelled flows: direction by the site's home prefixes, origin by the atlas of the flow's time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tidegauge.atlas.editions import Atlas, Origins
+from tidegauge.model import FLOW_SCHEMA, NUMBERS, FlowBatch, inside
+from tidegauge.site import Site
+
+DIRECTIONS = ("in", "out", "internal", "transit")
+IN, OUT, INTERNAL, TRANSIT = range(4)
+
+
+def directions(flows: FlowBatch, site: Site) -> NDArray[np.int8]:
+    """Direction of each flow (position in `DIRECTIONS`).
+
+    Where a site lists an exporter's external interfaces, its flows that enter or leave by another one are
+    `internal`: another exporter counts them at the border.
+    """
+    from_home, to_home = inside(flows["src"], site.home), inside(flows["dst"], site.home)
+    if site.home_as:
+        from_home |= np.isin(flows["src_as"], site.home_as)
+        to_home |= np.isin(flows["dst_as"], site.home_as)
+    found = np.full(len(flows), TRANSIT, dtype=np.int8)
+    found[to_home & ~from_home] = IN
+    found[from_home & ~to_home] = OUT
+    found[from_home & to_home] = INTERNAL
+    for name, interfaces in site.external.items():
+        if name in flows.exporters:
+            own = flows["exporter"] == flows.exporters.index(name)
+            found[own & (found == IN) & ~np.isin(flows["in_if"], interfaces)] = INTERNAL
+            found[own & (found == OUT) & ~np.isin(flows["out_if"], interfaces)] = INTERNAL
+    return found
+
+
+def label(flows: FlowBatch, site: Site, atlas: Atlas) -> pa.Table:
+    """The flows as a table of `FLOW_SCHEMA`. The exporter's AS is kept where the atlas has none."""
+    count = len(flows)
+    times = flows["time_start"]
+    src, dst = atlas.lookup(flows["src"], times), atlas.lookup(flows["dst"], times)
+    columns: dict[str, Any] = {
+        "exporter": _dictionary(flows["exporter"], flows.exporters),
+        "direction": _dictionary(directions(flows, site), DIRECTIONS),
+        "src_country": _dictionary(src.countries, src.country_names),
+        "dst_country": _dictionary(dst.countries, dst.country_names),
+        "src_as": _ases(src, flows["src_as"]),
+        "dst_as": _ases(dst, flows["dst_as"]),
+        "src_class": src.classes,
+        "dst_class": dst.classes,
+    }
+    for name in ("src", "dst"):
+        data = np.ascontiguousarray(flows[name])
+        columns[name] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, pa.py_buffer(data)])
+    arrays = []
+    for column in FLOW_SCHEMA:
+        values = columns.get(column.name, flows.columns.get(column.name))
+        if isinstance(values, np.ndarray):
+            values = pa.array(np.ascontiguousarray(values, dtype=NUMBERS.get(column.name)))
+        arrays.append(values.cast(column.type) if values.type != column.type else values)
+    return pa.Table.from_arrays(arrays, schema=FLOW_SCHEMA)
+
+
+def _ases(found: Origins, stated: NDArray[Any]) -> NDArray[Any]:
+    return np.where(found.ases != 0, found.ases, stated)
+
+
+def _dictionary(codes: NDArray[Any], names: tuple[str, ...]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))

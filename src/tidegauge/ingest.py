@@ -1,0 +1,174 @@
+"""Files into the lake: sniffs each, decodes, labels and writes, and counts what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tidegauge.atlas import Atlas, label
+from tidegauge.lake import LakeWriter, open_writer
+from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, UsageError
+from tidegauge.site import Site
+from tidegauge.wire import (
+    ColumnMap,
+    Decoder,
+    Names,
+    Stream,
+    TableReader,
+    ZeekReader,
+    datagrams_in,
+    hash_file,
+    open_stream,
+    read_packets,
+    sniff,
+)
+
+COMMIT_ROWS = 2_000_000
+"""Flows between commits; a crash loses at most the files since the last one, which are then taken in anew."""
+SKIPPED_NAMES = (".tmp", ".part", ".swp")
+
+
+@dataclass
+class Report:
+    """What an ingest did."""
+
+    files: int = 0
+    datagrams: int = 0
+    flows: int = 0
+    duplicates: int = 0
+    skipped: Skipped = field(default_factory=Skipped)
+    failures: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "files": self.files,
+            "datagrams": self.datagrams,
+            "flows": self.flows,
+            "duplicates": self.duplicates,
+            "skipped": self.skipped.to_json(),
+        }
+
+
+def find_files(paths: list[str]) -> list[str]:
+    """The files meant by paths: directories are searched, in order of name; hidden and temporary files left out.
+
+    Raises:
+        UsageError: a path does not exist.
+    """
+    found: list[str] = []
+    for path in paths:
+        place = Path(path)
+        if path == "-" or place.is_file() or place.is_fifo():
+            found.append(path)
+        elif place.is_dir():
+            inside = sorted(p for p in place.rglob("*") if p.is_file())
+            found += [
+                str(p)
+                for p in inside
+                if not any(part.startswith(".") for part in p.relative_to(place).parts) and p.suffix not in SKIPPED_NAMES
+            ]
+        else:
+            raise UsageError("no such file or directory", where=path)
+    return list(dict.fromkeys(found))
+
+
+class Ingest:
+    """One run of `tidegauge ingest`: state such as templates lives from file to file."""
+
+    def __init__(
+        self, site: Site, *, kind: str = "auto", exporter: str | None = None, column_map: ColumnMap | None = None
+    ) -> None:
+        self._site, self._kind, self._exporter, self._map = site, kind, exporter, column_map
+        self._atlas = Atlas()
+        self.report = Report()
+        self._decoder = Decoder(Names(site.exporter_names), site.sampling, self.report.skipped)
+        self._readers: dict[str, ZeekReader | TableReader] = {}
+
+    def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:
+        """Take in files; each that fails is one line in `failures`, and what was good in it is kept."""
+        with open_writer(self._site.data) as writer:
+            from tidegauge.lake import Manifest
+
+            self._manifest = Manifest(self._site.data)
+            self._decoder.remember(self._manifest.load_state("templates") or {})
+            for path in find_files(paths):
+                progress(path)
+                self._file(path, writer)
+                if writer.uncommitted_rows > COMMIT_ROWS:
+                    self._commit(writer)
+            self._write(self._decoder.finish(), writer)
+            self._commit(writer)
+            state = self._decoder.state()
+            if any(state.values()):
+                self._manifest.save_state("templates", state)
+        return self.report
+
+    def _commit(self, writer: LakeWriter) -> None:
+        for source in (self._decoder, *self._readers.values()):
+            writer.add_ledger(source.ledger.table())
+            source.ledger = LedgerBuilder()
+        writer.commit()
+
+    def _file(self, path: str, writer: LakeWriter) -> None:
+        try:
+            digest = hash_file(path)
+            if digest is not None and self._manifest.knows(digest):
+                self.report.duplicates += 1
+                return
+            with open_stream(path) as stream:
+                before = self.report.flows
+                self.report.files += 1
+                try:
+                    self._write(self._flows(stream, path), writer)
+                finally:
+                    # What was good in a damaged file stays; the same file again changes nothing.
+                    counts = {"flows": self.report.flows - before}
+                    writer.add_source(digest or stream.content_hash(), stream.name, counts)
+        except InputError as error:
+            self.report.failures.append(str(error))
+            self.report.skipped.add(path, error.what)
+
+    def _write(self, batches: Iterator[FlowBatch], writer: LakeWriter) -> None:
+        for batch in batches:
+            if len(batch):
+                self.report.flows += len(batch)
+                writer.add_flows(label(batch, self._site, self._atlas))
+
+    def _flows(self, stream: Stream, path: str) -> Iterator[FlowBatch]:
+        kind = sniff(stream) if self._kind == "auto" else self._kind
+        if kind == "empty":
+            raise InputError("empty", where=stream.name)
+        if kind in ("netflow", "pcap"):
+            yield from self._datagrams(stream)
+        elif kind == "zeek":
+            reader = self._readers.setdefault("zeek", ZeekReader(self._exporter or "zeek", self.report.skipped))
+            assert isinstance(reader, ZeekReader)
+            yield from reader.read(stream)
+        elif kind in ("csv", "parquet"):
+            reader = self._readers.setdefault(
+                "table", TableReader(self._exporter or "table", self._map, self.report.skipped)
+            )
+            assert isinstance(reader, TableReader)
+            if kind == "csv":
+                yield from reader.read_csv(stream)
+            elif path == "-":
+                raise InputError("Parquet cannot be read from standard input", where=stream.name, hint="name the file")
+            else:
+                yield from reader.read_parquet(path)
+        else:
+            raise InputError(
+                "not a kind of file that holds flows", where=stream.name, hint="pcap, Zeek log, CSV or Parquet"
+            )
+
+    def _datagrams(self, stream: Stream) -> Iterator[FlowBatch]:
+        head = stream.peek(4)
+        from tidegauge.wire import is_pcap
+
+        if not is_pcap(head):
+            raise InputError("not a pcap or pcapng capture", where=f"{stream.name}, offset 0")
+        for packets in read_packets(stream, self.report.skipped):
+            before = self._decoder.datagrams
+            yield from self._decoder.decode(datagrams_in(packets, self._decoder.names, self.report.skipped))
+            self.report.datagrams += self._decoder.datagrams - before

@@ -1,0 +1,11 @@
+"""Labelled flows on disk: immutable Parquet segments, their manifest, and reading them through DuckDB."""
+
+from tidegauge.lake.manifest import Manifest, Segment
+from tidegauge.lake.query import METRICS, FlowFilter, Lake
+from tidegauge.lake.where import COLUMNS, column_sql, compile_where
+from tidegauge.lake.writer import LakeWriter, open_writer
+
+__all__ = [
+    "COLUMNS", "METRICS", "FlowFilter", "Lake", "LakeWriter", "Manifest", "Segment", "column_sql",
+    "compile_where", "open_writer",
+]  # fmt: skip

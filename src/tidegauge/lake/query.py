@@ -1,0 +1,165 @@
+"""Reading the lake through DuckDB: flows, top talkers, bin sums and the coverage ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tidegauge.lake.manifest import Manifest
+from tidegauge.lake.where import VIRTUAL, column_sql
+from tidegauge.model import FLOW_SCHEMA, LEDGER_SCHEMA, LakeError, UsageError
+
+SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
+METRICS = tuple(SUMS)
+
+
+@dataclass(frozen=True)
+class FlowFilter:
+    """Which flows: a time (start within `[since_us, until_us)`; None: open) and checked SQL conditions."""
+
+    since_us: int | None = None
+    until_us: int | None = None
+    conditions: tuple[str, ...] = ()
+
+    def sql(self) -> str:
+        parts = [f"({c})" for c in self.conditions]
+        if self.since_us is not None:
+            parts.append(f"time_start >= make_timestamptz({self.since_us})")
+        if self.until_us is not None:
+            parts.append(f"time_start < make_timestamptz({self.until_us})")
+        return " AND ".join(parts) or "true"
+
+
+class Lake:
+    """The flows and the ledger of a site, read only."""
+
+    def __init__(self, folder: Path, *, memory_mb: int = 384) -> None:
+        self.folder = folder
+        self.manifest = Manifest(folder)
+        self._memory_mb = memory_mb
+
+    @contextmanager
+    def _engine(self, since_us: int | None, until_us: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB with a view `flows` over the segments that can hold the time."""
+        segments = self.manifest.segments("flows", since_us, until_us)
+        connection = duckdb.connect(":memory:")
+        try:
+            connection.execute(f"SET memory_limit = '{self._memory_mb}MiB'")
+            connection.execute(f"SET temp_directory = '{_quoted(str(self.folder / 'spill'))}'")
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET preserve_insertion_order = false")
+            if segments:
+                paths = ", ".join(f"'{_quoted(str(self.folder / s.path))}'" for s in segments)
+                source = f"read_parquet([{paths}], hive_partitioning = false)"
+            else:
+                connection.register("no_flows", FLOW_SCHEMA.empty_table())
+                source = "no_flows"
+            connection.execute(f"CREATE TEMP VIEW flows AS SELECT * FROM {source}")
+            yield connection
+        except duckdb.Error as error:
+            raise LakeError(f"the query failed: {str(error).splitlines()[0]}", where=str(self.folder)) from None
+        finally:
+            connection.close()
+
+    def span_us(self) -> tuple[int, int] | None:
+        """Start of the first flow and end of the last; None where there is none."""
+        segments = self.manifest.segments("flows")
+        return (min(s.first_us for s in segments), max(s.end_us for s in segments)) if segments else None
+
+    def flows(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Flows by start time, in batches of `FLOW_SCHEMA`'s columns."""
+        columns = ", ".join(f'"{name}"' for name in FLOW_SCHEMA.names)
+        bound = f"LIMIT {int(limit)}" if limit is not None else ""
+        sql = f"SELECT {columns} FROM flows WHERE {chosen.sql()} ORDER BY time_start, time_end, src, dst {bound}"
+        with self._engine(chosen.since_us, chosen.until_us) as engine:
+            yield from engine.sql(sql).to_arrow_reader(100_000)
+
+    def top(self, by: list[str], chosen: FlowFilter, *, metric: str, limit: int) -> tuple[pa.Table, int]:
+        """Groups with the largest sums of a metric, and the sum over all groups."""
+        known = {*FLOW_SCHEMA.names, *VIRTUAL}
+        for name in by:
+            if name not in known:
+                raise UsageError(f"no such flow column: {name!r}", hint="one of " + ", ".join(sorted(known)))
+        keys = ", ".join(f'{column_sql(name)} AS "k{i}"' for i, name in enumerate(by))
+        group = ", ".join(f'"k{i}"' for i in range(len(by)))
+        amount = SUMS[metric].replace("far", VIRTUAL["far"])
+        with self._engine(chosen.since_us, chosen.until_us) as engine:
+            table = engine.sql(
+                f"SELECT {keys}, {amount}::HUGEINT AS amount FROM flows WHERE {chosen.sql()}"
+                f" GROUP BY {group} ORDER BY amount DESC, {group} LIMIT {int(limit)}"
+            ).to_arrow_table()
+            total = engine.execute(f"SELECT {amount}::HUGEINT FROM flows WHERE {chosen.sql()}").fetchone()
+        return table.rename_columns([*by, metric]), int((total or [0])[0] or 0)
+
+    def bin_sums(
+        self, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
+    ) -> tuple[NDArray[np.float64], Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]]:
+        """Sums of the flows that lie within one bin, and the others as they are, to be spread.
+
+        A flow without duration lies in the bin of its start. `flows` and `hosts` count in that bin alone.
+
+        Returns:
+            Sums of shape (bins,), float64; and batches of (starts, ends, values) in microseconds.
+        """
+        width_us = width_s * 1_000_000
+        since_us, until_us = first_bin * width_us, (first_bin + bins) * width_us
+        conditions = FlowFilter(None, until_us, chosen.conditions).sql()
+        start_bin = f"(epoch_us(time_start) // {width_us})"
+        last_bin = f"(greatest(epoch_us(time_end) - 1, epoch_us(time_start)) // {width_us})"
+        whole = metric in ("flows", "hosts")
+        amount = SUMS[metric].replace("far", VIRTUAL["far"])
+        within = "true" if whole else f"{start_bin} = {last_bin}"
+        sums = np.zeros(bins)
+        with self._engine(since_us, until_us) as engine:
+            found = engine.sql(
+                f"SELECT {start_bin} AS bin, {amount}::DOUBLE AS amount FROM flows"
+                f" WHERE {conditions} AND time_start >= make_timestamptz({since_us}) AND {within} GROUP BY bin"
+            ).fetchnumpy()
+            sums[np.asarray(found["bin"], dtype=np.int64) - first_bin] = np.asarray(found["amount"])
+        if whole:
+            return sums, iter(())
+        return sums, self._long_flows(conditions, metric, start_bin, last_bin, since_us, until_us)
+
+    def _long_flows(
+        self, conditions: str, metric: str, start_bin: str, last_bin: str, since_us: int, until_us: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
+        with self._engine(since_us, until_us) as engine:
+            reader = engine.sql(
+                f'SELECT epoch_us(time_start) AS s, epoch_us(time_end) AS e, "{metric}"::DOUBLE AS v FROM flows'
+                f" WHERE {conditions} AND time_end > make_timestamptz({since_us}) AND {start_bin} < {last_bin}"
+            ).to_arrow_reader(200_000)
+            for batch in reader:
+                yield tuple(batch.column(i).to_numpy(zero_copy_only=False) for i in range(3))  # type: ignore[misc]
+
+    def ledger(self) -> pa.Table:
+        """All coverage rows (`LEDGER_SCHEMA`), one per exporter, domain and minute, by minute."""
+        paths = [str(self.folder / s.path) for s in self.manifest.segments("coverage")]
+        if not paths:
+            return LEDGER_SCHEMA.empty_table()
+        import pyarrow.parquet as pq
+
+        from tidegauge.model import fold_ledger
+
+        try:
+            tables = [pq.read_table(path, schema=LEDGER_SCHEMA) for path in paths]
+        except (pa.ArrowException, OSError) as error:
+            raise LakeError(f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(self.folder)) from None
+        return fold_ledger(pa.concat_tables(tables)).sort_by("minute")
+
+    def scalar(self, sql_amount: str, chosen: FlowFilter) -> Any:
+        """One aggregate over the chosen flows."""
+        with self._engine(chosen.since_us, chosen.until_us) as engine:
+            row = engine.execute(f"SELECT {sql_amount} FROM flows WHERE {chosen.sql()}").fetchone()
+        return row[0] if row else None
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,144 @@
+"""`--where`: a boolean SQL expression over the flow columns, parsed, checked against an allow-list and rebuilt."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import sqlglot
+from sqlglot import exp
+
+from tidegauge.model import FLOW_SCHEMA, Prefix, UsageError, class_bit, parse_address, parse_time
+
+LONGEST = 20_000
+ADDRESS = {"src", "dst", "far", "home"}
+TIME = {"time_start", "time_end"}
+CLASS = {"src_class", "dst_class", "far_class"}
+
+VIRTUAL = {
+    name: f"CASE direction WHEN 'in' THEN {inward} WHEN 'out' THEN {outward} END"
+    for name, inward, outward in (
+        ("far", "src", "dst"),
+        ("home", "dst", "src"),
+        ("far_port", "src_port", "dst_port"),
+        ("home_port", "dst_port", "src_port"),
+        ("far_country", "src_country", "dst_country"),
+        ("far_as", "src_as", "dst_as"),
+        ("far_class", "src_class", "dst_class"),
+    )
+}
+"""Columns that are derived from direction: the end that is not ours, and ours; null where both or none are."""
+
+COLUMNS = {*FLOW_SCHEMA.names, *VIRTUAL}
+
+ALLOWED: tuple[type[exp.Expression], ...] = (
+    exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In,
+    exp.Is, exp.Null, exp.Boolean, exp.Like, exp.ILike, exp.Column, exp.Identifier, exp.Literal, exp.Neg,
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr, exp.Tuple,
+)  # fmt: skip
+COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
+
+
+def column_sql(name: str) -> str:
+    """The SQL of a flow column or a derived one."""
+    return VIRTUAL.get(name, f'"{name}"')
+
+
+def compile_where(text: str, *, now_s: int) -> str:
+    """SQL for DuckDB from what a user typed.
+
+    >>> compile_where("dst_port = 443 AND src = '192.0.2.1'", now_s=0)
+    '"dst_port" = 443 AND "src" = UNHEX(\\'00000000000000000000ffffc0000201\\')'
+
+    Raises:
+        UsageError: it is not a boolean expression over flow columns, or uses anything that is not allowed.
+    """
+    if len(text) > LONGEST:
+        raise UsageError(f"--where is longer than {LONGEST} characters")
+    try:
+        statements = sqlglot.parse(text, read="duckdb")
+    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+        raise UsageError(f"--where cannot be read: {str(error).splitlines()[0]}", where=repr(text[:80])) from None
+    if len(statements) != 1 or statements[0] is None:
+        raise UsageError("--where takes one expression", where=repr(text[:80]))
+    try:
+        return _rebuild(cast(exp.Expression, statements[0]), now_s).sql(dialect="duckdb")
+    except RecursionError:
+        raise UsageError("--where is nested too deeply", where=repr(text[:80])) from None
+
+
+def _rebuild(node: exp.Expression, now_s: int) -> exp.Expression:
+    if isinstance(node, exp.Anonymous):
+        return _function(node)
+    if not isinstance(node, ALLOWED):
+        raise UsageError(
+            f"not allowed in --where: {node.sql(dialect='duckdb')[:60]!r}",
+            hint="comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, arithmetic, inside(src, 'prefix'), is_class(src_class, 'vpn')",
+        )
+    if isinstance(node, exp.Column):
+        return _column(node)
+    if isinstance(node, exp.In) and (node.args.get("query") or node.args.get("unnest") or node.args.get("field")):
+        raise UsageError("not allowed in --where: IN takes a list of values")
+    kinds = {c.name.lower() for c in node.find_all(exp.Column)} if isinstance(node, COMPARISONS) else set()
+    operands = [v for v in _children(node) if isinstance(v, exp.Column)]
+    own = {c.name.lower() for c in operands} & kinds
+    copy = node.copy()
+    for name, value in list(copy.args.items()):
+        if isinstance(value, exp.Expression):
+            copy.set(name, _operand(value, own, now_s))
+        elif isinstance(value, list):
+            copy.set(name, [_operand(v, own, now_s) if isinstance(v, exp.Expression) else v for v in value])
+    return copy
+
+
+def _children(node: exp.Expression) -> list[exp.Expression]:
+    found: list[exp.Expression] = []
+    for value in node.args.values():
+        found += [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, exp.Expression)]
+    return found
+
+
+def _operand(node: exp.Expression, columns: set[str], now_s: int) -> exp.Expression:
+    """A literal beside an address or a time is read as one."""
+    if isinstance(node, exp.Literal) and node.is_string:
+        if columns & ADDRESS:
+            return _blob(parse_address(node.name))
+        if columns & TIME:
+            seconds = parse_time(node.name, now_s=now_s)
+            return exp.Anonymous(this="make_timestamptz", expressions=[exp.Literal.number(seconds * 1_000_000)])
+    if isinstance(node, exp.Identifier):
+        return node
+    return _rebuild(node, now_s)
+
+
+def _column(node: exp.Column) -> exp.Expression:
+    name = node.name.lower()
+    if name not in COLUMNS or node.table:
+        raise UsageError(f"no such flow column: {node.sql()!r}", hint="one of " + ", ".join(sorted(COLUMNS)))
+    if name in VIRTUAL:
+        return exp.Paren(this=sqlglot.parse_one(VIRTUAL[name], read="duckdb"))
+    return exp.column(name, quoted=True)
+
+
+def _function(node: exp.Anonymous) -> exp.Expression:
+    name, arguments = node.name.lower(), node.expressions
+    takes = {"inside": ADDRESS, "is_class": CLASS}.get(name)
+    if takes is None:
+        raise UsageError(f"no such function in --where: {node.name}", hint="inside(src, '192.0.2.0/24'), is_class(src_class, 'vpn')")
+    if (
+        len(arguments) != 2
+        or not isinstance(arguments[0], exp.Column)
+        or arguments[0].name.lower() not in takes
+        or not (isinstance(arguments[1], exp.Literal) and arguments[1].is_string)
+    ):
+        raise UsageError(f"{name}() takes one of {', '.join(sorted(takes))} and a text", where=repr(node.sql()))
+    column = _column(arguments[0])
+    if name == "is_class":
+        bit = exp.Literal.number(class_bit(arguments[1].name))
+        masked = exp.Paren(this=exp.BitwiseAnd(this=column, expression=bit))
+        return exp.Paren(this=exp.NEQ(this=masked, expression=exp.Literal.number(0)))
+    prefix = Prefix.parse(arguments[1].name)
+    return exp.Paren(this=exp.Between(this=column, low=_blob(prefix.first), high=_blob(prefix.last)))
+
+
+def _blob(packed: bytes) -> exp.Expression:
+    return exp.Anonymous(this="UNHEX", expressions=[exp.Literal.string(packed.hex())])

@@ -1,0 +1,170 @@
+"""Labelled flows and ledger rows to segments: by hour, sorted by time, staged, synced, then renamed into the lake."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tidegauge.lake.manifest import Manifest, Segment
+from tidegauge.model import LakeError, fold_ledger
+
+HOUR_US = 3_600_000_000
+HELD_ROWS = 1_000_000
+"""Flows held in memory before the fullest hours are written (about 130 bytes each)."""
+SEGMENT_ROWS = 1 << 20
+ROW_GROUP = 1 << 17
+ENCODINGS = {
+    "time_start": "DELTA_BINARY_PACKED",
+    "bytes": "BYTE_STREAM_SPLIT",
+}
+NO_DICTIONARY = {"time_start", "time_end", "bytes"}
+
+
+def write_options(schema: pa.Schema) -> dict[str, Any]:
+    """Parquet settings for a table of flows."""
+    names = schema.names
+    return {
+        "compression": "zstd",
+        "compression_level": 3,
+        "use_dictionary": [n for n in names if n not in NO_DICTIONARY],
+        "column_encoding": {n: e for n, e in ENCODINGS.items() if n in names},
+        "row_group_size": ROW_GROUP,
+        "data_page_size": 1 << 20,
+        "write_statistics": True,
+    }
+
+
+class LakeWriter:
+    """Takes tables in any order; `commit` makes everything since the last one part of the lake at once."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self._folder, self._manifest = folder, manifest
+        self._held: dict[int, list[pa.Table]] = {}
+        self._held_rows: dict[int, int] = {}
+        self._ledgers: list[pa.Table] = []
+        self._sources: list[tuple[str, str, dict[str, Any]]] = []
+        self._jobs: list[Future[list[Segment]]] = []
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="segment")
+        self.uncommitted_rows = 0
+
+    def add_flows(self, table: pa.Table) -> None:
+        """Take labelled flows (`FLOW_SCHEMA`)."""
+        if not table.num_rows:
+            return
+        hours = np.asarray(table["time_start"].cast(pa.int64()).to_numpy()) // HOUR_US
+        if hours[0] == hours[-1] and (hours == hours[0]).all():
+            self._hold(int(hours[0]), table)
+        else:
+            order = np.argsort(hours, kind="stable")
+            if (np.diff(order) != 1).any():
+                table, hours = table.take(pa.array(order)), hours[order]
+            edges = np.flatnonzero(np.r_[True, np.diff(hours) != 0, True])
+            for start, end in zip(edges[:-1], edges[1:], strict=True):
+                self._hold(int(hours[start]), table.slice(start, end - start))
+        self.uncommitted_rows += table.num_rows
+        if sum(self._held_rows.values()) > HELD_ROWS:
+            # The fullest hours go first; those that only began stay and get fuller.
+            for hour in sorted(self._held, key=self._held_rows.__getitem__, reverse=True):
+                self._write_hour(hour)
+                if sum(self._held_rows.values()) <= HELD_ROWS // 2:
+                    break
+
+    def add_ledger(self, table: pa.Table) -> None:
+        """Take ledger rows (`LEDGER_SCHEMA`)."""
+        if table.num_rows:
+            self._ledgers.append(table)
+
+    def add_source(self, digest: str, name: str, counts: dict[str, Any]) -> None:
+        """Note that everything of a file has been added."""
+        self._sources.append((digest, name, counts))
+
+    def commit(self) -> None:
+        """Write what is held and make it all visible. After an error here nothing of it is."""
+        for hour in list(self._held):
+            self._write_hour(hour)
+        segments = [segment for job in self._jobs for segment in job.result()]
+        self._jobs = []
+        if self._ledgers:
+            segments += self._write_ledger()
+        if segments or self._sources:
+            self._manifest.commit(segments, self._sources)
+        self._sources = []
+        self.uncommitted_rows = 0
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _hold(self, hour: int, table: pa.Table) -> None:
+        self._held.setdefault(hour, []).append(table)
+        self._held_rows[hour] = self._held_rows.get(hour, 0) + table.num_rows
+
+    def _write_hour(self, hour: int) -> None:
+        tables = self._held.pop(hour)
+        del self._held_rows[hour]
+        while sum(not job.done() for job in self._jobs) >= 2:
+            next(job for job in self._jobs if not job.done()).result()
+        self._jobs.append(self._pool.submit(self._write_segments, hour, tables))
+
+    def _write_segments(self, hour: int, tables: list[pa.Table]) -> list[Segment]:
+        table = pa.concat_tables(tables).unify_dictionaries()
+        starts = np.asarray(table["time_start"].cast(pa.int64()).to_numpy())
+        if (np.diff(starts) < 0).any():
+            order = np.argsort(starts, kind="stable")
+            table, starts = table.combine_chunks().take(pa.array(order)), starts[order]
+        ends = np.asarray(table["time_end"].cast(pa.int64()).to_numpy())
+        moment = datetime.fromtimestamp(hour * 3600, UTC)
+        place = f"flows/day={moment:%Y-%m-%d}/hour={moment:%H}"
+        segments = []
+        for first in range(0, table.num_rows, SEGMENT_ROWS):
+            part = slice(first, first + SEGMENT_ROWS)
+            segments.append(
+                self._write(
+                    table.slice(first, SEGMENT_ROWS), "flows", f"{place}/{uuid.uuid4().hex}.parquet",
+                    (int(starts[part][0]), int(starts[part][-1]), int(ends[part].max())),
+                    **write_options(table.schema),
+                )
+            )  # fmt: skip
+        return segments
+
+    def _write_ledger(self) -> list[Segment]:
+        table = fold_ledger(pa.concat_tables(self._ledgers)).sort_by("minute")
+        self._ledgers = []
+        minutes = np.asarray(table["minute"].cast(pa.int64()).to_numpy())
+        times = (int(minutes[0]) * 1_000_000, int(minutes[-1]) * 1_000_000, int(minutes[-1] + 60) * 1_000_000)
+        path = f"coverage/{uuid.uuid4().hex}.parquet"
+        return [self._write(table, "coverage", path, times, compression="zstd")]
+
+    def _write(self, table: pa.Table, kind: str, path: str, times: tuple[int, int, int], **options: Any) -> Segment:
+        staged = self._folder / "staging" / path
+        try:
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, staged, **options)
+            with staged.open("rb") as file:
+                digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise LakeError(f"cannot write a segment: {error.strerror or error}", where=str(staged)) from None
+        return Segment(path, kind, table.num_rows, staged.stat().st_size, digest, *times)
+
+
+@contextmanager
+def open_writer(folder: Path) -> Iterator[LakeWriter]:
+    """A writer that holds the data folder until it is closed; what is not committed is dropped."""
+    manifest = Manifest(folder)
+    with manifest.writing():
+        writer = LakeWriter(folder, manifest)
+        try:
+            yield writer
+        finally:
+            writer.close()
