@@ -62,9 +62,7 @@ def merge(countries: Ranges, ases: Ranges, bits: int) -> list[tuple[int, str, in
             edges.update((first, last + 1))
     points = sorted(edge for edge in edges if edge < 1 << bits)
     pieces: list[tuple[int, str, int]] = []
-    for point, country, number in zip(
-        points, sweep(countries, points, "ZZ"), sweep(ases, points, "0"), strict=True
-    ):
+    for point, country, number in zip(points, sweep(countries, points, "ZZ"), sweep(ases, points, "0"), strict=True):
         if not pieces or pieces[-1][1:] != (country, int(number)):
             pieces.append((point, country, int(number)))
     return pieces
@@ -110,8 +108,11 @@ def main() -> None:
         )  # fmt: skip
     names = read_names(arguments.asn / "asn-ipv4.csv", arguments.asn / "asn-ipv6.csv")
     ordered = sorted(names)
-    write(pa.table({"as": pa.array(ordered, pa.uint32()), "name": [names[n] for n in ordered]}), "as-names.parquet",
-          use_dictionary=False)
+    write(
+        pa.table({"as": pa.array(ordered, pa.uint32()), "name": [names[n] for n in ordered]}),
+        "as-names.parquet",
+        use_dictionary=False,
+    )
     about = {"source": "embedded", "edition": arguments.edition, "licence": LICENCE}
     (DATA / "world.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 

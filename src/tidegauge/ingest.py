@@ -67,7 +67,8 @@ def find_files(paths: list[str]) -> list[str]:
             found += [
                 str(p)
                 for p in inside
-                if not any(part.startswith(".") for part in p.relative_to(place).parts) and p.suffix not in SKIPPED_NAMES
+                if not any(part.startswith(".") for part in p.relative_to(place).parts)
+                and p.suffix not in SKIPPED_NAMES
             ]
         else:
             raise UsageError("no such file or directory", where=path)
@@ -78,7 +79,12 @@ class Ingest:
     """One run of `tidegauge ingest`: state such as templates lives from file to file."""
 
     def __init__(
-        self, site: Site, *, kind: str = "auto", exporter: str | None = None, column_map: ColumnMap | None = None
+        self,
+        site: Site,
+        *,
+        kind: str = "auto",
+        exporter: str | None = None,
+        column_map: ColumnMap | None = None,
     ) -> None:
         self._site, self._kind, self._exporter, self._map = site, kind, exporter, column_map
         self._atlas = Atlas()
@@ -159,7 +165,9 @@ class Ingest:
                 yield from reader.read_parquet(path)
         else:
             raise InputError(
-                "not a kind of file that holds flows", where=stream.name, hint="pcap, Zeek log, CSV or Parquet"
+                "not a kind of file that holds flows",
+                where=stream.name,
+                hint="pcap, Zeek log, CSV or Parquet",
             )
 
     def _datagrams(self, stream: Stream) -> Iterator[FlowBatch]:

@@ -118,7 +118,9 @@ def load_site(folder: Path) -> Site:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SiteError(
-            f"cannot read the site file: {error.strerror}", where=str(path), hint="make one with `tidegauge init`"
+            f"cannot read the site file: {error.strerror}",
+            where=str(path),
+            hint="make one with `tidegauge init`",
         ) from None
     except UnicodeDecodeError as error:
         raise SiteError("not UTF-8 text", where=f"{path}, byte {error.start}") from None

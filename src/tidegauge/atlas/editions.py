@@ -67,17 +67,15 @@ class Atlas:
         about = json.loads((DATA / "world.json").read_text(encoding="utf-8"))
         four = pq.read_table(DATA / "world-ipv4.parquet")
         six = pq.read_table(DATA / "world-ipv6.parquet")
-        names = tuple(
-            sorted({"ZZ"} | {n for t in (four, six) for n in pa.compute.unique(t["country"].cast(pa.string())).to_pylist()}
-                   | {f.country for f in self.facts})
-        )  # fmt: skip
+        listed = {n for t in (four, six) for n in t["country"].unique().to_pylist()}
+        names = tuple(sorted({"ZZ"} | listed | {f.country for f in self.facts}))
         position = {name: i for i, name in enumerate(names)}
 
         def countries(table: pa.Table) -> NDArray[np.uint16]:
             column = table["country"].combine_chunks()
             column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
             own = np.array([position[n] for n in column.dictionary.to_pylist()], dtype=np.uint16)
-            return own[np.asarray(column.indices)]
+            return np.asarray(own[np.asarray(column.indices)])
 
         def cumulated(table: pa.Table, name: str) -> NDArray[np.uint64]:
             return np.cumsum(table[name].to_numpy().astype(np.uint64), dtype=np.uint64)
@@ -114,7 +112,12 @@ class Atlas:
 
     def editions(self) -> list[Edition]:
         """All editions, oldest first."""
-        facts = Edition("documented facts", "2014-11-24", "Apache-2.0; facts as cited in docs/reference/atlas.md", len(self.facts))
+        facts = Edition(
+            "documented facts",
+            "2014-11-24",
+            "Apache-2.0; facts as cited in docs/reference/atlas.md",
+            len(self.facts),
+        )
         return sorted([facts, self.world[0]], key=lambda e: e.date_s)
 
     def distance_s(self, time_s: int) -> int:

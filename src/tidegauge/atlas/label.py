@@ -58,7 +58,7 @@ def label(flows: FlowBatch, site: Site, atlas: Atlas) -> pa.Table:
         columns[name] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, pa.py_buffer(data)])
     arrays = []
     for column in FLOW_SCHEMA:
-        values = columns.get(column.name, flows.columns.get(column.name))
+        values = columns[column.name] if column.name in columns else flows[column.name]
         if isinstance(values, np.ndarray):
             values = pa.array(np.ascontiguousarray(values, dtype=NUMBERS.get(column.name)))
         arrays.append(values.cast(column.type) if values.type != column.type else values)

@@ -39,7 +39,7 @@ class OriginTable:
 
     @cached_property
     def _two_levels(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Range by /24, or minus (1 + block) where a /24 holds several; and the ranges of each such block's 256 addresses."""
+        """Range by /24, or -1 - block where a /24 holds several; and the ranges of each such block's addresses."""
         starts = self.starts4.astype(np.int64)
         first_slots = np.r_[(starts + 255) >> 8, 1 << 24]
         level1 = np.repeat(np.arange(len(starts), dtype=np.int32), np.diff(first_slots))
@@ -59,7 +59,7 @@ class OriginTable:
         if len(deeper):
             blocks = (-1 - found[deeper]).astype(np.int64) << 8
             found[deeper] = level2[blocks + (addresses[deeper] & np.uint32(255))]
-        return found.astype(np.intp, copy=False)
+        return np.asarray(found, dtype=np.intp)
 
     def ranges6(self, high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.intp]:
         """Which range holds each IPv6 address; shape (n,)."""

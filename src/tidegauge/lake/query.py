@@ -137,7 +137,7 @@ class Lake:
                 f" WHERE {conditions} AND time_end > make_timestamptz({since_us}) AND {start_bin} < {last_bin}"
             ).to_arrow_reader(200_000)
             for batch in reader:
-                yield tuple(batch.column(i).to_numpy(zero_copy_only=False) for i in range(3))  # type: ignore[misc]
+                yield tuple(batch.column(i).to_numpy(zero_copy_only=False) for i in range(3))
 
     def ledger(self) -> pa.Table:
         """All coverage rows (`LEDGER_SCHEMA`), one per exporter, domain and minute, by minute."""
@@ -151,7 +151,9 @@ class Lake:
         try:
             tables = [pq.read_table(path, schema=LEDGER_SCHEMA) for path in paths]
         except (pa.ArrowException, OSError) as error:
-            raise LakeError(f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(self.folder)) from None
+            raise LakeError(
+                f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(self.folder)
+            ) from None
         return fold_ledger(pa.concat_tables(tables)).sort_by("minute")
 
     def scalar(self, sql_amount: str, chosen: FlowFilter) -> Any:

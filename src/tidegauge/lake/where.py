@@ -72,7 +72,7 @@ def _rebuild(node: exp.Expression, now_s: int) -> exp.Expression:
     if not isinstance(node, ALLOWED):
         raise UsageError(
             f"not allowed in --where: {node.sql(dialect='duckdb')[:60]!r}",
-            hint="comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, arithmetic, inside(src, 'prefix'), is_class(src_class, 'vpn')",
+            hint="comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, arithmetic, inside(src, P), is_class(src_class, C)",
         )
     if isinstance(node, exp.Column):
         return _column(node)
@@ -123,7 +123,10 @@ def _function(node: exp.Anonymous) -> exp.Expression:
     name, arguments = node.name.lower(), node.expressions
     takes = {"inside": ADDRESS, "is_class": CLASS}.get(name)
     if takes is None:
-        raise UsageError(f"no such function in --where: {node.name}", hint="inside(src, '192.0.2.0/24'), is_class(src_class, 'vpn')")
+        raise UsageError(
+            f"no such function in --where: {node.name}",
+            hint="inside(src, '192.0.2.0/24'), is_class(src_class, 'vpn')",
+        )
     if (
         len(arguments) != 2
         or not isinstance(arguments[0], exp.Column)

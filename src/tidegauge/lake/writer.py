@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class LakeWriter:
             if (np.diff(order) != 1).any():
                 table, hours = table.take(pa.array(order)), hours[order]
             edges = np.flatnonzero(np.r_[True, np.diff(hours) != 0, True])
-            for start, end in zip(edges[:-1], edges[1:], strict=True):
+            for start, end in pairwise(edges):
                 self._hold(int(hours[start]), table.slice(start, end - start))
         self.uncommitted_rows += table.num_rows
         if sum(self._held_rows.values()) > HELD_ROWS:

@@ -101,7 +101,7 @@ def halves(addresses: Addresses) -> tuple[NDArray[np.uint64], NDArray[np.uint64]
 def is_ipv4(addresses: Addresses) -> NDArray[np.bool_]:
     """Which are IPv4-mapped; shape (n, 16) to (n,)."""
     words = np.ascontiguousarray(addresses).view(">u4").reshape(-1, 4)
-    return (words[:, 0] == 0) & (words[:, 1] == 0) & (words[:, 2] == 0xFFFF)
+    return np.asarray((words[:, 0] == 0) & (words[:, 1] == 0) & (words[:, 2] == 0xFFFF))
 
 
 def low32(addresses: Addresses) -> NDArray[np.uint32]:

@@ -7,6 +7,12 @@ from typing import Any, Literal
 
 from tidegauge.model.times import format_time
 
+
+def shown_number(value: float) -> int | float:
+    """A whole number where it is one or is large, else six significant digits."""
+    return round(value) if abs(value) >= 1000 or value == round(value) else float(f"{value:.6g}")
+
+
 Verdict = Literal["surge", "no_surge", "cannot_say"]
 
 
@@ -38,9 +44,9 @@ class Excess:
             "start": format_time(self.start_s),
             "end": format_time(self.end_s),
             "window_s": self.window_s,
-            "observed": round(self.observed),
-            "expected": round(self.expected, 3),
-            "excess": round(self.observed - self.expected, 3),
+            "observed": shown_number(self.observed),
+            "expected": shown_number(self.expected),
+            "excess": shown_number(self.observed - self.expected),
             "p_value": float(f"{self.p_value:.3g}"),
         }
 
@@ -54,10 +60,10 @@ class Limit:
     """None where no amount would have been found with that power (too much of the time was blind)."""
 
     def to_json(self, metric: str) -> dict[str, Any]:
-        amount = None if self.amount is None else round(self.amount)
+        amount = None if self.amount is None else shown_number(self.amount)
         shown: dict[str, Any] = {"duration_s": self.duration_s, metric: amount}
         if metric == "bytes":
-            shown["bits_per_second"] = None if amount is None else round(amount * 8 / self.duration_s)
+            shown["bits_per_second"] = None if amount is None else shown_number(amount * 8 / self.duration_s)
         return shown
 
 
@@ -102,7 +108,6 @@ class Answer:
     method: str
     version: str
     relay_share: float = 0.0
-
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -38,9 +38,11 @@ HOW = {
 def fold_ledger(table: pa.Table) -> pa.Table:
     """One row per exporter, domain and minute, whatever number of rows came in."""
     folded = table.group_by(["exporter", "domain", "minute"]).aggregate(list(HOW.items()))
-    return folded.select(["exporter", "domain", "minute", *(f"{name}_{how}" for name, how in HOW.items())]).rename_columns(
-        LEDGER_SCHEMA.names
-    ).cast(LEDGER_SCHEMA)
+    return (
+        folded.select(["exporter", "domain", "minute", *(f"{name}_{how}" for name, how in HOW.items())])
+        .rename_columns(LEDGER_SCHEMA.names)
+        .cast(LEDGER_SCHEMA)
+    )
 
 
 @dataclass
@@ -75,7 +77,9 @@ class LedgerBuilder:
         nothing = pa.nulls(count, pa.float64())
         table = pa.table(
             [
-                pa.DictionaryArray.from_arrays(pa.array(exporter, pa.int32()), pa.array(list(exporters), pa.string())).cast(pa.string()),
+                pa.DictionaryArray.from_arrays(
+                    pa.array(exporter, pa.int32()), pa.array(list(exporters), pa.string())
+                ).cast(pa.string()),
                 pa.array(column(domain).astype(np.uint32)),
                 pa.array((np.asarray(minute_s) // 60 * 60).astype(np.int64)).cast(pa.timestamp("s", tz="UTC")),
                 pa.array(column(datagrams).astype(np.uint64)),

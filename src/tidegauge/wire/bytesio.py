@@ -25,7 +25,7 @@ class Buffer:
         """Shape (n,) to (n, width)."""
         places = offsets[:, None] + np.arange(width)
         # The last 16 bytes are zeros by construction.
-        return self.data[np.minimum(places, len(self.data) - 1)]
+        return np.asarray(self.data[np.minimum(places, len(self.data) - 1)])
 
     def number_at(self, offsets: Offsets, width: int) -> NDArray[np.uint64]:
         """Big-endian unsigned numbers of `width` (1 to 8) bytes; of longer ones the last 8 bytes."""
@@ -48,7 +48,7 @@ class Buffer:
 
     def join(self, offsets: Offsets, lengths: Offsets) -> bytes:
         """The bytes of many places, one behind the other."""
-        view = memoryview(self.data)
+        view = self.data.data
         return b"".join([view[o : o + n] for o, n in zip(offsets.tolist(), lengths.tolist(), strict=True)])
 
 
@@ -61,4 +61,4 @@ def ranges(lengths: NDArray[Any]) -> NDArray[np.int64]:
     lengths = np.asarray(lengths, dtype=np.int64)
     total = int(lengths.sum())
     starts = np.cumsum(lengths) - lengths
-    return np.arange(total) - np.repeat(starts, lengths)
+    return np.asarray(np.arange(total) - np.repeat(starts, lengths), dtype=np.int64)

@@ -103,7 +103,10 @@ class Decoder:
         self, kind: int, clock_ms: NDArray[np.int64], exporters: NDArray[np.int32], domains: NDArray[np.int64],
         sequences: NDArray[np.int64], counts: NDArray[np.int64], records: NDArray[np.int64], **more: Any,
     ) -> None:  # fmt: skip
-        """Ledger rows of a block, by the exporter's clock as the flows are; losses in records, from the mean records a datagram where datagrams are numbered."""
+        """Ledger rows of a block, by the exporter's clock as the flows are.
+
+        Losses are in records, from the mean records a datagram where the protocol numbers datagrams.
+        """
         by_record = kind in (V5, IPFIX)
         steps = counts if by_record else np.ones(len(counts), dtype=np.int64)
         lost = self._sequences[kind].lost(exporters, domains, sequences, steps)
@@ -292,7 +295,7 @@ class Decoder:
                 return
             self.skipped.add("sampler", "never announced, its flows count as unsampled", int(unknown.sum()))
             intervals = np.maximum(intervals, 1)
-        flows, owners = flows_of(records, sets, intervals)
+        flows, _ = flows_of(records, sets, intervals)
         if len(flows) < len(records.owners):
             self.skipped.add("record", "its packet section holds no IP header", len(records.owners) - len(flows))
         if counted is not None:
@@ -322,7 +325,10 @@ class Decoder:
         samplers = next((found for e in SAMPLER_IDS if (found := records.number(e)) is not None), None)
         interfaces = records.number(INGRESS_INTERFACE)
         if samplers is not None:
-            kind, selectors = "sampler", np.minimum(samplers.astype(np.uint64), np.uint64(2**40)).astype(np.int64)
+            kind, selectors = (
+                "sampler",
+                np.minimum(samplers.astype(np.uint64), np.uint64(2**40)).astype(np.int64),
+            )
         elif interfaces is not None and self.sampling.by_interface():
             kind, selectors = "interface", interfaces.astype(np.int64)
         found = np.ones(len(owners), dtype=np.int64)
@@ -341,9 +347,7 @@ class Decoder:
             for (e, d, i), history in self.templates.histories.items()
             if (t := history[-1][1]) is not None
         ]
-        sampling = [
-            [names[e], d, s[0], s[1], history[-1][1]] for (e, d, s), history in self.sampling.histories.items()
-        ]
+        sampling = [[names[e], d, s[0], s[1], history[-1][1]] for (e, d, s), history in self.sampling.histories.items()]
         return {"templates": templates, "sampling": sampling}
 
     def remember(self, state: dict[str, Any]) -> None:

@@ -51,7 +51,9 @@ def flows_of(records: Records, sets: SetTable, intervals: NDArray[np.int64]) -> 
         sampled = header is not None or octets is None
         packets = np.full(len(owners), 1 if sampled else 0, dtype=np.uint64)
     if octets is None:
-        octets = header.ip_lengths * packets.astype(np.int64) if header is not None else np.zeros(len(owners), np.uint64)
+        octets = (
+            header.ip_lengths * packets.astype(np.int64) if header is not None else np.zeros(len(owners), np.uint64)
+        )
     forward = _batch(columns, sets, owners, starts, ends, octets, packets, intervals)
     if header is not None:
         return forward.take(header.valid), owners[header.valid]
@@ -61,7 +63,8 @@ def flows_of(records: Records, sets: SetTable, intervals: NDArray[np.int64]) -> 
     if reverse_octets is None and reverse_packets is None:
         return forward, owners
     if reverse_packets is None:
-        reverse_packets = (reverse_octets > 0).astype(np.uint64)
+        assert reverse_octets is not None
+        reverse_packets = np.asarray(reverse_octets > 0, dtype=np.uint64)
     if reverse_octets is None:
         reverse_octets = np.zeros(len(owners), np.uint64)
     reverse_columns = _turned(columns)
@@ -106,7 +109,11 @@ def _turned(columns: dict[str, Column]) -> dict[str, Column]:
 
 
 def _both(
-    forward: FlowBatch, reverse: FlowBatch, carried: Column, owners: NDArray[np.int64], directions: Column | None
+    forward: FlowBatch,
+    reverse: FlowBatch,
+    carried: Column,
+    owners: NDArray[np.int64],
+    directions: Column | None,
 ) -> tuple[FlowBatch, NDArray[np.int64]]:
     """Forward and reverse flows of biflows side by side, `biflow_direction` set on both (RFC 5103 6.3)."""
     if directions is None:
@@ -121,7 +128,12 @@ def _both(
 
 
 def _firewall_flows(
-    records: Records, sets: SetTable, columns: dict[str, Column], starts: Column, ends: Column, initiated: Column
+    records: Records,
+    sets: SetTable,
+    columns: dict[str, Column],
+    starts: Column,
+    ends: Column,
+    initiated: Column,
 ) -> tuple[FlowBatch, NDArray[np.int64]]:
     """Records with initiatorOctets/responderOctets (231, 232), packets (298, 299): never sampled."""
     columns.pop("header", None)
@@ -274,7 +286,9 @@ def _times(
 
 
 def _signed(values: Column, most: int) -> NDArray[np.int64]:
-    return np.minimum(values, np.uint64(most)).astype(np.int64) if values.dtype == np.uint64 else values.astype(np.int64)
+    return (
+        np.minimum(values, np.uint64(most)).astype(np.int64) if values.dtype == np.uint64 else values.astype(np.int64)
+    )
 
 
 def _ntp_us(raw: NDArray[np.uint8], export_ms: Column) -> NDArray[np.int64]:

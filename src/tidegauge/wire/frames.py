@@ -50,7 +50,12 @@ def network_offsets(
     """Where the IP header of each frame begins, and which frames hold IP."""
     at = offsets.copy()
     ethertypes = np.zeros(len(offsets), dtype=np.int64)
-    ethernet, sll, sll2, null = links == ETHERNET, links == SLL, links == SLL2, (links == NULL) | (links == 108)
+    ethernet, sll, sll2, null = (
+        links == ETHERNET,
+        links == SLL,
+        links == SLL2,
+        (links == NULL) | (links == 108),
+    )
     bare = np.isin(links, (RAW_IP, 12, 14, 228, 229))
     if ethernet.any():
         ethertypes[ethernet] = buffer.u16(at[ethernet] + 12)

@@ -38,7 +38,9 @@ def since_boot_us(
     return (export_ms - ago) * 1000
 
 
-def decode_v5(datagrams: Datagrams, skipped: Skipped) -> tuple[FlowBatch, NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+def decode_v5(
+    datagrams: Datagrams, skipped: Skipped
+) -> tuple[FlowBatch, NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """All flows of v5 datagrams, in order, `packets` and `bytes` scaled by the header's sampling interval.
 
     A datagram shorter than its count says gives the records that are whole.
@@ -58,7 +60,9 @@ def decode_v5(datagrams: Datagrams, skipped: Skipped) -> tuple[FlowBatch, NDArra
     records = np.frombuffer(joined, dtype=RECORD)
     owner = np.repeat(np.arange(len(at)), present)
 
-    export_ms = clock_ms(heads["secs"].astype(np.int64), heads["nsecs"].astype(np.int64) // 1_000_000, datagrams.arrived_us)
+    export_ms = clock_ms(
+        heads["secs"].astype(np.int64), heads["nsecs"].astype(np.int64) // 1_000_000, datagrams.arrived_us
+    )
     uptime = heads["uptime_ms"].astype(np.int64)
     interval = np.maximum(heads["sampling"].astype(np.int64) & 0x3FFF, 1)
     domain = heads["engine_type"].astype(np.int64) * 256 + heads["engine_id"]

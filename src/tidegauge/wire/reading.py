@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -132,11 +132,11 @@ def open_stream(path: str) -> Iterator[Stream]:
     if path == "-":
         yield Stream(sys.stdin.buffer, "standard input")
         return
-    try:
-        source = Path(path).open("rb")
-    except OSError as error:
-        raise InputError(f"cannot be opened: {error.strerror}", where=path) from None
-    with source:
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(Path(path).open("rb"))
+        except OSError as error:
+            raise InputError(f"cannot be opened: {error.strerror}", where=path) from None
         yield Stream(source, path)
 
 

@@ -134,5 +134,3 @@ class _VariableRecords:
         if place is None:
             return None
         return self._buffer, self._begins[:, place], self._begins[:, place] + self._lengths[:, place]
-
-

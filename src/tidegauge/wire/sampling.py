@@ -14,7 +14,13 @@ from tidegauge.wire.templates import SCOPE_V9, Template
 
 # IANA information elements.
 SAMPLING_INTERVAL, SAMPLER_ID, SAMPLER_RANDOM_INTERVAL, SELECTOR_ID = 34, 48, 50, 302
-PACKET_INTERVAL, PACKET_SPACE, SAMPLING_SIZE, SAMPLING_POPULATION, SAMPLING_PROBABILITY = 305, 306, 309, 310, 311
+PACKET_INTERVAL, PACKET_SPACE, SAMPLING_SIZE, SAMPLING_POPULATION, SAMPLING_PROBABILITY = (
+    305,
+    306,
+    309,
+    310,
+    311,
+)
 INGRESS_INTERFACE = 10
 SCOPE_INTERFACE_V9 = 2
 SAMPLER_IDS = (SELECTOR_ID, SAMPLER_ID)
@@ -51,7 +57,13 @@ def _bounded(values: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def speaks_of_sampling(template: Template) -> bool:
-    elements = (SAMPLING_INTERVAL, SAMPLER_RANDOM_INTERVAL, PACKET_INTERVAL, SAMPLING_SIZE, SAMPLING_PROBABILITY)
+    elements = (
+        SAMPLING_INTERVAL,
+        SAMPLER_RANDOM_INTERVAL,
+        PACKET_INTERVAL,
+        SAMPLING_SIZE,
+        SAMPLING_PROBABILITY,
+    )
     return any(template.has(element) for element in elements)
 
 
@@ -75,14 +87,14 @@ class SamplingTable:
         intervals = announced_intervals(records)
         if intervals is None:
             return
-        kind, ids = "", None
-        for kind, element, enterprise in (
+        places = (
             *(("sampler", e, 0) for e in SAMPLER_IDS),
             ("interface", SCOPE_INTERFACE_V9, SCOPE_V9),
             ("interface", INGRESS_INTERFACE, 0),
-        ):
-            if (ids := records.number(element, enterprise)) is not None:
-                break
+        )
+        kind, ids = next(
+            ((k, found) for k, e, pen in places if (found := records.number(e, pen)) is not None), ("", None)
+        )
         for i, interval in enumerate(intervals.tolist()):
             selector = DEFAULT if ids is None else (kind, int(ids[i]))
             if interval >= 1:

@@ -18,7 +18,11 @@ class SequenceTracker:
         self._expected: dict[tuple[int, int], int] = {}
 
     def lost(
-        self, senders: NDArray[np.int32], domains: NDArray[np.int64], numbers: NDArray[np.int64], steps: NDArray[np.int64]
+        self,
+        senders: NDArray[np.int32],
+        domains: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        steps: NDArray[np.int64],
     ) -> NDArray[np.int64]:
         """Units lost just before each datagram, in arrival order; negative where an overtaken one came late.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,11 @@ def read_headers(datagrams: Datagrams, names: Names) -> Headers:
     agents = np.where(six[:, None], buffer.bytes_at(at + 8, 16), mapped_ipv4(buffer.u32(at + 8).astype(np.uint32)))
     behind = at + np.where(six, 24, 12)
     return Headers(
-        names.positions(agents), buffer.u32(behind), buffer.u32(behind + 4), buffer.u32(behind + 12), behind + 16
+        names.positions(agents),
+        buffer.u32(behind),
+        buffer.u32(behind + 4),
+        buffer.u32(behind + 12),
+        behind + 16,
     )
 
 
@@ -53,7 +58,13 @@ class _Items:
 
 
 def _walk(
-    buffer: Buffer, begins: Offsets, ends: Offsets, counts: NDArray[np.int64], most: int, what: str, skipped: Skipped
+    buffer: Buffer,
+    begins: Offsets,
+    ends: Offsets,
+    counts: NDArray[np.int64],
+    most: int,
+    what: str,
+    skipped: Skipped,
 ) -> _Items:
     """Walk many lists side by side, one item a step; an item that runs past its list ends the list."""
     skipped.add(what, f"beyond the {most}th of its list", int(np.maximum(counts - most, 0).sum()))
@@ -90,9 +101,7 @@ def decode_sflow(
     buffer = datagrams.buffer
     ends = datagrams.offsets + datagrams.lengths
     samples = _walk(buffer, headers.samples, ends, headers.counts, MOST_SAMPLES, "sFlow sample", skipped)
-    skipped.add(
-        "sFlow sample", "counter sample", int(np.isin(samples.tags, (COUNTER_SAMPLE, EXPANDED_COUNTER)).sum())
-    )
+    skipped.add("sFlow sample", "counter sample", int(np.isin(samples.tags, (COUNTER_SAMPLE, EXPANDED_COUNTER)).sum()))
     skipped.add("sFlow sample", "a packet that was discarded, not forwarded", int((samples.tags == DISCARDED).sum()))
     skipped.add("sFlow sample", "of an unknown kind", int(((samples.tags > DISCARDED) | (samples.tags == 0)).sum()))
 
@@ -107,9 +116,7 @@ def decode_sflow(
         _interface(buffer.u32(behind + 16)),
     )
     counted = behind + np.where(expanded, 28, 20)
-    records = _walk(
-        buffer, counted + 4, samples.ends[flow], buffer.u32(counted), MOST_RECORDS, "sFlow record", skipped
-    )
+    records = _walk(buffer, counted + 4, samples.ends[flow], buffer.u32(counted), MOST_RECORDS, "sFlow record", skipped)
     columns, ip_lengths, found = _packets(buffer, records, len(flow))
     skipped.add("sFlow sample", "no IP packet in it", int((~found).sum()))
     src_as, dst_as = _gateways(buffer, records, len(flow))
@@ -150,10 +157,13 @@ def _first_of(records: _Items, tag: int, count: int) -> tuple[NDArray[np.int64],
 
 def _packets(
     buffer: Buffer, records: _Items, count: int
-) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[np.bool_]]:
     """Flow columns of the sampled packets, their IP lengths, and which samples hold an IP packet."""
-    columns: dict[str, NDArray[np.int64]] = {
-        name: np.zeros((count, 16) if name in ("src", "dst") else count, dtype=np.uint8 if name in ("src", "dst") else np.int64)
+    columns: dict[str, NDArray[Any]] = {
+        name: np.zeros(
+            (count, 16) if name in ("src", "dst") else count,
+            dtype=np.uint8 if name in ("src", "dst") else np.int64,
+        )
         for name in ("src", "dst", "src_port", "dst_port", "proto", "tcp_flags", "tos")
     }
     ip_lengths = np.zeros(count, dtype=np.int64)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tidegauge.model import FLOW_SCHEMA, FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, sane_times
+from tidegauge.model import FLOW_SCHEMA, NUMBERS, FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, sane_times
 from tidegauge.wire.reading import Stream
 from tidegauge.wire.text import numbers, packed_addresses, protocol_numbers
 
@@ -99,7 +99,9 @@ class ColumnMap:
     def recognised(cls, header: list[str]) -> ColumnMap:
         """The map of a table whose columns have names that we know."""
         lowered = {name.strip().lower(): name for name in reversed(header)}
-        return cls({ours: lowered[a] for ours, names in ALIASES.items() if (a := next((n for n in names if n in lowered), ""))})
+        return cls(
+            {ours: lowered[a] for ours, names in ALIASES.items() if (a := next((n for n in names if n in lowered), ""))}
+        )
 
     def check(self, header: list[str], where: str) -> None:
         missing = [n for n in NEEDED if n not in self.columns and n not in self.constants]
@@ -258,12 +260,8 @@ def _count(column: pa.ChunkedArray | None, constant: int | str | None, count: in
 
 def _fitted(name: str, values: NDArray[Any]) -> NDArray[Any]:
     """Values clipped to what the column's type holds."""
-    most = {"packets": 2**63, "bytes": 2**63}.get(name)
-    if most is None:
-        from tidegauge.model import NUMBERS
-
-        most = int(np.iinfo(NUMBERS[name]).max)
-    return np.clip(values, 0, most)
+    kept = np.float64(2**63) if name in ("packets", "bytes") else np.iinfo(np.dtype(NUMBERS[name])).max
+    return np.asarray(np.clip(values, 0, kept))
 
 
 def _addresses(
@@ -271,7 +269,7 @@ def _addresses(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     if column is None:
         column = pa.chunked_array([pa.array([str(constant)] * count, pa.string())])
-    if pa.types.is_fixed_size_binary(column.type) and column.type.byte_width == 16 or pa.types.is_binary(column.type):
+    if (pa.types.is_fixed_size_binary(column.type) and column.type.byte_width == 16) or pa.types.is_binary(column.type):
         fixed = column.cast(pa.binary(16)).combine_chunks()
         if isinstance(fixed, pa.ChunkedArray):
             fixed = pa.concat_arrays(fixed.chunks) if fixed.num_chunks else pa.array([], pa.binary(16))

@@ -1,4 +1,4 @@
-"""Zeek logs to flows: `conn.log` as TSV or JSON gives two flows a connection, `capture_loss.log` and `stats.log` coverage."""
+"""Zeek logs: `conn.log` (TSV or JSON) gives two flows a connection, `capture_loss.log` and `stats.log` coverage."""
 
 from __future__ import annotations
 
@@ -97,7 +97,12 @@ class ZeekReader:
         back_packets, back_bytes = _volume(table, "resp")
         # Zeek keeps ICMP's type and code in the ports.
         kinds = np.where(icmp, orig_port * 256 + resp_port, 0)
-        shared: dict[str, Any] = {"exporters": (self.exporter,), "time_start": starts, "time_end": ends, "proto": protos}
+        shared: dict[str, Any] = {
+            "exporters": (self.exporter,),
+            "time_start": starts,
+            "time_end": ends,
+            "proto": protos,
+        }
         forward = FlowBatch.build(
             src=src, dst=dst, src_port=np.where(icmp, 0, orig_port), dst_port=np.where(icmp, kinds, resp_port),
             packets=forward_packets, bytes=forward_bytes, biflow_direction=1, **shared,
@@ -112,7 +117,10 @@ class ZeekReader:
         # Zeek writes a connection when it ends: that is when the sensor was awake.
         written = ends[kept] // 1_000_000
         self.ledger.add(
-            exporters=(self.exporter,), exporter=np.zeros(len(kept), dtype=np.int32), minute_s=written, records=1
+            exporters=(self.exporter,),
+            exporter=np.zeros(len(kept), dtype=np.int32),
+            minute_s=written,
+            records=1,
         )
         return both.take(np.argsort(both["time_start"], kind="stable"))
 

@@ -1,0 +1,41 @@
+# `make demo` and `make test` set up everything they need from a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEBIAN := nfdump
+CONSTRAINTS := -c constraints.txt
+DEV := hypothesis import-linter mypy pytest pytest-xdist ruff
+
+.PHONY: demo test check bench debian clean
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) hatchling editables
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation $(CONSTRAINTS) -e .
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) $(DEV)
+	touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/tidegauge demo
+
+debian:
+	@for package in $(DEBIAN); do \
+	  if ! command -v $$package >/dev/null; then \
+	    if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $$package >/dev/null; \
+	    else echo "$$package is missing: the tests that compare with it are left out"; fi; \
+	  fi; \
+	done
+
+check: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check debian
+	$(BIN)/python -m pytest -n 2
+
+clean:
+	rm -rf $(VENV) demo

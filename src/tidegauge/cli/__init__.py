@@ -1,0 +1,71 @@
+"""The command line: puts the stages together and prints; every verb is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from tidegauge import __version__
+from tidegauge.model.errors import TidegaugeError, UsageError
+
+VERBS = {
+    "init": ("site", "Write a commented tidegauge.toml."),
+    "ingest": ("site", "Take flows in from captures, Zeek logs, CSV and Parquet."),
+    "flows": ("read", "List flows."),
+    "top": ("read", "The largest senders, receivers, ports, countries and so on."),
+    "series": ("read", "An amount over time."),
+    "coverage": ("read", "What was seen, and when we were blind."),
+    "ask": ("judge", "Was there a surge? The answer, with what it rests on."),
+    "assess": ("judge", "The same judgement on any time series."),
+    "atlas": ("site", "The editions of the atlas."),
+    "simulate": ("show", "Make a simulated network's flows."),
+    "demo": ("show", "A simulated site, the question asked."),
+}
+
+
+class Verbs(click.Group):
+    """Verbs by name, loaded on demand: `tidegauge --help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"tidegauge.cli.{VERBS[cmd_name][0]}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tidegauge")
+@click.option("--debug", is_flag=True, help="Show the trace of an error.")
+@click.pass_context
+def program(context: click.Context, debug: bool) -> None:
+    """Answers "did it come through us?" from flow records, and can prove a no.
+
+    Example: tidegauge demo
+    """
+    context.obj = debug
+
+
+def main() -> None:
+    """Run the program; exit 1 when it failed, 2 when it was called wrongly."""
+    debug = "--debug" in sys.argv[1:2]
+    try:
+        program(prog_name="tidegauge", standalone_mode=True)
+    except TidegaugeError as error:
+        if debug:
+            raise
+        click.echo(f"tidegauge: {error}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

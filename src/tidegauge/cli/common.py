@@ -1,0 +1,92 @@
+"""What the verbs share: options, times relative to the data, and printing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tidegauge.lake import Lake, compile_where
+from tidegauge.model import parse_time
+from tidegauge.site import Site, find_site, load_site
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+site_option = click.option("--site", "site_dir", type=click.Path(path_type=Path), help="The site's folder.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def time_options(function: F) -> F:
+    for name, text in (("--until", "Before this time."), ("--since", "From this time on (2014-11-24, -7d).")):
+        function = click.option(name, metavar="T", help=text)(function)
+    return function
+
+
+def where_option(function: F) -> F:
+    text = "A boolean SQL expression over flow columns."
+    return click.option("--where", "where", metavar="SQL", help=text)(function)
+
+
+def open_site(folder: Path | None) -> Site:
+    return load_site(find_site(folder))
+
+
+def open_lake(site: Site) -> Lake:
+    return Lake(site.data, memory_mb=site.memory_mb)
+
+
+def newest_s(lake: Lake) -> int:
+    """The end of the data: what relative times are relative to."""
+    span = lake.span_us()
+    return -(-span[1] // 1_000_000) if span else 0
+
+
+def moment_us(text: str | None, lake: Lake) -> int | None:
+    return None if text is None else parse_time(text, now_s=newest_s(lake)) * 1_000_000
+
+
+def conditions(where: str | None, lake: Lake) -> tuple[str, ...]:
+    return (compile_where(where, now_s=newest_s(lake)),) if where else ()
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def table(header: list[str], rows: list[list[str]]) -> None:
+    """Print columns; numbers to the right."""
+    widths = [
+        max(len(header[i]), *(len(row[i]) for row in rows)) if rows else len(header[i]) for i in range(len(header))
+    ]
+    for row in [header, *rows]:
+        cells = (
+            cell.rjust(width) if cell.replace(",", "").replace(".", "").rstrip("%").isdigit() else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+
+
+def amount_text(value: float | None, metric: str) -> str:
+    """An amount as a person reads it.
+
+    >>> amount_text(40_000_000, "bytes")
+    '40.0 MB'
+    """
+    if value is None:
+        return "no amount"
+    if metric != "bytes":
+        return f"{value:,.0f} {metric}" if value >= 10 or value == round(value) else f"{value:.3g} {metric}"
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f} B"
+
+
+def sparkline(values: list[float], seen: list[bool]) -> str:
+    """Bars of eight heights; a dot where nothing was seen."""
+    top = max((v for v, s in zip(values, seen, strict=True) if s), default=0) or 1
+    return "".join(SPARKS[min(int(v / top * 7.999), 7)] if s else "·" for v, s in zip(values, seen, strict=True))

@@ -1,0 +1,194 @@
+"""ask, assess."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from tidegauge.cli.common import (
+    amount_text,
+    json_option,
+    newest_s,
+    open_lake,
+    open_site,
+    print_json,
+    site_option,
+    sparkline,
+    time_options,
+    where_option,
+)
+from tidegauge.inquiry import Asked, Reply
+from tidegauge.inquiry import ask as answer_question
+from tidegauge.inquiry import assess as assess_series
+from tidegauge.lake import METRICS, compile_where
+from tidegauge.model import Answer, TidegaugeError, UsageError, format_duration, format_time, parse_duration, parse_time
+from tidegauge.series import DIRECTIONS
+
+EXIT = {"surge": 10, "cannot_say": 11, "no_surge": 0}
+BARS = 96
+
+
+def judgement_options(function: Any) -> Any:
+    for option in (
+        click.option("--exit-code", is_flag=True, help="Exit 10 for surge, 11 for cannot_say."),
+        click.option("--power", type=click.FloatRange(0.5, 0.999), default=0.95, help="Of the detection limit."),
+        click.option("--false-alarm", type=click.FloatRange(1e-6, 0.5), default=0.01,
+                     help="Probability of a surge verdict over the whole question when nothing happened."),
+        click.option("--baseline", default="28d", help="How much history it is held against."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.option("--from", "origin", metavar="ORIGIN", help="KP, AS131279, 175.45.176.0/22, class:tor-exit, @FILE.")
+@where_option
+@time_options
+@click.option("--direction", type=click.Choice(DIRECTIONS), default="in")
+@click.option("--metric", type=click.Choice(METRICS), default="bytes")
+@judgement_options
+@site_option
+@json_option
+def ask(
+    origin: str | None, where: str | None, since: str | None, until: str | None, direction: str, metric: str,
+    baseline: str, false_alarm: float, power: float, exit_code: bool, site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats.
+
+    Example: tidegauge ask --from KP --since 2014-11-24
+    """
+    site = open_site(site_dir)
+    now_s = newest_s(open_lake(site))
+    reply = answer_question(
+        site,
+        Asked(
+            origin=origin,
+            where_text=where,
+            where_sql=compile_where(where, now_s=now_s) if where else None,
+            direction=direction,
+            metric=metric,
+            since_s=parse_time(since, now_s=now_s) if since else None,
+            until_s=parse_time(until, now_s=now_s) if until else None,
+            baseline_s=parse_duration(baseline),
+            false_alarm=false_alarm,
+            power=power,
+        ),
+    )
+    if as_json:
+        print_json(reply.answer.to_json())
+    else:
+        print_reply(reply)
+    if exit_code:
+        sys.exit(EXIT[reply.answer.verdict])
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--since", required=True, metavar="T", help="From this time on.")
+@click.option("--until", metavar="T", help="Before this time.")
+@click.option("--missing", type=click.Choice(("blind", "zero")), default="blind", help="What a missing row means.")
+@judgement_options
+@json_option
+def assess(
+    files: tuple[Path, ...], since: str, until: str | None, missing: str, baseline: str, false_alarm: float,
+    power: float, exit_code: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """The same judgement on series from any tool: CSV with a header time,value[,coverage].
+
+    With several files one answer a line, in the order given.
+
+    Example: tidegauge assess router.csv --since 2014-11-24
+    """
+    baseline_s = parse_duration(baseline)
+    failed, verdicts = False, []
+    for path in files:
+        try:
+            answer = assess_series(
+                path, since=since, until=until, baseline_s=baseline_s, false_alarm=false_alarm, power=power,
+                missing_zero=missing == "zero",
+            )  # fmt: skip
+        except TidegaugeError as error:
+            if isinstance(error, UsageError) and len(files) == 1:
+                raise
+            failed = True
+            if as_json:
+                print_json({"error": str(error)})
+            else:
+                click.echo(f"tidegauge: {error}", err=True)
+            continue
+        verdicts.append(answer.verdict)
+        if as_json:
+            print_json(answer.to_json())
+        else:
+            print_answer(answer)
+    if failed:
+        sys.exit(1)
+    if exit_code:
+        sys.exit(10 if "surge" in verdicts else 11 if "cannot_say" in verdicts else 0)
+
+
+def headline(answer: Answer) -> str:
+    """The verdict in one sentence."""
+    question = answer.question
+    what = f"{question.metric} {question.direction} of {question.selection}".replace("  ", " ")
+    when = f"between {format_time(question.since_s)} and {format_time(question.until_s)}"
+    if answer.verdict == "surge":
+        return f"SURGE: we saw {len(answer.surges)} in {what} {when}"
+    if answer.verdict == "no_surge":
+        return f"NO SURGE SEEN in {what} {when}"
+    return f"WE CANNOT SAY whether there was a surge in {what} {when}"
+
+
+def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
+    """An answer as a person reads it."""
+    metric = answer.question.metric
+    click.secho(headline(answer), bold=True)
+    for line in drawing or []:
+        click.echo(f"  {line}")
+    for surge in answer.surges:
+        click.echo(
+            f"  surge from {format_time(surge.start_s)} to {format_time(surge.end_s)}:"
+            f" {amount_text(surge.observed, metric)} where {amount_text(surge.expected, metric)} was expected"
+            f" (p = {surge.p_value:.2g} over the whole question)"
+        )
+    if answer.limits:
+        click.echo(f"What would have been seen ({answer.power:.0%} of the time):")
+        for limit in answer.limits:
+            rate = f" ({limit.amount * 8 / limit.duration_s:,.0f} bit/s)" if metric == "bytes" and limit.amount else ""
+            click.echo(f"  {amount_text(limit.amount, metric)}{rate} added over {format_duration(limit.duration_s)}")
+    if answer.largest and answer.verdict == "no_surge":
+        largest = answer.largest
+        click.echo(
+            f"What stood out most: {amount_text(largest.observed, metric)} in {format_duration(largest.window_s)}"
+            f" from {format_time(largest.start_s)}, expected {amount_text(largest.expected, metric)}"
+            f" (p = {largest.p_value:.2g})"
+        )
+    click.echo(f"Coverage: we saw {answer.coverage_share:.2%} of that time")
+    for blind in answer.blind:
+        click.echo(f"  blind from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}")
+    if answer.caveats:
+        click.echo("Caveats:")
+        for caveat in answer.caveats:
+            click.echo(f"  - {caveat}")
+    click.echo(
+        f"A false alarm over the whole question has a probability of at most {answer.false_alarm:g}. {answer.method}"
+    )
+
+
+def print_reply(reply: Reply) -> None:
+    """An answer with the asked series drawn above it."""
+    values, seen = reply.series.values[reply.asked], reply.series.seen[reply.asked]
+    step = max(-(-len(values) // BARS), 1)
+    edges = np.arange(0, len(values), step)
+    bars = np.add.reduceat(values, edges) if len(values) else values
+    covered = np.add.reduceat(seen, edges) >= 0.5 * np.diff(np.r_[edges, len(values)]) if len(values) else seen
+    drawing = [
+        sparkline(bars.tolist(), [bool(c) for c in covered]),
+        f"one bar is {format_duration(step * reply.series.width_s)}, the highest"
+        f" {amount_text(float(bars.max(initial=0)), reply.answer.question.metric)}; · is time we did not see",
+    ]
+    print_answer(reply.answer, drawing)

@@ -1,0 +1,217 @@
+"""flows, top, series, coverage."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import pyarrow as pa
+
+from tidegauge.cli.common import (
+    amount_text,
+    conditions,
+    json_option,
+    moment_us,
+    newest_s,
+    open_lake,
+    open_site,
+    print_json,
+    site_option,
+    sparkline,
+    table,
+    time_options,
+    where_option,
+)
+from tidegauge.lake import METRICS, FlowFilter
+from tidegauge.model import FLOW_SCHEMA, UsageError, class_names, format_address, format_time, parse_duration
+from tidegauge.series import DIRECTIONS, build_series, exporter_blind, measure, origin_sql
+
+SHOWN_ROWS = 100
+SHORT = ("time_start", "direction", "src", "src_port", "dst", "dst_port", "proto", "packets", "bytes",
+         "src_country", "dst_country", "src_as", "dst_as")  # fmt: skip
+
+
+def plain(name: str, value: Any) -> Any:
+    """A cell as JSON and CSV show it."""
+    if isinstance(value, bytes):
+        return format_address(value)
+    if name.startswith("time_") and value is not None:
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if name.endswith("_class") and value is not None:
+        return " ".join(class_names(value))
+    return value
+
+
+def plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    for row in batch.to_pylist():
+        yield {name: plain(name, value) for name, value in row.items()}
+
+
+@contextmanager
+def output(path: Path | None) -> Iterator[IO[str]]:
+    if path is None:
+        yield sys.stdout
+    else:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+
+
+@click.command()
+@time_options
+@where_option
+@click.option("--limit", type=click.IntRange(min=0), help=f"At most so many; a table shows {SHOWN_ROWS} by itself.")
+@click.option("--format", "kind", type=click.Choice(("table", "csv", "json", "parquet")), default="table")
+@click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Write to a file.")
+@site_option
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def flows(
+    since: str | None, until: str | None, where: str | None, limit: int | None, kind: str, target: Path | None,
+    site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """List flows by start time. `json` is one object a line.
+
+    Example: tidegauge flows --since 2014-11-24 --where "inside(src, '175.45.176.0/22')" --limit 5
+    """
+    lake = open_lake(open_site(site_dir))
+    kind = "json" if as_json else kind
+    chosen = FlowFilter(moment_us(since, lake), moment_us(until, lake), conditions(where, lake))
+    batches = lake.flows(chosen, limit=SHOWN_ROWS if limit is None and kind == "table" else limit)
+    if kind == "parquet":
+        if target is None:
+            raise UsageError("Parquet goes to a file", hint="-o FILE")
+        import pyarrow.parquet as pq
+
+        with pq.ParquetWriter(target, FLOW_SCHEMA, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_table(pa.Table.from_batches([batch]).cast(FLOW_SCHEMA))
+        return
+    with output(target) as file:
+        if kind == "json":
+            for batch in batches:
+                for row in plain_rows(batch):
+                    file.write(json.dumps(row) + "\n")
+        elif kind == "csv":
+            rows = csv.DictWriter(file, FLOW_SCHEMA.names, lineterminator="\n")
+            rows.writeheader()
+            for batch in batches:
+                rows.writerows(plain_rows(batch))
+        else:
+            shown = [[str(row[n]) for n in SHORT] for batch in batches for row in plain_rows(batch)]
+            table(list(SHORT), shown)
+
+
+@click.command()
+@click.argument("by", nargs=-1, required=True)
+@time_options
+@where_option
+@click.option("--metric", type=click.Choice(METRICS), default="bytes")
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, help="How many rows.")
+@site_option
+@json_option
+def top(
+    by: tuple[str, ...], since: str | None, until: str | None, where: str | None, metric: str, count: int,
+    site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """The groups with the largest sums; BY are flow columns, or far, far_country, far_as, home and so on.
+
+    Example: tidegauge top far_country far_as --since -1d -n 5
+    """
+    lake = open_lake(open_site(site_dir))
+    chosen = FlowFilter(moment_us(since, lake), moment_us(until, lake), conditions(where, lake))
+    found, total = lake.top(list(by), chosen, metric=metric, limit=count)
+    rows = []
+    for row in found.to_pylist():
+        amount = int(row.pop(metric))
+        share = round(amount / total, 6) if total else 0.0
+        rows.append({**{name: plain(name, value) for name, value in row.items()}, metric: amount, "share": share})
+    if as_json:
+        print_json({"by": list(by), "metric": metric, "rows": rows})
+        return
+    table(
+        [*by, metric, "share"],
+        [[*(str(row[n]) for n in by), f"{row[metric]:,}", f"{row['share']:.1%}"] for row in rows],
+    )
+
+
+@click.command()
+@click.option("--from", "origin", metavar="ORIGIN", help="KP, AS131279, 175.45.176.0/22, class:tor-exit, @FILE.")
+@where_option
+@click.option("--direction", type=click.Choice(DIRECTIONS), default="in")
+@click.option("--metric", type=click.Choice(METRICS), default="bytes")
+@click.option("--width", default="5m", help="Length of a bin, such as 5m or 1h.")
+@time_options
+@site_option
+@json_option
+def series(
+    origin: str | None, where: str | None, direction: str, metric: str, width: str, since: str | None,
+    until: str | None, site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """An amount over time; long flows are spread over the bins that they last.
+
+    Example: tidegauge series --from KP --since 2014-11-24 --width 1h
+    """
+    lake = open_lake(open_site(site_dir))
+    width_s = parse_duration(width)
+    span = lake.span_us() or (0, 0)
+    since_us, until_us = moment_us(since, lake), moment_us(until, lake)
+    since_s = (span[0] if since_us is None else since_us) // 1_000_000
+    until_s = newest_s(lake) if until_us is None else until_us // 1_000_000
+    if (until_s - since_s) // width_s > 2_000_000:
+        raise UsageError("more than two million bins", hint="a larger --width or a shorter time")
+    selected = (origin_sql(origin, direction) if origin else f"direction = '{direction}'", *conditions(where, lake))
+    built, _ = build_series(lake, selected, metric=metric, width_s=width_s, since_s=since_s, until_s=until_s)
+    values = [int(v) for v in built.values]
+    name = " and ".join(part for part in (origin, where) if part) or "all"
+    if as_json:
+        print_json(
+            {"selection": name, "direction": direction, "metric": metric, "width_s": width_s,
+             "start_s": built.starts_s.tolist(), "value": values,
+             "coverage": [round(c, 6) for c in built.seen.tolist()]}
+        )  # fmt: skip
+        return
+    click.echo(f"{name}, {direction}, {metric} in bins of {width}: {amount_text(sum(values), metric)} in all")
+    step = max(-(-len(values) // 100), 1)
+    bars = [float(sum(values[i : i + step])) for i in range(0, len(values), step)]
+    click.echo(sparkline(bars, [bool(built.seen[i : i + step].mean() >= 0.5) for i in range(0, len(values), step)]))
+    if values:
+        click.echo(f"{format_time(int(built.starts_s[0]))} to {format_time(int(built.starts_s[-1]) + width_s)}")
+
+
+@click.command()
+@time_options
+@site_option
+@json_option
+def coverage(since: str | None, until: str | None, site_dir: Path | None, as_json: bool) -> None:
+    """What was seen of the time, by exporter, and when we were blind.
+
+    Example: tidegauge coverage --since 2014-11-24
+    """
+    lake = open_lake(open_site(site_dir))
+    span = lake.span_us() or (0, 0)
+    since_us, until_us = moment_us(since, lake), moment_us(until, lake)
+    since_s = (span[0] if since_us is None else since_us) // 1_000_000
+    until_s = newest_s(lake) if until_us is None else until_us // 1_000_000
+    found = measure(lake.ledger(), since_s, until_s)
+    if as_json:
+        exporters = [
+            {"exporter": e.exporter, "domain": e.domain, "share": round(e.share, 6), "datagrams": e.datagrams,
+             "records": e.records, "lost": e.lost, "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3),
+             "blind": [b.to_json() for b in exporter_blind(e)]}
+            for e in found.exporters
+        ]  # fmt: skip
+        print_json({"share": round(found.share, 6), "since": format_time(since_s), "until": format_time(until_s),
+                    "exporters": exporters})  # fmt: skip
+        return
+    click.echo(f"{found.share:.2%} seen from {format_time(since_s)} to {format_time(until_s)}")
+    table(["exporter", "domain", "seen", "datagrams", "records", "lost", "sampling"], [
+        [e.exporter, str(e.domain), f"{e.share:.2%}", f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}",
+         " ".join(f"1:{n}" for n in e.sampling)] for e in found.exporters
+    ])  # fmt: skip
+    for blind in found.blind():
+        click.echo(f"blind from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}")

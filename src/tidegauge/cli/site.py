@@ -1,0 +1,110 @@
+"""init, ingest, atlas."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidegauge.cli.common import json_option, open_site, print_json, site_option, table
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option("--home", multiple=True, metavar="PREFIX", help="A prefix that is ours; once for each.")
+@click.option("--name", help="The site's name; the folder's where left out.")
+@json_option
+def init(folder: Path, home: tuple[str, ...], name: str | None, as_json: bool) -> None:
+    """Write a commented tidegauge.toml.
+
+    Example: tidegauge init mysite --home 192.0.2.0/24 --home 2001:db8::/32
+    """
+    from tidegauge.site import init_site
+
+    path = init_site(folder, home=list(home), name=name)
+    if as_json:
+        print_json({"site": str(path)})
+    else:
+        click.echo(f"wrote {path}")
+
+
+FORMATS = ("auto", "pcap", "netflow", "zeek", "csv", "parquet")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="auto", help="What the files hold.")
+@click.option("--exporter", metavar="NAME", help="The exporter's name, for files that do not say.")
+@click.option("--map", "map_file", type=click.Path(path_type=Path), help="TOML that maps a table's columns to ours.")
+@site_option
+@json_option
+def ingest(
+    paths: tuple[str, ...], kind: str, exporter: str | None, map_file: Path | None, site_dir: Path | None, as_json: bool
+) -> None:
+    """Take flows in: captures of NetFlow, IPFIX and sFlow, Zeek logs, CSV, Parquet; directories are searched.
+
+    A file that was taken in before is passed over. Exit status 1 when a file failed; what was good in it is kept.
+
+    Example: tidegauge ingest captures/ zeek/2024-04-19
+    """
+    from rich.console import Console
+
+    from tidegauge.ingest import Ingest, find_files
+    from tidegauge.wire import ColumnMap
+
+    site = open_site(site_dir)
+    column_map = None if map_file is None else ColumnMap.load(map_file)
+    run = Ingest(site, kind=kind, exporter=exporter, column_map=column_map)
+    console = Console(stderr=True)
+    files = find_files(list(paths))
+    if console.is_terminal:
+        from rich.progress import Progress
+
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task("ingest", total=len(files))
+            report = run.run(files, lambda name: bar.update(task, advance=1, description=Path(name).name))
+    else:
+        report = run.run(files)
+    for failure in report.failures:
+        click.echo(f"tidegauge: {failure}", err=True)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        click.echo(
+            f"{report.flows:,} flows from {report.files:,} files ({report.datagrams:,} datagrams);"
+            f" {report.duplicates:,} files were here already"
+        )
+        for what, why, count in report.skipped:
+            click.echo(f"  skipped {count:,} x {what}: {why}")
+    if report.failures:
+        sys.exit(1)
+
+
+@click.group()
+def atlas() -> None:
+    """The atlas: what an address displayed at a time.
+
+    Example: tidegauge atlas editions
+    """
+
+
+@atlas.command()
+@json_option
+def editions(as_json: bool) -> None:
+    """The editions there are, with their dates and licences.
+
+    Example: tidegauge atlas editions
+    """
+    from tidegauge.atlas import Atlas
+
+    found: list[dict[str, Any]] = [
+        {"source": e.source, "edition": e.edition, "ranges": e.ranges, "licence": e.licence} for e in Atlas().editions()
+    ]
+    if as_json:
+        print_json({"editions": found})
+        return
+    table(["edition", "source", "ranges", "licence"], [
+        [e["edition"], e["source"], f"{e['ranges']:,}", e["licence"]] for e in found
+    ])  # fmt: skip

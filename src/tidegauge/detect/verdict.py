@@ -1,0 +1,126 @@
+"""From scans to a verdict: surges as runs of windows above their critical level, the largest, and the limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.detect.limits import detection_limit
+from tidegauge.detect.surge import DURATIONS_S, METHOD, Judgement, judge
+from tidegauge.model import Excess, Limit, Verdict, format_duration, merge_intervals
+
+Floats = NDArray[np.float64]
+MOST_SURGES = 50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The judgement on one series."""
+
+    verdict: Verdict
+    surges: tuple[Excess, ...]
+    largest: Excess | None
+    limits: tuple[Limit, ...]
+    caveats: tuple[str, ...]
+    method: str
+    judgement: Judgement
+
+
+def decide(
+    starts_s: NDArray[np.int64],
+    values: Floats,
+    seen: Floats,
+    *,
+    width_s: int,
+    asked: slice,
+    false_alarm: float,
+    power: float,
+    unit: float,
+) -> Outcome:
+    """Judge the asked bins of a series against its history.
+
+    Args:
+        starts_s, values, seen: as for `judge`.
+        false_alarm: probability of a surge verdict over the whole question when nothing happened.
+        power: probability with which an addition of the detection limit is found.
+    """
+    judgement = judge(starts_s, values, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit)
+    windows = ", ".join(format_duration(scan.length * width_s) for scan in judgement.scans) or "none"
+    method = METHOD.format(windows=windows, days=judgement.history_days)
+    if judgement.reasons or not judgement.scans:
+        reasons = judgement.reasons or ("nothing that carries an answer: no window of history was seen enough",)
+        return Outcome("cannot_say", (), None, (), reasons, method, judgement)
+    begin_s = int(starts_s[asked.start])
+    candidates = [
+        Excess(
+            start_s=begin_s + i * width_s,
+            end_s=begin_s + (i + scan.length) * width_s,
+            window_s=scan.length * width_s,
+            observed=float(scan.observed[i]),
+            expected=float(scan.expected[i]),
+            p_value=float(scan.p_values[i]),
+        )
+        for scan in judgement.scans
+        for i in np.flatnonzero(scan.usable & (scan.observed > scan.critical)).tolist()
+    ]
+    surges = _runs(candidates, begin_s, starts_s, values, judgement, width_s, asked)
+    limits = tuple(
+        Limit(d, detection_limit(judgement, seen[asked], duration_bins=d / width_s, power=power))
+        for d in (max(d, width_s) for d in DURATIONS_S)
+        if d <= (asked.stop - asked.start) * width_s
+    )
+    limits = tuple({limit.duration_s: limit for limit in limits}.values())
+    caveats = []
+    if judgement.history_days < 13.5:
+        caveats.append(
+            f"the history is short ({judgement.history_days:.1f} days of covered time; two weeks show the rhythm of"
+            " a week): the limits are larger for it"
+        )
+    if any(limit.amount is None for limit in limits):
+        caveats.append("where a limit is null, no amount would have been found with that power: too little was seen")
+    verdict: Verdict = "surge" if surges else "no_surge"
+    return Outcome(verdict, surges, _largest(judgement, begin_s, width_s), limits, tuple(caveats), method, judgement)
+
+
+def _largest(judgement: Judgement, begin_s: int, width_s: int) -> Excess | None:
+    """The window that stands out most: the least p-value, of equal ones the largest excess."""
+    best: tuple[float, float, Excess] | None = None
+    for scan in judgement.scans:
+        if not scan.usable.any():
+            continue
+        scores = np.where(scan.usable, (scan.observed - scan.expected) / scan.spread, -np.inf)
+        i = int(np.argmax(scores))
+        start = begin_s + i * width_s
+        found = Excess(
+            start, start + scan.length * width_s, scan.length * width_s,
+            float(scan.observed[i]), float(scan.expected[i]), float(scan.p_values[i]),
+        )  # fmt: skip
+        key = (found.p_value, -(found.observed - found.expected))
+        if best is None or key < best[:2]:
+            best = (*key, found)
+    return best[2] if best else None
+
+
+def _runs(
+    windows: list[Excess], begin_s: int, starts_s: NDArray[np.int64], values: Floats,
+    judgement: Judgement, width_s: int, asked: slice,
+) -> tuple[Excess, ...]:  # fmt: skip
+    """Windows above their level joined into runs; a window is narrowed to the shorter ones that explain it."""
+    kept: list[Excess] = []
+    for window in sorted(windows, key=lambda w: (w.window_s, w.p_value)):
+        explained = any(
+            k.start_s < window.end_s and k.end_s > window.start_s and k.window_s < window.window_s for k in kept
+        )
+        if not explained:
+            kept.append(window)
+    found = []
+    for start, end in merge_intervals((w.start_s, w.end_s) for w in kept)[:MOST_SURGES]:
+        own = [w for w in windows if w.start_s < end and w.end_s > start]
+        best = min(own, key=lambda w: w.p_value)
+        first, last = (start - begin_s) // width_s, (end - begin_s) // width_s
+        observed = float(values[asked][first:last].sum())
+        expected = float(judgement.expected[first:last].sum())
+        found.append(Excess(start, end, best.window_s, observed, expected, best.p_value))
+    return tuple(found)

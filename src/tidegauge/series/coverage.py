@@ -1,0 +1,178 @@
+"""The ledger to coverage: which share of each bin was seen, and when and why we were blind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tidegauge.model import Blind, merge_intervals
+
+SILENT_S = 300
+"""An exporter is silent when it sends nothing for this long, or for much longer than it usually does."""
+USUAL_FACTOR = 4
+BLIND_BELOW = 0.8
+"""A minute seen less than this is listed as blind."""
+
+
+@dataclass(frozen=True)
+class ExporterCoverage:
+    """One exporter and domain over minutes `[first, first + n)`.
+
+    Attributes:
+        seen: share of each minute that was seen; shape (n,), 0 to 1.
+        active: minutes within its life: from its first sign to the end of the asked time.
+    """
+
+    exporter: str
+    domain: int
+    seen: NDArray[np.float64]
+    active: NDArray[np.bool_]
+    datagrams: int
+    records: int
+    lost: int
+    sampling: tuple[int, ...]
+    skew_s: float
+    reasons: tuple[tuple[int, int, str], ...]
+    weight: float
+
+    @property
+    def share(self) -> float:
+        return float(self.seen[self.active].mean()) if self.active.any() else 0.0
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Coverage of a site over minutes from `first_minute_s`; exporters weigh by the records they usually send."""
+
+    first_minute_s: int
+    minutes: NDArray[np.float64]
+    exporters: tuple[ExporterCoverage, ...]
+
+    @property
+    def share(self) -> float:
+        return float(self.minutes.mean()) if len(self.minutes) else 0.0
+
+    def bins(self, *, width_s: int, first_bin: int, bins: int) -> NDArray[np.float64]:
+        """Mean coverage of bins, shape (bins,); 0 outside the minutes."""
+        starts = (first_bin + np.arange(bins + 1)) * width_s / 60 - self.first_minute_s / 60
+        total = np.r_[0.0, np.cumsum(self.minutes)]
+        at = np.interp(starts, np.arange(len(total)), total)
+        return np.asarray(np.clip(np.diff(at) / (width_s / 60), 0, 1))
+
+    def blind(self) -> list[Blind]:
+        """Times of which less than four fifths were seen, with reasons."""
+        low = np.flatnonzero(np.diff(np.r_[False, self.minutes < BLIND_BELOW, False].astype(int)))
+        found = []
+        for start, end in low.reshape(-1, 2).tolist():
+            start_s, end_s = self.first_minute_s + start * 60, self.first_minute_s + end * 60
+            found.append(Blind(start_s, end_s, self._why(start_s, end_s)))
+        return found
+
+    def _why(self, start_s: int, end_s: int) -> str:
+        reasons = {
+            why if len(self.exporters) == 1 else f"{e.exporter}: {why}"
+            for e in self.exporters
+            for a, b, why in e.reasons
+            if a < end_s and b > start_s
+        }
+        return "; ".join(sorted(reasons)) if reasons else "no telemetry"
+
+
+def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:
+    """Coverage between two times.
+
+    Args:
+        ledger: rows of `LEDGER_SCHEMA` of any time; the usual rhythm of an exporter is learned from all of them.
+    """
+    first, last = since_s // 60, -(-until_s // 60)
+    count = max(last - first, 0)
+    exporters = []
+    if ledger.num_rows and count:
+        keys = list(zip(ledger["exporter"].to_pylist(), ledger["domain"].to_pylist(), strict=True))
+        names = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        codes = np.array([names[key] for key in keys])
+        columns = {
+            name: ledger[name].cast(pa.int64() if name == "minute" else ledger[name].type).to_numpy()
+            for name in ("minute", "datagrams", "records", "lost", "sampling", "skew_s", "stated")
+        }
+        for (name, domain), code in names.items():
+            rows = codes == code
+            own = {key: values[rows] for key, values in columns.items()}
+            exporters.append(_exporter(name, domain, own, first, count))
+    weights = np.array([e.weight for e in exporters]) if exporters else np.zeros(0)
+    seen = np.zeros(count)
+    alive = np.zeros(count)
+    for exporter, weight in zip(exporters, weights, strict=True):
+        seen += weight * exporter.seen * exporter.active
+        alive += weight * exporter.active
+    minutes = np.divide(seen, alive, out=np.zeros(count), where=alive > 0)
+    return Coverage(first * 60, minutes, tuple(exporters))
+
+
+def _exporter(name: str, domain: int, rows: dict[str, NDArray[Any]], first: int, count: int) -> ExporterCoverage:
+    order = np.argsort(rows["minute"], kind="stable")
+    rows = {key: values[order] for key, values in rows.items()}
+    minutes = rows["minute"] // 60
+    records, lost = rows["records"].astype(np.float64), rows["lost"].astype(np.float64)
+    stated = rows["stated"].astype(np.float64)
+    arrived = records + rows["datagrams"].astype(np.float64) > 0
+    told = np.isfinite(stated)
+
+    # Between two signs of life that are no further apart than usual, the exporter was alive but had nothing to say.
+    signs = minutes[arrived | told]
+    gaps = np.diff(signs)
+    usual = float(np.quantile(gaps, 0.95)) if len(gaps) >= 20 else 1.0
+    silent = max(SILENT_S / 60, USUAL_FACTOR * usual)
+    seen = np.zeros(count)
+    begin = int(signs[0]) - first if len(signs) else count
+    for start, end in zip(signs, np.r_[signs[1:], signs[-1:] + 1], strict=True):
+        if start == signs[-1] or end - start <= silent:
+            seen[max(int(start) - first, 0) : max(int(end) - first, 0)] = 1.0
+        else:
+            seen[max(int(start) - first, 0) : max(int(start) + 1 - first, 0)] = 1.0
+    ratio = np.divide(records, records + lost, out=np.ones(len(records)), where=records + lost > 0)
+    share = np.where(told, np.minimum(np.nan_to_num(stated, nan=1.0), ratio), ratio)
+    inside = (minutes >= first) & (minutes < first + count)
+    seen[minutes[inside] - first] = np.minimum(share[inside], 1.0)
+
+    active = np.arange(count) >= begin
+    span = max(int(signs[-1] - signs[0]) + 1, 1) if len(signs) else 1
+    chosen = inside
+    return ExporterCoverage(
+        exporter=name,
+        domain=domain,
+        seen=seen,
+        active=active,
+        datagrams=int(rows["datagrams"][chosen].sum()),
+        records=int(records[chosen].sum()),
+        lost=int(lost[chosen].sum()),
+        sampling=tuple(int(s) for s in np.unique(rows["sampling"][chosen]) if s > 0) or (1,),
+        skew_s=float(np.nanmedian(rows["skew_s"])) if np.isfinite(rows["skew_s"]).any() else 0.0,
+        reasons=_reasons(seen, active, first),
+        weight=max(float(records.sum()) / span, 1e-9),
+    )
+
+
+def _reasons(seen: NDArray[np.float64], active: NDArray[np.bool_], first: int) -> tuple[tuple[int, int, str], ...]:
+    found: list[tuple[int, int, str]] = []
+    for wanted, why in (
+        (active & (seen <= 0), "exporter silent"),
+        (active & (seen > 0) & (seen < BLIND_BELOW), "records lost"),
+        (~active, "no telemetry before its first record"),
+    ):
+        edges = np.flatnonzero(np.diff(np.r_[False, wanted, False].astype(int))).reshape(-1, 2)
+        found += [((first + a) * 60, (first + b) * 60, why) for a, b in edges.tolist()]
+    return tuple(found)
+
+
+def exporter_blind(exporter: ExporterCoverage) -> list[Blind]:
+    """Blind times of one exporter."""
+    return [
+        Blind(start, end, why)
+        for why in dict.fromkeys(w for _, _, w in exporter.reasons)
+        for start, end in merge_intervals((a, b) for a, b, w in exporter.reasons if w == why)
+    ]
