@@ -86,6 +86,7 @@ class Manifest:
                 ) from None
             self._recover()
             yield
+            shutil.rmtree(self.folder / "staging", ignore_errors=True)
 
     def _recover(self) -> None:
         with self._session() as session:

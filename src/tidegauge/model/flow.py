@@ -109,6 +109,9 @@ class FlowBatch:
             return cls.empty()
         if len(kept) == 1:
             return kept[0]
+        if all(batch.exporters == kept[0].exporters for batch in kept):
+            joined = {name: np.concatenate([batch[name] for batch in kept]) for name in kept[0].columns}
+            return cls(joined, kept[0].exporters)
         names = list(dict.fromkeys(name for batch in kept for name in batch.exporters))
         position = {name: i for i, name in enumerate(names)}
         columns = {}

@@ -1,0 +1,100 @@
+"""Builders: datagrams as exporters send them, and captures around them."""
+
+from __future__ import annotations
+
+import io
+import struct
+from ipaddress import ip_address
+from pathlib import Path
+
+from tidegauge.model import FlowBatch
+from tidegauge.simulate import Datagram, write_pcap
+from tidegauge.wire import Datagrams, Decoder
+
+NOW_S = 1_700_000_000
+
+
+def ip(text: str) -> bytes:
+    return ip_address(text).packed
+
+
+def v5(
+    records: list[bytes], *, sequence: int = 0, uptime_ms: int = 100_000, secs: int = NOW_S, sampling: int = 0
+) -> bytes:
+    head = struct.pack(">HHIIIIBBH", 5, len(records), uptime_ms, secs, 0, sequence, 0, 0, sampling)
+    return head + b"".join(records)
+
+
+def v5_record(
+    src: str, dst: str, *, octets: int = 100, packets: int = 1, first: int = 90_000, last: int = 95_000
+) -> bytes:
+    return struct.pack(
+        ">4s4s4sHHIIIIHHBBBBHHBBH",
+        ip(
+    src), ip(dst), bytes(4), 1, 2, packets, octets, first, last, 1234, 443, 0, 0x18, 6, 0, 64500, 64501, 24, 24, 0,
+    )  # fmt: skip
+
+
+def sets(*parts: tuple[int, bytes]) -> bytes:
+    return b"".join(struct.pack(">HH", number, 4 + len(body)) + body for number, body in parts)
+
+
+def v9(
+    body: bytes, *, count: int = 1, sequence: int = 0, uptime_ms: int = 100_000, secs: int = NOW_S, source: int = 7
+) -> bytes:
+    return struct.pack(">HHIIII", 9, count, uptime_ms, secs, sequence, source) + body
+
+
+def ipfix(body: bytes, *, sequence: int = 0, secs: int = NOW_S, domain: int = 7) -> bytes:
+    return struct.pack(">HHIII", 10, 16 + len(body), secs, sequence, domain) + body
+
+
+def template(number: int, *fields: tuple[int, int] | tuple[int, int, int]) -> bytes:
+    """Fields are (element, length) or (element, length, enterprise)."""
+    body = struct.pack(">HH", number, len(fields))
+    for element, length, *enterprise in fields:
+        body += struct.pack(">HH", element | (0x8000 if enterprise else 0), length)
+        body += struct.pack(">I", enterprise[0]) if enterprise else b""
+    return body
+
+
+def options_template_v9(number: int, scopes: list[tuple[int, int]], fields: list[tuple[int, int]]) -> bytes:
+    body = struct.pack(">HHH", number, 4 * len(scopes), 4 * len(fields))
+    return body + b"".join(struct.pack(">HH", *field) for field in [*scopes, *fields])
+
+
+def sflow_sample(packet: bytes, *, rate: int = 100, sequence: int = 1) -> bytes:
+    header = struct.pack(">IIII", 1, len(packet) + 4, 4, len(packet)) + packet + bytes(-len(packet) % 4)
+    record = struct.pack(">II", 1, len(header)) + header
+    sample = struct.pack(">IIIIIIII", sequence, 3, rate, 0, 0, 1, 2, 1) + record
+    return struct.pack(">II", 1, len(sample)) + sample
+
+
+def sflow(samples: list[bytes], *, sequence: int = 1) -> bytes:
+    return struct.pack(">II4sIIII", 5, 1, ip("192.0.2.9"), 0, sequence, 1000, len(samples)) + b"".join(samples)
+
+
+def ethernet(packet: bytes, *, vlans: tuple[int, ...] = ()) -> bytes:
+    kind = 0x0800 if packet[0] >> 4 == 4 else 0x86DD
+    tags = b"".join(struct.pack(">HH", 0x88A8 if i == 0 and len(vlans) > 1 else 0x8100, v) for i, v in enumerate(vlans))
+    return bytes(12) + tags + struct.pack(">H", kind) + packet
+
+
+def tcp4(src: str, dst: str, *, length: int = 60) -> bytes:
+    tcp = struct.pack(">HHIIBBHHH", 1234, 443, 0, 0, 0x50, 0x12, 0, 0, 0)
+    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, length, 0, 0, 64, 6, 0, ip(src), ip(dst)) + tcp
+
+
+def decode(*payloads: bytes, decoder: Decoder | None = None) -> tuple[FlowBatch, Decoder]:
+    """All flows of datagrams of one exporter, those that had to wait included."""
+    decoder = decoder or Decoder()
+    sender = decoder.names.position("192.0.2.1")
+    datagrams = Datagrams.of(list(payloads), arrived_us=[NOW_S * 1_000_000] * len(payloads), sender=sender)
+    return FlowBatch.concat([*decoder.decode(datagrams), *decoder.finish()]), decoder
+
+
+def pcap(path: Path, *payloads: bytes) -> Path:
+    buffer = io.BytesIO()
+    write_pcap(buffer, iter(Datagram(NOW_S, p) for p in payloads), sender=ip("192.0.2.1"))
+    path.write_bytes(buffer.getvalue())
+    return path
