@@ -37,5 +37,9 @@ check: $(VENV)/.ready-dev
 test: check debian
 	$(BIN)/python -m pytest -n 2
 
+bench: $(VENV)/.ready-dev debian
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) netflow
+	$(BIN)/python benchmarks/run.py
+
 clean:
 	rm -rf $(VENV) demo

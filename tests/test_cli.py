@@ -118,3 +118,11 @@ def test_editions_show_date_and_licence() -> None:
     editions = result("atlas", "editions", "--json")["editions"]
     assert [e["edition"] for e in editions] == ["2014-11-24", "2026-06-17"]  # type: ignore[attr-defined]
     assert all(e["licence"] for e in editions)  # type: ignore[attr-defined]
+
+
+def test_the_reference_is_the_programs_own_help() -> None:
+    import subprocess
+    import sys
+
+    tool = Path(__file__).parent.parent / "tools" / "cli_reference.py"
+    assert subprocess.run([sys.executable, str(tool), "--check"], check=False).returncode == 0, f"run {tool.name}"
