@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 Floats = NDArray[np.float64]
 DAY_S = 86400
@@ -114,6 +113,8 @@ def _growth(days: Floats, rates: Floats) -> float:
     chosen = full & (means > 0)
     if chosen.sum() < 10 or chosen.sum() < 0.8 * full.sum():
         return 1.0
+    from scipy.stats import theilslopes  # half a second to import, and short histories do not need it
+
     slope, _, low, high = theilslopes(np.log(means[chosen]), names[chosen], alpha=0.95)
     if low <= 0 <= high:
         return 1.0

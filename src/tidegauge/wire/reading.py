@@ -23,12 +23,12 @@ class Stream:
     Reading past damage of a compressed file raises `InputError` with the offset in the unpacked data.
     """
 
-    def __init__(self, source: IO[bytes], name: str) -> None:
+    def __init__(self, source: IO[bytes], name: str, *, hashed: bool = False) -> None:
         self.name = name
         self.offset = 0
         self._held = b""
-        self._digest = hashlib.blake2b(digest_size=20)
-        self._raw = _Hashing(source, self._digest)
+        self._digest = hashlib.blake2b(digest_size=20) if hashed else None
+        self._raw = _Peeking(source, self._digest)
         head = self._raw.peek(4)
         self.compression = next((kind for magic, kind in MAGICS if head.startswith(magic)), None)
         self._unpacked: Any = (
@@ -67,17 +67,20 @@ class Stream:
         return taken
 
     def lines(self, size: int = 4 * BLOCK) -> Iterator[bytes]:
-        """Blocks of whole lines of about `size` bytes; a line longer than 8 blocks is an error."""
+        """Blocks of whole lines of about `size` bytes; a line longer than 8 blocks is an error.
+
+        What is no UTF-8 becomes the replacement character, so that it spoils its own line only.
+        """
         rest = b""
         while True:
             block = self.read(size)
             if not block:
                 if rest:
-                    yield rest
+                    yield _readable(rest)
                 return
             end = block.rfind(b"\n") + 1
             if end:
-                yield rest + block[:end]
+                yield _readable(rest + block[:end])
                 rest = block[end:]
             else:
                 rest += block
@@ -85,13 +88,29 @@ class Stream:
                     raise InputError("a line without an end", where=f"{self.name}, offset {self.offset - len(rest)}")
 
     def content_hash(self) -> str:
-        """Hash of the whole file as it lies on disk; reads what has not been read."""
+        """Hash of the whole stream as it came, of one opened for that; reads what has not been read."""
+        assert self._digest is not None
         self._raw.drain()
         return self._digest.hexdigest()
 
 
-class _Hashing:
-    """A reader that hashes what passes through it."""
+@contextmanager
+def damage_named(stream: Stream) -> Iterator[None]:
+    """Errors of the table parsers as ours, with file and offset."""
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise InputError(
+            f"not a table: {str(error).splitlines()[0][:120]}", where=f"{stream.name}, before offset {stream.offset}"
+        ) from None
+
+
+def _readable(block: bytes) -> bytes:
+    return block if block.isascii() else block.decode("utf-8", "replace").encode()
+
+
+class _Peeking:
+    """A reader that can look ahead once, and hashes what passes through it where it is given a hash."""
 
     closed = False
 
@@ -108,7 +127,8 @@ class _Hashing:
             taken, self._head = self._head, b""
             return taken
         data = self._source.read(size)
-        self._digest.update(data)
+        if self._digest is not None:
+            self._digest.update(data)
         return data
 
     def drain(self) -> None:
@@ -130,7 +150,7 @@ def open_stream(path: str) -> Iterator[Stream]:
         InputError: it cannot be opened.
     """
     if path == "-":
-        yield Stream(sys.stdin.buffer, "standard input")
+        yield Stream(sys.stdin.buffer, "standard input", hashed=True)
         return
     with ExitStack() as stack:
         try:

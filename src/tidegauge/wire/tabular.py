@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tidegauge.model import FLOW_SCHEMA, NUMBERS, FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, sane_times
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.reading import Stream, damage_named
 from tidegauge.wire.text import numbers, packed_addresses, protocol_numbers
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "time_start": ("time_start", "ts", "firstseen", "first", "stime", "start"),
     "time_end": ("time_end", "te", "lastseen", "last", "etime", "end"),
     "duration": ("duration", "td", "dur"),
-    "exporter": ("exporter", "ra", "sensor"),
+    "exporter": ("exporter", "ra", "sensor", "sen"),
     "domain": ("domain",),
     "in_if": ("in_if", "in", "input"),
     "out_if": ("out_if", "out", "output"),
@@ -148,7 +148,9 @@ class TableReader:
                 chosen.check(header, stream.name)
             assert chosen is not None
             if block.strip():
-                yield self._flows(self._csv_block(block, header, delimiter, chosen), chosen)
+                with damage_named(stream):
+                    table = self._csv_block(block, header, delimiter, chosen)
+                yield self._flows(table, chosen)
         if not header:
             raise InputError("empty", where=stream.name)
 

@@ -16,7 +16,7 @@ import pyarrow.json as pajson
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, sane_times
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.reading import Stream, damage_named
 from tidegauge.wire.text import column_or_nulls, numbers, packed_addresses, protocol_numbers
 
 CONN = (
@@ -172,7 +172,8 @@ def _tables(stream: Stream, wanted: tuple[str, ...], skipped: Skipped) -> Iterat
                     header = line.rstrip(b"\r").decode("utf-8", "replace").split("\t")[1:]
             if not header:
                 raise InputError("no #fields line before the data", where=stream.name, hint="not a whole Zeek log")
-            table = _tsv_block(block, header, wanted, skipped)
+            with damage_named(stream):
+                table = _tsv_block(block, header, wanted, skipped)
         else:
             table = _json_block(block, wanted, skipped)
         yield pa.table({name: column_or_nulls(table, name) for name in wanted})

@@ -1,0 +1,94 @@
+"""Zeek logs and tables: what is good in them is kept, line by line."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tidegauge.ingest import Ingest, Report
+from tidegauge.lake import FlowFilter, Lake
+from tidegauge.site import Site
+
+HEADER = (
+    b"#separator \\x09\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tduration"
+    b"\torig_bytes\tresp_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\textra   label\n"
+)
+LINE = b"1700000000.5\tC1\t198.51.100.1\t1000\t192.0.2.1\t80\ttcp\t2.0\t10\t20\tSs\t2\t90\t1\t60\t-   Benign\n"
+JSON = (
+    b'{"ts":1700000000.5,"id.orig_h":"198.51.100.1","id.orig_p":8,"id.resp_h":"192.0.2.1","id.resp_p":0,'
+    b'"proto":"icmp","orig_pkts":1,"orig_ip_bytes":84,"resp_pkts":0,"resp_ip_bytes":0,"conn_state":"OTH"}\n'
+)
+
+
+@pytest.fixture
+def take(make_site: Callable[..., Site], tmp_path: Path) -> Callable[[bytes], tuple[Report, Lake]]:
+    site = make_site()
+
+    def run(content: bytes) -> tuple[Report, Lake]:
+        path = tmp_path / "input"
+        path.write_bytes(content)
+        return Ingest(site).run([str(path)]), Lake(site.data)
+
+    return run
+
+
+Take = Callable[[bytes], tuple[Report, Lake]]
+
+
+def test_a_connection_is_two_flows_with_ip_bytes(take: Take) -> None:
+    report, lake = take(HEADER + LINE + b"#close\t2023-11-14\n")
+    rows = [row for batch in lake.flows(FlowFilter()) for row in batch.to_pylist()]
+    assert report.failures == []
+    assert [
+        (r["direction"], r["bytes"], r["packets"], r["dst_port"], r["biflow_direction"])
+        for r in sorted(rows, key=lambda r: r["biflow_direction"])
+    ] == [
+        ("in", 90, 2, 80, 1),
+        ("out", 60, 1, 1000, 2),
+    ]
+
+
+def test_bad_lines_are_counted_and_spoil_no_other(take: Take) -> None:
+    report, lake = take(HEADER + LINE + b"\xff\xfe\x80 nonsense\n" + LINE.replace(b"198.51.100.1", b"not-an-ip") + LINE)
+    assert report.flows == 4
+    assert {(what, count) for what, _, count in report.skipped} == {("record", 1)}
+    assert lake.scalar("count(*)", FlowFilter()) == 4
+
+
+def test_json_lines_with_icmp_and_a_broken_line(take: Take) -> None:
+    report, lake = take(JSON + b"{broken\n" + JSON)
+    assert report.flows == 2
+    assert list(report.skipped) == [("record", "not a JSON object", 1)]
+    assert lake.scalar("any_value(dst_port)", FlowFilter()) == 8 * 256
+
+
+def test_a_cut_gzip_keeps_its_beginning_and_names_the_place(take: Take) -> None:
+    packed = gzip.compress(HEADER + LINE * 20_000)
+    report, _ = take(packed[: len(packed) // 2])
+    assert len(report.failures) == 1
+    assert "gzip" in report.failures[0]
+
+
+def test_a_log_without_its_header_is_one_clear_error(take: Take) -> None:
+    report, _ = take(b"#separator \\x09\n#path\tconn\n" + LINE)
+    assert "no #fields line" in report.failures[0]
+
+
+def test_rwcut_is_known_without_a_map(take: Take) -> None:
+    text = (
+        b"            sIP|            dIP|sPort|dPort|pro|   packets|     bytes|   flags|"
+        b"                  sTime| duration|"
+        b"                  eTime|sen|\n"
+        b"   198.51.100.1|      192.0.2.1| 1000|   80|  6|         3|       180|FS PA   |"
+        b"2014/11/24T08:00:00.000|    1.500|"
+        b"2014/11/24T08:00:01.500| S0|\n"
+    )
+    report, lake = take(text)
+    (row,) = [row for batch in lake.flows(FlowFilter()) for row in batch.to_pylist()]
+    assert report.failures == []
+    assert (row["bytes"], row["packets"], row["tcp_flags"], row["exporter"]) == (180, 3, 0x1B, "S0")
+    assert (row["time_end"] - row["time_start"]).total_seconds() == 1.5
+    assert row["time_start"].isoformat() == "2014-11-24T08:00:00+00:00"
