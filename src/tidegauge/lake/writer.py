@@ -21,10 +21,10 @@ from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.model import LakeError, fold_ledger
 
 HOUR_US = 3_600_000_000
-HELD_ROWS = 1_000_000
+HELD_ROWS = 750_000
 """Flows held in memory before the fullest hours are written (about 130 bytes each)."""
 SEGMENT_ROWS = 1 << 20
-ROW_GROUP = 1 << 17
+ROW_GROUP = 1 << 19
 ENCODINGS = {
     "time_start": "DELTA_BINARY_PACKED",
     "time_end": "BYTE_STREAM_SPLIT",
