@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import pytest
 
 from tidegauge.ingest import Ingest
 from tidegauge.lake import FlowFilter, Lake
+from tidegauge.model import Skipped
 from tidegauge.site import Site
-from tidegauge.wire import ColumnMap
+from tidegauge.wire import ColumnMap, Names, datagrams_in, open_stream, read_packets
 
 MEANT = {
     "data+templates.pcap": (21, 5_832_900, 6_600),
@@ -103,3 +106,40 @@ def test_a_map_names_the_columns_of_any_table(make_site: Callable[..., Site], tm
     report = Ingest(site, column_map=ColumnMap.load(mapping)).run([str(table)])
     assert sums(site) == (1, 500, 1)
     assert list(report.skipped) == [("record", "no time, address or byte count", 1)]
+
+
+@pytest.mark.parametrize(
+    "names", [("nfv5",), ("template", "options-template", "options-data", "data")], ids=["v5", "v9 sampled"]
+)
+def test_nfcapd_makes_the_same_sums_of_the_same_datagrams(
+    shared: Path, make_site: Callable[..., Site], tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    if shutil.which("nfcapd") is None:
+        pytest.skip("nfdump is not installed")
+    paths = [str(shared / "flows" / f"{name}.pcap") for name in names]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["nfcapd", "-w", str(tmp_path), "-p", str(port), "-b", "127.0.0.1", "-t", "3600"]
+    collector = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for path in paths:
+                with open_stream(path) as stream:
+                    for packets in read_packets(stream, Skipped()):
+                        found = datagrams_in(packets, Names(), Skipped())
+                        for at, length in zip(found.offsets, found.lengths, strict=True):
+                            sender.sendto(bytes(found.buffer.data[at : at + length]), ("127.0.0.1", port))
+                            time.sleep(0.05)
+        time.sleep(0.5)
+    finally:
+        collector.terminate()
+        collector.wait(timeout=20)
+    shown = subprocess.run(["nfdump", "-R", str(tmp_path), "-I"], capture_output=True, text=True, check=True).stdout
+    theirs = dict(
+        line.split(": ") for line in shown.splitlines() if line.startswith(("Flows: ", "Bytes: ", "Packets: "))
+    )
+    site = make_site()
+    Ingest(site).run(paths)
+    assert sums(site) == tuple(int(theirs[key]) for key in ("Flows", "Bytes", "Packets"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,24 @@ class Buffer:
         return self.data[np.minimum(offsets, len(self.data) - 1)].astype(np.int64)
 
     def u16(self, offsets: Offsets) -> NDArray[np.int64]:
-        return (self.u8(offsets) << 8) | self.u8(offsets + 1)
+        return self._gather(self._overlapping[0], offsets)
 
     def u32(self, offsets: Offsets) -> NDArray[np.int64]:
-        return (self.u16(offsets) << 16) | self.u16(offsets + 2)
+        return self._gather(self._overlapping[1], offsets)
+
+    @cached_property
+    def _overlapping(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The buffer as big-endian numbers of 2 and of 4 bytes that begin at every byte: one gather reads each."""
+        sizes = ((">u2", 2), (">u4", 4))
+        two, four = (
+            np.ndarray((max(len(self.data) - size + 1, 0),), kind, self.data.data, strides=(1,)) for kind, size in sizes
+        )
+        return two, four
+
+    @staticmethod
+    def _gather(numbers: NDArray[Any], offsets: Offsets) -> NDArray[np.int64]:
+        # Past the end lie the zeros that every buffer ends with.
+        return numbers[np.minimum(offsets, len(numbers) - 1)].astype(np.int64)
 
     def join(self, offsets: Offsets, lengths: Offsets) -> bytes:
         """The bytes of many places, one behind the other."""
