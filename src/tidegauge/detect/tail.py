@@ -16,7 +16,9 @@ Floats = NDArray[np.float64]
 
 SHAPES = np.linspace(-0.175, 0.975, 24)  # none of them 0, where the formula has another form
 SHAPE_PRIOR = np.exp(-0.5 * ((SHAPES - 0.2) / 0.25) ** 2)
-SCALES = np.exp(np.linspace(-3.0, 3.0, 61))
+SCALES = np.exp(np.linspace(-3.0, 5.0, 65))
+FEW = 10
+"""Fewer exceedances than this do not show a scale far below their mean: the mean may be one of the small ones."""
 LARGEST_SHARE = 0.25
 
 
@@ -90,5 +92,7 @@ def fit_tail(maxima: Floats, *, floor: float) -> Tail:
         log_density = -np.log(scales) - (1 / shapes + 1) * np.log(np.maximum(inner, 1e-300))
     log_density = np.where(inner > 0, log_density, -1e9)
     log_posterior = log_density.sum(axis=0) + np.log(SHAPE_PRIOR)[:, None]
+    if len(excesses) < FEW:
+        log_posterior = np.where(SCALES >= np.exp(-1), log_posterior, -np.inf)
     weights = np.exp(log_posterior - log_posterior.max())
     return Tail(threshold, (len(excesses) + 0.5) / len(ordered), unit, weights / weights.sum())
