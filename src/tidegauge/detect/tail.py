@@ -93,6 +93,6 @@ def fit_tail(maxima: Floats, *, floor: float) -> Tail:
     log_density = np.where(inner > 0, log_density, -1e9)
     log_posterior = log_density.sum(axis=0) + np.log(SHAPE_PRIOR)[:, None]
     if len(excesses) < FEW:
-        log_posterior = np.where(SCALES >= np.exp(-1), log_posterior, -np.inf)
+        log_posterior = np.where(np.exp(-1) <= SCALES, log_posterior, -np.inf)
     weights = np.exp(log_posterior - log_posterior.max())
     return Tail(threshold, (len(excesses) + 0.5) / len(ordered), unit, weights / weights.sum())
