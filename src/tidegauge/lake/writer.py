@@ -21,7 +21,7 @@ from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.model import LakeError, fold_ledger
 
 HOUR_US = 3_600_000_000
-HELD_ROWS = 750_000
+HELD_ROWS = 500_000
 """Flows held in memory before the fullest hours are written (about 130 bytes each)."""
 SEGMENT_ROWS = 1 << 20
 ROW_GROUP = 1 << 19
