@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.atlas import Atlas, label
-from tidegauge.lake import LakeWriter, open_writer
+from tidegauge.lake import LakeWriter, Manifest, open_writer
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, UsageError
 from tidegauge.site import Site
 from tidegauge.wire import (
@@ -20,6 +20,7 @@ from tidegauge.wire import (
     ZeekReader,
     datagrams_in,
     hash_file,
+    is_pcap,
     open_stream,
     read_packets,
     sniff,
@@ -95,8 +96,6 @@ class Ingest:
     def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:
         """Take in files; each that fails is one line in `failures`, and what was good in it is kept."""
         with open_writer(self._site.data) as writer:
-            from tidegauge.lake import Manifest
-
             self._manifest = Manifest(self._site.data)
             self._decoder.remember(self._manifest.load_state("templates") or {})
             for path in find_files(paths):
@@ -171,10 +170,7 @@ class Ingest:
             )
 
     def _datagrams(self, stream: Stream) -> Iterator[FlowBatch]:
-        head = stream.peek(4)
-        from tidegauge.wire import is_pcap
-
-        if not is_pcap(head):
+        if not is_pcap(stream.peek(4)):
             raise InputError("not a pcap or pcapng capture", where=f"{stream.name}, offset 0")
         for packets in read_packets(stream, self.report.skipped):
             before = self._decoder.datagrams

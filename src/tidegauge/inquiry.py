@@ -29,7 +29,7 @@ from tidegauge.model import (
     format_time,
     parse_time,
 )
-from tidegauge.series import Coverage, Series, build_series, origin_sql
+from tidegauge.series import BLIND_BELOW, Coverage, Series, build_series, origin_sql, runs
 from tidegauge.site import Site
 
 WIDTH_S = 300
@@ -310,7 +310,6 @@ def assess(
     question = Question(
         path.name, "", "value", width, asked_since_s, asked_until_s, (read.first_s + begin * width, asked_since_s)
     )
-    hidden = np.flatnonzero(np.diff(np.r_[False, seen[first - begin :] < 0.8, False].astype(int))).reshape(-1, 2)
     return Answer(
         question=question,
         verdict=outcome.verdict,
@@ -321,8 +320,8 @@ def assess(
         limits=outcome.limits,
         coverage_share=float(seen[first - begin :].mean()),
         blind=tuple(
-            Blind(asked_since_s + int(a) * width, asked_since_s + int(b) * width, "no or little coverage in the file")
-            for a, b in hidden
+            Blind(asked_since_s + a * width, asked_since_s + b * width, "no or little coverage in the file")
+            for a, b in runs(seen[first - begin :] < BLIND_BELOW)
         ),
         caveats=outcome.caveats,
         method=outcome.method,

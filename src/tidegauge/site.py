@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from tidegauge.model import Prefix, SiteError, TidegaugeError, UsageError, parse_address
+from tidegauge.model import Prefix, SiteError, TidegaugeError, UsageError, format_address, parse_address
 
 FILE_NAME = "tidegauge.toml"
 
@@ -149,8 +149,6 @@ def load_site(folder: Path) -> Site:
 
 
 def _canonical(address: str) -> str:
-    from tidegauge.model import format_address
-
     return format_address(parse_address(address))
 
 

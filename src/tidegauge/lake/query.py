@@ -11,11 +11,12 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.where import VIRTUAL, column_sql
-from tidegauge.model import FLOW_SCHEMA, LEDGER_SCHEMA, LakeError, UsageError
+from tidegauge.model import FLOW_SCHEMA, LEDGER_SCHEMA, LakeError, UsageError, fold_ledger
 
 SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
 METRICS = tuple(SUMS)
@@ -144,9 +145,6 @@ class Lake:
         paths = [str(self.folder / s.path) for s in self.manifest.segments("coverage")]
         if not paths:
             return LEDGER_SCHEMA.empty_table()
-        import pyarrow.parquet as pq
-
-        from tidegauge.model import fold_ledger
 
         try:
             tables = [pq.read_table(path, schema=LEDGER_SCHEMA) for path in paths]

@@ -65,9 +65,8 @@ class Coverage:
 
     def blind(self) -> list[Blind]:
         """Times of which less than four fifths were seen, with reasons."""
-        low = np.flatnonzero(np.diff(np.r_[False, self.minutes < BLIND_BELOW, False].astype(int)))
         found = []
-        for start, end in low.reshape(-1, 2).tolist():
+        for start, end in runs(self.minutes < BLIND_BELOW):
             start_s, end_s = self.first_minute_s + start * 60, self.first_minute_s + end * 60
             found.append(Blind(start_s, end_s, self._why(start_s, end_s)))
         return found
@@ -80,6 +79,16 @@ class Coverage:
             if a < end_s and b > start_s
         }
         return "; ".join(sorted(reasons)) if reasons else "no telemetry"
+
+
+def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where a mask is true, as half-open runs of positions.
+
+    >>> runs(np.array([True, False, True, True]))
+    [(0, 1), (2, 4)]
+    """
+    edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(int))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:
@@ -141,16 +150,15 @@ def _exporter(name: str, domain: int, rows: dict[str, NDArray[Any]], first: int,
 
     active = np.arange(count) >= begin
     span = max(int(signs[-1] - signs[0]) + 1, 1) if len(signs) else 1
-    chosen = inside
     return ExporterCoverage(
         exporter=name,
         domain=domain,
         seen=seen,
         active=active,
-        datagrams=int(rows["datagrams"][chosen].sum()),
-        records=int(records[chosen].sum()),
-        lost=int(lost[chosen].sum()),
-        sampling=tuple(int(s) for s in np.unique(rows["sampling"][chosen]) if s > 0) or (1,),
+        datagrams=int(rows["datagrams"][inside].sum()),
+        records=int(records[inside].sum()),
+        lost=int(lost[inside].sum()),
+        sampling=tuple(int(s) for s in np.unique(rows["sampling"][inside]) if s > 0) or (1,),
         skew_s=float(np.nanmedian(rows["skew_s"])) if np.isfinite(rows["skew_s"]).any() else 0.0,
         reasons=_reasons(seen, active, first),
         weight=max(float(records.sum()) / span, 1e-9),
@@ -164,8 +172,7 @@ def _reasons(seen: NDArray[np.float64], active: NDArray[np.bool_], first: int) -
         (active & (seen > 0) & (seen < BLIND_BELOW), "records lost"),
         (~active, "no telemetry before its first record"),
     ):
-        edges = np.flatnonzero(np.diff(np.r_[False, wanted, False].astype(int))).reshape(-1, 2)
-        found += [((first + a) * 60, (first + b) * 60, why) for a, b in edges.tolist()]
+        found += [((first + a) * 60, (first + b) * 60, why) for a, b in runs(wanted)]
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import Skipped, format_address
+from tidegauge.model import Skipped, as_strings16, format_address
 from tidegauge.wire.bytesio import Buffer, Offsets
 from tidegauge.wire.frames import UDP, network_offsets, parse_ip
 from tidegauge.wire.pcap import Packets
@@ -34,7 +34,7 @@ class Names:
 
     def positions(self, addresses: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Positions of addresses of shape (n, 16)."""
-        unique, inverse = np.unique(np.ascontiguousarray(addresses).view("V16").reshape(-1), return_inverse=True)
+        unique, inverse = np.unique(as_strings16(addresses), return_inverse=True)
         found = [self.position(format_address(bytes(value))) for value in unique]
         return np.array(found, dtype=np.int32)[inverse]
 

@@ -148,7 +148,7 @@ def _interface(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where((values >> 30 == 0) & (values != 0x3FFFFFFF), values, 0)
 
 
-def _first_of(records: _Items, tag: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _first_of(records: _Items, tag: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The samples that have a record of this kind, and the row of the first such record of each."""
     rows = np.flatnonzero(records.tags == tag)
     samples, first = np.unique(records.owners[rows], return_index=True)
@@ -170,7 +170,7 @@ def _packets(
     found = np.zeros(count, dtype=bool)
 
     for tag, size in ((SAMPLED_IPV4, 32), (SAMPLED_IPV6, 56)):
-        samples, rows = _first_of(records, tag, count)
+        samples, rows = _first_of(records, tag)
         whole = records.ends[rows] - records.begins[rows] >= size
         samples, at = samples[whole], records.begins[rows][whole]
         width = 4 if tag == SAMPLED_IPV4 else 16
@@ -189,7 +189,7 @@ def _packets(
         columns["tos"][samples] = buffer.u32(ports + 12) & 0xFF
         found[samples] = True
 
-    samples, rows = _first_of(records, RAW_HEADER, count)
+    samples, rows = _first_of(records, RAW_HEADER)
     whole = records.ends[rows] - records.begins[rows] >= 16
     samples, at, ends = samples[whole], records.begins[rows][whole], records.ends[rows][whole]
     protocols = buffer.u32(at)
@@ -210,7 +210,7 @@ def _packets(
 def _gateways(buffer: Buffer, records: _Items, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Source and destination AS from extended gateway records; 0 where there is none."""
     src_as, dst_as = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    samples, rows = _first_of(records, EXTENDED_GATEWAY, count)
+    samples, rows = _first_of(records, EXTENDED_GATEWAY)
     at, ends = records.begins[rows], records.ends[rows]
     behind = at + np.where(buffer.u32(at) == 2, 20, 8)  # next hop: address type, then address
     whole = behind + 16 <= ends

@@ -154,8 +154,6 @@ def _volume(table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any]]:
     signs = "[A-Z]" if side == "orig" else "[a-z]"
     seen = np.asarray(pc.match_substring_regex(history, signs).to_numpy(zero_copy_only=False))
     packets = np.where(np.isfinite(packets), packets, np.where((payload > 0) | seen, 1, 0))
-    if side == "orig":
-        packets = np.maximum(packets, 0)
     octets = np.where(np.isfinite(ip_bytes) & (ip_bytes > 0), ip_bytes, payload)
     limit = float(2**53)
     return np.clip(packets, 0, limit).astype(np.uint64), np.clip(octets, 0, limit).astype(np.uint64)
