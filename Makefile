@@ -38,7 +38,7 @@ test: check debian
 	$(BIN)/python -m pytest -n 2
 
 bench: $(VENV)/.ready-dev debian
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) netflow
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) netflow pysflow
 	$(BIN)/python benchmarks/run.py
 
 clean:

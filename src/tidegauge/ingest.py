@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegauge.atlas import Atlas, label
 from tidegauge.lake import LakeWriter, Manifest, open_writer
-from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, UsageError
+from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, keep_freed_memory
 from tidegauge.site import Site
 from tidegauge.wire import (
     ColumnMap,
@@ -95,6 +95,7 @@ class Ingest:
 
     def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:
         """Take in files; each that fails is one line in `failures`, and what was good in it is kept."""
+        keep_freed_memory()
         with open_writer(self._site.data) as writer:
             self._manifest = Manifest(self._site.data)
             self._decoder.remember(self._manifest.load_state("templates") or {})

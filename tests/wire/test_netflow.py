@@ -146,6 +146,15 @@ def test_a_frame_section_gives_addresses_and_ip_length() -> None:
     assert flows["tcp_flags"].tolist() == [0x12]
 
 
+def test_the_way_back_of_an_icmp_biflow_keeps_type_and_code_in_its_place() -> None:
+    fields = ((8, 4), (12, 4), (4, 1), (7, 2), (11, 2), (1, 4), (2, 4), (1, 4, 29305), (2, 4, 29305))
+    data = ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">BHHIIII", 1, 0, 2048, 84, 1, 168, 2)
+    flows, _ = decode(ipfix(sets((2, template(256, *fields)), (256, data))))
+    assert flows["src_port"].tolist() == [0, 0]
+    assert flows["dst_port"].tolist() == [2048, 2048]
+    assert (flows["bytes"].tolist(), format_addresses(flows["src"])) == ([84, 168], ["192.0.2.1", "198.51.100.2"])
+
+
 def test_ipv6_templates_like_ipv4_ones() -> None:
     fields = ((27, 16), (28, 16), (1, 8), (2, 8), (152, 8), (153, 8))
     data = ip("2001:db8::1") + ip("2001:db8::2") + struct.pack(">QQQQ", 5, 1, NOW_S * 1000 - 500, NOW_S * 1000)

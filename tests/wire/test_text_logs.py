@@ -92,3 +92,18 @@ def test_rwcut_is_known_without_a_map(take: Take) -> None:
     assert (row["bytes"], row["packets"], row["tcp_flags"], row["exporter"]) == (180, 3, 0x1B, "S0")
     assert (row["time_end"] - row["time_start"]).total_seconds() == 1.5
     assert row["time_start"].isoformat() == "2014-11-24T08:00:00+00:00"
+
+
+def test_the_way_back_in_nfdumps_csv_is_a_flow_of_its_own(take: Take) -> None:
+    report, lake = take(
+        b"ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt\n"
+        b"2014-11-24 08:00:00,2014-11-24 08:00:02,2.0,198.51.100.1,192.0.2.1,1000,80,TCP,...AP.SF,0,0,3,180,2,120\n"
+        b"2014-11-24 08:00:00,2014-11-24 08:00:02,2.0,198.51.100.1,192.0.2.1,0,8.0,ICMP,......,0,0,1,84,0,0\n"
+    )
+    rows = [row for batch in lake.flows(FlowFilter()) for row in batch.to_pylist()]
+    assert report.flows == 3
+    assert sorted((r["direction"], r["proto"], r["src_port"], r["dst_port"], r["packets"], r["bytes"]) for r in rows) == [
+        ("in", 1, 0, 2048, 1, 84),
+        ("in", 6, 1000, 80, 3, 180),
+        ("out", 6, 80, 1000, 2, 120),
+    ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +52,32 @@ def moment_us(text: str | None, lake: Lake) -> int | None:
 
 def conditions(where: str | None, lake: Lake) -> tuple[str, ...]:
     return (compile_where(where, now_s=newest_s(lake)),) if where else ()
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A moving bar on a terminal (standard error) while work takes over a second."""
+    import threading
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    )  # fmt: skip
+    bar.add_task(what, total=None)
+    timer = threading.Timer(1.0, bar.start)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()
 
 
 def print_json(value: Any) -> None:

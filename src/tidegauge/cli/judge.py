@@ -20,6 +20,7 @@ from tidegauge.cli.common import (
     sparkline,
     time_options,
     where_option,
+    working,
 )
 from tidegauge.inquiry import Asked, Reply
 from tidegauge.inquiry import ask as answer_question
@@ -63,21 +64,22 @@ def ask(
     """
     site = open_site(site_dir)
     now_s = newest_s(open_lake(site))
-    reply = answer_question(
-        site,
-        Asked(
-            origin=origin,
-            where_text=where,
-            where_sql=compile_where(where, now_s=now_s) if where else None,
-            direction=direction,
-            metric=metric,
-            since_s=parse_time(since, now_s=now_s) if since else None,
-            until_s=parse_time(until, now_s=now_s) if until else None,
-            baseline_s=parse_duration(baseline),
-            false_alarm=false_alarm,
-            power=power,
-        ),
-    )
+    with working("asking"):
+        reply = answer_question(
+            site,
+            Asked(
+                origin=origin,
+                where_text=where,
+                where_sql=compile_where(where, now_s=now_s) if where else None,
+                direction=direction,
+                metric=metric,
+                since_s=parse_time(since, now_s=now_s) if since else None,
+                until_s=parse_time(until, now_s=now_s) if until else None,
+                baseline_s=parse_duration(baseline),
+                false_alarm=false_alarm,
+                power=power,
+            ),
+        )
     if as_json:
         print_json(reply.answer.to_json())
     else:
@@ -107,10 +109,11 @@ def assess(
     failed, verdicts = False, []
     for path in files:
         try:
-            answer = assess_series(
-                path, since=since, until=until, baseline_s=baseline_s, false_alarm=false_alarm, power=power,
-                missing_zero=missing == "zero",
-            )  # fmt: skip
+            with working(path.name):
+                answer = assess_series(
+                    path, since=since, until=until, baseline_s=baseline_s, false_alarm=false_alarm, power=power,
+                    missing_zero=missing == "zero",
+                )  # fmt: skip
         except TidegaugeError as error:
             if isinstance(error, UsageError) and len(files) == 1:
                 raise

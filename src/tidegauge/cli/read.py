@@ -27,6 +27,7 @@ from tidegauge.cli.common import (
     table,
     time_options,
     where_option,
+    working,
 )
 from tidegauge.lake import METRICS, FlowFilter
 from tidegauge.model import FLOW_SCHEMA, UsageError, class_names, format_address, format_time, parse_duration
@@ -124,7 +125,8 @@ def top(
     """
     lake = open_lake(open_site(site_dir))
     chosen = FlowFilter(moment_us(since, lake), moment_us(until, lake), conditions(where, lake))
-    found, total = lake.top(list(by), chosen, metric=metric, limit=count)
+    with working("summing"):
+        found, total = lake.top(list(by), chosen, metric=metric, limit=count)
     rows = []
     for row in found.to_pylist():
         amount = int(row.pop(metric))
@@ -165,7 +167,8 @@ def series(
     if (until_s - since_s) // width_s > 2_000_000:
         raise UsageError("more than two million bins", hint="a larger --width or a shorter time")
     selected = (origin_sql(origin, direction) if origin else f"direction = '{direction}'", *conditions(where, lake))
-    built, _ = build_series(lake, selected, metric=metric, width_s=width_s, since_s=since_s, until_s=until_s)
+    with working("summing"):
+        built, _ = build_series(lake, selected, metric=metric, width_s=width_s, since_s=since_s, until_s=until_s)
     values = [int(v) for v in built.values]
     name = " and ".join(part for part in (origin, where) if part) or "all"
     if as_json:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from tidegauge.cli.common import json_option, print_json
+from tidegauge.cli.common import json_option, print_json, working
 from tidegauge.cli.judge import print_reply
 from tidegauge.model import FLOW_SCHEMA, UsageError, parse_address, parse_time
 from tidegauge.simulate import EXPORTER, HOME, Datagram, Scenario, Surge, autumn_2014, encode, write_pcap
@@ -77,9 +77,11 @@ def simulate(
     """
     if (out is None) == (target is None):
         raise UsageError("where to?", hint="--out DIR or --to ADDRESS:PORT")
-    made = autumn_2014(days=days, seed=seed, surges=[Surge.parse(text) for text in surges])
+    with working("simulating"):
+        made = autumn_2014(days=days, seed=seed, surges=[Surge.parse(text) for text in surges])
     if out is not None:
-        path = write_scenario(made, out, as_flows=kind == "flows")
+        with working("writing"):
+            path = write_scenario(made, out, as_flows=kind == "flows")
         place = str(path)
     else:
         assert target is not None

@@ -94,11 +94,15 @@ class Lake:
         amount = SUMS[metric].replace("far", VIRTUAL["far"])
         with self._engine(chosen.since_us, chosen.until_us) as engine:
             table = engine.sql(
-                f"SELECT {keys}, {amount}::HUGEINT AS amount FROM flows WHERE {chosen.sql()}"
-                f" GROUP BY {group} ORDER BY amount DESC, {group} LIMIT {int(limit)}"
+                f"WITH sums AS MATERIALIZED (SELECT {keys}, {amount}::HUGEINT AS amount FROM flows"
+                f" WHERE {chosen.sql()} GROUP BY {group})"
+                f" SELECT *, (SELECT sum(amount) FROM sums) AS total FROM sums"
+                f" ORDER BY amount DESC, {group} LIMIT {int(limit)}"
             ).to_arrow_table()
-            total = engine.execute(f"SELECT {amount}::HUGEINT FROM flows WHERE {chosen.sql()}").fetchone()
-        return table.rename_columns([*by, metric]), int((total or [0])[0] or 0)
+            total = int(table["total"][0].as_py()) if table.num_rows else 0
+            if metric == "hosts":  # a host of two groups counts once in all
+                total = int(engine.execute(f"SELECT {amount} FROM flows WHERE {chosen.sql()}").fetchone()[0])
+        return table.drop_columns(["total"]).rename_columns([*by, metric]), total
 
     def bin_sums(
         self, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int

@@ -53,6 +53,10 @@ NUMBERS: dict[str, type[np.generic]] = {
 }  # fmt: skip
 """The columns that a decoder fills besides `src` and `dst`, with their dtypes; times in microseconds UTC."""
 
+TURNED = {"src": "dst", "src_port": "dst_port", "in_if": "out_if", "src_as": "dst_as"}
+TURNED |= {b: a for a, b in TURNED.items()}
+ICMP_PROTOS = (1, 58)
+
 LATEST_US = 4_102_444_800_000_000  # 2100-01-01; a clock past it is broken, not a time
 
 
@@ -101,6 +105,22 @@ class FlowBatch:
         """The flows at these positions, or where this mask is true."""
         return FlowBatch({name: column[index] for name, column in self.columns.items()}, self.exporters)
 
+    def both_ways(
+        self, back_packets: NDArray[Any], back_bytes: NDArray[Any], *, said: NDArray[np.uint8] | int = 1
+    ) -> FlowBatch:
+        """Two flows for each two-way record, the reverse one left out where it carried no packet, in order.
+
+        Args:
+            back_packets, back_bytes: of the way back; shape (n,).
+            said: `biflow_direction` of the forward flows (RFC 5103 6.3): 0 not known, 1 initiator, 2 responder.
+        """
+        said = np.broadcast_to(np.asarray(said, dtype=np.uint8), (len(self),))
+        forward = FlowBatch({**self.columns, "biflow_direction": said}, self.exporters)
+        counts = {"packets": back_packets.astype(np.uint64), "bytes": back_bytes.astype(np.uint64)}
+        answered = np.where(said == 0, 0, 3 - said).astype(np.uint8)
+        back = FlowBatch({**turned(self.columns), **counts, "biflow_direction": answered}, self.exporters)
+        return interleaved(forward, back, np.flatnonzero(back_packets > 0))
+
     @classmethod
     def concat(cls, batches: Iterable[FlowBatch]) -> FlowBatch:
         """One batch of many, in order; exporters are matched by name."""
@@ -125,6 +145,23 @@ class FlowBatch:
                 parts = [batch[name] for batch in kept]
             columns[name] = np.concatenate(parts)
         return cls(columns, tuple(names))
+
+
+def turned(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Columns of the way back: ends swapped; ICMP's type and code stay in the destination port."""
+    swapped = {TURNED.get(name, name): column for name, column in columns.items()}
+    if {"proto", "src_port", "dst_port"} <= columns.keys():
+        icmp = np.isin(columns["proto"], ICMP_PROTOS)
+        if icmp.any():
+            for name in ("src_port", "dst_port"):
+                swapped[name] = np.where(icmp, columns[name], swapped[name])
+    return swapped
+
+
+def interleaved(forward: FlowBatch, back: FlowBatch, kept: NDArray[np.int64]) -> FlowBatch:
+    """Forward flows, each followed by its reverse one where that is kept (positions)."""
+    order = np.argsort(np.r_[np.arange(len(forward)) * 2, kept * 2 + 1], kind="stable")
+    return FlowBatch.concat([forward, back.take(kept)]).take(order)
 
 
 def sane_times(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

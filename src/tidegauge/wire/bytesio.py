@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Offsets = NDArray[np.int64]
+ZEROS = 64
+"""Bytes of zeros that every buffer ends with."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,22 @@ class Buffer:
 
     @classmethod
     def of(cls, raw: bytes | bytearray | memoryview) -> Buffer:
-        return cls(np.frombuffer(bytes(raw) + bytes(16), dtype=np.uint8))
+        return cls(np.frombuffer(b"".join((raw, bytes(ZEROS))), dtype=np.uint8))
+
+    def rows_at(self, offsets: Offsets, layout: np.dtype[Any]) -> NDArray[Any]:
+        """Structures that begin at these places, one copy each; `layout` has at most `ZEROS` bytes. Shape (n,)."""
+        size = layout.itemsize
+        places = np.ndarray((max(len(self.data) - size + 1, 0),), f"V{size}", self.data.data, strides=(1,))
+        return places[self._inside(offsets, len(places))].view(layout)
+
+    @staticmethod
+    def _inside(offsets: Offsets, count: int) -> Offsets:
+        """Offsets past the end moved to the last place, where there are only zeros."""
+        return np.minimum(offsets, count - 1) if len(offsets) and offsets.max() >= count else offsets
 
     def bytes_at(self, offsets: Offsets, width: int) -> NDArray[np.uint8]:
         """Shape (n,) to (n, width)."""
-        places = offsets[:, None] + np.arange(width)
-        # The last 16 bytes are zeros by construction.
-        return np.asarray(self.data[np.minimum(places, len(self.data) - 1)])
+        return self.rows_at(offsets, np.dtype(f"V{width}")).view(np.uint8).reshape(-1, width)
 
     def number_at(self, offsets: Offsets, width: int) -> NDArray[np.uint64]:
         """Big-endian unsigned numbers of `width` (1 to 8) bytes; of longer ones the last 8 bytes."""
@@ -39,7 +50,7 @@ class Buffer:
         return value
 
     def u8(self, offsets: Offsets) -> NDArray[np.int64]:
-        return self.data[np.minimum(offsets, len(self.data) - 1)].astype(np.int64)
+        return self.data[self._inside(offsets, len(self.data))].astype(np.int64)
 
     def u16(self, offsets: Offsets) -> NDArray[np.int64]:
         return self._gather(self._overlapping[0], offsets)
@@ -56,10 +67,8 @@ class Buffer:
         )
         return two, four
 
-    @staticmethod
-    def _gather(numbers: NDArray[Any], offsets: Offsets) -> NDArray[np.int64]:
-        # Past the end lie the zeros that every buffer ends with.
-        return numbers[np.minimum(offsets, len(numbers) - 1)].astype(np.int64)
+    def _gather(self, numbers: NDArray[Any], offsets: Offsets) -> NDArray[np.int64]:
+        return numbers[self._inside(offsets, len(numbers))].astype(np.int64)
 
     def join(self, offsets: Offsets, lengths: Offsets) -> bytes:
         """The bytes of many places, one behind the other."""

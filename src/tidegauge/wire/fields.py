@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import FlowBatch, mapped_ipv4, sane_times
+from tidegauge.model import FlowBatch, interleaved, mapped_ipv4, sane_times, turned
 from tidegauge.wire.frames import ETHERNET, ICMP, ICMP6, IpHeaders, network_offsets, parse_ip
 from tidegauge.wire.netflow5 import since_boot_us
 from tidegauge.wire.records import Records
@@ -67,7 +67,7 @@ def flows_of(records: Records, sets: SetTable, intervals: NDArray[np.int64]) -> 
         reverse_packets = np.asarray(reverse_octets > 0, dtype=np.uint64)
     if reverse_octets is None:
         reverse_octets = np.zeros(len(owners), np.uint64)
-    reverse_columns = _turned(columns)
+    reverse_columns = turned(columns)
     for name, element in (("tcp_flags", 6), ("tos", 5)):
         if (given := records.number(element, REVERSE_PEN)) is not None:
             reverse_columns[name] = given
@@ -102,12 +102,6 @@ def _batch(
     )
 
 
-def _turned(columns: dict[str, Column]) -> dict[str, Column]:
-    swap = {"src": "dst", "src_port": "dst_port", "in_if": "out_if", "src_as": "dst_as"}
-    swap |= {b: a for a, b in swap.items()}
-    return {swap.get(name, name): column for name, column in columns.items()}
-
-
 def _both(
     forward: FlowBatch,
     reverse: FlowBatch,
@@ -123,8 +117,7 @@ def _both(
     reverse.columns["biflow_direction"] = np.where(said == 0, 0, 3 - said).astype(np.uint8)
     kept = np.flatnonzero(carried)
     order = np.argsort(np.r_[np.arange(len(forward)) * 2, kept * 2 + 1], kind="stable")
-    joined = FlowBatch.concat([forward, reverse.take(kept)])
-    return joined.take(order), np.r_[owners, owners[kept]][order]
+    return interleaved(forward, reverse, kept), np.r_[owners, owners[kept]][order]
 
 
 def _firewall_flows(
@@ -145,7 +138,7 @@ def _firewall_flows(
     packets_out = (initiated > 0).astype(np.uint64) if packets_out is None else packets_out
     packets_back = (answered > 0).astype(np.uint64) if packets_back is None else packets_back
     forward = _batch(columns, sets, owners, starts, ends, initiated, packets_out, ones)
-    reverse = _batch(_turned(columns), sets, owners, starts, ends, answered, packets_back, ones)
+    reverse = _batch(turned(columns), sets, owners, starts, ends, answered, packets_back, ones)
     return _both(forward, reverse, packets_back > 0, owners, None)
 
 

@@ -17,6 +17,20 @@ ETHERNET, RAW_IP, NULL, SLL, SLL2 = 1, 101, 0, 113, 276
 VLAN_TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
 EXTENSION_HEADERS = (0, 43, 44, 51, 60, 135, 139, 140)
 TCP, UDP, ICMP, ICMP6, SCTP, DCCP, UDPLITE = 6, 17, 1, 58, 132, 33, 136
+IPV4 = np.dtype(
+    [
+        ("version_ihl", "u1"), ("tos", "u1"), ("length", ">u2"), ("id", ">u2"), ("fragment", ">u2"),
+        ("ttl", "u1"), ("protocol", "u1"), ("checksum", ">u2"), ("src", "u1", 4), ("dst", "u1", 4),
+    ]
+)  # fmt: skip
+IPV6 = np.dtype(
+    [
+        ("version_class_flow", ">u4"), ("length", ">u2"), ("next", "u1"), ("hops", "u1"),
+        ("src", "u1", 16), ("dst", "u1", 16),
+    ]
+)  # fmt: skip
+TRANSPORT = np.dtype([("first", ">u2"), ("second", ">u2"), ("third", ">u2"), ("rest", "V6"), ("flags", ">u2")])
+"""The start of TCP (ports, flags), UDP (ports, length) and ICMP (type and code) at once."""
 
 
 @dataclass(frozen=True)
@@ -100,27 +114,33 @@ def parse_ip(buffer: Buffer, at: Offsets, ends: Offsets) -> IpHeaders:
         ends: where what was captured of it ends; shape (n,).
     """
     count = len(at)
-    versions = buffer.u8(at) >> 4
-    four = (versions == 4) & (at + 20 <= ends) & (buffer.u8(at) & 15 >= 5)
+    first_bytes = buffer.u8(at)
+    versions = first_bytes >> 4
+    four = (versions == 4) & (at + 20 <= ends) & (first_bytes & 15 >= 5)
     six = (versions == 6) & (at + 40 <= ends)
     src = np.zeros((count, 16), dtype=np.uint8)
     dst = np.zeros((count, 16), dtype=np.uint8)
-    src[four, 10:12] = dst[four, 10:12] = 0xFF
-    src[four, 12:] = buffer.bytes_at(at[four] + 12, 4)
-    dst[four, 12:] = buffer.bytes_at(at[four] + 16, 4)
-    src[six] = buffer.bytes_at(at[six] + 8, 16)
-    dst[six] = buffer.bytes_at(at[six] + 24, 16)
-
-    tos = np.where(four, buffer.u8(at + 1), (buffer.u16(at) >> 4) & 0xFF)
-    ip_lengths = np.where(four, buffer.u16(at + 2), buffer.u16(at + 4) + 40)
-    fragment_words = np.where(four, buffer.u16(at + 6), 0)
-    fragments = four & (fragment_words & 0x3FFF != 0)
+    tos, ip_lengths, protos, fragment_words = (np.zeros(count, dtype=np.int64) for _ in range(4))
+    transport = at + 40
+    # Where all are of one version, a slice spares the scattering.
+    rows = slice(None) if four.all() else np.flatnonzero(four)
+    header = buffer.rows_at(at[rows], IPV4)
+    src[rows, 10:12] = dst[rows, 10:12] = 0xFF
+    src[rows, 12:], dst[rows, 12:] = header["src"], header["dst"]
+    tos[rows], ip_lengths[rows], protos[rows] = header["tos"], header["length"], header["protocol"]
+    fragment_words[rows] = header["fragment"]
+    transport[rows] = at[rows] + (header["version_ihl"] & 15).astype(np.int64) * 4
+    if six.any():
+        rows = np.flatnonzero(six)
+        header = buffer.rows_at(at[rows], IPV6)
+        src[rows], dst[rows] = header["src"], header["dst"]
+        tos[rows] = header["version_class_flow"] >> 20 & 0xFF
+        ip_lengths[rows], protos[rows] = header["length"].astype(np.int64) + 40, header["next"]
+    fragments = fragment_words & 0x3FFF != 0
     first_parts = fragment_words & 0x1FFF == 0
-    protos = np.where(four, buffer.u8(at + 9), buffer.u8(at + 6))
-    transport = at + np.where(four, (buffer.u8(at) & 15) * 4, 40)
 
     # IPv6 extension headers: a chain, walked for all packets at once; ten are more than any honest packet has.
-    for _ in range(10):
+    for _ in range(10 if six.any() else 0):
         chained = six & np.isin(protos, EXTENSION_HEADERS) & (transport + 8 <= ends)
         if not chained.any():
             break
@@ -137,16 +157,19 @@ def parse_ip(buffer: Buffer, at: Offsets, ends: Offsets) -> IpHeaders:
     six = (versions == 6) & (at + 40 <= ends)
 
     readable = (four | six) & first_parts
-    with_ports = readable & np.isin(protos, (TCP, UDP, SCTP, DCCP, UDPLITE)) & (transport + 4 <= ends)
-    src_ports = np.where(with_ports, buffer.u16(transport), 0)
-    dst_ports = np.where(with_ports, buffer.u16(transport + 2), 0)
-    icmp = readable & np.isin(protos, (ICMP, ICMP6)) & (transport + 2 <= ends)
-    dst_ports = np.where(icmp, buffer.u16(transport), dst_ports)
-    tcp_flags = np.where(readable & (protos == TCP) & (transport + 14 <= ends), buffer.u16(transport + 12) & 0x1FF, 0)
+    head = buffer.rows_at(transport, TRANSPORT)
+    is_tcp, is_udp = readable & (protos == TCP), readable & (protos == UDP)
+    with_ports = is_tcp | is_udp | (readable & np.isin(protos, (SCTP, DCCP, UDPLITE)))
+    with_ports &= transport + 4 <= ends
+    src_ports = np.where(with_ports, head["first"], 0).astype(np.int64)
+    dst_ports = np.where(with_ports, head["second"], 0).astype(np.int64)
+    icmp = readable & ((protos == ICMP) | (protos == ICMP6)) & (transport + 2 <= ends)
+    dst_ports = np.where(icmp, head["first"], dst_ports)
+    tcp_flags = np.where(is_tcp & (transport + 14 <= ends), head["flags"] & 0x1FF, 0).astype(np.int64)
 
-    udp = readable & (protos == UDP) & (transport + 8 <= ends)
+    udp = is_udp & (transport + 8 <= ends)
     payloads = transport + np.where(udp, 8, 0)
-    udp_ends = np.minimum(transport + buffer.u16(transport + 4), ends)
+    udp_ends = np.minimum(transport + head["third"], ends)
     payload_ends = np.where(udp, udp_ends, np.minimum(at + ip_lengths, ends))
     return IpHeaders(
         valid=four | six,

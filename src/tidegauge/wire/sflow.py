@@ -12,11 +12,25 @@ from tidegauge.model import FlowBatch, Skipped, mapped_ipv4
 from tidegauge.wire.bytesio import Buffer, Offsets
 from tidegauge.wire.datagrams import Datagrams, Names
 from tidegauge.wire.fields import header_columns
-from tidegauge.wire.frames import ETHERNET, NULL, RAW_IP, network_offsets, parse_ip
+from tidegauge.wire.frames import ETHERNET, NULL, RAW_IP, IpHeaders, network_offsets, parse_ip
 
 FLOW_SAMPLE, COUNTER_SAMPLE, EXPANDED_FLOW, EXPANDED_COUNTER, DISCARDED = 1, 2, 3, 4, 5
 RAW_HEADER, SAMPLED_IPV4, SAMPLED_IPV6, EXTENDED_GATEWAY = 1, 3, 4, 1003
 HEADER_PROTOCOLS = {1: ETHERNET, 11: RAW_IP, 12: RAW_IP}
+TAGGED = np.dtype([("tag", ">u4"), ("length", ">u4")])
+SAMPLE = np.dtype(
+    [(name, ">u4") for name in ("sequence", "source", "rate", "pool", "drops", "input", "output", "count")]
+)
+EXPANDED_SAMPLE = np.dtype(
+    [
+        (name, ">u4")
+        for name in (
+            "sequence", "source_type", "source", "rate", "pool", "drops",
+            "input_format", "input", "output_format", "output", "count",
+        )
+    ]
+)  # fmt: skip
+RAW = np.dtype([(name, ">u4") for name in ("protocol", "frame", "stripped", "length")])
 MOST_SAMPLES = 1024
 MOST_RECORDS = 64
 
@@ -73,7 +87,8 @@ def _walk(
     parts: list[tuple[NDArray[np.int64], ...]] = []
     while len(active):
         at = cursors[active]
-        tags, lengths = buffer.u32(at), buffer.u32(at + 4)
+        heads = buffer.rows_at(at, TAGGED)
+        tags, lengths = heads["tag"].astype(np.int64), heads["length"].astype(np.int64)
         whole = (at + 8 <= ends[active]) & (lengths <= ends[active] - at - 8)
         skipped.add(what, "cut short", int((~whole).sum()))
         active, at = active[whole], at[whole]
@@ -105,18 +120,19 @@ def decode_sflow(
     skipped.add("sFlow sample", "a packet that was discarded, not forwarded", int((samples.tags == DISCARDED).sum()))
     skipped.add("sFlow sample", "of an unknown kind", int(((samples.tags > DISCARDED) | (samples.tags == 0)).sum()))
 
-    flow = np.flatnonzero(np.isin(samples.tags, (FLOW_SAMPLE, EXPANDED_FLOW)))
+    flow = np.flatnonzero((samples.tags == FLOW_SAMPLE) | (samples.tags == EXPANDED_FLOW))
     at, expanded = samples.begins[flow], samples.tags[flow] == EXPANDED_FLOW
-    behind = at + np.where(expanded, 12, 8)  # sequence and source id
-    rates, drops = np.maximum(buffer.u32(behind), 1), buffer.u32(behind + 8)
-    in_ifs = np.where(expanded, buffer.u32(behind + 16), _interface(buffer.u32(behind + 12)))
-    out_ifs = np.where(
-        expanded,
-        np.where(buffer.u32(behind + 20) == 0, buffer.u32(behind + 24), 0),
-        _interface(buffer.u32(behind + 16)),
-    )
-    counted = behind + np.where(expanded, 28, 20)
-    records = _walk(buffer, counted + 4, samples.ends[flow], buffer.u32(counted), MOST_RECORDS, "sFlow record", skipped)
+    compact = buffer.rows_at(at, SAMPLE)
+    rates, drops, counts = (compact[name].astype(np.int64) for name in ("rate", "drops", "count"))
+    in_ifs, out_ifs = (_interface(compact[name].astype(np.int64)) for name in ("input", "output"))
+    if expanded.any():
+        long = buffer.rows_at(at[expanded], EXPANDED_SAMPLE)
+        rates[expanded], drops[expanded], counts[expanded] = long["rate"], long["drops"], long["count"]
+        in_ifs[expanded] = np.where(long["input_format"] == 0, long["input"], 0)
+        out_ifs[expanded] = np.where(long["output_format"] == 0, long["output"], 0)
+    rates = np.maximum(rates, 1)
+    behind = at + np.where(expanded, EXPANDED_SAMPLE.itemsize, SAMPLE.itemsize)
+    records = _walk(buffer, behind, samples.ends[flow], counts, MOST_RECORDS, "sFlow record", skipped)
     columns, ip_lengths, found = _packets(buffer, records, len(flow))
     skipped.add("sFlow sample", "no IP packet in it", int((~found).sum()))
     src_as, dst_as = _gateways(buffer, records, len(flow))
@@ -159,12 +175,11 @@ def _packets(
     buffer: Buffer, records: _Items, count: int
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[np.bool_]]:
     """Flow columns of the sampled packets, their IP lengths, and which samples hold an IP packet."""
+    raw_samples, ip = _raw_headers(buffer, records)
+    if len(raw_samples) == count and ip.valid.all():
+        return header_columns(ip), ip.ip_lengths, ip.valid
     columns: dict[str, NDArray[Any]] = {
-        name: np.zeros(
-            (count, 16) if name in ("src", "dst") else count,
-            dtype=np.uint8 if name in ("src", "dst") else np.int64,
-        )
-        for name in ("src", "dst", "src_port", "dst_port", "proto", "tcp_flags", "tos")
+        name: np.zeros((count, *column.shape[1:]), dtype=column.dtype) for name, column in header_columns(ip).items()
     }
     ip_lengths = np.zeros(count, dtype=np.int64)
     found = np.zeros(count, dtype=bool)
@@ -189,22 +204,27 @@ def _packets(
         columns["tos"][samples] = buffer.u32(ports + 12) & 0xFF
         found[samples] = True
 
-    samples, rows = _first_of(records, RAW_HEADER)
-    whole = records.ends[rows] - records.begins[rows] >= 16
-    samples, at, ends = samples[whole], records.begins[rows][whole], records.ends[rows][whole]
-    protocols = buffer.u32(at)
-    header_ends = np.minimum(at + 16 + buffer.u32(at + 12), ends)
-    links = np.full(len(at), NULL - 1)
-    for protocol, link in HEADER_PROTOCOLS.items():
-        links[protocols == protocol] = link
-    network, known = network_offsets(buffer, at + 16, header_ends, links)
-    ip = parse_ip(buffer, network, np.where(known, header_ends, network))
-    rows = samples[ip.valid]
+    rows = raw_samples[ip.valid]
     for name, column in header_columns(ip).items():
         columns[name][rows] = column[ip.valid]
     ip_lengths[rows] = ip.ip_lengths[ip.valid]
     found[rows] = True
     return columns, ip_lengths, found
+
+
+def _raw_headers(buffer: Buffer, records: _Items) -> tuple[NDArray[np.int64], IpHeaders]:
+    """The samples that hold the start of a packet, and its headers (valid where it is IP)."""
+    samples, rows = _first_of(records, RAW_HEADER)
+    whole = records.ends[rows] - records.begins[rows] >= RAW.itemsize
+    samples, at, ends = samples[whole], records.begins[rows][whole], records.ends[rows][whole]
+    raw = buffer.rows_at(at, RAW)
+    at = at + RAW.itemsize
+    ends = np.minimum(at + raw["length"], ends)
+    links = np.full(len(at), NULL - 1)
+    for protocol, link in HEADER_PROTOCOLS.items():
+        links[raw["protocol"] == protocol] = link
+    network, known = network_offsets(buffer, at, ends, links)
+    return samples, parse_ip(buffer, network, np.where(known, ends, network))
 
 
 def _gateways(buffer: Buffer, records: _Items, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

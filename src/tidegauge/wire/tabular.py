@@ -38,12 +38,15 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "tos": ("tos", "stos", "srctos"),
     "packets": ("packets", "ipkt", "pkts", "inpackets"),
     "bytes": ("bytes", "ibyt", "octets", "inbytes"),
+    "back_packets": ("opkt", "outpackets"),
+    "back_bytes": ("obyt", "outbytes"),
     "sampling": ("sampling",),
     "biflow_direction": ("biflow_direction",),
     "src_as": ("src_as", "sas"),
     "dst_as": ("dst_as", "das"),
 }
-"""Our columns and what they are called in our own files, nfdump's CSV (1.7: long and short form) and rwcut."""
+"""Our columns and what they are called in our own files, nfdump's CSV (1.7: long and short form) and rwcut.
+`back_packets` and `back_bytes` are of the way back in a two-way record."""
 
 NEEDED = ("time_start", "src", "dst", "bytes")
 FLAG_LETTERS = "FSRPAUECN"
@@ -236,6 +239,10 @@ class TableReader:
             exporters=exporters, exporter=flows["exporter"], domain=flows["domain"],
             minute_s=flows["time_end"] // 1_000_000, records=1,
         )  # fmt: skip
+        if (column := given("back_packets")) is not None:
+            back = [np.nan_to_num(_count(c, 0, count))[rows] for c in (column, given("back_bytes"))]
+            if back[0].any():
+                return flows.both_ways(_fitted("packets", back[0]), _fitted("bytes", back[1]), said=0)
         return flows
 
     def _exporters(

@@ -97,23 +97,13 @@ class ZeekReader:
         back_packets, back_bytes = _volume(table, "resp")
         # Zeek keeps ICMP's type and code in the ports.
         kinds = np.where(icmp, orig_port * 256 + resp_port, 0)
-        shared: dict[str, Any] = {
-            "exporters": (self.exporter,),
-            "time_start": starts,
-            "time_end": ends,
-            "proto": protos,
-        }
         forward = FlowBatch.build(
             src=src, dst=dst, src_port=np.where(icmp, 0, orig_port), dst_port=np.where(icmp, kinds, resp_port),
-            packets=forward_packets, bytes=forward_bytes, biflow_direction=1, **shared,
+            packets=forward_packets, bytes=forward_bytes, exporters=(self.exporter,),
+            time_start=starts, time_end=ends, proto=protos,
         )  # fmt: skip
-        back = FlowBatch.build(
-            src=dst, dst=src, src_port=np.where(icmp, 0, resp_port), dst_port=np.where(icmp, kinds, orig_port),
-            packets=back_packets, bytes=back_bytes, biflow_direction=2, **shared,
-        )  # fmt: skip
-        kept_back = np.flatnonzero(good & (back_packets > 0))
         kept = np.flatnonzero(good)
-        both = FlowBatch.concat([forward.take(kept), back.take(kept_back)])
+        both = forward.take(kept).both_ways(back_packets[kept], back_bytes[kept])
         # Zeek writes a connection when it ends: that is when the sensor was awake.
         written = ends[kept] // 1_000_000
         self.ledger.add(
