@@ -102,7 +102,8 @@ def test_the_way_back_in_nfdumps_csv_is_a_flow_of_its_own(take: Take) -> None:
     )
     rows = [row for batch in lake.flows(FlowFilter()) for row in batch.to_pylist()]
     assert report.flows == 3
-    assert sorted((r["direction"], r["proto"], r["src_port"], r["dst_port"], r["packets"], r["bytes"]) for r in rows) == [
+    columns = ("direction", "proto", "src_port", "dst_port", "packets", "bytes")
+    assert sorted(tuple(r[c] for c in columns) for r in rows) == [
         ("in", 1, 0, 2048, 1, 84),
         ("in", 6, 1000, 80, 3, 180),
         ("out", 6, 80, 1000, 2, 120),
