@@ -48,7 +48,7 @@ def test_a_crash_between_commit_and_rename_is_finished_by_the_next_run(
 ) -> None:
     site = make_site()
 
-    def crash(*arguments: object) -> None:
+    def crash(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -65,7 +65,7 @@ def test_a_crash_before_the_commit_leaves_nothing_behind(
 ) -> None:
     site = make_site()
 
-    def crash(*arguments: object) -> None:
+    def crash(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -74,7 +74,7 @@ def test_a_crash_before_the_commit_leaves_nothing_behind(
             Ingest(site).run([str(pcap(tmp_path / "a.pcap", *FLOWS))])
     assert Ingest(site).run([str(pcap(tmp_path / "a.pcap", *FLOWS))]).flows == 5
     assert count(site) == 5
-    assert not (site.data / "staging").exists()
+    assert not any((site.data / "staging").iterdir())
 
 
 def test_where_tests_addresses_prefixes_and_derived_columns(make_site: Callable[..., Site], tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from tidegauge.wire import (
     is_pcap,
     open_stream,
     read_packets,
+    remember_templates,
     sniff,
+    templates_state,
 )
 
 COMMIT_ROWS = 2_000_000
@@ -98,7 +100,7 @@ class Ingest:
         keep_freed_memory()
         with open_writer(self._site.data) as writer:
             self._manifest = Manifest(self._site.data)
-            self._decoder.remember(self._manifest.load_state("templates") or {})
+            remember_templates(self._decoder, self._manifest.load_state("templates") or {})
             for path in find_files(paths):
                 progress(path)
                 self._file(path, writer)
@@ -106,7 +108,7 @@ class Ingest:
                     self._commit(writer)
             self._write(self._decoder.finish(), writer)
             self._commit(writer)
-            state = self._decoder.state()
+            state = templates_state(self._decoder)
             if any(state.values()):
                 self._manifest.save_state("templates", state)
         return self.report
@@ -173,6 +175,7 @@ class Ingest:
     def _datagrams(self, stream: Stream) -> Iterator[FlowBatch]:
         if not is_pcap(stream.peek(4)):
             raise InputError("not a pcap or pcapng capture", where=f"{stream.name}, offset 0")
+        self._decoder.new_capture()
         for packets in read_packets(stream, self.report.skipped):
             before = self._decoder.datagrams
             yield from self._decoder.decode(datagrams_in(packets, self._decoder.names, self.report.skipped))

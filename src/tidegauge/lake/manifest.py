@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import sqlite3
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +18,17 @@ from typing import Any
 from tidegauge.model import LakeError
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS commits (id INTEGER PRIMARY KEY, made_at TEXT DEFAULT CURRENT_TIMESTAMP, done INTEGER);
+CREATE TABLE IF NOT EXISTS commits (
+    id INTEGER PRIMARY KEY, made_at TEXT DEFAULT CURRENT_TIMESTAMP, done INTEGER, staging TEXT);
 CREATE TABLE IF NOT EXISTS sources (hash TEXT PRIMARY KEY, name TEXT, counts TEXT, commit_id INTEGER);
 CREATE TABLE IF NOT EXISTS segments (
     path TEXT PRIMARY KEY, kind TEXT, rows INTEGER, size INTEGER, hash TEXT,
     first_us INTEGER, last_us INTEGER, end_us INTEGER, commit_id INTEGER);
+CREATE TABLE IF NOT EXISTS replaced (path TEXT PRIMARY KEY, at INTEGER);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
 """
+BUSY_S = 30
+"""How long a writer waits for another one's commit."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,10 @@ class Manifest:
     def _connect(self) -> sqlite3.Connection:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30)
+            connection = sqlite3.connect(self.path, timeout=BUSY_S)
             connection.executescript(SCHEMA)
+            if "staging" not in {row[1] for row in connection.execute("PRAGMA table_info(commits)")}:
+                connection.execute("ALTER TABLE commits ADD COLUMN staging TEXT")
         except (OSError, sqlite3.Error) as error:
             raise LakeError(f"cannot open the manifest: {error}", where=str(self.path)) from None
         return connection
@@ -74,31 +82,48 @@ class Manifest:
             connection.close()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the folder for one writer; what an interrupted one left is finished or removed first."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise LakeError(
-                    "another run is writing here", where=str(self.folder), hint="wait until it has ended"
-                ) from None
-            self._recover()
-            yield
-            shutil.rmtree(self.folder / "staging", ignore_errors=True)
+    def writing(self) -> Iterator[Path]:
+        """A staging folder of one's own, held until the end; what interrupted writers left is finished or removed.
 
-    def _recover(self) -> None:
-        with self._session() as session:
-            for (commit,) in session.execute("SELECT id FROM commits WHERE done = 0").fetchall():
-                self._move(session, commit)
-        shutil.rmtree(self.folder / "staging", ignore_errors=True)
+        Several may write at once: each holds the lock of its own folder, and commits follow one another.
+        """
+        staging = self.folder / "staging" / uuid.uuid4().hex
+        try:
+            staging.mkdir(parents=True)
+            with (staging / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._recover(staging)
+                # After an error the folder stays, since a commit may be half moved: the next writer goes on with it.
+                yield staging
+                shutil.rmtree(staging, ignore_errors=True)
+        except OSError as error:
+            raise LakeError(f"cannot write here: {error.strerror or error}", where=str(self.folder)) from None
 
-    def _move(self, session: sqlite3.Connection, commit: int) -> None:
+    def _recover(self, own: Path) -> None:
+        for staging in sorted((self.folder / "staging").iterdir()):
+            if staging == own:
+                continue
+            if not staging.is_dir() or not (staging / "lock").exists():
+                # A writer makes its folder and its lock in two steps; one that is a minute old has died between them.
+                if time.time() - staging.stat().st_mtime > 60:
+                    shutil.rmtree(staging, ignore_errors=True)
+                continue
+            with (staging / "lock").open("r+") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    continue  # its writer lives
+                with self._session() as session:
+                    undone = session.execute("SELECT id FROM commits WHERE done = 0 AND staging = ?", (staging.name,))
+                    for (commit,) in undone.fetchall():
+                        self._move(session, commit, staging)
+                shutil.rmtree(staging, ignore_errors=True)
+
+    def _move(self, session: sqlite3.Connection, commit: int, staging: Path) -> None:
         """Rename the staged files of a commit into place; safe to repeat."""
         folders = set()
         for (path,) in session.execute("SELECT path FROM segments WHERE commit_id = ?", (commit,)).fetchall():
-            staged, final = self.folder / "staging" / path, self.folder / path
+            staged, final = staging / path, self.folder / path
             if staged.exists():
                 final.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staged, final)
@@ -107,21 +132,62 @@ class Manifest:
             sync_folder(folder)
         session.execute("UPDATE commits SET done = 1 WHERE id = ?", (commit,))
 
-    def commit(self, segments: list[Segment], sources: list[tuple[str, str, dict[str, Any]]]) -> None:
-        """Make staged segments and the files they came from part of the lake, all or nothing."""
+    def commit(
+        self,
+        staging: Path,
+        segments: list[Segment],
+        sources: list[tuple[str, str, dict[str, Any]]],
+        *,
+        state: dict[str, Any] | None = None,
+        replaced: list[str] | None = None,
+    ) -> None:
+        """Make staged segments and the files they came from part of the lake, all or nothing.
+
+        Args:
+            state: values kept under names, set in the same transaction.
+            replaced: paths of segments whose rows stand in the new ones; their files go with `remove_replaced`.
+
+        Raises:
+            LakeError: another writer has taken in one of the files, or replaced one of the segments, meanwhile.
+        """
         with self._session() as session:
-            commit = session.execute("INSERT INTO commits (done) VALUES (0)").lastrowid
+            session.execute("BEGIN IMMEDIATE")
+            inserted = session.execute("INSERT INTO commits (done, staging) VALUES (0, ?)", (staging.name,))
+            commit = inserted.lastrowid
             assert commit is not None
             session.executemany(
                 "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(s.path, s.kind, s.rows, s.size, s.hash, s.first_us, s.last_us, s.end_us, commit) for s in segments],
             )
-            session.executemany(
-                "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
-                [(digest, name, json.dumps(counts), commit) for digest, name, counts in sources],
-            )
+            for path in replaced or []:
+                moved = session.execute("DELETE FROM segments WHERE path = ?", (path,))
+                if moved.rowcount != 1:
+                    raise LakeError("another run has replaced this segment", where=path)
+                session.execute("INSERT INTO replaced VALUES (?, ?)", (path, int(time.time())))
+            for digest, name, counts in sources:
+                try:
+                    session.execute(
+                        "INSERT INTO sources VALUES (?, ?, ?, ?)", (digest, name, json.dumps(counts), commit)
+                    )
+                except sqlite3.IntegrityError:
+                    raise LakeError(
+                        "another run has taken in this file meanwhile; nothing of it was written twice", where=name
+                    ) from None
+            for name, value in (state or {}).items():
+                _put_state(session, name, value)
         with self._session() as session:
-            self._move(session, commit)
+            self._move(session, commit, staging)
+
+    def remove_replaced(self, *, older_than_s: int) -> int:
+        """Delete the files of segments that were replaced so long ago that no reader has them open; how many."""
+        with self._session() as session:
+            rows = session.execute(
+                "SELECT path FROM replaced WHERE at <= ?", (int(time.time()) - older_than_s,)
+            ).fetchall()
+            for (path,) in rows:
+                (self.folder / path).unlink(missing_ok=True)
+            session.executemany("DELETE FROM replaced WHERE path = ?", rows)
+        return len(rows)
 
     def knows(self, digest: str) -> bool:
         """Whether a file of this content has been taken in."""
@@ -149,7 +215,11 @@ class Manifest:
 
     def save_state(self, name: str, value: Any) -> None:
         with self._session() as session:
-            session.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, json.dumps(value)))
+            _put_state(session, name, value)
+
+
+def _put_state(session: sqlite3.Connection, name: str, value: Any) -> None:
+    session.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, json.dumps(value)))
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.where import VIRTUAL, column_sql
-from tidegauge.model import FLOW_SCHEMA, LEDGER_SCHEMA, LakeError, UsageError, fold_ledger
+from tidegauge.model import FLOW_SCHEMA, LEDGER_SCHEMA, LakeError, UsageError, complete_ledger, fold_ledger
 
 SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
 METRICS = tuple(SUMS)
@@ -156,7 +156,7 @@ class Lake:
             raise LakeError(
                 f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(self.folder)
             ) from None
-        return fold_ledger(pa.concat_tables(tables)).sort_by("minute")
+        return complete_ledger(fold_ledger(pa.concat_tables(tables))).sort_by("minute")
 
     def scalar(self, sql_amount: str, chosen: FlowFilter) -> Any:
         """One aggregate over the chosen flows."""

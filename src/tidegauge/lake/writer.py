@@ -58,8 +58,8 @@ def write_options(schema: pa.Schema) -> dict[str, Any]:
 class LakeWriter:
     """Takes tables in any order; `commit` makes everything since the last one part of the lake at once."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._folder, self._manifest = folder, manifest
+    def __init__(self, staging: Path, manifest: Manifest) -> None:
+        self._staging, self._manifest = staging, manifest
         self._held: dict[int, list[pa.Table]] = {}
         self._held_rows: dict[int, int] = {}
         self._ledgers: list[pa.Table] = []
@@ -99,16 +99,20 @@ class LakeWriter:
         """Note that everything of a file has been added."""
         self._sources.append((digest, name, counts))
 
-    def commit(self) -> None:
-        """Write what is held and make it all visible. After an error here nothing of it is."""
+    def commit(self, state: dict[str, Any] | None = None) -> None:
+        """Write what is held and make it all visible. After an error here nothing of it is.
+
+        Args:
+            state: values to keep in the manifest by name, all or nothing with the flows.
+        """
         for hour in list(self._held):
             self._write_hour(hour)
         segments = [segment for job in self._jobs for segment in job.result()]
         self._jobs = []
         if self._ledgers:
             segments += self._write_ledger()
-        if segments or self._sources:
-            self._manifest.commit(segments, self._sources)
+        if segments or self._sources or state:
+            self._manifest.commit(self._staging, segments, self._sources, state=state)
         self._sources = []
         self.uncommitted_rows = 0
 
@@ -161,7 +165,7 @@ class LakeWriter:
         return [self._write(table, "coverage", path, times, compression="zstd")]
 
     def _write(self, table: pa.Table, kind: str, path: str, times: tuple[int, int, int], **options: Any) -> Segment:
-        staged = self._folder / "staging" / path
+        staged = self._staging / path
         try:
             staged.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(table, staged, **options)
@@ -175,10 +179,10 @@ class LakeWriter:
 
 @contextmanager
 def open_writer(folder: Path) -> Iterator[LakeWriter]:
-    """A writer that holds the data folder until it is closed; what is not committed is dropped."""
+    """A writer with a staging folder of its own; what is not committed when it is closed is dropped."""
     manifest = Manifest(folder)
-    with manifest.writing():
-        writer = LakeWriter(folder, manifest)
+    with manifest.writing() as staging:
+        writer = LakeWriter(staging, manifest)
         try:
             yield writer
         finally:

@@ -105,6 +105,13 @@ class FlowBatch:
         """The flows at these positions, or where this mask is true."""
         return FlowBatch({name: column[index] for name, column in self.columns.items()}, self.exporters)
 
+    def shifted(self, by_us: NDArray[np.int64]) -> FlowBatch:
+        """The same flows, times earlier by so many microseconds; shape (n,)."""
+        if not by_us.any():
+            return self
+        starts, ends = sane_times(self["time_start"] - by_us, self["time_end"] - by_us)
+        return FlowBatch({**self.columns, "time_start": starts, "time_end": ends}, self.exporters)
+
     def both_ways(
         self, back_packets: NDArray[Any], back_bytes: NDArray[Any], *, said: NDArray[np.uint8] | int = 1
     ) -> FlowBatch:

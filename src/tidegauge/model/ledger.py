@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 LEDGER_SCHEMA = pa.schema(
@@ -16,23 +17,40 @@ LEDGER_SCHEMA = pa.schema(
         ("minute", pa.timestamp("s", tz="UTC")),
         ("datagrams", pa.uint64()),
         ("records", pa.uint64()),
-        ("lost", pa.uint64()),
+        ("lost", pa.int64()),
+        ("dropped", pa.uint64()),
+        ("duplicates", pa.uint64()),
+        ("overtaken", pa.uint64()),
+        ("restarts", pa.uint64()),
+        ("misses", pa.uint64()),
         ("sampling", pa.uint32()),
         ("skew_s", pa.float64()),
+        ("delay_s", pa.float64()),
         ("stated", pa.float64()),
     ]
 )
-"""`lost` in records; `sampling` the largest interval seen in the minute; `skew_s` the exporter's clock minus
-the arrival; `stated` the share of the minute that the source itself says it saw, null where it says nothing."""
+"""`lost` in records, by sequence number; negative where an overtaken datagram takes back a loss of an earlier row.
+`dropped`: datagrams that our own machine dropped, shared out over those that were sending. `duplicates`: datagrams
+left out since they came twice. `overtaken`: datagrams that came late. `restarts` of the exporter. `misses`: data sets
+whose template never came. `sampling`: the largest interval of the minute. `skew_s`: the exporter's clock minus the
+arrival. `delay_s`: from the end of a flow to its arrival, at most. `stated`: the share of the minute that the
+source itself says it saw, null where it says nothing."""
 
 HOW = {
     "datagrams": "sum",
     "records": "sum",
     "lost": "sum",
+    "dropped": "sum",
+    "duplicates": "sum",
+    "overtaken": "sum",
+    "restarts": "sum",
+    "misses": "sum",
     "sampling": "max",
     "skew_s": "mean",
+    "delay_s": "max",
     "stated": "min",
 }
+AMOUNTS = tuple(name for name, how in HOW.items() if how == "sum")
 
 
 def fold_ledger(table: pa.Table) -> pa.Table:
@@ -43,6 +61,16 @@ def fold_ledger(table: pa.Table) -> pa.Table:
         .rename_columns(LEDGER_SCHEMA.names)
         .cast(LEDGER_SCHEMA)
     )
+
+
+def complete_ledger(table: pa.Table) -> pa.Table:
+    """Folded rows as readers take them: no negative losses, and 0 for amounts that older files do not have."""
+    for name in (*AMOUNTS, "sampling"):
+        column = pc.fill_null(table[name], 0)
+        if name == "lost":
+            column = pc.max_element_wise(column, pa.scalar(0, pa.int64()))
+        table = table.set_column(table.schema.get_field_index(name), LEDGER_SCHEMA.field(name), column)
+    return table
 
 
 @dataclass
@@ -59,38 +87,35 @@ class LedgerBuilder:
         exporter: NDArray[np.int32],
         minute_s: NDArray[np.int64],
         domain: NDArray[Any] | int = 0,
-        datagrams: NDArray[Any] | int = 0,
-        records: NDArray[Any] | int = 0,
-        lost: NDArray[Any] | int = 0,
-        sampling: NDArray[Any] | int = 0,
-        skew_s: NDArray[Any] | None = None,
-        stated: NDArray[Any] | None = None,
+        **columns: NDArray[Any] | int | None,
     ) -> None:
-        """Add rows; `exporter` holds positions in `exporters`, `minute_s` any second of the minute."""
+        """Add rows.
+
+        Args:
+            exporter: positions in `exporters`; shape (n,).
+            minute_s: any second of the minute; shape (n,).
+            columns: others of `LEDGER_SCHEMA`; a number stands for a whole column, what is left out is 0 or null.
+        """
         count = len(minute_s)
         if not count:
             return
-
-        def column(values: NDArray[Any] | int) -> NDArray[Any]:
-            return np.broadcast_to(np.asarray(values), (count,))
-
-        nothing = pa.nulls(count, pa.float64())
-        table = pa.table(
-            [
-                pa.DictionaryArray.from_arrays(
-                    pa.array(exporter, pa.int32()), pa.array(list(exporters), pa.string())
-                ).cast(pa.string()),
-                pa.array(column(domain).astype(np.uint32)),
-                pa.array((np.asarray(minute_s) // 60 * 60).astype(np.int64)).cast(pa.timestamp("s", tz="UTC")),
-                pa.array(column(datagrams).astype(np.uint64)),
-                pa.array(column(records).astype(np.uint64)),
-                pa.array(column(lost).astype(np.uint64)),
-                pa.array(column(sampling).astype(np.uint32)),
-                nothing if skew_s is None else pa.array(skew_s.astype(np.float64), from_pandas=True),
-                nothing if stated is None else pa.array(stated.astype(np.float64), from_pandas=True),
-            ],
-            schema=LEDGER_SCHEMA,
-        )
+        arrays = [
+            pa.DictionaryArray.from_arrays(pa.array(exporter, pa.int32()), pa.array(list(exporters), pa.string())).cast(
+                pa.string()
+            ),
+            pa.array(np.broadcast_to(np.asarray(domain), (count,)).astype(np.uint32)),
+            pa.array((np.asarray(minute_s) // 60 * 60).astype(np.int64)).cast(pa.timestamp("s", tz="UTC")),
+        ]
+        for column in list(LEDGER_SCHEMA)[3:]:
+            given = columns.pop(column.name, None)
+            if given is None and pa.types.is_floating(column.type):
+                arrays.append(pa.nulls(count, column.type))
+            else:
+                values = np.broadcast_to(np.asarray(0 if given is None else given), (count,))
+                arrays.append(pa.array(values.astype(column.type.to_pandas_dtype()), from_pandas=True))
+        if columns:
+            raise ValueError(f"no such ledger column: {', '.join(columns)}")
+        table = pa.table(arrays, schema=LEDGER_SCHEMA)
         self.parts.append(fold_ledger(table))
         self.rows += len(self.parts[-1])
         if self.rows > 200_000 and len(self.parts) > 1:

@@ -5,10 +5,12 @@ from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.pcap import is_pcap, read_packets
 from tidegauge.wire.reading import Stream, hash_file, open_stream
 from tidegauge.wire.sniff import Kind, sniff
+from tidegauge.wire.state import remember_templates, resume, templates_state, whole_state
 from tidegauge.wire.tabular import ColumnMap, TableReader
 from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
     "ColumnMap", "Datagrams", "Decoder", "Kind", "Names", "Stream", "TableReader", "ZeekReader", "datagrams_in",
-    "hash_file", "is_pcap", "open_stream", "read_packets", "sniff",
+    "hash_file", "is_pcap", "open_stream", "read_packets", "remember_templates", "resume", "sniff", "templates_state",
+    "whole_state",
 ]  # fmt: skip

@@ -14,6 +14,9 @@ from tidegauge.wire.pcap import Packets
 
 V5, V9, IPFIX, SFLOW = 5, 9, 10, 105
 V5_HEADER, V5_RECORD = 24, 48
+MOST_NAMES = 20_000
+BEYOND = "other exporters"
+"""Stands for all exporters beyond the most that are told apart: senders can be forged without end."""
 
 
 class Names:
@@ -27,6 +30,8 @@ class Names:
     def position(self, address: str) -> int:
         """Position of an exporter's address (its configured name where there is one)."""
         name = self._configured.get(address, address)
+        if name not in self._position and len(self.names) >= MOST_NAMES:
+            name = BEYOND
         if name not in self._position:
             self._position[name] = len(self.names)
             self.names.append(name)

@@ -242,16 +242,17 @@ def _times(
     """Start and end in microseconds UTC, from the finest clock that the template has."""
     owners = records.owners
     export_ms = sets.export_ms[owners]
+    shift_us = sets.shift_ms[owners] * 1000
 
     def clock(milli: int, micro: int, nano: int, second: int, delta: int, uptime: int) -> Column | None:
         number = records.number
         if (given := number(milli, enterprise)) is not None:
-            return _signed(given, 2**52) * 1000
+            return _signed(given, 2**52) * 1000 - shift_us
         for element in (micro, nano):
             if (raw := records.octets(element, 8, enterprise)) is not None:
-                return _ntp_us(raw, export_ms)
+                return _ntp_us(raw, export_ms) - shift_us
         if (given := number(second, enterprise)) is not None:
-            return _signed(given, 2**42) * 1_000_000
+            return _signed(given, 2**42) * 1_000_000 - shift_us
         if (given := number(delta, enterprise)) is not None:
             return export_ms * 1000 - _signed(given, 2**42)
         if (given := number(uptime, enterprise)) is not None:
@@ -298,7 +299,7 @@ def _from_uptime(records: Records, sets: SetTable, switched: Column) -> NDArray[
     switched = _signed(switched, 2**52)
     booted = records.number(160)  # systemInitTimeMilliseconds
     if booted is not None:
-        return (_signed(booted, 2**52) + switched) * 1000
+        return (_signed(booted, 2**52) + switched - sets.shift_ms[owners]) * 1000
     # IPFIX has no sysUptime in its header: without a boot time the value has no zero point, the export time stands.
     relative = since_boot_us(export_ms, uptime, switched & 0xFFFFFFFF)
     return np.where(uptime >= 0, relative, export_ms * 1000)

@@ -1,77 +1,208 @@
-"""Sequence numbers: what was lost between the datagrams that arrived."""
+"""Sequence numbers: what was lost, overtaken, sent twice or begun anew between the datagrams that arrived."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.wire.bytesio import Offsets
+from tidegauge.wire.datagrams import Datagrams
+from tidegauge.wire.grouping import groups
+
 WINDOW = 1 << 16
-"""Numbers further back than this are a restart, nearer ones a datagram that was overtaken."""
+"""An overtaken datagram fills a gap at most so many numbers back."""
 FARTHEST = 1 << 28
-"""A jump ahead further than this is a restart."""
+"""A jump ahead further than this is a restart, not a loss."""
+EARLY = 1024
+"""A number so little below the first one seen was overtaken at the very beginning."""
+MOST_GAPS = 256
+REMEMBERED = 1 << 15
+SAMPLES = 12
+
+
+@dataclass
+class Gap:
+    """Numbers that were passed over: the first, how many, when, and what one of them stands for in records."""
+
+    first: int
+    length: int
+    minute_s: int
+    records_each: float
+
+
+@dataclass
+class Stream:
+    """One exporter and domain.
+
+    Attributes:
+        due: the number expected next; None where the last datagram did not tell.
+        earliest: the first number seen: older ones than that were overtaken at the very beginning.
+        gaps: newest last.
+        datagrams, records: so far; their ratio is what a lost datagram stood for.
+    """
+
+    due: int | None = None
+    earliest: int | None = None
+    gaps: list[Gap] = field(default_factory=list)
+    datagrams: int = 0
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What the numbers of a block say; arrays of shape (n,).
+
+    Attributes:
+        lost: records lost just before each datagram.
+        overtaken: datagrams that came late and filled a gap.
+        restarted: datagrams whose exporter had begun to count anew.
+        credits: (exporter, domain, minute in seconds, records) of losses, counted before, that were none.
+    """
+
+    lost: NDArray[np.int64]
+    overtaken: NDArray[np.bool_]
+    restarted: NDArray[np.bool_]
+    credits: list[tuple[int, int, int, int]]
 
 
 class SequenceTracker:
     """Follows the sequence numbers of many streams (exporter and domain) across blocks of datagrams."""
 
-    def __init__(self) -> None:
-        self._expected: dict[tuple[int, int], int] = {}
+    def __init__(self, *, counts_records: bool) -> None:
+        self._counts_records = counts_records
+        self.streams: dict[tuple[int, int], Stream] = {}
 
-    def lost(
+    def follow(
         self,
         senders: NDArray[np.int32],
         domains: NDArray[np.int64],
         numbers: NDArray[np.int64],
         steps: NDArray[np.int64],
-    ) -> NDArray[np.int64]:
-        """Units lost just before each datagram, in arrival order; negative where an overtaken one came late.
+        records: NDArray[np.int64],
+        minutes_s: NDArray[np.int64],
+        unsure: NDArray[np.bool_] | None = None,
+    ) -> Followed:
+        """Hold the numbers of a block, in order of arrival, against those before.
 
         Args:
-            senders, domains: the stream of each datagram; shape (n,).
+            senders, domains: the stream of each datagram; shape (n,), as all below.
             numbers: its sequence number (modulo 2^32).
             steps: by how much it advances the sequence: its records where the protocol counts records, else 1.
+            records: flow records in it.
+            minutes_s: its minute.
+            unsure: its step is not known (data whose template is missing): what follows it is taken as it comes.
         """
-        lost = np.zeros(len(numbers), dtype=np.int64)
-        streams = domains * (1 << 20) + senders
-        order = np.argsort(streams, kind="stable")
-        starts = np.flatnonzero(np.r_[True, np.diff(streams[order]) != 0]) if len(order) else np.zeros(0, int)
-        for start, end in zip(starts, np.r_[starts[1:], len(order)], strict=True):
-            rows = order[start:end]
+        count = len(numbers)
+        found = Followed(np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool), [])
+        for rows in groups(domains * (1 << 20) + senders):
             key = (int(senders[rows[0]]), int(domains[rows[0]]))
-            lost[rows], self._expected[key] = _lost_in_stream(numbers[rows], steps[rows], self._expected.get(key))
-        return lost
+            stream = self.streams.setdefault(key, Stream())
+            stream.datagrams += len(rows)
+            stream.records += int(records[rows].sum())
+            each = 1.0 if self._counts_records else max(stream.records / stream.datagrams, 1.0)
+            doubt = np.zeros(len(rows), bool) if unsure is None else unsure[rows]
+            self._follow_one(key, stream, rows, numbers[rows], steps[rows], minutes_s[rows], doubt, each, found)
+        return found
+
+    def _follow_one(
+        self, key: tuple[int, int], stream: Stream, rows: NDArray[np.int64], numbers: NDArray[np.int64],
+        steps: NDArray[np.int64], minutes_s: NDArray[np.int64], unsure: NDArray[np.bool_], each: float, found: Followed,
+    ) -> None:  # fmt: skip
+        follows = (numbers + steps) & 0xFFFFFFFF
+        first = int(numbers[0]) if stream.due is None else stream.due
+        if stream.earliest is None:
+            stream.earliest = int(numbers[0])
+        jumps = _signed(numbers - np.r_[first, follows[:-1]])
+        if ((jumps >= 0) & (jumps < FARTHEST)).all():
+            jumps[1:][unsure[:-1]] = 0
+            for i in np.flatnonzero(jumps).tolist():
+                due = (int(numbers[i]) - int(jumps[i])) & 0xFFFFFFFF
+                found.lost[rows[i]] = self._lose(stream, due, int(jumps[i]), int(minutes_s[i]), each)
+            stream.due = None if unsure[-1] else int(follows[-1])
+            return
+        # Something is out of step: walk this block one by one, with the highest number seen so far.
+        expected = stream.due
+        for i, (number, step) in enumerate(zip(numbers.tolist(), steps.tolist(), strict=True)):
+            jump = 0 if expected is None else (number - expected + 0x80000000) % 0x100000000 - 0x80000000
+            if 0 <= jump < FARTHEST:
+                if jump:
+                    found.lost[rows[i]] = self._lose(stream, expected or 0, jump, int(minutes_s[i]), each)
+                expected = None if unsure[i] else (number + step) & 0xFFFFFFFF
+            elif -WINDOW <= jump < 0 and (filled := _fill(stream, number, step)) is not None:
+                found.overtaken[rows[i]] = True
+                gap, units = filled
+                found.credits.append((*key, gap.minute_s, round(units * gap.records_each)))
+            elif -WINDOW <= jump < 0 and 0 < _signed_one(stream.earliest - number) <= EARLY:
+                found.overtaken[rows[i]] = True
+                stream.earliest = number
+            else:
+                found.restarted[rows[i]] = True
+                stream.gaps, stream.earliest = [], number
+                expected = None if unsure[i] else (number + step) & 0xFFFFFFFF
+        stream.due = expected
+
+    @staticmethod
+    def _lose(stream: Stream, due: int, units: int, minute_s: int, each: float) -> int:
+        stream.gaps.append(Gap(due, units, minute_s, each))
+        del stream.gaps[:-MOST_GAPS]
+        return round(units * each)
 
 
-def _lost_in_stream(
-    numbers: NDArray[np.int64], steps: NDArray[np.int64], expected: int | None
-) -> tuple[NDArray[np.int64], int]:
-    """Losses in one stream, and the number expected next.
-
-    >>> _lost_in_stream(np.array([10, 12, 13]), np.array([1, 1, 1]), None)[0].tolist()
-    [0, 1, 0]
-    """
-    follows = (numbers + steps) & 0xFFFFFFFF
-    first = int(numbers[0]) if expected is None else expected
-    jumps = _signed(numbers - np.r_[first, follows[:-1]])
-    if not jumps.any():
-        return jumps, int(follows[-1])
-    # Something is out of step: walk this block one by one, with the highest number seen so far.
-    lost = np.zeros(len(numbers), dtype=np.int64)
-    due = first
-    for i, (number, step) in enumerate(zip(numbers.tolist(), steps.tolist(), strict=True)):
-        jump = (number - due + 0x80000000) % 0x100000000 - 0x80000000
-        if 0 <= jump < FARTHEST:
-            lost[i] = jump
-            due = (number + step) & 0xFFFFFFFF
-        elif -WINDOW <= jump < 0 and number > step:
-            lost[i] = -step
-        else:
-            due = (number + step) & 0xFFFFFFFF
-    # An overtaken datagram cannot give back more than was missing.
-    if lost.sum() < 0:
-        lost = np.maximum(lost, 0)
-    return lost, due
+def _fill(stream: Stream, number: int, step: int) -> tuple[Gap, int] | None:
+    """Take an overtaken datagram's numbers out of the gap that they leave; that gap, and how many they were."""
+    for place in range(len(stream.gaps) - 1, -1, -1):
+        gap = stream.gaps[place]
+        offset = (number - gap.first) & 0xFFFFFFFF
+        if offset >= gap.length:
+            continue
+        units = min(max(step, 1), gap.length - offset)
+        rest = [
+            Gap(gap.first, offset, gap.minute_s, gap.records_each),
+            Gap((number + units) & 0xFFFFFFFF, gap.length - offset - units, gap.minute_s, gap.records_each),
+        ]
+        stream.gaps[place : place + 1] = [g for g in rest if g.length]
+        return gap, units
+    return None
 
 
 def _signed(differences: NDArray[np.int64]) -> NDArray[np.int64]:
     return (differences + 0x80000000) % 0x100000000 - 0x80000000
+
+
+def _signed_one(difference: int) -> int:
+    return (difference + 0x80000000) % 0x100000000 - 0x80000000
+
+
+class Recent:
+    """Remembers the last datagrams by a signature of sender, length and words all over the payload."""
+
+    def __init__(self) -> None:
+        self._known = np.zeros(0, dtype=np.uint64)
+
+    def seen_before(self, datagrams: Datagrams) -> NDArray[np.bool_]:
+        """Which datagrams are the very same as one before, of this block or the last ones."""
+        marks = signatures(datagrams)
+        _, first = np.unique(marks, return_index=True)
+        again = np.ones(len(marks), dtype=bool)
+        again[first] = False
+        again |= np.isin(marks, self._known)
+        self._known = np.r_[self._known, marks[~again]][-REMEMBERED:]
+        return again
+
+
+def signatures(datagrams: Datagrams) -> NDArray[np.uint64]:
+    """64 bits for each datagram, from its sender, its length and words at evenly spaced places (headers included)."""
+    lengths = datagrams.lengths
+    mark = (datagrams.senders.astype(np.uint64) << np.uint64(32)) ^ lengths.astype(np.uint64)
+    places: list[Offsets] = [datagrams.offsets, datagrams.offsets + 8, datagrams.offsets + 16]
+    span = np.maximum(lengths - 8, 0)
+    places += [datagrams.offsets + span * k // SAMPLES for k in range(1, SAMPLES + 1)]
+    with np.errstate(over="ignore"):
+        for at in places:
+            words: NDArray[Any] = datagrams.buffer.rows_at(at, np.dtype("<u8"))
+            mark = (mark ^ words) * np.uint64(0x9E3779B97F4A7C15)
+            mark ^= mark >> np.uint64(29)
+    return mark

@@ -33,7 +33,9 @@ class SetTable:
         ids: set ids; from 256 on, the template's.
         offsets, lengths: the body behind the set header, in `buffer`.
         orders: number of the set within the run.
-        messages: position of its datagram in the block; -1 for sets kept from an earlier block.
+        messages: position of its datagram in the block; -1 for sets kept for later.
+        waiting: the same for sets that were kept for later in this block, else -1.
+        shift_ms: what has been taken off the exporter's clock.
     """
 
     buffer: Buffer
@@ -43,11 +45,13 @@ class SetTable:
     lengths: NDArray[np.int64]
     orders: NDArray[np.int64]
     messages: NDArray[np.int64]
+    waiting: NDArray[np.int64]
     senders: NDArray[np.int32]
     domains: NDArray[np.int64]
     export_ms: NDArray[np.int64]
     uptime_ms: NDArray[np.int64]
     arrived_us: NDArray[np.int64]
+    shift_ms: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -93,7 +97,12 @@ def read_heads(datagrams: Datagrams, kinds: NDArray[np.int64]) -> Heads:
 
 
 def walk_sets(
-    datagrams: Datagrams, kinds: NDArray[np.int64], heads: Heads, first_order: int, skipped: Skipped
+    datagrams: Datagrams,
+    kinds: NDArray[np.int64],
+    heads: Heads,
+    shift_ms: NDArray[np.int64],
+    first_order: int,
+    skipped: Skipped,
 ) -> SetTable:
     """All sets of all messages, in order; where a set's length is wrong, the rest of its message is left out.
 
@@ -137,9 +146,11 @@ def walk_sets(
         lengths=lengths,
         orders=first_order + np.arange(len(ids)),
         messages=messages,
+        waiting=np.full(len(ids), -1),
         senders=datagrams.senders[messages],
         domains=heads.domains[messages],
         export_ms=heads.export_ms[messages],
         uptime_ms=heads.uptime_ms[messages],
         arrived_us=datagrams.arrived_us[messages],
+        shift_ms=shift_ms[messages],
     )

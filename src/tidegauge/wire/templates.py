@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,9 @@ SCOPE_V9 = -1
 MOST_FIELDS = 1024
 MOST_TEMPLATES = 4096
 """Templates kept for one exporter; the oldest goes when a hostile one sends more."""
+MOST_FIELDS_KEPT = 1 << 16
+"""Fields of all the templates kept for one exporter, likewise."""
+MOST_FIELDS_IN_ALL = 1 << 20
 
 Key = tuple[int, int, int]
 """Exporter (position), observation domain, template id."""
@@ -78,21 +82,37 @@ class TemplateStore:
 
     histories: dict[Key, list[tuple[float, Template | None]]] = field(default_factory=dict)
     expired: dict[Key, Template] = field(default_factory=dict)
-    per_exporter: dict[int, int] = field(default_factory=dict)
+    sizes: dict[int, dict[Key, int]] = field(default_factory=dict)
+    """Fields of each exporter's templates, oldest first."""
+    totals: Counter[int] = field(default_factory=Counter)
+    """Fields kept for each exporter."""
 
     def put(self, key: Key, order: float, template: Template, skipped: Skipped) -> None:
         history = self.histories.get(key)
+        if history is not None and history[-1][1] == template:
+            return
+        own = self.sizes.setdefault(key[0], {})
+        self.totals[key[0]] += len(template.fields) - own.get(key, 0)
+        own[key] = len(template.fields)
         if history is None:
-            if self.per_exporter.get(key[0], 0) >= MOST_TEMPLATES:
-                oldest = next(k for k in self.histories if k[0] == key[0])
-                del self.histories[oldest]
-                self.expired.pop(oldest, None)
-                skipped.add("template", f"an exporter has more than {MOST_TEMPLATES}, the oldest was dropped")
-            else:
-                self.per_exporter[key[0]] = self.per_exporter.get(key[0], 0) + 1
             self.histories[key] = [(order, template)]
-        elif history[-1][1] != template:
+        else:
             history.append((order, template))
+        while len(own) > MOST_TEMPLATES or self.totals[key[0]] > MOST_FIELDS_KEPT:
+            self._drop(key[0])
+            skipped.add("template", "its exporter has too many, the oldest was dropped")
+        while self.totals.total() > MOST_FIELDS_IN_ALL:
+            self._drop(next(iter(self.sizes)))
+            skipped.add("template", "all exporters together have too many, the oldest was dropped")
+
+    def _drop(self, exporter: int) -> None:
+        own = self.sizes[exporter]
+        oldest = next(iter(own))
+        self.totals[exporter] -= own.pop(oldest)
+        del self.histories[oldest]
+        self.expired.pop(oldest, None)
+        if not own:
+            del self.sizes[exporter], self.totals[exporter]
 
     def expire(self, key: Key, order: float) -> None:
         history = self.histories.get(key)
