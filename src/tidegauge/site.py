@@ -32,6 +32,31 @@ def _address(text: str) -> str:
     return text
 
 
+def parse_listen(text: str) -> tuple[str, int]:
+    """Host and port of `ADDRESS:PORT`.
+
+    >>> parse_listen("[::1]:6343")
+    ('::1', 6343)
+
+    Raises:
+        UsageError: not an address and port.
+    """
+    host, _, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise UsageError(f"not an address and port: {text!r}", hint="127.0.0.1:2055 or [::1]:2055")
+    return format_address(parse_address(host)), int(port)
+
+
+def _listen(text: str) -> str:
+    try:
+        parse_listen(text)
+    except TidegaugeError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+ListenText = Annotated[str, AfterValidator(_listen)]
 PrefixText = Annotated[str, AfterValidator(_prefix)]
 AddressText = Annotated[str, AfterValidator(_address)]
 Uint32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -65,12 +90,51 @@ class LakeSettings(_Strict):
     memory_mb: Annotated[int, Field(ge=128)] = 384
 
 
+class SnmpSettings(_Strict):
+    """The `[snmp]` table: a community (v2c), or a user with keys (v3)."""
+
+    community: str | None = None
+    user: str | None = None
+    auth_key: str | None = None
+    privacy_key: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = 161
+
+
+class CollectSettings(_Strict):
+    """The `[collect]` table."""
+
+    listen: list[ListenText] = ["[::]:2055", "[::]:4739", "[::]:6343"]
+    allow: list[PrefixText] = []
+    sockets_each: Annotated[int, Field(ge=1, le=16)] = 1
+    receive_buffer_mb: Annotated[int, Field(ge=1, le=1024)] = 64
+    spool_mb: Annotated[int, Field(ge=128)] = 4096
+    sync_s: Annotated[float, Field(gt=0, le=60, strict=False)] = 1.0
+    commit_s: Annotated[float, Field(gt=0, le=3600, strict=False)] = 30.0
+    metrics: ListenText | None = None
+
+
 class SiteFile(_Strict):
     """All of `tidegauge.toml`."""
 
     site: SiteSettings
     lake: LakeSettings = LakeSettings()
+    collect: CollectSettings = CollectSettings()
+    snmp: SnmpSettings = SnmpSettings()
     exporters: dict[AddressText, ExporterSettings] = {}
+
+
+@dataclass(frozen=True)
+class Collecting:
+    """How live datagrams are taken in; `allow` empty: from every sender."""
+
+    listen: tuple[tuple[str, int], ...]
+    allow: tuple[Prefix, ...]
+    sockets_each: int
+    receive_buffer_bytes: int
+    spool_bytes: int
+    sync_s: float
+    commit_s: float
+    metrics: tuple[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -88,6 +152,8 @@ class Site:
     external: dict[str, tuple[int, ...]]
     """Exporter (by the name that flows carry) to its external interfaces; not listed: all flows count."""
     sampling: dict[str, int]
+    collect: Collecting
+    snmp: SnmpSettings
 
 
 def find_site(given: Path | None) -> Path:
@@ -145,6 +211,21 @@ def load_site(folder: Path) -> Site:
         exporter_names=names,
         external={n: tuple(s.external) for n, s in by_name.items() if s.external},
         sampling={n: s.sampling for n, s in by_name.items() if s.sampling is not None},
+        collect=_collecting(file.collect),
+        snmp=file.snmp,
+    )
+
+
+def _collecting(settings: CollectSettings) -> Collecting:
+    return Collecting(
+        listen=tuple(parse_listen(text) for text in settings.listen),
+        allow=tuple(Prefix.parse(text) for text in settings.allow),
+        sockets_each=settings.sockets_each,
+        receive_buffer_bytes=settings.receive_buffer_mb << 20,
+        spool_bytes=settings.spool_mb << 20,
+        sync_s=settings.sync_s,
+        commit_s=settings.commit_s,
+        metrics=None if settings.metrics is None else parse_listen(settings.metrics),
     )
 
 
@@ -202,6 +283,28 @@ home = {home}
 data = "data"
 # Memory that a query may take before it spills to disk, in MiB.
 # memory_mb = 384
+
+[collect]
+# Where `tidegauge collect` and `tidegauge serve` take NetFlow, IPFIX and sFlow, recognised by content.
+# listen = ["[::]:2055", "[::]:4739", "[::]:6343"]
+# Who may send; without it every sender is taken, and UDP senders can be forged.
+# allow = ["192.0.2.0/24"]
+# Sockets on each address; more than one where one core does not keep up.
+# sockets_each = 1
+# Receive buffer asked of the kernel for each socket, and the most that waiting datagrams may take on disk, in MiB.
+# receive_buffer_mb = 64
+# spool_mb = 4096
+# How often the spool is made durable (what a crash of the machine can lose) and how often flows become visible, in
+# seconds.
+# sync_s = 1.0
+# commit_s = 30.0
+# Where counters are shown to Prometheus.
+# metrics = "127.0.0.1:9464"
+
+# Names of exporters and interfaces are asked by SNMP where one of these is set.
+# [snmp]
+# community = "public"
+# user = "tidegauge"
 
 # One table for each exporter that needs one; the key is the address it sends from.
 # [exporters."192.0.2.1"]

@@ -13,6 +13,7 @@ from tidegauge.model.errors import TidegaugeError, UsageError
 VERBS = {
     "init": ("site", "Write a commented tidegauge.toml."),
     "ingest": ("site", "Take flows in from captures, Zeek logs, CSV and Parquet."),
+    "collect": ("live", "Receive NetFlow, IPFIX and sFlow, live."),
     "flows": ("read", "List flows."),
     "top": ("read", "The largest senders, receivers, ports, countries and so on."),
     "series": ("read", "An amount over time."),

@@ -1,5 +1,6 @@
 """Labelled flows on disk: immutable Parquet segments, their manifest, and reading them through DuckDB."""
 
+from tidegauge.lake.compact import compact
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.lake.query import METRICS, FlowFilter, Lake
 from tidegauge.lake.where import COLUMNS, column_sql, compile_where
@@ -7,5 +8,5 @@ from tidegauge.lake.writer import LakeWriter, open_writer
 
 __all__ = [
     "COLUMNS", "METRICS", "FlowFilter", "Lake", "LakeWriter", "Manifest", "Segment", "column_sql",
-    "compile_where", "open_writer",
+    "compact", "compile_where", "open_writer",
 ]  # fmt: skip

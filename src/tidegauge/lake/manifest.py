@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS sources (hash TEXT PRIMARY KEY, name TEXT, counts TEX
 CREATE TABLE IF NOT EXISTS segments (
     path TEXT PRIMARY KEY, kind TEXT, rows INTEGER, size INTEGER, hash TEXT,
     first_us INTEGER, last_us INTEGER, end_us INTEGER, commit_id INTEGER);
-CREATE TABLE IF NOT EXISTS replaced (path TEXT PRIMARY KEY, at INTEGER);
+CREATE TABLE IF NOT EXISTS replaced (path TEXT PRIMARY KEY, at INTEGER, commit_id INTEGER);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
 """
 BUSY_S = 30
@@ -130,6 +130,13 @@ class Manifest:
                 folders.add(final.parent)
         for folder in folders:
             sync_folder(folder)
+        # Old rows go out of sight in the same moment in which the new ones come.
+        session.execute(
+            "DELETE FROM segments WHERE path IN"
+            " (SELECT path FROM replaced WHERE commit_id = ? AND at IS NULL)",
+            (commit,),
+        )
+        session.execute("UPDATE replaced SET at = ? WHERE commit_id = ?", (int(time.time()), commit))
         session.execute("UPDATE commits SET done = 1 WHERE id = ?", (commit,))
 
     def commit(
@@ -160,10 +167,10 @@ class Manifest:
                 [(s.path, s.kind, s.rows, s.size, s.hash, s.first_us, s.last_us, s.end_us, commit) for s in segments],
             )
             for path in replaced or []:
-                moved = session.execute("DELETE FROM segments WHERE path = ?", (path,))
-                if moved.rowcount != 1:
+                known = session.execute("SELECT 1 FROM segments WHERE path = ?", (path,)).fetchone()
+                if known is None or session.execute("SELECT 1 FROM replaced WHERE path = ?", (path,)).fetchone():
                     raise LakeError("another run has replaced this segment", where=path)
-                session.execute("INSERT INTO replaced VALUES (?, ?)", (path, int(time.time())))
+                session.execute("INSERT INTO replaced VALUES (?, NULL, ?)", (path, commit))
             for digest, name, counts in sources:
                 try:
                     session.execute(

@@ -64,6 +64,7 @@ class LakeWriter:
         self._held_rows: dict[int, int] = {}
         self._ledgers: list[pa.Table] = []
         self._sources: list[tuple[str, str, dict[str, Any]]] = []
+        self._replaced: list[str] = []
         self._jobs: list[Future[list[Segment]]] = []
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="segment")
         self.uncommitted_rows = 0
@@ -99,6 +100,10 @@ class LakeWriter:
         """Note that everything of a file has been added."""
         self._sources.append((digest, name, counts))
 
+    def replace(self, paths: list[str]) -> None:
+        """Note that what has been added stands for the rows of these segments."""
+        self._replaced += paths
+
     def commit(self, state: dict[str, Any] | None = None) -> None:
         """Write what is held and make it all visible. After an error here nothing of it is.
 
@@ -112,8 +117,8 @@ class LakeWriter:
         if self._ledgers:
             segments += self._write_ledger()
         if segments or self._sources or state:
-            self._manifest.commit(self._staging, segments, self._sources, state=state)
-        self._sources = []
+            self._manifest.commit(self._staging, segments, self._sources, state=state, replaced=self._replaced)
+        self._sources, self._replaced = [], []
         self.uncommitted_rows = 0
 
     def close(self) -> None:

@@ -1,0 +1,7 @@
+"""Live datagrams: received, spooled, decoded, and what was missed on the way."""
+
+from tidegauge.collect.metrics import exposition
+from tidegauge.collect.service import collect
+from tidegauge.collect.status import DECODER, RECEIVER, STALE_S, read_status
+
+__all__ = ["DECODER", "RECEIVER", "STALE_S", "collect", "exposition", "read_status"]

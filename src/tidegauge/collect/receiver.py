@@ -1,0 +1,225 @@
+"""The receiving process: from sockets to the spool, and nothing else.
+
+A thread a socket takes datagrams from the kernel; one thread writes frames, one makes them durable. Between them lies
+a queue of bounded size, so that a disk that stalls for a moment costs nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from tidegauge.collect.log import log_event
+from tidegauge.collect.mmsg import Batch, BatchReceiver, bind, kernel_drops
+from tidegauge.collect.spool import DATA, KERNEL_DROPPED, SPOOL_DROPPED, SpoolWriter, batch_parts
+from tidegauge.collect.status import RECEIVER, write_status
+
+QUEUE_BYTES = 256 << 20
+BIND_PATIENCE_S = 10
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class ReceiverSettings:
+    """What the receiving process needs to know.
+
+    Attributes:
+        listen: addresses and ports.
+        sockets_each: sockets on each of them.
+        buffer_bytes: receive buffer asked of the kernel, a socket.
+        spool_bytes: the most that the spool may take.
+        sync_s: how often it is made durable.
+    """
+
+    folder: Path
+    listen: tuple[tuple[str, int], ...]
+    sockets_each: int
+    buffer_bytes: int
+    spool_bytes: int
+    sync_s: float
+
+
+class Receiver:
+    """Owns the sockets, the threads and the spool's writing end while `run` runs."""
+
+    def __init__(self, settings: ReceiverSettings) -> None:
+        self._settings = settings
+        self._queue: SimpleQueue[tuple[int, int, Batch | int]] = SimpleQueue()
+        self._queued = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._counts: Counter[str] = Counter()
+        self._unspooled = 0
+        self._states: dict[str, str] = {}
+        self._errors: list[str] = []
+
+    def stop(self, *arguments: object) -> None:
+        self._stop.set()
+
+    def run(self) -> int:
+        """Receive until `stop`; the exit status."""
+        settings = self._settings
+        sockets: list[socket.socket] = []
+        try:
+            for host, port in settings.listen:
+                sockets += [self._bind(host, port) for _ in range(settings.sockets_each)]
+        except OSError as error:
+            log_event("cannot_listen", address=f"{host}:{port}", why=str(error))
+            return 1
+        with SpoolWriter(settings.folder / "spool", limit_bytes=settings.spool_bytes) as spool:
+            takers = [threading.Thread(target=self._take, args=(s,), daemon=True) for s in sockets]
+            writer = threading.Thread(target=self._write, args=(spool,), daemon=True)
+            syncer = threading.Thread(target=self._sync, args=(spool,), daemon=True)
+            for thread in (*takers, writer, syncer):
+                thread.start()
+            for bound in sockets:
+                log_event("listening", address=_shown(bound), buffer_bytes=_buffer(bound))
+            drops = dict.fromkeys(sockets, 0)
+            while not self._stop.wait(1.0):
+                self._note_drops(drops)
+                self._status(spool, sockets)
+            for taker in takers:
+                taker.join()
+            self._note_drops(drops)
+            self._queue.put((0, 0, 0))
+            writer.join()
+            syncer.join()
+            self._status(spool, sockets)
+        for bound in sockets:
+            bound.close()
+        return 1 if self._errors else 0
+
+    def _bind(self, host: str, port: int) -> socket.socket:
+        """Bind, waiting a little for a predecessor that is about to let go of the port."""
+        deadline = time.monotonic() + BIND_PATIENCE_S
+        shared = self._settings.sockets_each > 1
+        while True:
+            try:
+                return bind(host, port, buffer_bytes=self._settings.buffer_bytes, shared=shared)
+            except OSError:
+                if time.monotonic() > deadline or self._stop.is_set():
+                    raise
+                time.sleep(0.1)
+
+    def _take(self, bound: socket.socket) -> None:
+        receiver = BatchReceiver(bound)
+        while not self._stop.is_set():
+            try:
+                batch = receiver.receive()
+            except OSError as error:
+                self._errors.append(str(error))
+                log_event("socket_failed", address=_shown(bound), why=str(error))
+                self.stop()
+                return
+            if batch is None:
+                continue
+            count = len(batch.entries)
+            with self._lock:
+                self._counts["datagrams"] += count
+                self._counts["bytes"] += len(batch.payloads)
+                if self._queued > QUEUE_BYTES:
+                    self._unspooled += count
+                    continue
+                self._queued += len(batch.payloads)
+            self._queue.put((DATA, time.time_ns() // 1000, batch))
+
+    def _note_drops(self, before: dict[socket.socket, int]) -> None:
+        for bound, known in before.items():
+            now = kernel_drops(bound)
+            if new := (now - known) & 0xFFFFFFFF:
+                before[bound] = now
+                self._counts["kernel_dropped"] += new
+                self._queue.put((KERNEL_DROPPED, time.time_ns() // 1000, new))
+
+    def _write(self, spool: SpoolWriter) -> None:
+        while True:
+            try:
+                kind, arrived_us, batch = self._queue.get(timeout=0.5)
+            except Empty:
+                continue
+            if not kind:
+                return
+            if isinstance(batch, Batch):
+                with self._lock:
+                    self._queued -= len(batch.payloads)
+            count = len(batch.entries) if isinstance(batch, Batch) else batch
+            if spool.full:
+                self._refuse("spool_full", "the spool has reached its limit", count if kind == DATA else 0)
+                continue
+            try:
+                if self._unspooled:
+                    with self._lock:
+                        dropped, self._unspooled = self._unspooled, 0
+                    self._counts["spool_dropped"] += dropped
+                    spool.write(SPOOL_DROPPED, dropped, arrived_us, b"")
+                parts = batch_parts(batch) if isinstance(batch, Batch) else iter((b"",))
+                spool.write(kind, count, arrived_us, *parts)
+                self._counts["spooled"] += count if kind == DATA else 0
+                self._states.clear()
+            except OSError as error:
+                self._refuse("spool_failed", f"the spool cannot be written: {error.strerror}", count)
+
+    def _refuse(self, state: str, why: str, count: int) -> None:
+        if state not in self._states:
+            log_event(state, why=why)
+        self._states[state] = why
+        with self._lock:
+            self._unspooled += count
+
+    def _sync(self, spool: SpoolWriter) -> None:
+        while not self._stop.wait(self._settings.sync_s):
+            try:
+                spool.sync()
+            except OSError as error:
+                self._states["sync_failed"] = f"the spool cannot be made durable: {error.strerror}"
+
+    def _status(self, spool: SpoolWriter, sockets: list[socket.socket]) -> None:
+        write_status(
+            self._settings.folder,
+            RECEIVER,
+            {
+                "listening": [_shown(s) for s in sockets],
+                "buffer_bytes": [_buffer(s) for s in sockets],
+                "buffer_wanted": self._settings.buffer_bytes,
+                "queued_bytes": self._queued,
+                "spool_bytes": spool.total,
+                "spool_limit": self._settings.spool_bytes,
+                "waiting_to_count": self._unspooled,
+                "counts": dict(self._counts),
+                "states": self._states,
+            },
+        )
+
+
+def _shown(bound: socket.socket) -> str:
+    try:
+        host, port = bound.getsockname()[:2]
+    except OSError:
+        return "closed socket"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _buffer(bound: socket.socket) -> int:
+    """The buffer as asked for: the kernel doubles it for its own needs and tells the doubled size."""
+    return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
+def receive(settings: ReceiverSettings, parent: int) -> None:
+    """The process: receives until told to stop, or until its parent is gone."""
+    receiver = Receiver(settings)
+    signal.signal(signal.SIGTERM, receiver.stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(1)
+    sys.exit(receiver.run())

@@ -1,0 +1,73 @@
+"""Small segments of hours that are over become large ones: a collector commits often, readers want few files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tidegauge.lake.manifest import Manifest, Segment
+from tidegauge.lake.writer import LakeWriter
+from tidegauge.model import LEDGER_SCHEMA, LakeError
+
+SETTLED_S = 900
+"""An hour is over when it ended so long ago: exporters send long flows late."""
+FEW = 4
+MOST_ROWS = 1 << 20
+KEPT_S = 900
+"""How long replaced files stay for readers that have them open."""
+
+
+def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
+    """Join small segments, a few hours at a time; how many segments went.
+
+    Rows do not change, and readers see either the old segments or the new one. Several may run at once: who comes
+    second to a segment gives up.
+    """
+    manifest = Manifest(folder)
+    manifest.remove_replaced(older_than_s=KEPT_S)
+    work = list(_work(manifest, now_s))[:most_hours]
+    if not work:
+        return 0
+    gone = 0
+    with manifest.writing() as staging:
+        for segments in work:
+            writer = LakeWriter(staging, manifest)
+            try:
+                tables = [pq.read_table(folder / s.path, partitioning=None) for s in segments]
+                if segments[0].kind == "flows":
+                    for table in tables:
+                        writer.add_flows(table)
+                else:
+                    writer.add_ledger(pa.concat_tables(tables, promote_options="default").select(LEDGER_SCHEMA.names))
+                writer.replace([s.path for s in segments])
+                writer.commit()
+                gone += len(segments) - 1
+            except (LakeError, pa.ArrowException, OSError):
+                # Another run was first, or a file is damaged: the segments stay as they are, and readers say so.
+                continue
+            finally:
+                writer.close()
+    return gone
+
+
+def _work(manifest: Manifest, now_s: float) -> list[list[Segment]]:
+    """Groups of small segments that belong together: an hour's flows of one folder, all coverage."""
+    groups: dict[str, list[Segment]] = defaultdict(list)
+    for segment in (*manifest.segments("flows"), *manifest.segments("coverage")):
+        settled = segment.kind == "coverage" or segment.last_us < (now_s - SETTLED_S) // 3600 * 3600 * 1e6
+        if settled and segment.rows < MOST_ROWS // FEW:
+            groups[str(Path(segment.path).parent)].append(segment)
+    chosen = []
+    for segments in groups.values():
+        rows, part = 0, []
+        for segment in segments:
+            rows += segment.rows
+            part.append(segment)
+            if rows > MOST_ROWS:
+                break
+        if len(part) > (FEW if part[0].kind == "flows" else 16 * FEW):
+            chosen.append(part)
+    return chosen
