@@ -19,13 +19,14 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from tidegauge.collect.log import log_event
-from tidegauge.collect.mmsg import Batch, BatchReceiver, bind, kernel_drops
+from tidegauge.collect.mmsg import BATCH, Batch, BatchReceiver, bind, kernel_drops
 from tidegauge.collect.spool import DATA, KERNEL_DROPPED, SPOOL_DROPPED, SpoolWriter, batch_parts
 from tidegauge.collect.status import RECEIVER, write_status
 
 QUEUE_BYTES = 256 << 20
 BIND_PATIENCE_S = 10
 PR_SET_PDEATHSIG = 1
+GATHER_S = 0.001
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,9 @@ class Receiver:
                     continue
                 self._queued += len(batch.payloads)
             self._queue.put((DATA, time.time_ns() // 1000, batch))
+            if count < BATCH // 2:
+                # A little later more are there: few large batches cost less than many small ones.
+                time.sleep(GATHER_S)
 
     def _note_drops(self, before: dict[socket.socket, int]) -> None:
         for bound, known in before.items():
@@ -160,8 +164,8 @@ class Receiver:
                     with self._lock:
                         dropped, self._unspooled = self._unspooled, 0
                     self._counts["spool_dropped"] += dropped
-                    spool.write(SPOOL_DROPPED, dropped, arrived_us, b"")
-                parts = batch_parts(batch) if isinstance(batch, Batch) else iter((b"",))
+                    spool.write(SPOOL_DROPPED, dropped, arrived_us)
+                parts = batch_parts(batch) if isinstance(batch, Batch) else ()
                 spool.write(kind, count, arrived_us, *parts)
                 self._counts["spooled"] += count if kind == DATA else 0
                 self._states.clear()

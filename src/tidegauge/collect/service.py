@@ -22,6 +22,7 @@ from tidegauge.model import LakeError
 from tidegauge.site import Site
 
 STOP_PATIENCE_S = 30
+DECODER_NICE = 10
 
 
 def collect(site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tuple[str, int] | None = None) -> Any:
@@ -45,6 +46,8 @@ def collect(site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tu
         folder, wanted.listen, wanted.sockets_each, wanted.receive_buffer_bytes, wanted.spool_bytes, wanted.sync_s
     )
     with _alone(folder), serve_metrics(wanted.metrics, folder), _receiving(settings, stopping) as receiver:
+        # Decoding may fall behind, reception may not.
+        os.nice(DECODER_NICE)
         consumer = Consumer(site, commit_s=wanted.commit_s)
 
         def done() -> bool:

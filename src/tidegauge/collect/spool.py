@@ -59,15 +59,17 @@ def file_path(folder: Path, number: int) -> Path:
     return folder / f"{number:015d}{SUFFIX}"
 
 
-def pack(kind: int, count: int, arrived_us: int, body: bytes) -> bytes:
-    """A frame's header for a body."""
-    check = _checksum(HEAD.pack(MAGIC, kind, 0, count, len(body), arrived_us, 0), body)
-    return HEAD.pack(MAGIC, kind, 0, count, len(body), arrived_us, check)
+def pack(kind: int, count: int, arrived_us: int, *parts: bytes) -> bytes:
+    """A frame's header for a body that is made of parts."""
+    size = sum(map(len, parts))
+    check = _checksum(HEAD.pack(MAGIC, kind, 0, count, size, arrived_us, 0), *parts)
+    return HEAD.pack(MAGIC, kind, 0, count, size, arrived_us, check)
 
 
-def _checksum(head: bytes, body: bytes | memoryview) -> int:
+def _checksum(head: bytes, *parts: bytes | memoryview) -> int:
     digest = xxhash.xxh3_64(head)
-    digest.update(body)
+    for part in parts:
+        digest.update(part)
     return digest.intdigest()
 
 
@@ -125,12 +127,11 @@ class SpoolWriter:
         Raises:
             OSError: the disk is full or broken; nothing that was written before is harmed.
         """
-        body = b"".join(parts) if len(parts) != 1 else parts[0]
-        head = pack(kind, count, arrived_us, body)
-        size = len(head) + len(body)
+        head = pack(kind, count, arrived_us, *parts)
+        size = len(head) + sum(map(len, parts))
         if self._size and self._size + size > FILE_BYTES:
             self._begin()
-        written = os.writev(self._handle, [head, body])
+        written = os.writev(self._handle, [head, *parts])
         self._size += written
         self.total += written
         if written < size:
