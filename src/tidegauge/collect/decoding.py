@@ -97,7 +97,7 @@ class Consumer:
             due = self._fresh and time.monotonic() - self._committed_s >= self._commit_s
             if due or self._writer.uncommitted_rows > COMMIT_ROWS or (ending and not frames):
                 self._commit()
-            self._look()
+            self._look(caught_up=not frames)
             if not frames:
                 if ending:
                     self._status()
@@ -191,13 +191,14 @@ class Consumer:
         self.counts["commits"] += 1
         log_event("committed", limited=True, flows=rows, seconds=round(time.monotonic() - begun, 3))
 
-    def _look(self) -> None:
+    def _look(self, *, caught_up: bool) -> None:
         if time.monotonic() - self._looked_s < LOOK_S:
             return
         self._looked_s = time.monotonic()
         self._recent.clear()
-        for finding in self._silence.look(time.time()):
-            self._report(finding)
+        if caught_up:  # else what is missing may only not have been read yet
+            for finding in self._silence.look(time.time()):
+                self._report(finding)
         self._status()
 
     def _report(self, finding: Finding) -> None:

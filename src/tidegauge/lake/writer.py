@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -23,6 +23,8 @@ from tidegauge.model import LakeError, fold_ledger
 HOUR_US = 3_600_000_000
 HELD_ROWS = 500_000
 """Flows held in memory before the fullest hours are written (about 130 bytes each)."""
+WRITERS = 2
+"""Threads that write segments; one more waits for them, so that none is ever idle."""
 SEGMENT_ROWS = 1 << 20
 ROW_GROUP = 1 << 19
 SPLIT_ROWS = 1 << 17
@@ -66,7 +68,7 @@ class LakeWriter:
         self._sources: list[tuple[str, str, dict[str, Any]]] = []
         self._replaced: list[str] = []
         self._jobs: list[Future[list[Segment]]] = []
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="segment")
+        self._pool = ThreadPoolExecutor(max_workers=WRITERS, thread_name_prefix="segment")
         self.uncommitted_rows = 0
 
     def add_flows(self, table: pa.Table) -> None:
@@ -131,8 +133,8 @@ class LakeWriter:
     def _write_hour(self, hour: int) -> None:
         tables = self._held.pop(hour)
         del self._held_rows[hour]
-        while sum(not job.done() for job in self._jobs) >= 2:
-            next(job for job in self._jobs if not job.done()).result()
+        while len(unfinished := [job for job in self._jobs if not job.done()]) > WRITERS:
+            wait(unfinished, return_when=FIRST_COMPLETED)
         self._jobs.append(self._pool.submit(self._write_segments, hour, tables))
 
     def _write_segments(self, hour: int, tables: list[pa.Table]) -> list[Segment]:
