@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tidegauge.atlas import Atlas, label
 from tidegauge.lake import LakeWriter, Manifest, open_writer
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, keep_freed_memory
 from tidegauge.site import Site
 from tidegauge.wire import (
+    ArgusReader,
     ColumnMap,
     Decoder,
+    EveReader,
+    FlowMeter,
     Names,
     Stream,
     TableReader,
     ZeekReader,
     datagrams_in,
     hash_file,
+    holds_flow_export,
     is_pcap,
+    nfdump_table,
     open_stream,
     read_packets,
     remember_templates,
@@ -31,6 +36,10 @@ from tidegauge.wire import (
 COMMIT_ROWS = 2_000_000
 """Flows between commits; a crash loses at most the files since the last one, which are then taken in anew."""
 SKIPPED_NAMES = (".tmp", ".part", ".swp")
+
+
+Reader = ZeekReader | EveReader | ArgusReader | TableReader | FlowMeter
+R = TypeVar("R", ZeekReader, EveReader, ArgusReader, TableReader, FlowMeter)
 
 
 @dataclass
@@ -93,7 +102,7 @@ class Ingest:
         self._atlas = Atlas()
         self.report = Report()
         self._decoder = Decoder(Names(site.exporter_names), site.sampling, self.report.skipped)
-        self._readers: dict[str, ZeekReader | TableReader] = {}
+        self._readers: dict[str, Reader] = {}
 
     def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:
         """Take in files; each that fails is one line in `failures`, and what was good in it is kept."""
@@ -117,6 +126,10 @@ class Ingest:
         for source in (self._decoder, *self._readers.values()):
             writer.add_ledger(source.ledger.table())
             source.ledger = LedgerBuilder()
+            if isinstance(source, ZeekReader | EveReader):
+                for table in source.names:
+                    writer.add_names(table)
+                source.names.clear()
         writer.commit()
 
     def _file(self, path: str, writer: LakeWriter) -> None:
@@ -148,35 +161,67 @@ class Ingest:
         kind = sniff(stream) if self._kind == "auto" else self._kind
         if kind == "empty":
             raise InputError("empty", where=stream.name)
-        if kind in ("netflow", "pcap"):
-            yield from self._datagrams(stream)
+        if kind in ("netflow", "pcap", "capture"):
+            yield from self._capture(stream, kind)
         elif kind == "zeek":
-            reader = self._readers.setdefault("zeek", ZeekReader(self._exporter or "zeek", self.report.skipped))
-            assert isinstance(reader, ZeekReader)
-            yield from reader.read(stream)
-        elif kind in ("csv", "parquet"):
-            reader = self._readers.setdefault(
-                "table", TableReader(self._exporter or "table", self._map, self.report.skipped)
-            )
-            assert isinstance(reader, TableReader)
-            if kind == "csv":
-                yield from reader.read_csv(stream)
-            elif path == "-":
+            yield from self._reader(ZeekReader, self._exporter or "zeek").read(stream)
+        elif kind == "eve":
+            yield from self._reader(EveReader, self._exporter).read(stream)
+        elif kind == "argus":
+            yield from self._reader(ArgusReader, self._exporter or "argus").read(stream)
+        elif kind == "nfcapd":
+            if path == "-" or stream.compression:
+                raise InputError("an nfcapd file must lie on disk as it is", where=stream.name, hint="unpack it first")
+            with nfdump_table(path) as table:
+                yield from self._reader(TableReader, self._exporter or "nfcapd", column_map=self._map).read_csv(table)
+        elif kind == "csv":
+            yield from self._reader(TableReader, self._exporter or "table", column_map=self._map).read_csv(stream)
+        elif kind == "parquet":
+            if path == "-":
                 raise InputError("Parquet cannot be read from standard input", where=stream.name, hint="name the file")
-            else:
-                yield from reader.read_parquet(path)
+            yield from self._reader(TableReader, self._exporter or "table", column_map=self._map).read_parquet(path)
         else:
             raise InputError(
                 "not a kind of file that holds flows",
                 where=stream.name,
-                hint="pcap, Zeek log, CSV or Parquet",
+                hint="pcap, Zeek log, Suricata EVE, Argus, nfcapd, CSV or Parquet",
             )
 
-    def _datagrams(self, stream: Stream) -> Iterator[FlowBatch]:
+    def _reader(self, kind: type[R], exporter: str | None, **more: Any) -> R:
+        """The run's one reader of a kind: its counters go on from file to file."""
+        key = f"{kind.__name__} {exporter}"
+        if key not in self._readers:
+            make: Callable[..., R] = kind
+            self._readers[key] = make(exporter, skipped=self.report.skipped, **more)
+        found = self._readers[key]
+        assert isinstance(found, kind)
+        return found
+
+    def _capture(self, stream: Stream, kind: str) -> Iterator[FlowBatch]:
+        """A capture of flow export, or of anything else, which is then metered; its first packets tell which."""
         if not is_pcap(stream.peek(4)):
             raise InputError("not a pcap or pcapng capture", where=f"{stream.name}, offset 0")
         self._decoder.new_capture()
-        for packets in read_packets(stream, self.report.skipped):
+        meter = None if kind == "netflow" else self._reader(FlowMeter, self._exporter or "pcap")
+        damage: InputError | None = None
+        blocks = read_packets(stream, self.report.skipped)
+        while True:
+            try:
+                packets = next(blocks, None)
+            except InputError as error:  # what came before the damage is good
+                damage, packets = error, None
+            if packets is None:
+                break
+            if kind == "capture":
+                kind = "netflow" if holds_flow_export(packets) else "pcap"
+            if kind == "pcap":
+                assert meter is not None
+                yield from meter.meter(packets)
+                continue
             before = self._decoder.datagrams
             yield from self._decoder.decode(datagrams_in(packets, self._decoder.names, self.report.skipped))
             self.report.datagrams += self._decoder.datagrams - before
+        if meter is not None:
+            yield from meter.finish()
+        if damage is not None:
+            raise damage

@@ -30,7 +30,7 @@ def init(folder: Path, home: tuple[str, ...], name: str | None, as_json: bool) -
         click.echo(f"wrote {path}")
 
 
-FORMATS = ("auto", "pcap", "netflow", "zeek", "csv", "parquet")
+FORMATS = ("auto", "pcap", "netflow", "zeek", "eve", "argus", "nfcapd", "csv", "parquet")
 
 
 @click.command()
@@ -43,7 +43,10 @@ FORMATS = ("auto", "pcap", "netflow", "zeek", "csv", "parquet")
 def ingest(
     paths: tuple[str, ...], kind: str, exporter: str | None, map_file: Path | None, site_dir: Path | None, as_json: bool
 ) -> None:
-    """Take flows in: captures of NetFlow, IPFIX and sFlow, Zeek logs, CSV, Parquet; directories are searched.
+    """Take flows in; directories are searched.
+
+    Captures of NetFlow, IPFIX and sFlow datagrams, captures of any other packets (which are metered), Zeek logs,
+    Suricata EVE, Argus records, nfcapd files, CSV, Parquet.
 
     A file that was taken in before is passed over. Exit status 1 when a file failed; what was good in it is kept.
 

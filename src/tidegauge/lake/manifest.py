@@ -37,7 +37,7 @@ class Segment:
 
     Attributes:
         path: relative to the data folder.
-        kind: `flows` or `coverage`.
+        kind: `flows`, `coverage` or `names`.
         first_us, last_us: least and greatest start of what it holds, `end_us` the greatest end.
         hash: BLAKE2b of the file.
     """
@@ -132,8 +132,7 @@ class Manifest:
             sync_folder(folder)
         # Old rows go out of sight in the same moment in which the new ones come.
         session.execute(
-            "DELETE FROM segments WHERE path IN"
-            " (SELECT path FROM replaced WHERE commit_id = ? AND at IS NULL)",
+            "DELETE FROM segments WHERE path IN (SELECT path FROM replaced WHERE commit_id = ? AND at IS NULL)",
             (commit,),
         )
         session.execute("UPDATE replaced SET at = ? WHERE commit_id = ?", (int(time.time()), commit))

@@ -11,12 +11,21 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.where import VIRTUAL, column_sql
-from tidegauge.model import FLOW_SCHEMA, LEDGER_SCHEMA, LakeError, UsageError, complete_ledger, fold_ledger
+from tidegauge.model import (
+    FLOW_SCHEMA,
+    LEDGER_SCHEMA,
+    NAMES_SCHEMA,
+    LakeError,
+    UsageError,
+    complete_ledger,
+    fold_ledger,
+)
 
 SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
 METRICS = tuple(SUMS)
@@ -157,6 +166,19 @@ class Lake:
                 f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(self.folder)
             ) from None
         return complete_ledger(fold_ledger(pa.concat_tables(tables))).sort_by("minute")
+
+    def names(self, since_us: int | None = None, until_us: int | None = None) -> pa.Table:
+        """Names seen between two times (`NAMES_SCHEMA`), by time."""
+        paths = [str(self.folder / s.path) for s in self.manifest.segments("names", since_us, until_us)]
+        if not paths:
+            return NAMES_SCHEMA.empty_table()
+        table = pa.concat_tables([pq.read_table(path, schema=NAMES_SCHEMA, partitioning=None) for path in paths])
+        times = table["time"].cast(pa.int64())
+        inside = pc.and_(
+            pc.greater_equal(times, since_us if since_us is not None else -(2**62)),
+            pc.less(times, until_us if until_us is not None else 2**62),
+        )
+        return table.filter(inside).sort_by("time")
 
     def scalar(self, sql_amount: str, chosen: FlowFilter) -> Any:
         """One aggregate over the chosen flows."""

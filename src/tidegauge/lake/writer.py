@@ -21,6 +21,7 @@ from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.model import LakeError, fold_ledger
 
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 HELD_ROWS = 500_000
 """Flows held in memory before the fullest hours are written (about 130 bytes each)."""
 WRITERS = 2
@@ -65,6 +66,7 @@ class LakeWriter:
         self._held: dict[int, list[pa.Table]] = {}
         self._held_rows: dict[int, int] = {}
         self._ledgers: list[pa.Table] = []
+        self._names: list[pa.Table] = []
         self._sources: list[tuple[str, str, dict[str, Any]]] = []
         self._replaced: list[str] = []
         self._jobs: list[Future[list[Segment]]] = []
@@ -98,6 +100,11 @@ class LakeWriter:
         if table.num_rows:
             self._ledgers.append(table)
 
+    def add_names(self, table: pa.Table) -> None:
+        """Take names that were seen (`NAMES_SCHEMA`)."""
+        if table.num_rows:
+            self._names.append(table)
+
     def add_source(self, digest: str, name: str, counts: dict[str, Any]) -> None:
         """Note that everything of a file has been added."""
         self._sources.append((digest, name, counts))
@@ -118,6 +125,8 @@ class LakeWriter:
         self._jobs = []
         if self._ledgers:
             segments += self._write_ledger()
+        if self._names:
+            segments += self._write_names()
         if segments or self._sources or state:
             self._manifest.commit(self._staging, segments, self._sources, state=state, replaced=self._replaced)
         self._sources, self._replaced = [], []
@@ -170,6 +179,19 @@ class LakeWriter:
         times = (int(minutes[0]) * 1_000_000, int(minutes[-1]) * 1_000_000, int(minutes[-1] + 60) * 1_000_000)
         path = f"coverage/{uuid.uuid4().hex}.parquet"
         return [self._write(table, "coverage", path, times, compression="zstd")]
+
+    def _write_names(self) -> list[Segment]:
+        """A segment a day."""
+        table = pa.concat_tables(self._names).sort_by("time")
+        self._names = []
+        times = np.asarray(table["time"].cast(pa.int64()).to_numpy())
+        segments = []
+        for begin, end in pairwise(np.flatnonzero(np.diff(times // DAY_US, prepend=-1, append=-1)).tolist()):
+            day = datetime.fromtimestamp(int(times[begin]) // 1_000_000, UTC)
+            path = f"names/day={day:%Y-%m-%d}/{uuid.uuid4().hex}.parquet"
+            span = (int(times[begin]), int(times[end - 1]), int(times[end - 1]))
+            segments.append(self._write(table.slice(begin, end - begin), "names", path, span, compression="zstd"))
+        return segments
 
     def _write(self, table: pa.Table, kind: str, path: str, times: tuple[int, int, int], **options: Any) -> Segment:
         staged = self._staging / path

@@ -113,19 +113,22 @@ class FlowBatch:
         return FlowBatch({**self.columns, "time_start": starts, "time_end": ends}, self.exporters)
 
     def both_ways(
-        self, back_packets: NDArray[Any], back_bytes: NDArray[Any], *, said: NDArray[np.uint8] | int = 1
-    ) -> FlowBatch:
+        self, back_packets: NDArray[Any], back_bytes: NDArray[Any], *, said: NDArray[np.uint8] | int = 1,
+        **more: NDArray[Any],
+    ) -> FlowBatch:  # fmt: skip
         """Two flows for each two-way record, the reverse one left out where it carried no packet, in order.
 
         Args:
             back_packets, back_bytes: of the way back; shape (n,).
             said: `biflow_direction` of the forward flows (RFC 5103 6.3): 0 not known, 1 initiator, 2 responder.
+            more: other columns of the reverse flows that differ.
         """
         said = np.broadcast_to(np.asarray(said, dtype=np.uint8), (len(self),))
         forward = FlowBatch({**self.columns, "biflow_direction": said}, self.exporters)
         counts = {"packets": back_packets.astype(np.uint64), "bytes": back_bytes.astype(np.uint64)}
         answered = np.where(said == 0, 0, 3 - said).astype(np.uint8)
-        back = FlowBatch({**turned(self.columns), **counts, "biflow_direction": answered}, self.exporters)
+        given = {name: column.astype(NUMBERS[name]) for name, column in more.items()}
+        back = FlowBatch({**turned(self.columns), **counts, **given, "biflow_direction": answered}, self.exporters)
         return interleaved(forward, back, np.flatnonzero(back_packets > 0))
 
     @classmethod

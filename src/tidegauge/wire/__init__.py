@@ -1,8 +1,12 @@
 """Bytes to flow batches: what lies in files and datagrams becomes flows of one schema."""
 
+from tidegauge.wire.argus import ArgusReader
 from tidegauge.wire.bytesio import Buffer
-from tidegauge.wire.datagrams import Datagrams, Names, datagrams_in
+from tidegauge.wire.datagrams import Datagrams, Names, datagrams_in, holds_flow_export, protocols
 from tidegauge.wire.decoder import Decoder
+from tidegauge.wire.eve import EveReader
+from tidegauge.wire.meter import FlowMeter
+from tidegauge.wire.nfcapd import nfdump_table
 from tidegauge.wire.pcap import is_pcap, read_packets
 from tidegauge.wire.reading import Stream, hash_file, open_stream
 from tidegauge.wire.sniff import Kind, sniff
@@ -11,7 +15,8 @@ from tidegauge.wire.tabular import ColumnMap, TableReader
 from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
-    "Buffer", "ColumnMap", "Datagrams", "Decoder", "Kind", "Names", "Stream", "TableReader", "ZeekReader",
-    "datagrams_in", "hash_file", "is_pcap", "open_stream", "read_packets", "remember_templates", "resume", "sniff",
+    "ArgusReader", "Buffer", "ColumnMap", "Datagrams", "Decoder", "EveReader", "FlowMeter", "Kind", "Names",
+    "Stream", "TableReader", "ZeekReader", "datagrams_in", "hash_file", "holds_flow_export", "is_pcap",
+    "nfdump_table", "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff",
     "templates_state", "whole_state",
 ]  # fmt: skip

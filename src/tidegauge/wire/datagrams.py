@@ -103,6 +103,13 @@ def datagrams_in(packets: Packets, names: Names, skipped: Skipped) -> Datagrams:
     )
 
 
+def holds_flow_export(packets: Packets) -> bool:
+    """Whether a capture is one of flow export: at least half of its IP packets are datagrams that speak it."""
+    found = datagrams_in(packets, Names(), Skipped())
+    speaking = int((protocols(found) > 0).sum())
+    return speaking > 0 and 2 * speaking >= len(packets.offsets)
+
+
 def protocols(datagrams: Datagrams) -> NDArray[np.int64]:
     """Which flow protocol each datagram speaks (`V5`, `V9`, `IPFIX`, `SFLOW`), judged by content; 0 for none."""
     buffer, at, lengths = datagrams.buffer, datagrams.offsets, datagrams.lengths

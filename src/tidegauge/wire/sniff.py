@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tidegauge.wire.argus import is_argus
+from tidegauge.wire.eve import is_eve
+from tidegauge.wire.nfcapd import is_nfcapd
 from tidegauge.wire.pcap import is_pcap
 from tidegauge.wire.reading import Stream
 from tidegauge.wire.zeek import is_zeek
 
-Kind = Literal["netflow", "zeek", "csv", "parquet", "empty", "unknown"]
+Kind = Literal["capture", "zeek", "eve", "argus", "nfcapd", "csv", "parquet", "empty", "unknown"]
 
 
 def sniff(stream: Stream) -> Kind:
@@ -17,11 +20,17 @@ def sniff(stream: Stream) -> Kind:
     if not head:
         return "empty"
     if is_pcap(head):
-        return "netflow"
+        return "capture"
+    if is_nfcapd(head):
+        return "nfcapd"
     if head.startswith(b"PAR1"):
         return "parquet"
     if is_zeek(head):
         return "zeek"
+    if is_eve(head):
+        return "eve"
+    if is_argus(head):
+        return "argus"
     line = head.split(b"\n", 1)[0]
     if b"\0" not in line and any(line.count(mark) >= 3 for mark in (b",", b"\t", b"|", b";")):
         return "csv"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,14 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tidegauge.model import FLOW_SCHEMA, NUMBERS, FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, sane_times
 from tidegauge.wire.reading import Stream, damage_named
-from tidegauge.wire.text import numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import csv_block, flags_of_letters, numbers, packed_addresses, protocol_numbers
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "time_start": ("time_start", "ts", "firstseen", "first", "stime", "start"),
@@ -49,7 +47,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
 `back_packets` and `back_bytes` are of the way back in a two-way record."""
 
 NEEDED = ("time_start", "src", "dst", "bytes")
-FLAG_LETTERS = "FSRPAUECN"
 UNITS_US = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 
 
@@ -152,28 +149,11 @@ class TableReader:
             assert chosen is not None
             if block.strip():
                 with damage_named(stream):
-                    table = self._csv_block(block, header, delimiter, chosen)
+                    wanted = list(dict.fromkeys(chosen.columns.values()))
+                    table = csv_block(block, header, delimiter, wanted, self.skipped)
                 yield self._flows(table, chosen)
         if not header:
             raise InputError("empty", where=stream.name)
-
-    def _csv_block(self, block: bytes, header: list[str], delimiter: str, chosen: ColumnMap) -> pa.Table:
-        def passed_over(row: Any) -> str:
-            self.skipped.add("record", f"has {row.actual_columns} columns, not {row.expected_columns}")
-            return "skip"
-
-        unique = [name if header.index(name) == i else f"{name}#{i}" for i, name in enumerate(header)]
-        return pacsv.read_csv(
-            io.BytesIO(block),
-            read_options=pacsv.ReadOptions(column_names=unique, use_threads=False, block_size=len(block) + 1),
-            parse_options=pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=passed_over),
-            convert_options=pacsv.ConvertOptions(
-                include_columns=list(dict.fromkeys(chosen.columns.values())),
-                column_types={name: pa.string() for name in unique},
-                strings_can_be_null=True,
-                check_utf8=False,
-            ),
-        )
 
     def read_parquet(self, path: str) -> Iterator[FlowBatch]:
         """Flows of a Parquet file, by row groups.
@@ -323,20 +303,7 @@ def _flags(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """TCP flags from letters (any order, dots and blanks between) or numbers."""
     if not pa.types.is_string(column.type):
         return np.nan_to_num(numbers(column)).astype(np.int64)
-    texts = pc.unique(column).to_pylist()
-    values = []
-    for text in texts:
-        text = (text or "").strip()
-        if text[:1].isdigit():
-            values.append(int(np.nan_to_num(_as_number(text))))
-        else:
-            values.append(sum(1 << FLAG_LETTERS.index(c) for c in set(text.upper()) & set(FLAG_LETTERS)))
-    codes = np.asarray(pc.index_in(column, value_set=pa.array(texts, pa.string())).to_numpy(), dtype=np.int64)
-    return np.array(values, dtype=np.int64)[codes] if texts else np.zeros(0, dtype=np.int64)
-
-
-def _as_number(text: str) -> float:
-    try:
-        return float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
-    except ValueError:
-        return 0.0
+    numeric = pc.match_substring_regex(column, r"^\s*[0-9]")
+    if pc.any(numeric).as_py():
+        return np.nan_to_num(numbers(pc.if_else(numeric, column, pa.scalar("0")))).astype(np.int64)
+    return flags_of_letters(column)

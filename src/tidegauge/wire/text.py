@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from tidegauge.model import Addresses
+from tidegauge.model import Addresses, Skipped
 
 PROTOCOLS = {
     "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "egp": 8, "igp": 9, "udp": 17, "ipv6": 41, "rsvp": 46, "gre": 47,
     "esp": 50, "ah": 51, "icmp6": 58, "icmpv6": 58, "ipv6-icmp": 58, "eigrp": 88, "ospf": 89, "pim": 103,
     "vrrp": 112, "l2tp": 115, "sctp": 132, "udplite": 136, "unknown_transport": 0,
 }  # fmt: skip
+
+
+FLAG_LETTERS = "FSRPAUECN"
+
+
+def csv_block(block: bytes, header: list[str], delimiter: str, wanted: list[str], skipped: Skipped) -> pa.Table:
+    """Columns of a block of whole CSV lines without a header, all as text; lines of another width are counted.
+
+    Of columns with equal names the first is meant.
+    """
+
+    def passed_over(row: Any) -> str:
+        skipped.add("record", f"has {row.actual_columns} columns, not {row.expected_columns}")
+        return "skip"
+
+    unique = [name if header.index(name) == i else f"{name}#{i}" for i, name in enumerate(header)]
+    return pacsv.read_csv(
+        io.BytesIO(block),
+        read_options=pacsv.ReadOptions(column_names=unique, use_threads=False, block_size=len(block) + 1),
+        parse_options=pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=passed_over),
+        convert_options=pacsv.ConvertOptions(
+            include_columns=wanted,
+            column_types={name: pa.string() for name in unique},
+            strings_can_be_null=True,
+            check_utf8=False,
+        ),
+    )
+
+
+def flags_of_letters(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """TCP flags from letters in any order; other characters mean nothing. Looked at once for each distinct text."""
+    texts = pc.unique(column).to_pylist()
+    values = [sum(1 << FLAG_LETTERS.index(c) for c in set((t or "").upper()) & set(FLAG_LETTERS)) for t in texts]
+    codes = np.asarray(pc.index_in(column, value_set=pa.array(texts, pa.string())).to_numpy(), dtype=np.int64)
+    return np.array(values, dtype=np.int64)[codes] if texts else np.zeros(0, dtype=np.int64)
 
 
 def column_or_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:

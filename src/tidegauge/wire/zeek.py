@@ -1,4 +1,5 @@
-"""Zeek logs: `conn.log` (TSV or JSON) gives two flows a connection, `capture_loss.log` and `stats.log` coverage."""
+"""Zeek logs (TSV or JSON): `conn` gives two flows a connection, `capture_loss` and `stats` coverage, `dns` and `ssl`
+names."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 from numpy.typing import NDArray
 
-from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, sane_times
+from tidegauge.model import LONGEST_NAME, FlowBatch, InputError, LedgerBuilder, Skipped, names_table, sane_times
 from tidegauge.wire.reading import Stream, damage_named
 from tidegauge.wire.text import column_or_nulls, numbers, packed_addresses, protocol_numbers
 
@@ -25,17 +26,19 @@ CONN = (
 )  # fmt: skip
 LOSS = ("ts", "ts_delta", "peer", "percent_lost")
 STATS = ("ts", "peer")
-TEXT = ("id.orig_h", "id.resp_h", "proto", "history", "peer", "_node_name")
+TEXT = (
+    "id.orig_h", "id.resp_h", "proto", "history", "peer", "_node_name", "query", "qtype_name", "server_name",
+)  # fmt: skip
+LISTS = {"answers": pa.string(), "TTLs": pa.float64()}
 STATS_INTERVAL_S = 300
-KINDS = {"conn": CONN, "capture_loss": LOSS, "stats": STATS}
+DNS = ("ts", "id.orig_h", "id.resp_h", "query", "qtype_name", "answers", "TTLs")
+SSL = ("ts", "id.orig_h", "id.resp_h", "server_name")
+KINDS = {"conn": CONN, "capture_loss": LOSS, "stats": STATS, "dns": DNS, "ssl": SSL}
 
 
 def is_zeek(head: bytes) -> bool:
-    """Whether a file begins as a Zeek log of flows or coverage does."""
-    if head.startswith(b"#separator"):
-        return True
-    first = head.lstrip().split(b"\n", 1)[0]
-    return first.startswith(b"{") and ((b'"id.orig_h"' in first and b'"ts"' in first) or b'"percent_lost"' in first)
+    """Whether a file begins as a Zeek log does; any other lines of JSON are taken for one without flows."""
+    return head.startswith(b"#separator") or head.lstrip().startswith(b'{"')
 
 
 def log_path(stream: Stream) -> str:
@@ -51,6 +54,10 @@ def log_path(stream: Stream) -> str:
         return "capture_loss"
     if b'"conn_state"' in first or (b'"orig_pkts"' in first or b'"orig_bytes"' in first):
         return "conn"
+    if b'"query"' in first and b'"trans_id"' in first:
+        return "dns"
+    if b'"server_name"' in first or (b'"cipher"' in first and b'"version"' in first):
+        return "ssl"
     return ""
 
 
@@ -65,9 +72,10 @@ class ZeekReader:
     exporter: str
     skipped: Skipped = field(default_factory=Skipped)
     ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
+    names: list[pa.Table] = field(default_factory=list)
 
     def read(self, stream: Stream) -> Iterator[FlowBatch]:
-        """Flows of a conn log; coverage logs give none and add to the ledger; other logs are counted."""
+        """Flows of a conn log; coverage logs add to the ledger, DNS and TLS logs to `names`; others are counted."""
         path = log_path(stream)
         if path not in KINDS:
             self.skipped.add("file", f"Zeek log without flows ({path or 'unknown kind'})")
@@ -75,6 +83,8 @@ class ZeekReader:
         for table in _tables(stream, KINDS[path], self.skipped):
             if path == "conn":
                 yield self._flows(table, stream)
+            elif path in ("dns", "ssl"):
+                self._names(table, path)
             else:
                 self._coverage(table, path)
 
@@ -114,6 +124,30 @@ class ZeekReader:
         )
         return both.take(np.argsort(both["time_start"], kind="stable"))
 
+    def _names(self, table: pa.Table, path: str) -> None:
+        column = table[column_name(path)]
+        client, client_ok = packed_addresses(table["id.orig_h"])
+        server, server_ok = packed_addresses(table["id.resp_h"])
+        seconds = numbers(table["ts"])
+        named = np.asarray(pc.and_(pc.is_valid(column), pc.not_equal(column, "")).fill_null(False).to_numpy())
+        good = client_ok & server_ok & np.isfinite(seconds) & named
+        self.skipped.add("name", "no time, address or name", int((~good).sum()))
+        kept = table.filter(pa.array(good)).combine_chunks()
+        answers = ttls = None
+        if path == "dns":
+            answers = _lists(kept["answers"], pa.string())
+            ttls = np.array([min((t for t in row if t is not None), default=0.0) for row in
+                             _lists(kept["TTLs"], pa.float64()).to_pylist()])  # fmt: skip
+        names = pc.utf8_slice_codeunits(pc.utf8_lower(pc.utf8_rtrim(kept[column_name(path)], ".")), 0, LONGEST_NAME)
+        self.names.append(
+            names_table(
+                exporter=self.exporter, source="dns" if path == "dns" else "tls",
+                times_us=np.rint(seconds[good] * 1e6).astype(np.int64), clients=client[good], servers=server[good],
+                names=names.combine_chunks(), answers=answers, ttls_s=ttls,
+                query_types=kept["qtype_name"].combine_chunks() if path == "dns" else None,
+            )
+        )  # fmt: skip
+
     def _coverage(self, table: pa.Table, path: str) -> None:
         ends = numbers(table["ts"])
         if path == "capture_loss":
@@ -133,6 +167,33 @@ class ZeekReader:
                 exporters=(self.exporter,), exporter=np.zeros(len(minutes), dtype=np.int32), minute_s=minutes,
                 stated=np.full(len(minutes), 1 - share),
             )  # fmt: skip
+
+
+def column_name(path: str) -> str:
+    """The column that holds the name."""
+    return "query" if path == "dns" else "server_name"
+
+
+def _lists(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """A column of lists; in TSV logs they are text with commas. Absent ones are empty."""
+    column = column.combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.string())
+    if pa.types.is_string(column.type):
+        rows = [[] if text is None else text.split(",") for text in column.to_pylist()]
+        if kind == pa.float64():
+            rows = [[_float(part) for part in row] for row in rows]
+        return pa.array(rows, pa.list_(kind))
+    return pc.if_else(pc.is_valid(column), column, pa.scalar([], pa.list_(kind))).cast(pa.list_(kind))
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _volume(table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -200,7 +261,9 @@ def _tsv_block(block: bytes, header: list[str], wanted: tuple[str, ...], skipped
 
 
 def _json_block(block: bytes, wanted: tuple[str, ...], skipped: Skipped) -> pa.Table:
-    kinds = [(n, pa.string() if n in TEXT else pa.float64()) for n in wanted]
+    kinds = [
+        (n, pa.list_(LISTS[n]) if n in LISTS else pa.string() if n in TEXT else pa.float64()) for n in wanted
+    ]  # fmt: skip
     if b'"ts":"' in block or b'"ts": "' in block:
         kinds = [(n, pa.string() if n == "ts" else t) for n, t in kinds]
     options = pajson.ParseOptions(explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore")
@@ -230,6 +293,10 @@ def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped) -> 
         values = [row[name] for row in rows]
         if kind == pa.string():
             columns[name] = pa.array([v if isinstance(v, str) else None for v in values], kind)
+        elif pa.types.is_list(kind):
+            own = str if kind.value_type == pa.string() else (int, float)
+            lists = [[x for x in v if isinstance(x, own)] if isinstance(v, list) else None for v in values]
+            columns[name] = pa.array(lists, kind)
         else:
             columns[name] = pa.array([float(v) if isinstance(v, int | float) else None for v in values], kind)
     return pa.table(columns)

@@ -1,0 +1,259 @@
+"""Suricata's EVE JSON lines: `flow` and `netflow` events give flows, `dns` and `tls` names, `stats` coverage."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pajson
+from numpy.typing import NDArray
+
+from tidegauge.model import LONGEST_NAME, FlowBatch, LedgerBuilder, Skipped, names_table, sane_times
+from tidegauge.wire.reading import Stream
+from tidegauge.wire.text import numbers, packed_addresses, protocol_numbers
+
+EVENT = re.compile(rb'"event_type"\s*:\s*"([a-z_]+)"')
+COUNTS = pa.struct(
+    [
+        ("pkts_toserver", pa.int64()), ("pkts_toclient", pa.int64()),
+        ("bytes_toserver", pa.int64()), ("bytes_toclient", pa.int64()),
+        ("pkts", pa.int64()), ("bytes", pa.int64()), ("start", pa.string()), ("end", pa.string()),
+    ]
+)  # fmt: skip
+TCP = pa.struct([("tcp_flags", pa.string()), ("tcp_flags_ts", pa.string()), ("tcp_flags_tc", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("timestamp", pa.string()), ("src_ip", pa.string()), ("src_port", pa.int64()), ("dest_ip", pa.string()),
+        ("dest_port", pa.int64()), ("proto", pa.string()), ("icmp_type", pa.int64()), ("icmp_code", pa.int64()),
+        ("flow", COUNTS), ("netflow", COUNTS), ("tcp", TCP),
+    ]
+)  # fmt: skip
+WANTED = ("flow", "netflow", "dns", "tls", "stats")
+MOST_ANSWERS = 100
+
+
+def is_eve(head: bytes) -> bool:
+    """Whether a file begins as EVE does: a JSON object with an event type."""
+    first = head.lstrip().split(b"\n", 1)[0]
+    return first.startswith(b"{") and EVENT.search(first) is not None and b'"timestamp"' in first
+
+
+@dataclass
+class EveReader:
+    """Reads EVE of one sensor.
+
+    Attributes:
+        exporter: name that its flows get; the `host` of the events where it is None.
+        names: tables of `NAMES_SCHEMA` that have been read and not been taken yet.
+    """
+
+    exporter: str | None
+    skipped: Skipped = field(default_factory=Skipped)
+    ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
+    names: list[pa.Table] = field(default_factory=list)
+
+    def read(self, stream: Stream) -> Iterator[FlowBatch]:
+        """Flows, block by block. Where a file has both `flow` and `netflow` events, which tell the same twice, the
+        former count."""
+        name = self.exporter or _host(stream.peek(65536)) or "suricata"
+        one_way: bool | None = None
+        packets_before = drops_before = 0
+        for block in stream.lines():
+            lines = self._sorted_out(block)
+            if one_way is None and (lines["flow"] or lines["netflow"]):
+                one_way = not lines["flow"]
+            chosen = "netflow" if one_way else "flow"
+            other = "flow" if one_way else "netflow"
+            self.skipped.add("event", f"a {other} event beside {chosen} events", len(lines[other]))
+            if lines[chosen]:
+                yield self._flows(lines[chosen], chosen, name)
+            self._names(lines["dns"], lines["tls"], name)
+            for line in lines["stats"]:
+                packets_before, drops_before = self._stats(line, name, packets_before, drops_before)
+
+    def _sorted_out(self, block: bytes) -> dict[str, list[bytes]]:
+        lines: dict[str, list[bytes]] = {kind: [] for kind in WANTED}
+        for line in block.splitlines():
+            match = EVENT.search(line)
+            if match is None:
+                if line.strip():
+                    self.skipped.add("record", "not an EVE event")
+                continue
+            kind = match[1].decode()
+            if kind in lines:
+                lines[kind].append(line)
+            else:
+                self.skipped.add("event", f"{kind}: neither flow nor name")
+        return lines
+
+    def _flows(self, lines: list[bytes], kind: str, name: str) -> FlowBatch:
+        table = self._table(lines)
+        counts = table[kind]
+
+        def count(field_name: str) -> NDArray[Any]:
+            values = np.nan_to_num(numbers(pc.struct_field(counts, field_name)))
+            return np.clip(values, 0, 2**53).astype(np.uint64)
+
+        src, src_ok = packed_addresses(table["src_ip"])
+        dst, dst_ok = packed_addresses(table["dest_ip"])
+        starts, ends = (numbers(pc.struct_field(counts, n)) for n in ("start", "end"))
+        starts = np.where(np.isfinite(starts), starts, numbers(table["timestamp"]))
+        ends = np.where(np.isfinite(ends), ends, starts)
+        good = src_ok & dst_ok & np.isfinite(starts)
+        self.skipped.add("record", "no time or no address", int((~good).sum()))
+        starts_us, ends_us = sane_times(*(np.rint(np.nan_to_num(t) * 1e6).astype(np.int64) for t in (starts, ends)))
+        protos = protocol_numbers(table["proto"])
+        icmp = (protos == 1) | (protos == 58)
+        types, codes, src_ports, dst_ports = (
+            np.clip(np.nan_to_num(numbers(table[n])), 0, 65535).astype(np.int64)
+            for n in ("icmp_type", "icmp_code", "src_port", "dest_port")
+        )
+        two_way = kind == "flow"
+        flags = [_hex_flags(pc.struct_field(table["tcp"], f)) for f in ("tcp_flags", "tcp_flags_ts", "tcp_flags_tc")]
+        flows = FlowBatch.build(
+            src=src, dst=dst, exporters=(name,), time_start=starts_us, time_end=ends_us, proto=protos,
+            src_port=np.where(icmp, 0, src_ports),
+            dst_port=np.where(icmp, (types & 255) * 256 + (codes & 255), dst_ports),
+            packets=count("pkts_toserver" if two_way else "pkts"),
+            bytes=count("bytes_toserver" if two_way else "bytes"),
+            tcp_flags=flags[1] if two_way else flags[0],
+        )  # fmt: skip
+        kept = np.flatnonzero(good)
+        flows = flows.take(kept)
+        self.ledger.add(
+            exporters=(name,), exporter=np.zeros(len(kept), dtype=np.int32), records=1,
+            minute_s=flows["time_end"] // 1_000_000,
+        )  # fmt: skip
+        if not two_way:
+            return flows
+        back_packets, back_bytes = count("pkts_toclient")[kept], count("bytes_toclient")[kept]
+        return flows.both_ways(back_packets, back_bytes, tcp_flags=flags[2][kept])
+
+    def _table(self, lines: list[bytes]) -> pa.Table:
+        options = pajson.ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="ignore")
+        block = b"\n".join(lines) + b"\n"
+        try:
+            table = pajson.read_json(
+                io.BytesIO(block),
+                read_options=pajson.ReadOptions(use_threads=False, block_size=len(block) + 1),
+                parse_options=options,
+            )
+        except pa.ArrowInvalid:
+            table = self._table_by_line(lines)
+        return table
+
+    def _table_by_line(self, lines: list[bytes]) -> pa.Table:
+        """The same, line by line: slow, for blocks in which some line is not what it should be."""
+        rows = [row for line in lines if (row := self._object(line)) is not None]
+        kept = []
+        for row in rows:
+            try:
+                kept.append(pa.RecordBatch.from_pylist([row], schema=SCHEMA))
+            except (pa.ArrowException, TypeError, ValueError, OverflowError):
+                self.skipped.add("record", "a field of another type than EVE's")
+        return pa.Table.from_batches(kept, schema=SCHEMA)
+
+    def _object(self, line: bytes) -> dict[str, Any] | None:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            self.skipped.add("record", "not a JSON object")
+            return None
+        return row
+
+    def _names(self, dns: list[bytes], tls: list[bytes], exporter: str) -> None:
+        for source, lines in (("dns", dns), ("tls", tls)):
+            rows = [found for line in lines if (row := self._object(line)) for found in _seen_names(source, row)]
+            if not rows:
+                continue
+            times, clients, servers, names, types, answers, ttls = zip(*rows, strict=True)
+            seconds = numbers(pa.chunked_array([pa.array(times, pa.string())]))
+            client, client_ok = packed_addresses(pa.chunked_array([pa.array(clients, pa.string())]))
+            server, server_ok = packed_addresses(pa.chunked_array([pa.array(servers, pa.string())]))
+            good = client_ok & server_ok & np.isfinite(seconds)
+            self.skipped.add("name", "no time or no address", int((~good).sum()))
+            keep = pa.array(good)
+            self.names.append(
+                names_table(
+                    exporter=exporter, source=source, times_us=np.rint(seconds[good] * 1e6).astype(np.int64),
+                    clients=client[good], servers=server[good], names=pa.array(names, pa.string()).filter(keep),
+                    query_types=pa.array(types, pa.string()).filter(keep),
+                    answers=pa.array(answers, pa.list_(pa.string())).filter(keep),
+                    ttls_s=np.array(ttls, dtype=np.float64)[good],
+                )
+            )  # fmt: skip
+
+    def _stats(self, line: bytes, exporter: str, packets_before: int, drops_before: int) -> tuple[int, int]:
+        """Coverage from the kernel's counters: the share of packets since the last `stats` that were not dropped."""
+        row = self._object(line) or {}
+        stats = row.get("stats")
+        capture = stats.get("capture") if isinstance(stats, dict) else None
+        when = numbers(pa.chunked_array([pa.array([str(row.get("timestamp"))], pa.string())]))[0]
+        if not isinstance(capture, dict) or not np.isfinite(when):
+            return packets_before, drops_before
+        packets, drops = (
+            n if isinstance(n := capture.get(k), int) else 0 for k in ("kernel_packets", "kernel_drops")
+        )  # fmt: skip
+        new_packets = packets - packets_before if packets >= packets_before else packets
+        new_drops = drops - drops_before if drops >= drops_before else drops
+        share = 1 - min(new_drops / new_packets, 1.0) if new_packets > 0 else 1.0
+        self.ledger.add(
+            exporters=(exporter,), exporter=np.zeros(1, dtype=np.int32), minute_s=np.array([int(when)]),
+            stated=np.array([share]),
+        )  # fmt: skip
+        return packets, drops
+
+
+def _host(head: bytes) -> str | None:
+    match = re.search(rb'"host"\s*:\s*"([^"\\]{1,200})"\s*[,}]', head.split(b"\n", 1)[0])
+    return None if match is None else match[1].decode("utf-8", "replace")
+
+
+def _hex_flags(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    texts = pc.unique(column).to_pylist()
+    values = [int(t, 16) & 0x1FF if t and re.fullmatch("[0-9a-fA-F]{1,4}", t) else 0 for t in texts]
+    codes = np.asarray(pc.index_in(column, value_set=pa.array(texts, pa.string())).to_numpy(), dtype=np.int64)
+    return np.array(values, dtype=np.int64)[codes] if texts else np.zeros(0, dtype=np.int64)
+
+
+Name = tuple[str, str, str, str, str, list[str], float]
+
+
+def _seen_names(source: str, row: dict[str, Any]) -> Iterator[Name]:
+    """Names of one event: (time, client, server, name, type, answers, TTL). EVE's DNS has had three shapes."""
+    about = row.get(source)
+    if not isinstance(about, dict):
+        return
+    time, src, dst = (str(row.get(k, "")) for k in ("timestamp", "src_ip", "dest_ip"))
+    if source == "tls":
+        if name := _name(about.get("sni")):
+            yield time, src, dst, name, "", [], 0.0
+        return
+    answered = about.get("type") in ("answer", "response")
+    # An answer goes from the resolver to the client, whichever end the event calls the source.
+    client, server = (dst, src) if answered and row.get("src_port") == 53 else (src, dst)
+    listed = about.get("answers")
+    answers = [a for a in (listed if isinstance(listed, list) else [about]) if isinstance(a, dict)] if answered else []
+    data = [str(a["rdata"])[:LONGEST_NAME] for a in answers[:MOST_ANSWERS] if a.get("rdata")]
+    ttls = [a["ttl"] for a in answers if isinstance(a.get("ttl"), int)]
+    grouped = about.get("grouped")
+    if not data and isinstance(grouped, dict):
+        lists = (grouped.get(kind) for kind in ("A", "AAAA", "CNAME"))
+        data = [str(a)[:LONGEST_NAME] for found in lists if isinstance(found, list) for a in found][:MOST_ANSWERS]
+    queries = about.get("queries")
+    for query in queries[:MOST_ANSWERS] if isinstance(queries, list) else [about]:
+        if isinstance(query, dict) and (name := _name(query.get("rrname"))):
+            yield time, client, server, name, str(query.get("rrtype", ""))[:16], data, float(min(ttls, default=0))
+
+
+def _name(value: Any) -> str:
+    return value.rstrip(".").lower()[:LONGEST_NAME] if isinstance(value, str) else ""
