@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tidegauge.cli.common import (
+    SPARKS,
     amount_text,
     conditions,
     json_option,
@@ -186,6 +189,12 @@ def series(
         click.echo(f"{format_time(int(built.starts_s[0]))} to {format_time(int(built.starts_s[-1]) + width_s)}")
 
 
+def coverage_bar(seen: NDArray[np.float64], bars: int = 96) -> str:
+    """Coverage over time, a mark for each of up to 96 parts: full, partly seen, or a dot where we were blind."""
+    parts = np.array_split(seen, min(bars, len(seen))) if len(seen) else []
+    return "".join("·" if p.mean() <= 0 else SPARKS[min(int(p.mean() * 7.999), 7)] for p in parts)
+
+
 @click.command()
 @time_options
 @site_option
@@ -205,6 +214,8 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
         exporters = [
             {"exporter": e.exporter, "domain": e.domain, "share": round(e.share, 6), "datagrams": e.datagrams,
              "records": e.records, "lost": e.lost, "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3),
+             "dropped": e.dropped, "duplicates": e.duplicates, "overtaken": e.overtaken, "restarts": e.restarts,
+             "misses": e.misses, "delay_s": round(e.delay_s, 3),
              "blind": [b.to_json() for b in exporter_blind(e)]}
             for e in found.exporters
         ]  # fmt: skip
@@ -212,9 +223,25 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
                     "exporters": exporters})  # fmt: skip
         return
     click.echo(f"{found.share:.2%} seen from {format_time(since_s)} to {format_time(until_s)}")
-    table(["exporter", "domain", "seen", "datagrams", "records", "lost", "sampling"], [
+    header = (
+        "exporter",
+        "domain",
+        "seen",
+        "datagrams",
+        "records",
+        "lost",
+        "twice",
+        "late",
+        "restarts",
+        "sampling",
+        "clock",
+    )
+    table(list(header), [
         [e.exporter, str(e.domain), f"{e.share:.2%}", f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}",
-         " ".join(f"1:{n}" for n in e.sampling)] for e in found.exporters
+         f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}",
+         " ".join(f"1:{n}" for n in e.sampling), f"{e.skew_s:+.1f} s"] for e in found.exporters
     ])  # fmt: skip
+    for e in found.exporters:
+        click.echo(f"{e.exporter} {e.domain}: {coverage_bar(e.seen * e.active)}")
     for blind in found.blind():
         click.echo(f"blind from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}")

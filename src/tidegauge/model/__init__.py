@@ -19,7 +19,7 @@ from tidegauge.model.counts import Skipped
 from tidegauge.model.errors import InputError, LakeError, SiteError, TidegaugeError, UsageError
 from tidegauge.model.finding import Finding
 from tidegauge.model.flow import FLOW_SCHEMA, NUMBERS, FlowBatch, interleaved, sane_times, turned
-from tidegauge.model.ledger import LEDGER_SCHEMA, LedgerBuilder, complete_ledger, fold_ledger
+from tidegauge.model.ledger import LEDGER_AMOUNTS, LEDGER_SCHEMA, LedgerBuilder, complete_ledger, fold_ledger
 from tidegauge.model.memory import keep_freed_memory
 from tidegauge.model.names import LONGEST_NAME, NAMES_SCHEMA, names_table
 from tidegauge.model.times import (
@@ -31,11 +31,11 @@ from tidegauge.model.times import (
 )
 
 __all__ = [
-    "CLASSES", "FLOW_SCHEMA", "LEDGER_SCHEMA", "LONGEST_NAME", "NAMES_SCHEMA", "NUMBERS", "RELAYS", "Addresses",
-    "Answer", "Blind", "Excess", "Finding", "FlowBatch", "InputError", "LakeError", "LedgerBuilder", "Limit",
-    "Prefix", "Question", "SiteError", "Skipped", "TidegaugeError", "UsageError", "Verdict", "as_strings16",
-    "class_bit", "class_names", "complete_ledger", "fold_ledger", "format_address", "format_addresses",
-    "format_duration", "format_time", "halves", "inside", "interleaved", "is_ipv4", "keep_freed_memory",
-    "low32", "mapped_ipv4", "merge_intervals", "names_table", "parse_address", "parse_duration", "parse_time",
-    "sane_times", "turned",
+    "CLASSES", "FLOW_SCHEMA", "LEDGER_AMOUNTS", "LEDGER_SCHEMA", "LONGEST_NAME", "NAMES_SCHEMA", "NUMBERS",
+    "RELAYS", "Addresses", "Answer", "Blind", "Excess", "Finding", "FlowBatch", "InputError", "LakeError",
+    "LedgerBuilder", "Limit", "Prefix", "Question", "SiteError", "Skipped", "TidegaugeError", "UsageError",
+    "Verdict", "as_strings16", "class_bit", "class_names", "complete_ledger", "fold_ledger", "format_address",
+    "format_addresses", "format_duration", "format_time", "halves", "inside", "interleaved", "is_ipv4",
+    "keep_freed_memory", "low32", "mapped_ipv4", "merge_intervals", "names_table", "parse_address",
+    "parse_duration", "parse_time", "sane_times", "turned",
 ]  # fmt: skip

@@ -50,7 +50,7 @@ HOW = {
     "delay_s": "max",
     "stated": "min",
 }
-AMOUNTS = tuple(name for name, how in HOW.items() if how == "sum")
+LEDGER_AMOUNTS = tuple(name for name, how in HOW.items() if how == "sum")
 
 
 def fold_ledger(table: pa.Table) -> pa.Table:
@@ -65,7 +65,7 @@ def fold_ledger(table: pa.Table) -> pa.Table:
 
 def complete_ledger(table: pa.Table) -> pa.Table:
     """Folded rows as readers take them: no negative losses, and 0 for amounts that older files do not have."""
-    for name in (*AMOUNTS, "sampling"):
+    for name in (*LEDGER_AMOUNTS, "sampling"):
         column = pc.fill_null(table[name], 0)
         if name == "lost":
             column = pc.max_element_wise(column, pa.scalar(0, pa.int64()))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tidegauge.model import Blind, merge_intervals
+from tidegauge.model import LEDGER_AMOUNTS, Blind, merge_intervals
 
 SILENT_S = 300
 """An exporter is silent when it sends nothing for this long, or for much longer than it usually does."""
@@ -34,8 +34,14 @@ class ExporterCoverage:
     datagrams: int
     records: int
     lost: int
+    dropped: int
+    duplicates: int
+    overtaken: int
+    restarts: int
+    misses: int
     sampling: tuple[int, ...]
     skew_s: float
+    delay_s: float
     reasons: tuple[tuple[int, int, str], ...]
     weight: float
 
@@ -106,7 +112,7 @@ def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:
         codes = np.array([names[key] for key in keys])
         columns = {
             name: ledger[name].cast(pa.int64() if name == "minute" else ledger[name].type).to_numpy()
-            for name in ("minute", "datagrams", "records", "lost", "sampling", "skew_s", "stated")
+            for name in ("minute", *LEDGER_AMOUNTS, "sampling", "skew_s", "delay_s", "stated")
         }
         for (name, domain), code in names.items():
             rows = codes == code
@@ -155,24 +161,42 @@ def _exporter(name: str, domain: int, rows: dict[str, NDArray[Any]], first: int,
         domain=domain,
         seen=seen,
         active=active,
-        datagrams=int(rows["datagrams"][inside].sum()),
-        records=int(records[inside].sum()),
-        lost=int(lost[inside].sum()),
+        **{name: int(rows[name][inside].sum()) for name in LEDGER_AMOUNTS},
         sampling=tuple(int(s) for s in np.unique(rows["sampling"][inside]) if s > 0) or (1,),
         skew_s=float(np.nanmedian(rows["skew_s"])) if np.isfinite(rows["skew_s"]).any() else 0.0,
-        reasons=_reasons(seen, active, first),
+        delay_s=float(np.nanmax(rows["delay_s"][inside], initial=0.0)) if inside.any() else 0.0,
+        reasons=_reasons(seen, active, first, _causes(rows, inside, first, count)),
         weight=max(float(records.sum()) / span, 1e-9),
     )
 
 
-def _reasons(seen: NDArray[np.float64], active: NDArray[np.bool_], first: int) -> tuple[tuple[int, int, str], ...]:
+def _causes(
+    rows: dict[str, NDArray[Any]], inside: NDArray[np.bool_], first: int, count: int
+) -> dict[str, NDArray[np.bool_]]:
+    """Minutes in which something is known of why records were lost."""
+    causes = {}
+    for name, why in (
+        ("dropped", "our own machine dropped datagrams"),
+        ("misses", "data came without their template"),
+        ("restarts", "the exporter restarted"),
+    ):
+        causes[why] = np.zeros(count, dtype=bool)
+        causes[why][rows["minute"][inside] // 60 - first] = rows[name][inside] > 0
+    return causes
+
+
+def _reasons(
+    seen: NDArray[np.float64], active: NDArray[np.bool_], first: int, causes: dict[str, NDArray[np.bool_]]
+) -> tuple[tuple[int, int, str], ...]:
     found: list[tuple[int, int, str]] = []
     for wanted, why in (
         (active & (seen <= 0), "exporter silent"),
         (active & (seen > 0) & (seen < BLIND_BELOW), "records lost"),
         (~active, "no telemetry before its first record"),
     ):
-        found += [((first + a) * 60, (first + b) * 60, why) for a, b in runs(wanted)]
+        for a, b in runs(wanted):
+            known = [cause for cause, minutes in causes.items() if minutes[a:b].any()]
+            found.append(((first + a) * 60, (first + b) * 60, "; ".join([why, *known])))
     return tuple(found)
 
 

@@ -57,7 +57,9 @@ class FlowMeter:
             return
         first, last = int(times_us.min()), int(times_us.max())
         self._span = (first, last) if self._span is None else (min(first, self._span[0]), max(last, self._span[1]))
-        rows = _rows(ip, times_us)
+        # As softflowd counts: what lies behind the link header, the padding of short frames included.
+        behind = packets.wire_lengths - (at - packets.offsets)
+        rows = _rows(ip, behind[has_ip], times_us)
         if self._open is not None:
             rows = {name: np.concatenate([self._open[name], column]) for name, column in rows.items()}
         flows = self._joined(rows)
@@ -156,7 +158,7 @@ class FlowMeter:
         )  # fmt: skip
 
 
-def _rows(ip: IpHeaders, times_us: NDArray[np.int64]) -> Columns:
+def _rows(ip: IpHeaders, octets: NDArray[np.int64], times_us: NDArray[np.int64]) -> Columns:
     """Packets as flows of one packet, ends in a fixed order: `first` is 1 where the packet went the other way."""
     valid = ip.valid
     src, dst = ip.src[valid], ip.dst[valid]
@@ -164,7 +166,7 @@ def _rows(ip: IpHeaders, times_us: NDArray[np.int64]) -> Columns:
     (src_high, src_low), (dst_high, dst_low) = halves(src), halves(dst)
     same = (src_high == dst_high) & (src_low == dst_low)
     turned = (src_high > dst_high) | ((src_high == dst_high) & (src_low > dst_low)) | (same & (src_ports > dst_ports))
-    lengths = ip.ip_lengths[valid]
+    lengths = octets[valid]
     flags = ip.tcp_flags[valid]
     # A SYN that answers shows that the other side began, though its packet was not seen first.
     answers = (protos == TCP) & (flags & (SYN | ACK) == SYN | ACK)

@@ -29,6 +29,7 @@ class Packets:
     Attributes:
         buffer: the bytes.
         offsets, lengths: where each captured frame lies in it; shape (n,).
+        wire_lengths: of the frames as they were on the wire; what was captured may be less.
         times_us: capture times, UTC.
         links: link types (pcap's LINKTYPE numbers).
     """
@@ -36,6 +37,7 @@ class Packets:
     buffer: Buffer
     offsets: NDArray[np.int64]
     lengths: NDArray[np.int64]
+    wire_lengths: NDArray[np.int64]
     times_us: NDArray[np.int64]
     links: NDArray[np.int64]
 
@@ -93,24 +95,25 @@ def _pcap_block(block: bytes, places: NDArray[np.int64], order: str, divisor: in
     buffer = Buffer.of(block)
     heads = buffer.bytes_at(places, 16).view(order + "u4").astype(np.int64)
     times_us = heads[:, 0] * 1_000_000 + heads[:, 1] // divisor
-    return Packets(buffer, places + 16, heads[:, 2], times_us, np.full(len(places), link))
+    wire_lengths = np.maximum(heads[:, 3], heads[:, 2])
+    return Packets(buffer, places + 16, heads[:, 2], wire_lengths, times_us, np.full(len(places), link))
 
 
 def _read_pcapng(stream: Stream, skipped: Skipped) -> Iterator[Packets]:
     order = "<"
     interfaces: list[tuple[int, int]] = []  # link type, ticks per second
     chunks: list[bytes] = []
-    rows: list[tuple[int, int, int, int]] = []
+    rows: list[tuple[int, int, int, int, int]] = []
     size = 0
 
     def flush() -> Packets:
         nonlocal size
         buffer = Buffer.of(b"".join(chunks))
-        columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+        columns = np.array(rows, dtype=np.int64).reshape(-1, 5).T
         chunks.clear()
         rows.clear()
         size = 0
-        return Packets(buffer, columns[0], columns[1], columns[2], columns[3])
+        return Packets(buffer, *columns)
 
     damage: InputError | None = None
     while True:
@@ -137,12 +140,13 @@ def _read_pcapng(stream: Stream, skipped: Skipped) -> Iterator[Packets]:
         if kind == 1 and len(body) >= 8:
             interfaces.append((struct.unpack_from(order + "H", body)[0], _ticks(body[8:], order)))
         elif kind == 6 and len(body) >= 20:
-            interface, high, low, captured, _ = struct.unpack_from(order + "IIIII", body)
+            interface, high, low, captured, original = struct.unpack_from(order + "IIIII", body)
             if interface >= len(interfaces) or captured > len(body) - 20:
                 skipped.add("packet", "names an interface that is not described, or is longer than its block")
                 continue
             link, ticks = interfaces[interface]
-            rows.append((size, captured, ((high << 32) | low) * 1_000_000 // ticks & (2**62 - 1), link))
+            time_us = ((high << 32) | low) * 1_000_000 // ticks & (2**62 - 1)
+            rows.append((size, captured, max(original, captured), time_us, link))
             chunks.append(body[20 : 20 + captured])
             size += captured
         elif kind == 3 and interfaces:

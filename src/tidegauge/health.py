@@ -1,0 +1,162 @@
+"""Is this site healthy? One line a check: what was found, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tidegauge.atlas import Atlas
+from tidegauge.collect import DECODER, RECEIVER, STALE_S, read_status
+from tidegauge.lake import Lake
+from tidegauge.model import format_duration, format_time
+from tidegauge.series import Coverage, measure
+from tidegauge.site import Site
+
+State = Literal["ok", "warn", "fail"]
+RECENT_S = 86400
+LEAST_FREE = 0.05
+LATE_ATLAS_S = 180 * 86400
+SKEW_S = 5.0
+BACKLOG_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line: `advice` says what to do, empty where nothing is to be done."""
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
+    """All checks of a site, the lake's before the collector's."""
+    now_s = time.time() if now_s is None else now_s
+    lake = Lake(site.data, memory_mb=site.memory_mb)
+    span = lake.span_us()
+    if span is None:
+        checks = [Check("data", "warn", "no flows here yet", "tidegauge ingest PATH, or tidegauge collect")]
+    else:
+        until_s = -(-span[1] // 1_000_000)
+        checks = [Check("data", "ok", f"flows from {format_time(span[0] / 1e6)} to {format_time(until_s)}")]
+        last = int(np.asarray(lake.ledger()["minute"].cast("int64")).max(initial=until_s - 60)) + 60
+        coverage = measure(lake.ledger(), last - RECENT_S, last)
+        checks += [*_coverage(coverage), *_clocks(coverage), *_losses(coverage)]
+    return [*checks, *_disk(site), *_atlas(now_s), *_collector(site, now_s)]
+
+
+def _coverage(coverage: Coverage) -> Iterator[Check]:
+    blind = coverage.blind()
+    alive = [e for e in coverage.exporters if e.active.any()]
+    if not blind:
+        yield Check("coverage", "ok", f"{len(alive)} exporters, {coverage.share:.2%} of the last day of data seen")
+    else:
+        longest = max(blind, key=lambda b: b.end_s - b.start_s)
+        yield Check(
+            "coverage",
+            "warn",
+            f"{coverage.share:.2%} of the last day of data seen; blind {len(blind)} times, the longest"
+            f" {format_duration(longest.end_s - longest.start_s)} from {format_time(longest.start_s)} ({longest.why})",
+            "tidegauge coverage shows when and why",
+        )
+    for exporter in alive:
+        if len(exporter.sampling) > 1:
+            intervals = ", ".join(f"1:{n}" for n in exporter.sampling)
+            yield Check("sampling", "warn", f"{exporter.exporter} changed its sampling: {intervals}",
+                        "its volumes are estimates of differing quality; answers say so")  # fmt: skip
+
+
+def _clocks(coverage: Coverage) -> Iterator[Check]:
+    off = [e for e in coverage.exporters if abs(e.skew_s) > SKEW_S]
+    for e in off:
+        side = "ahead of" if e.skew_s > 0 else "behind"
+        yield Check("clock", "warn", f"the clock of {e.exporter} is {abs(e.skew_s):.0f} s {side} the time of arrival",
+                    "set it by NTP; live flows are set right by the difference")  # fmt: skip
+    if not off and coverage.exporters:
+        yield Check("clock", "ok", f"no exporter's clock is off by more than {SKEW_S:.0f} s")
+
+
+def _losses(coverage: Coverage) -> Iterator[Check]:
+    for e in coverage.exporters:
+        if e.lost:
+            yield Check(
+                "loss", "warn", f"{e.exporter} lost {e.lost:,} of {e.records + e.lost:,} records (sequence numbers)",
+                "the way to the collector, or the collector's receive buffer, is too small" if e.dropped
+                else "they were lost before they reached this machine",
+            )  # fmt: skip
+        if e.misses:
+            yield Check("templates", "warn", f"{e.misses:,} data sets of {e.exporter} came without their template",
+                        "let the exporter send its templates more often")  # fmt: skip
+
+
+def _disk(site: Site) -> Iterator[Check]:
+    folder = site.data if site.data.exists() else site.folder
+    usage = shutil.disk_usage(folder)
+    share = usage.free / usage.total
+    state: State = "ok" if share > LEAST_FREE else "fail"
+    yield Check("disk", state, f"{usage.free / 1e9:.1f} GB free ({share:.0%})",
+                "" if state == "ok" else "make room: when it is full nothing more is taken in")  # fmt: skip
+
+
+def _atlas(now_s: float) -> Iterator[Check]:
+    edition = Atlas().editions()[-1]
+    age = now_s - edition.date_s
+    state: State = "ok" if age < LATE_ATLAS_S else "warn"
+    yield Check("atlas", state, f"the newest edition is of {edition.edition}, {age / 86400:.0f} days old",
+                "" if state == "ok" else "recent countries may be out of date; install a newer release")  # fmt: skip
+
+
+def _collector(site: Site, now_s: float) -> Iterator[Check]:
+    folder = site.data / "collect"
+    receiver, decoder = read_status(folder, RECEIVER), read_status(folder, DECODER)
+    if receiver is None and decoder is None:
+        return
+    for name, status in (("receiver", receiver), ("decoder", decoder)):
+        if status is None or now_s - status["time_s"] > STALE_S:
+            yield Check("collector", "warn", f"the {name} does not run", "start tidegauge collect")
+            return
+    assert receiver is not None
+    assert decoder is not None
+    yield Check("collector", "ok", f"listening on {', '.join(receiver['listening'])}")
+    yield from _states(receiver, decoder)
+    small = [b for b in receiver["buffer_bytes"] if b < receiver["buffer_wanted"]]
+    if small:
+        wanted = receiver["buffer_wanted"]
+        yield Check("buffer", "warn", f"the kernel gave {min(small):,} bytes of {wanted:,} asked for",
+                    f"sysctl -w net.core.rmem_max={wanted * 2}")  # fmt: skip
+    if not site.collect.allow:
+        yield Check("allow", "warn", "every sender's datagrams are taken, and senders can be forged",
+                    "list your exporters under [collect] allow")  # fmt: skip
+    for exporter in decoder.get("silent", []):
+        yield Check("silence", "fail", f"{exporter} is silent", "look at the exporter and the way to it")
+
+
+def _states(receiver: dict[str, Any], decoder: dict[str, Any]) -> Iterator[Check]:
+    """Troubles that the processes name, and counters that should be 0."""
+    for status in (receiver, decoder):
+        for name, why in status.get("states", {}).items():
+            yield Check("trouble", "fail", f"{name}: {why}", "nothing is lost that the spool holds; see to the disk")
+    counts = receiver.get("counts", {})
+    if counts.get("kernel_dropped"):
+        yield Check("drops", "warn", f"the kernel dropped {counts['kernel_dropped']:,} datagrams for want of room",
+                    "a larger [collect] receive_buffer_mb, or sockets_each above 1")  # fmt: skip
+    if counts.get("spool_dropped"):
+        yield Check("drops", "warn", f"the spool refused {counts['spool_dropped']:,} datagrams",
+                    "a faster disk, or a larger [collect] spool_mb")  # fmt: skip
+    backlog = decoder.get("backlog_bytes", 0)
+    if backlog > BACKLOG_BYTES:
+        yield Check("backlog", "warn", f"{backlog / 1e6:,.0f} MB wait to be decoded",
+                    "decoding falls behind: fewer flows (sampling), or more cores")  # fmt: skip
+    if decoder.get("counts", {}).get("refused"):
+        yield Check("allow", "warn", f"{decoder['counts']['refused']:,} datagrams of senders that are not on the list",
+                    "the log lines `refused` name them")  # fmt: skip
+    for key in ("torn_bytes", "damaged_bytes"):
+        if decoder.get(key):
+            yield Check("spool", "warn", f"{decoder[key]:,} bytes of the spool were {key.removesuffix('_bytes')}",
+                        "expected after a crash; otherwise check the disk")  # fmt: skip
