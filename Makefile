@@ -2,11 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEBIAN := nfdump
+DEBIAN := nfdump softflowd snmpd
 CONSTRAINTS := -c constraints.txt
-DEV := hypothesis import-linter mypy pytest pytest-xdist ruff
+DEV := hypothesis import-linter mypy pysnmp pytest pytest-xdist ruff
 
-.PHONY: demo test check bench debian clean
+.PHONY: demo test check bench bench-collector debian clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,7 +23,7 @@ demo: $(VENV)/.ready
 
 debian:
 	@for package in $(DEBIAN); do \
-	  if ! command -v $$package >/dev/null; then \
+	  if ! PATH="$$PATH:/usr/sbin" command -v $$package >/dev/null; then \
 	    if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $$package >/dev/null; \
 	    else echo "$$package is missing: the tests that compare with it are left out"; fi; \
 	  fi; \
@@ -40,6 +40,9 @@ test: check debian
 bench: $(VENV)/.ready-dev debian
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) netflow pysflow
 	$(BIN)/python benchmarks/run.py
+
+bench-collector: $(VENV)/.ready-dev debian
+	$(BIN)/python benchmarks/collector.py
 
 clean:
 	rm -rf $(VENV) demo

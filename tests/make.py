@@ -63,6 +63,15 @@ def options_template_v9(number: int, scopes: list[tuple[int, int]], fields: list
     return body + b"".join(struct.pack(">HH", *field) for field in [*scopes, *fields])
 
 
+def simple_v9(sequence: int, records: int) -> bytes:
+    """A template and records after it, each of its own number of bytes."""
+    definition = (0, template(256, (8, 4), (12, 4), (1, 4), (2, 4)))
+    data = b"".join(
+        ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">II", sequence * 100 + i, 1) for i in range(records)
+    )
+    return v9(sets(definition, (256, data)), count=records + 1, sequence=sequence)
+
+
 def sflow_sample(packet: bytes, *, rate: int = 100, sequence: int = 1) -> bytes:
     header = struct.pack(">IIII", 1, len(packet) + 4, 4, len(packet)) + packet + bytes(-len(packet) % 4)
     record = struct.pack(">II", 1, len(header)) + header

@@ -21,6 +21,7 @@ VERBS = {
     "ask": ("judge", "Was there a surge? The answer, with what it rests on."),
     "assess": ("judge", "The same judgement on any time series."),
     "atlas": ("site", "The editions of the atlas."),
+    "exporters": ("live", "What exporters call themselves and their interfaces."),
     "doctor": ("live", "Is this site healthy?"),
     "simulate": ("show", "Make a simulated network's flows."),
     "demo": ("show", "A simulated site, the question asked."),

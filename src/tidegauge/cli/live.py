@@ -1,4 +1,4 @@
-"""collect, doctor."""
+"""collect, doctor, exporters."""
 
 from __future__ import annotations
 
@@ -67,3 +67,35 @@ def doctor(site_dir: Path | None, as_json: bool) -> None:
             click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.found}{advice}")
     if any(check.state == "fail" for check in checks):
         sys.exit(1)
+
+
+@click.command()
+@site_option
+@json_option
+def exporters(site_dir: Path | None, as_json: bool) -> None:
+    """What the exporters that have been seen call themselves and their interfaces (SNMP); numbers where none is asked.
+
+    Example: tidegauge exporters
+    """
+    from tidegauge.collect import ExporterNames, ask_names
+    from tidegauge.lake import Lake
+
+    site = open_site(site_dir)
+    seen = sorted(set(Lake(site.data).ledger()["exporter"].to_pylist()))
+    addresses = {name: address for address, name in site.exporter_names.items()}
+    with working("asking"):
+        if site.snmp.community is None and site.snmp.user is None:
+            told = [ExporterNames(addresses.get(name, name), error="not asked: no [snmp] credentials") for name in seen]
+        else:
+            told = ask_names([addresses.get(name, name) for name in seen], site.snmp)
+    rows = [
+        {"exporter": name, "address": t.address, "name": t.name, "interfaces": t.interfaces, "error": t.error}
+        for name, t in zip(seen, told, strict=True)
+    ]
+    if as_json:
+        print_json({"exporters": rows})
+        return
+    for row in rows:
+        click.echo(f"{row['exporter']}: {row['name'] or row['error']}")
+        for number, interface in row["interfaces"].items():
+            click.echo(f"  {number}: {interface}")

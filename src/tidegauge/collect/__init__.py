@@ -2,6 +2,7 @@
 
 from tidegauge.collect.metrics import exposition
 from tidegauge.collect.service import collect
+from tidegauge.collect.snmp import ExporterNames, ask_names
 from tidegauge.collect.status import DECODER, RECEIVER, STALE_S, read_status
 
-__all__ = ["DECODER", "RECEIVER", "STALE_S", "collect", "exposition", "read_status"]
+__all__ = ["DECODER", "RECEIVER", "STALE_S", "ExporterNames", "ask_names", "collect", "exposition", "read_status"]

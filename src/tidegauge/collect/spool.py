@@ -186,8 +186,14 @@ class SpoolReader:
                 continue
             if not finished:
                 return []
-            self.torn_bytes += len(block)
-            self.position = Position(numbers[1], 0)
+            # Either the end of a torn file, or a frame whose length is damaged: whole ones may stand behind it.
+            following = block.find(MAGIC, 1)
+            if following > 0:
+                self.damaged_bytes += following
+                self.position = Position(self.position.file, self.position.offset + following)
+            else:
+                self.torn_bytes += len(block)
+                self.position = Position(numbers[1], 0)
 
     def _block(self, size: int = READ_BYTES) -> tuple[bytes, bool]:
         """Bytes from the position on, and whether the file goes on behind them."""

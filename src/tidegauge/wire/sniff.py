@@ -25,10 +25,10 @@ def sniff(stream: Stream) -> Kind:
         return "nfcapd"
     if head.startswith(b"PAR1"):
         return "parquet"
-    if is_zeek(head):
-        return "zeek"
     if is_eve(head):
         return "eve"
+    if is_zeek(head):
+        return "zeek"
     if is_argus(head):
         return "argus"
     line = head.split(b"\n", 1)[0]
