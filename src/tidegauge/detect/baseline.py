@@ -1,4 +1,8 @@
-"""What a series does when nothing happens: level, trend, time of day and day of week, learned robustly from history."""
+"""What a series does when nothing happens: level, growth, time of day and day of week, learned robustly from history.
+
+Effects are shrunk by how much of their variation is more than chance (empirical Bayes; Efron and Morris 1975); growth is
+the seasonal Kendall slope (Hirsch and Slack 1984) of daily means, which neither weekends nor past surges move.
+"""
 
 from __future__ import annotations
 
@@ -8,114 +12,150 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 DAY_S = 86400
+HOUR_S = 3600
+FAR = 6.0
+"""Hours further above their median than so many robust deviations are cut to that."""
 WINSOR = 0.98
-SPARSE_WINSOR = 0.9
-"""Values above the first quantile of all, or the second of those above 0, count as that: past surges do not teach
-that surges are normal."""
+STEEPEST = 0.05
+SURE = 1.96
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Expectation by slot of the week (or of the day, or none) times a level that may grow.
+    """Expectation by hour of the week times a level that may grow.
 
     Attributes:
-        slots: seconds in the seasonal period (0: none) and in one slot of it.
-        shape: expected value of a fully seen bin by slot.
-        growth: factor a day, around `centre_day`.
+        shape: expected value of a fully seen bin by hour of the week; shape (168,).
+        growth: factor a day, around `centre_day`, followed no further than `furthest` days.
     """
 
-    period_s: int
-    slot_s: int
     shape: Floats
     growth: float
     centre_day: float
     furthest: float
 
-    def expected(self, starts_s: NDArray[np.int64]) -> Floats:
-        """Expected value of fully seen bins that start then; shape (n,)."""
-        if self.period_s:
-            # Between the middles of slots the day goes on evenly; steps at the hour would look like excess.
-            place = (starts_s % self.period_s) / self.slot_s - 0.5
-            count = len(self.shape)
-            season = np.interp(place, np.arange(-1, count + 1), np.r_[self.shape[-1], self.shape, self.shape[0]])
-        else:
-            season = np.full(len(starts_s), self.shape[0])
+    def expected(self, starts_s: Ints, holiday: NDArray[np.bool_] | None = None) -> Floats:
+        """Expected value of fully seen bins that start then; days in `holiday` are like Sundays. Shape (n,)."""
+        clock = starts_s % (7 * DAY_S)
+        if holiday is not None:
+            clock = np.where(holiday, SUNDAY_S + starts_s % DAY_S, clock)
+        # Between the middles of hours the day goes on evenly; steps at the hour would look like excess.
+        place = clock / HOUR_S - 0.5
+        season = np.interp(place, np.arange(-1, 169), np.r_[self.shape[-1], self.shape, self.shape[0]])
         days = starts_s / DAY_S - self.centre_day
         return np.asarray(season * self.growth ** np.clip(days, -self.furthest, self.furthest))
 
 
-def fit_baseline(starts_s: NDArray[np.int64], values: Floats, seen: Floats) -> Baseline:
+SUNDAY_S = 3 * DAY_S  # 1970-01-01 was a Thursday
+
+
+def fit_baseline(starts_s: Ints, values: Floats, seen: Floats) -> Baseline:
     """Learn from covered bins.
 
-    The season is the hour of the week from two weeks on, the hour of the day from three days on; each slot is
-    shrunk towards the level of its day's hours by the number of days it was seen (empirical weight).
+    The hour of the day is learned from two days on, the day and the hour of the week from two weeks on.
 
     Args:
         values: sums of shape (n,); seen: coverage of each bin, above 0.
     """
-    rates = values / seen
-    days = starts_s / DAY_S
-    length = float(days.max() - days.min()) if len(days) else 0.0
-    growth = _growth(days, rates) if length >= 10 else 1.0
-    centre = float(days.mean())
-    level = rates / growth ** (days - centre)
-    overall = _winsorised_mean(level)
-    if length < 3:
-        return Baseline(0, 1, np.array([overall]), growth, centre, length + 14)
-    hourly = _by_slot(starts_s % DAY_S // 3600, level, 24, overall)
-    if length < 13:
-        return Baseline(DAY_S, 3600, hourly, growth, centre, length + 14)
-    prior = np.tile(hourly, 7)
-    weekly = _by_slot(starts_s % (7 * DAY_S) // 3600, level, 168, prior)
-    return Baseline(7 * DAY_S, 3600, weekly, growth, centre, length + 14)
+    hours = starts_s // HOUR_S
+    first = int(hours.min()) // 24 * 24
+    days = int(hours.max() - first) // 24 + 1
+    place = hours - first
+    weight = np.bincount(place, weights=seen, minlength=days * 24).reshape(days, 24)
+    total = np.bincount(place, weights=values, minlength=days * 24).reshape(days, 24)
+    covered = weight > 0.25 * weight.max()
+    table = np.where(covered, total / np.where(covered, weight, 1), np.nan)
+    table = _cut(table)
+    number = first // 24 + np.arange(days)
+    centre = float(number.mean()) + 0.5
+    growth = _growth(number, table)
+    table = table / (growth ** (number + 0.5 - centre))[:, None]
+    return Baseline(_season(number, table), growth, centre, days + 14.0)
 
 
-def _cap(values: Floats) -> float:
-    """The value above which values are cut: in a series that is mostly empty, a high one of those that are not."""
-    positive = values[values > 0]
-    return max(
-        float(np.quantile(values, WINSOR)), float(np.quantile(positive, SPARSE_WINSOR)) if len(positive) else 0.0
-    )
+def _cut(table: Floats) -> Floats:
+    """Hours far above what is usual at their time of day count as that far; in thin series, far above all others."""
+    known = table[np.isfinite(table)]
+    overall = float(np.quantile(known, WINSOR)) if len(known) else 0.0
+    middle, deviation = _median(table), _median(np.abs(table - _median(table)[None]))
+    ceiling = middle + FAR * 1.4826 * deviation
+    # Where an hour is mostly empty, its own median says nothing.
+    thin = middle < 0.3 * np.nanmean(known) if len(known) else np.ones(24, dtype=bool)
+    ceiling = np.where(thin | ~np.isfinite(ceiling), np.inf, ceiling)
+    return np.minimum(table, np.minimum(np.where(np.isinf(ceiling), overall, np.maximum(ceiling, 0)), np.inf)[None])
 
 
-def _winsorised_mean(values: Floats) -> float:
-    return float(np.minimum(values, _cap(values)).mean()) if len(values) else 0.0
+def _median(table: Floats) -> Floats:
+    filled = np.isfinite(table).any(axis=0)
+    found = np.full(table.shape[1], np.nan)
+    found[filled] = np.nanmedian(table[:, filled], axis=0)
+    return found
 
 
-def _by_slot(slots: NDArray[np.int64], values: Floats, count: int, prior: Floats | float) -> Floats:
-    """Winsorised mean of each slot, shrunk towards the prior with the weight of one more day of it."""
-    ceiling = np.full(count, np.inf)
-    order = np.argsort(slots, kind="stable")
-    edges = np.searchsorted(slots[order], np.arange(count + 1))
-    for i in range(count):
-        own = values[order[edges[i] : edges[i + 1]]]
-        if len(own) >= 8:
-            ceiling[i] = np.quantile(own, 0.9) * 2 + np.median(own)
-    # In a sparse series a slot alone does not show what is ordinary: it is not cut below the whole series' cap.
-    sparse = np.mean(values > 0) < 0.5
-    least = _cap(values) if sparse else float(np.median(values))
-    capped = np.minimum(values, np.maximum(ceiling[slots], least))
-    sums = np.bincount(slots, weights=capped, minlength=count)
-    sizes = np.bincount(slots, minlength=count).astype(np.float64)
-    one_day = max(float(np.median(sizes[sizes > 0])) / 4, 1.0) if (sizes > 0).any() else 1.0
-    return np.asarray((sums + one_day * prior) / (sizes + one_day))
+def _mean(table: Floats, axis: int) -> tuple[Floats, Floats]:
+    """Means over an axis of what is known (0 where nothing is), and how many that were."""
+    known = np.isfinite(table)
+    count = known.sum(axis=axis).astype(np.float64)
+    sums = np.where(known, table, 0).sum(axis=axis)
+    return np.divide(sums, count, out=np.zeros_like(sums), where=count > 0), count
 
 
-def _growth(days: Floats, rates: Floats) -> float:
-    """Growth factor a day: Theil-Sen slope of the logarithm of capped daily means; 1 where it may well be 1."""
-    whole = np.floor(days).astype(np.int64)
-    names, index = np.unique(whole, return_inverse=True)
-    sizes = np.bincount(index)
-    full = sizes >= 0.5 * sizes.max()
-    cap = _cap(rates)
-    means = np.bincount(index, weights=np.minimum(rates, cap)) / sizes
-    chosen = full & (means > 0)
-    if chosen.sum() < 10 or chosen.sum() < 0.8 * full.sum():
+def _growth(number: Ints, table: Floats) -> float:
+    """Growth factor a day: median slope of the logarithm between the same days of different weeks; 1 where unsure."""
+    means, count = _mean(table, 1)
+    good = (count >= 12) & (means > 0)
+    if good.sum() < 14 or good.sum() < 0.8 * (count >= 12).sum():
         return 1.0
-    from scipy.stats import theilslopes  # half a second to import, and short histories do not need it
-
-    slope, _, low, high = theilslopes(np.log(means[chosen]), names[chosen], alpha=0.95)
-    if low <= 0 <= high:
+    logs = np.log(np.where(good, means, 1))
+    i, j = np.nonzero(np.triu(np.ones((len(number), len(number)), dtype=bool), 1))
+    same = ((number[j] - number[i]) % 7 == 0) & good[i] & good[j]
+    if same.sum() < 7:
         return 1.0
-    return float(np.exp(np.clip(slope, -0.05, 0.05)))
+    i, j = i[same], j[same]
+    slopes = (logs[j] - logs[i]) / (number[j] - number[i])
+    sizes = np.bincount(number[good] % 7, minlength=7).astype(np.float64)
+    deviation = np.sqrt((sizes * (sizes - 1) * (2 * sizes + 5)).sum() / 18)
+    if abs(np.sign(slopes).sum()) <= SURE * deviation:
+        return 1.0
+    return float(np.exp(np.clip(np.median(slopes), -STEEPEST, STEEPEST)))
+
+
+def _season(number: Ints, table: Floats) -> Floats:
+    """Expectation by hour of the week (168,): level x hour of day x day of week + hour of week, each shrunk."""
+    known = table[np.isfinite(table)]
+    level = float(known.mean()) if len(known) else 0.0
+    if level <= 0:
+        return np.zeros(168)
+    hourly = level + _shrunk(table - level, np.arange(24)[None] + np.zeros((len(number), 1), dtype=np.int64), 24)
+    hourly = np.maximum(hourly, 0.02 * level)
+    weekday = (number + 3) % 7  # 0 is Monday, as hours of the epoch's week are counted from Thursday below
+    shape = np.tile(hourly, (7, 1))
+    if len(number) >= 13:
+        daily, _ = _mean(table / hourly[None], 1)
+        _, count = _mean(table, 1)
+        effects = 1 + _shrunk(np.where(count >= 12, daily - 1, np.nan)[:, None], weekday[:, None], 7)
+        shape = hourly[None] * np.clip(effects, 0.05, 20)[:, None]
+        slots = weekday[:, None] * 24 + np.arange(24)[None]
+        rest = table - shape.reshape(-1)[slots]
+        shape = np.maximum(shape + _shrunk(rest, slots, 168).reshape(7, 24), 0.02 * level)
+    # The epoch's week begins on a Thursday.
+    return np.roll(shape, -3, axis=0).reshape(-1)
+
+
+def _shrunk(table: Floats, slots: Ints, count: int) -> Floats:
+    """Mean of each slot, shrunk towards 0 by the share of its variation that is chance; shape (count,)."""
+    known = np.isfinite(table)
+    where, values = slots[known], table[known]
+    sizes = np.bincount(where, minlength=count).astype(np.float64)
+    means = np.bincount(where, weights=values, minlength=count) / np.maximum(sizes, 1)
+    within = values - means[where]
+    freedom = len(values) - (sizes > 0).sum()
+    if freedom < 1:
+        return np.zeros(count)
+    chance = float((within**2).sum()) / freedom / np.maximum(sizes, 1)
+    filled = sizes > 0
+    between = max(float((means[filled] ** 2).mean() - chance[filled].mean()), 0.0)
+    share = np.divide(between, between + chance, out=np.zeros(count), where=(between + chance) > 0)
+    return np.asarray(np.where(filled, share * means, 0.0))

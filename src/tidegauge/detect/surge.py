@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.baseline import DAY_S, Baseline, fit_baseline
-from tidegauge.detect.tail import Tail, fit_tail
+from tidegauge.detect.peaks import Peaks, find_peaks, separate_lengths, strangers, tail_of
+from tidegauge.detect.tail import tempered
 
 Floats = NDArray[np.float64]
 
@@ -19,13 +20,19 @@ HARDLY_SEEN = 0.05
 """A bin seen less than this does not count as history at all."""
 LEAST_HISTORY_S = DAY_S
 LEAST_COVERAGE = 0.8
-BLOCK_S = 21600
 OFFSET = 0.25
+STRANGER_LENGTHS_S = (300, 3600, 21600)
+MOST_STRANGERS = 8
+MOST_STRANGE_SHARE = 0.15
+"""More past surges than this, or more of the history, are a habit and count as usual."""
+LENDING = 0.6
+"""How much of what a window length says of the shape of the tail holds for the next longer one."""
 
 METHOD = (
-    "Windows of {windows} against a winsorised seasonal baseline (hour of week, day trend); standardised excess;"
-    " critical levels from the predictive generalised Pareto tail of block maxima of {days:.1f} days of history"
-    " (weeks left out in turn); false alarms shared equally over window lengths; detection limits by injection."
+    "Windows of {windows} against a robust baseline (level, growth, hour of day, day and hour of week, each shrunk by"
+    " empirical Bayes); standardised excess; critical levels from the predictive log-generalised Weibull tail of the"
+    " peaks of {days:.1f} days of history (weeks left out in turn{strange}); false alarms shared equally over window"
+    " lengths; detection limits by injection."
 )
 
 
@@ -66,12 +73,14 @@ class Judgement:
         scans: one a window length.
         expected: expectation for each bin of the asked time, as seen.
         history_days: days of covered history.
+        past_surges: bins of the history (begin, end) that were left out of it as surges.
     """
 
     reasons: tuple[str, ...]
     scans: tuple[Scan, ...]
     expected: Floats
     history_days: float
+    past_surges: tuple[tuple[int, int], ...] = ()
 
 
 def window_lengths(width_s: int, asked_bins: int) -> list[int]:
@@ -122,17 +131,32 @@ def judge(
     days = len(past) * width_s / DAY_S
     if reasons:
         return Judgement(tuple(reasons), (), np.zeros(len(present)), days)
-    baseline = fit_baseline(starts_s[past], values[past], seen[past])
-    expected = np.r_[_held_out(starts_s[: asked.start], values, seen, past), baseline.expected(starts_s[asked])] * seen
     lengths = window_lengths(width_s, len(present))
-    scans = [
-        _scan(
-            n, values[: asked.stop], expected, seen[: asked.stop], asked.start, width_s, false_alarm, len(lengths), unit
-        )
-        for n in lengths
-    ]
-    usable = [scan for scan in scans if scan is not None]
-    return Judgement((), tuple(usable), expected[asked], days)
+    strange = np.zeros(asked.start, dtype=bool)
+    for _ in range(2):
+        kept = past[~strange[past]]
+        whole = fit_baseline(starts_s[kept], values[kept], seen[kept])
+        expected = _held_out(starts_s[: asked.start], values, seen, kept)
+        expected = np.r_[expected, whole.expected(starts_s[asked])] * seen
+        series = _Standardised(values[: asked.stop], expected, seen[: asked.stop], asked.start, unit, strange)
+        if strange.any():
+            break
+        strange = _past_surges(series, width_s)
+        if not strange.any():
+            break
+    scored = [scored for length in lengths if (scored := _score(series, length)) is not None]
+    share = separate_lengths([(one.length, one.peaks) for one in scored]) if scored else 1.0
+    scans, lent = [], None
+    for one in scored:
+        scan, weights = _scan(series, one, false_alarm / share, share, lent)
+        scans.append(scan)
+        lent = tempered(weights, LENDING)
+    return Judgement((), tuple(scans), expected[asked], days, _runs_of(strange))
+
+
+def _runs_of(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(np.int8))).tolist()
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _held_out(starts_s: NDArray[np.int64], values: Floats, seen: Floats, past: NDArray[np.int64]) -> Floats:
@@ -159,48 +183,139 @@ def _sums(values: Floats, length: int) -> Floats:
     return np.asarray(total[length:] - total[:-length])
 
 
-def _scan(
-    length: int, values: Floats, expected: Floats, seen: Floats, first: int, width_s: int,
-    false_alarm: float, lengths: int, unit: float,
-) -> Scan | None:  # fmt: skip
-    hidden = np.where(seen >= SEEN_ENOUGH, 1.0, 0.0)
-    observed, mean = _sums(values * hidden, length), _sums(expected * hidden, length)
-    share = _sums(seen * hidden, length) / length
-    usable = share >= SEEN_ENOUGH
-    history = slice(0, max(first - length + 1, 0))
-    typical = float(mean[history][usable[history]].mean()) if usable[history].any() else 0.0
-    # The spread of a sum grows as the root of its level (quasi-Poisson); the offset serves hours that are almost empty.
-    floor = max(OFFSET * typical, unit)
-    spread = np.sqrt(np.maximum(mean, 0) + floor) * np.sqrt(max(typical, unit))
-    scores = np.where(usable, (observed - mean) / spread, -np.inf)
+class _Standardised:
+    """A series beside its expectation, and the scores of its windows of any length."""
 
-    block = max(length, min(BLOCK_S // width_s, max(first // 100, 1)))
-    maxima = _block_maxima(scores[history], block)
-    if len(maxima) < 2:
+    def __init__(
+        self, values: Floats, expected: Floats, seen: Floats, first: int, unit: float, strange: NDArray[np.bool_]
+    ) -> None:
+        self.first, self.unit, self.strange = first, unit, strange
+        self._hidden = np.where(seen >= SEEN_ENOUGH, 1.0, 0.0)
+        self._seen = seen * self._hidden
+        self._values, self._expected = values * self._hidden, expected * self._hidden
+        past = self._hidden[:first] > 0
+        self.typical = float(expected[:first][past].mean()) if past.any() else 0.0
+        self.power = _spread_power(values[:first][past], expected[:first][past])
+
+    def windows(self, length: int) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+        """Observed, expected and spread (up to a factor) of each window, and which were seen enough."""
+        observed, mean = _sums(self._values, length), _sums(self._expected, length)
+        usable = _sums(self._seen, length) >= SEEN_ENOUGH * length
+        # The spread of a sum grows as a power of its level; the offset serves hours that are almost empty.
+        floor = max(OFFSET * self.typical, self.unit / 100)
+        spread = (np.maximum(mean, 0) / length + floor) ** self.power
+        return observed, mean, spread, usable
+
+    def past(self, usable: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+        """Which windows lie in the history, were seen enough, and touch no surge of the past."""
+        inside = usable.copy()
+        inside[max(self.first - length + 1, 0) :] = False
+        if self.strange.any():
+            touched = _sums(np.r_[self.strange, np.zeros(len(self._values) - self.first)].astype(np.float64), length)
+            inside &= touched < 0.5
+        return inside
+
+
+def _spread_power(values: Floats, expected: Floats) -> float:
+    """How the deviation grows with the level: its power, between that of counts (0.5) and of shares (1).
+
+    The slope of log deviation on log level over groups of like level, shrunk towards 0.5 where levels differ little.
+    What is large at each level decides: in thin series more happens by day, but a flow is as large by night.
+    """
+    if len(values) < 200 or expected.max() <= 0:
+        return 0.5
+    order = np.argsort(expected, kind="stable")
+    groups = [g for g in np.array_split(order, 8) if len(g)]
+    level = np.array([expected[g].mean() for g in groups])
+    excess = [values[g] - expected[g] for g in groups]
+    deviation = np.array([_upper_mean(e) for e in excess])
+    good = (level > 0) & (deviation > 0)
+    if good.sum() < 4:
+        return 0.5
+    x, y = np.log(level[good]), np.log(deviation[good])
+    x = x - x.mean()
+    information = float((x**2).sum())
+    slope = float((x * (y - y.mean())).sum()) / max(information, 1e-12)
+    weight = information / (information + 0.3)
+    return float(np.clip(0.5 + weight * (slope - 0.5), 0.0, 1.0))
+
+
+def _upper_mean(excess: Floats) -> float:
+    """Mean of what lies between the 96 and the 99.5 % quantile: large, but not the very largest."""
+    ordered = np.sort(excess)
+    return float(ordered[int(0.96 * len(ordered)) : max(int(0.995 * len(ordered)), int(0.96 * len(ordered)) + 1)].mean())
+
+
+def _positive(scores: Floats, known: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Scores raised by a robust deviation, so that ordinary ones are above 0 and have the same tail; and by how much."""
+    middle, upper = np.quantile(scores[known], (0.5, 0.84))
+    raised = float(upper - middle) - float(middle)
+    return scores + raised, raised
+
+
+def _past_surges(series: _Standardised, width_s: int) -> NDArray[np.bool_]:
+    """Bins of the history that belong to surges of the past: peaks that do not fit those below them. Shape (first,)."""
+    strange = np.zeros(series.first, dtype=bool)
+    for length in sorted({max(round(d / width_s), 1) for d in STRANGER_LENGTHS_S}):
+        observed, mean, spread, usable = series.windows(length)
+        past = series.past(usable, length)
+        if past.sum() < 20 * length:
+            continue
+        scores, _ = _positive((observed - mean) / spread, past)
+        peaks = find_peaks(scores, past, observed > 0, length, floor=series.unit / float(np.median(spread)))
+        for i in np.flatnonzero(strangers(peaks)).tolist():
+            strange[peaks.begins[i] : peaks.ends[i] + length - 1] = True
+    runs = _runs_of(strange)
+    if len(runs) > MOST_STRANGERS or strange.mean() > MOST_STRANGE_SHARE:
+        return np.zeros(series.first, dtype=bool)
+    return strange
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The windows of one length, their scores, and the peaks of the history."""
+
+    length: int
+    observed: Floats
+    mean: Floats
+    spread: Floats
+    usable: NDArray[np.bool_]
+    scores: Floats
+    raised: float
+    least: float
+    peaks: Peaks
+
+
+def _score(series: _Standardised, length: int) -> _Scored | None:
+    """Scores of the windows of a length; None where the history has none."""
+    observed, mean, spread, usable = series.windows(length)
+    past = series.past(usable, length)
+    if past.sum() < 2:
         return None
-    least = unit / float(np.median(spread))
-    tail: Tail = fit_tail(maxima, floor=least)
-    asked = slice(first, len(scores))
-    blocks = max((len(values) - first) / block, 1.0)
-    # Never below what a single unit amounts to, nor below what was ordinary in the history.
-    level = max(tail.level(false_alarm / lengths, blocks), least)
-    p_values = np.minimum(tail.p_value(scores[asked], blocks) * lengths, 1.0)
-    return Scan(
-        length,
-        first,
-        observed[asked],
-        mean[asked],
-        spread[asked],
-        usable[asked],
-        level,
-        np.where(usable[asked], p_values, 1.0),
+    scores, raised = _positive((observed - mean) / spread, past)
+    least = max(series.unit / float(np.median(spread)), 1e-12)
+    peaks = find_peaks(scores, past, observed > 0, length, floor=least)
+    return _Scored(length, observed, mean, spread, usable, scores, raised, least, peaks)
+
+
+def _scan(
+    series: _Standardised, one: _Scored, false_alarm: float, share: float, lent: Floats | None
+) -> tuple[Scan, Floats]:
+    """One window length: its critical level from the history, and what it says of the tail's shape."""
+    tail = tail_of(one.peaks, floor=one.least, before=lent)
+    asked = slice(series.first, len(one.scores))
+    windows = float(len(one.scores) - series.first + one.length - 1)
+    level = max(tail.level(false_alarm, windows), one.least + one.raised)
+    p_values = np.minimum(tail.p_value(one.scores[asked], windows) * share, 1.0)
+    usable = one.usable[asked]
+    scan = Scan(
+        one.length,
+        series.first,
+        one.observed[asked],
+        one.mean[asked],
+        one.spread[asked],
+        usable,
+        level - one.raised,
+        np.where(usable, p_values, 1.0),
     )
-
-
-def _block_maxima(scores: Floats, block: int) -> Floats:
-    """Largest score of each block, counted back from the end; blocks without a usable window are left out."""
-    count = len(scores) // block
-    if not count:
-        return scores[np.isfinite(scores)][:0]
-    tops = scores[len(scores) - count * block :].reshape(count, block).max(axis=1)
-    return np.asarray(tops[np.isfinite(tops)])
+    return scan, tail.weights

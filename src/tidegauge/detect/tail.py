@@ -1,8 +1,10 @@
-"""How far a statistic goes when nothing happens: the predictive tail of its block maxima.
+"""How far a score goes when nothing happens: the predictive tail of its peaks.
 
-Exceedances over a threshold follow a generalised Pareto distribution (Pickands 1975; Coles 2001, ch. 4). Shape
-and scale are integrated out on a grid (the predictive distribution, Coles 2001, 9.1), since a month does not
-show the tail of a year: little history gives a long tail.
+Peaks over a threshold follow a log-generalised Weibull tail (de Valk, Extremes 19 (2016) 661): with y = -log P(x),
+log x grows as a (y^theta - y0^theta) / theta above the threshold's y0. One family so holds the tails that traffic has:
+Gaussian, exponential and Weibull (theta near 0), lognormal (one half), Pareto (1), and theta cannot leave [0, 1]. Both
+parameters are integrated out on a grid (the predictive distribution; Coles 2001, 9.1), since a month does not show
+the tail of a year: few peaks give a long tail.
 """
 
 from __future__ import annotations
@@ -14,85 +16,102 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SHAPES = np.linspace(-0.175, 0.975, 24)  # none of them 0, where the formula has another form
-SHAPE_PRIOR = np.exp(-0.5 * ((SHAPES - 0.2) / 0.25) ** 2)
-SCALES = np.exp(np.linspace(-3.0, 5.0, 65))
-FEW = 10
-"""Fewer exceedances than this do not show a scale far below their mean: the mean may be one of the small ones."""
-LARGEST_SHARE = 0.25
+THETAS = np.linspace(0.02, 1.0, 9)
+SLOPES = np.exp(np.linspace(np.log(0.25), np.log(14.0), 44))
+"""d log x / d log y where y is `REFERENCE`: 0.5 for a Gaussian tail, 1 for an exponential one, 6 / alpha for Pareto's."""
+REFERENCE = 6.0
+PRIOR_SLOPE, PRIOR_SPREAD = 0.9, 0.75
+FEW = 1e-300
+
+
+def prior() -> Floats:
+    """Weights before anything is seen, of shape (thetas, slopes)."""
+    weights = np.exp(-0.5 * (np.log(SLOPES / PRIOR_SLOPE) / PRIOR_SPREAD) ** 2)
+    return np.asarray(np.broadcast_to(weights, (len(THETAS), len(SLOPES))) / weights.sum() / len(THETAS))
 
 
 @dataclass(frozen=True)
 class Tail:
-    """Probability that the largest value of a number of blocks exceeds a level.
+    """The tail of the peaks of a score.
 
     Attributes:
-        threshold: the level above which exceedances were taken.
-        rate: expected exceedances a block, predictive.
-        unit: what the grids are multiples of.
-        weights: posterior of shape (shapes, scales).
+        threshold: the score above which peaks were taken, above 0.
+        depth: -log of the share of all windows that lie above it.
+        peaks: how many there were, in `exposure` windows.
+        weights: posterior of shape (thetas, slopes).
     """
 
     threshold: float
-    rate: float
-    unit: float
+    depth: float
+    peaks: int
+    exposure: float
     weights: Floats
 
-    def survival(self, levels: Floats) -> Floats:
-        """P(an exceedance is above the level), predictive; 1 below the threshold. Shape (n,) to (n,)."""
-        excess = np.maximum(np.asarray(levels, dtype=np.float64) - self.threshold, 0.0) / self.unit
-        flat = excess.reshape(-1, 1, 1)
-        return np.asarray((self.weights * _survival(flat)).sum(axis=(1, 2)).reshape(np.shape(levels)))
+    def survival(self, scores: Floats) -> Floats:
+        """P(a peak is above the score), predictive; 1 below the threshold. Shape (n,) to (n,)."""
+        shape = np.shape(scores)
+        above = np.log(np.maximum(np.asarray(scores, dtype=np.float64).reshape(-1), self.threshold) / self.threshold)
+        deeper = _deeper(above[:, None, None], self.depth)
+        return np.asarray((self.weights * np.exp(-deeper)).sum(axis=(1, 2)).reshape(shape))
 
-    def p_value(self, levels: Floats, blocks: float) -> Floats:
-        """P(the largest of `blocks` blocks is above the level)."""
-        return np.asarray(-np.expm1(-blocks * self.rate * self.survival(levels)))
+    def p_value(self, scores: Floats, windows: float) -> Floats:
+        """P(some peak within `windows` windows is above the score): the number of peaks is Poisson, its rate Gamma."""
+        shape = np.shape(scores)
+        above = np.log(np.maximum(np.asarray(scores, dtype=np.float64).reshape(-1), self.threshold) / self.threshold)
+        peaks = np.exp(-_deeper(above[:, None, None], self.depth)) * windows / max(self.exposure, windows * 1e-6)
+        none = np.exp(-(self.peaks + 0.5) * np.log1p(peaks))
+        return np.asarray((self.weights * -(none - 1)).sum(axis=(1, 2)).reshape(shape))
 
-    def level(self, probability: float, blocks: float) -> float:
-        """The level that the largest of `blocks` blocks exceeds with this probability."""
+    def level(self, probability: float, windows: float) -> float:
+        """The score that some peak within `windows` windows exceeds with this probability."""
         low, high = 0.0, 1.0
-        while self.p_value(np.array([self.threshold + high * self.unit]), blocks)[0] > probability and high < 1e12:
-            high *= 4
-        for _ in range(60):
-            middle = (low + high) / 2
-            if self.p_value(np.array([self.threshold + middle * self.unit]), blocks)[0] > probability:
-                low = middle
-            else:
-                high = middle
-        return self.threshold + high * self.unit
+        while high < 60 and self.p_value(np.array([self.threshold * np.exp(high)]), windows)[0] > probability:
+            low, high = high, high * 2
+        for _ in range(4):
+            tried = np.linspace(low, high, 18)
+            above = self.p_value(self.threshold * np.exp(tried), windows) > probability
+            place = int(above.sum())
+            low, high = tried[max(place - 1, 0)], tried[min(place, 17)]
+        return float(self.threshold * np.exp(high))
 
 
-def _survival(excess: Floats) -> Floats:
-    shapes, scales = SHAPES[:, None], SCALES[None, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inner = np.maximum(1 + shapes * excess / scales, 0.0)
-        powered = inner ** (-1 / shapes)
-    return np.asarray(np.where(inner > 0, powered, 0.0))
+def _deeper(above: Floats, depth: float) -> Floats:
+    """y - y0 at log distances above the threshold, for every theta and slope."""
+    thetas, slopes = THETAS[:, None], SLOPES[None, :]
+    scale = slopes / REFERENCE**thetas
+    return np.asarray((depth**thetas + thetas * above / scale) ** (1 / thetas) - depth)
 
 
-def fit_tail(maxima: Floats, *, floor: float) -> Tail:
-    """The tail of block maxima.
+def fit_tail(
+    peaks: Floats, *, threshold: float, depth: float, exposure: float, before: Floats | None = None,
+    censored: int = 0,
+) -> Tail:  # fmt: skip
+    """The tail of peaks above a threshold.
 
     Args:
-        maxima: one value a block; shape (n,).
-        floor: the smallest amount above the threshold that means anything, in the statistic's unit; stands
-            for an exceedance where none was ever seen.
+        peaks: one score for each peak, all above the threshold; shape (n,).
+        depth: -log of the share of windows above the threshold.
+        exposure: windows that the peaks come from.
+        before: weights to begin with; `prior()` where left out.
+        censored: of the largest peaks so many count only as being no smaller than the largest of the others.
     """
-    ordered = np.sort(maxima)[::-1]
-    count = int(np.clip(round(LARGEST_SHARE * len(ordered)), min(10, len(ordered) // 2), 40))
-    threshold = float(ordered[count]) if count < len(ordered) else float(ordered[-1])
-    excesses = ordered[:count][ordered[:count] > threshold] - threshold
-    if not len(excesses):
-        excesses = np.array([floor])
-    unit = max(float(excesses.mean()), floor * 1e-3, 1e-300)
-    scaled = (excesses / unit)[:, None, None]
-    shapes, scales = SHAPES[None, :, None], SCALES[None, None, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inner = 1 + shapes * scaled / scales
-        log_density = -np.log(scales) - (1 / shapes + 1) * np.log(np.maximum(inner, 1e-300))
-    log_density = np.where(inner > 0, log_density, -1e9)
-    log_posterior = log_density.sum(axis=0) + np.log(SHAPE_PRIOR)[:, None]
-    if len(excesses) < FEW:
-        log_posterior = np.where(np.exp(-1) <= SCALES, log_posterior, -np.inf)
+    ordered = np.sort(peaks)
+    above = np.log(np.maximum(ordered, threshold) / threshold)
+    kept = above[: len(above) - censored]
+    thetas, slopes = THETAS[:, None], SLOPES[None, :]
+    scale = slopes / REFERENCE**thetas
+    log_posterior = np.log(np.maximum(prior() if before is None else before, FEW))
+    if len(kept):
+        deeper = _deeper(kept[:, None, None], depth)
+        density = -deeper + (1 - thetas) * np.log(deeper + depth) - np.log(scale)
+        log_posterior = log_posterior + density.sum(axis=0)
+        if censored:
+            log_posterior = log_posterior - censored * deeper[-1]
     weights = np.exp(log_posterior - log_posterior.max())
-    return Tail(threshold, (len(excesses) + 0.5) / len(ordered), unit, weights / weights.sum())
+    return Tail(threshold, depth, len(peaks), exposure, weights / weights.sum())
+
+
+def tempered(weights: Floats, power: float) -> Floats:
+    """A posterior as the prior of something like it: the same, less sure."""
+    softened = weights**power
+    return np.asarray(softened / softened.sum())

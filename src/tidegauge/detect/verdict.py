@@ -48,7 +48,9 @@ def decide(
     """
     judgement = judge(starts_s, values, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit)
     windows = ", ".join(format_duration(scan.length * width_s) for scan in judgement.scans) or "none"
-    method = METHOD.format(windows=windows, days=judgement.history_days)
+    left_out = len(judgement.past_surges)
+    strange = f", {left_out} surge{'s' if left_out != 1 else ''} of the past left out" if left_out else ""
+    method = METHOD.format(windows=windows, days=judgement.history_days, strange=strange)
     if judgement.reasons or not judgement.scans:
         reasons = judgement.reasons or ("nothing that carries an answer: no window of history was seen enough",)
         return Outcome("cannot_say", (), None, (), reasons, method, judgement)

@@ -1,0 +1,121 @@
+"""Calibration of the judgement.
+
+    python -m benchmarks.calibration.run [--series 1000] [--seed 1]
+
+For each quiet series: was a surge called, at false-alarm budgets of 0.01 and 0.05; the detection limits; whether
+additions of that size were found; the limits divided by an oracle's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+
+from benchmarks.calibration.families import BIN_S, BINS, FAMILIES, HISTORY, START_S
+from benchmarks.calibration.oracle import Oracle
+from tidegauge.detect import DURATIONS_S, decide
+
+BUDGETS = (0.05, 0.01)
+POWER = 0.95
+INJECTIONS = 8
+STARTS_S = START_S + BIN_S * np.arange(BINS)
+
+
+def one(number: int, seed: int, inject: bool) -> dict[str, object]:
+    random = np.random.default_rng([seed, number])
+    family = FAMILIES[number % len(FAMILIES)]
+    made = family(random)
+    values = made.series(random)
+    oracle = Oracle(made, random)
+    row: dict[str, object] = {"family": made.family}
+    positive = values[values > 0]
+    unit = float(positive.min()) if len(positive) else 1.0
+    for budget in BUDGETS:
+        begin = time.perf_counter()
+        outcome = decide(STARTS_S, values, np.ones(BINS), width_s=BIN_S, asked=slice(HISTORY, BINS),
+                         false_alarm=budget, power=POWER, unit=unit)  # fmt: skip
+        spent = time.perf_counter() - begin
+        ours = [limit.amount or np.inf for limit in outcome.limits]
+        theirs = oracle.limits(values[HISTORY:], budget, POWER, DURATIONS_S)
+        found = tried = 0
+        if inject and outcome.verdict == "no_surge":
+            for i in range(INJECTIONS):
+                place = i % len(DURATIONS_S)
+                tried += 1
+                changed = values.copy()
+                added = spread_over(ours[place], DURATIONS_S[place] / BIN_S, random)
+                changed[HISTORY:] += added
+                again = decide(STARTS_S, changed, np.ones(BINS), width_s=BIN_S, asked=slice(HISTORY, BINS),
+                               false_alarm=budget, power=POWER, unit=unit)  # fmt: skip
+                found += again.verdict == "surge"
+        row[str(budget)] = {
+            "verdict": outcome.verdict, "found": found, "tried": tried, "seconds": spent,
+            "ratios": [a / b for a, b in zip(ours, theirs, strict=True)],
+        }  # fmt: skip
+    return row
+
+
+def spread_over(amount: float, bins: float, random: np.random.Generator) -> np.ndarray:
+    """An amount evenly over a duration from a moment drawn from the asked week."""
+    begin = random.uniform(0, BINS - HISTORY)
+    edges = np.arange(BINS - HISTORY + 1)
+    covered = np.diff(np.clip(edges, begin, begin + bins))
+    return covered * amount / bins
+
+
+def share(count: int, of: int) -> str:
+    low, high = binomtest(count, of).proportion_ci(0.95) if of else (0, 1)
+    return f"{count / max(of, 1):.1%} ({low:.1%} to {high:.1%})"
+
+
+def table(rows: list[dict[str, object]], budget: float) -> list[str]:
+    by_family = defaultdict(list)
+    for row in rows:
+        by_family[row["family"]].append(row[str(budget)])
+        by_family["all"].append(row[str(budget)])
+    lines = [
+        f"| family | series | false surges at {budget:g} | abstained | found at the limit (power {POWER:g}) |"
+        " limit / oracle's: 5 min, 1 h, 1 day; median of all |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, own in sorted(by_family.items(), key=lambda item: item[0] == "all"):
+        ratios = np.array([o["ratios"] for o in own])
+        said = [o for o in own if o["verdict"] != "cannot_say"]
+        medians = np.median(ratios, axis=0)
+        lines.append(
+            f"| {name} | {len(own)} | {share(sum(o['verdict'] == 'surge' for o in own), len(own))} |"
+            f" {1 - len(said) / len(own):.1%} | {share(sum(o['found'] for o in own), sum(o['tried'] for o in own))} |"
+            f" {medians[0]:.2f}, {medians[2]:.2f}, {medians[4]:.2f}; {np.median(ratios):.2f} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-inject", action="store_true")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        count = arguments.series
+        jobs = pool.map(one, range(count), [arguments.seed] * count, [not arguments.no_inject] * count, chunksize=8)
+        rows = list(jobs)
+    for budget in BUDGETS:
+        print("\n".join(table(rows, budget)) + "\n")
+    seconds = [row[str(b)]["seconds"] for row in rows for b in BUDGETS]  # type: ignore[index]
+    print(f"one question: median {np.median(seconds):.2f} s, largest {max(seconds):.2f} s")
+    if arguments.out:
+        arguments.out.write_text(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Peaks of a score: runs above a threshold, one value each, and which of them are no part of what is usual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.detect.tail import Tail, fit_tail
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+PEAKS_PER_ROOT = 1.6
+FEWEST, MOST = 6, 140
+QUANTILES = 1 - np.geomspace(0.0015, 0.5, 36)
+LARGEST = 10
+"""So many of the largest peaks are doubted: each must fit what lies below it."""
+UNLIKELY = 0.002
+SHALLOWEST = 0.7
+COMPARED = 10
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks above a threshold.
+
+    Attributes:
+        scores: the largest of each run; shape (n,).
+        begins, ends: positions of the run's windows; shape (n,).
+        depth: -log of the share of active windows above the threshold.
+        exposure: usable windows.
+    """
+
+    scores: Floats
+    begins: Places
+    ends: Places
+    threshold: float
+    depth: float
+    exposure: float
+
+
+def find_peaks(
+    scores: Floats, usable: NDArray[np.bool_], active: NDArray[np.bool_], length: int, *, floor: float
+) -> Peaks:
+    """Peaks above a threshold chosen so that there are about 1.6 times the root of the number of separate windows.
+
+    Args:
+        scores: of overlapping windows, each a bin later; shape (n,). They must be above 0 where they are large.
+        active: windows in which anything was: what is usual of a thin series is usual of these.
+        length: bins of a window: runs closer than that are one peak.
+        floor: stands for a peak where none was ever seen, and is the least threshold.
+    """
+    known = scores[usable]
+    exposure = float(len(known))
+    wanted = float(np.clip(PEAKS_PER_ROOT * np.sqrt(len(known) / length), FEWEST, MOST))
+    best: tuple[float, Places, Places] | None = None
+    for threshold in np.unique(np.quantile(known, QUANTILES))[::-1] if len(known) else ():
+        if threshold < floor:
+            break
+        begins, ends = _runs(usable & (scores > threshold), length)
+        if best is None or len(begins) > len(best[1]):
+            best = (float(threshold), begins, ends)
+        if len(begins) >= wanted:
+            break
+    if best is None or not len(best[1]):
+        # Hardly anything ever happened: all there is counts, or what a single unit would have amounted to.
+        begins, ends = _runs(usable & (scores >= floor), length)
+        best = (floor * 0.9, begins, ends)
+    threshold, begins, ends = best
+    masked = np.where(usable, scores, -np.inf)
+    tops = np.array([masked[a:b].max() for a, b in zip(begins, ends, strict=True)])
+    share = max(float((known > threshold).sum()), 0.5) / max(float((usable & active).sum()), 1.0)
+    return Peaks(tops, begins, ends, threshold, max(-np.log(share), SHALLOWEST), exposure)
+
+
+def _runs(above: NDArray[np.bool_], length: int) -> tuple[Places, Places]:
+    """Begin and end of runs; runs that are closer than a window are one."""
+    edges = np.flatnonzero(np.diff(np.r_[False, above, False].astype(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    if len(begins) > 1:
+        apart = begins[1:] - ends[:-1] >= length
+        begins, ends = begins[np.r_[True, apart]], ends[np.r_[apart, True]]
+    return begins, ends
+
+
+def tail_of(peaks: Peaks, *, floor: float, before: Floats | None = None) -> Tail:
+    """The tail of peaks; where there was none, one of the floor's size stands for them."""
+    scores = peaks.scores if len(peaks.scores) else np.array([floor])
+    found = fit_tail(
+        scores, threshold=peaks.threshold, depth=peaks.depth, exposure=peaks.exposure, before=before
+    )  # fmt: skip
+    return found if len(peaks.scores) else Tail(found.threshold, found.depth, 0, found.exposure, found.weights)
+
+
+def strangers(peaks: Peaks) -> NDArray[np.bool_]:
+    """Which of the largest peaks do not fit those below them: surges of the past, not what is usual. Shape (n,)."""
+    count = len(peaks.scores)
+    found = np.zeros(count, dtype=bool)
+    doubted = min(LARGEST, count // 3)
+    if not doubted:
+        return found
+    order = np.argsort(peaks.scores)
+    tail = fit_tail(
+        peaks.scores, threshold=peaks.threshold, depth=peaks.depth, exposure=peaks.exposure, censored=doubted
+    )  # fmt: skip
+    for place in range(count - doubted, count):
+        score = peaks.scores[order[place]]
+        # The chance that the largest of so many peaks is as large as this one.
+        if -np.expm1(-(place + 1) * tail.survival(np.array([score]))[0]) < UNLIKELY:
+            found[order[place:]] = True
+            break
+    return found
+
+
+def separate_lengths(found: list[tuple[int, Peaks]]) -> float:
+    """How many window lengths say something of their own: 1 where all see the same peaks, their number where none does.
+
+    The largest peaks of every length are counted once where they lie in the same place.
+
+    Args:
+        found: bins of a window and its peaks, for each length.
+    """
+    most = min((len(peaks.scores) for _, peaks in found if len(peaks.scores)), default=0)
+    most = min(most, COMPARED)
+    if not most:
+        return 1.0
+    spans = []
+    for length, peaks in found:
+        top = np.argsort(peaks.scores)[::-1][:most]
+        spans += [(int(peaks.begins[i]), int(peaks.ends[i]) + length - 1) for i in top]
+    # Shorter spans first: a long window that holds a short peak has seen the same, one that holds two is one of them.
+    spans.sort(key=lambda span: span[1] - span[0])
+    kept: list[tuple[int, int]] = []
+    for begin, end in spans:
+        if not any(a < end and b > begin for a, b in kept):
+            kept.append((begin, end))
+    return float(np.clip(len(kept) / most, 1.0, len(found)))
