@@ -2,8 +2,8 @@
 
     python benchmarks/soak.py [--minutes 10] [--rate 10000]
 
-Load: NetFlow v5 over loopback. Hostile: 10,000 templates, templates of as many fields as fit, data that no template ever
-describes, datagrams of 65,507 bytes, one observation domain a datagram.
+Load: NetFlow v5 over loopback. Hostile: 10,000 templates, templates of as many fields as fit, data that no template
+ever describes, datagrams of 65,507 bytes, one observation domain a datagram.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def main() -> None:
     shutil.rmtree(WORK / "soak", ignore_errors=True)
     init_site(WORK / "soak", home=["198.18.0.0/16"])
     collector = subprocess.Popen(
-        [sys.executable, "-m", "tidegauge.cli", "collect", "--site", str(WORK / "soak"), "--listen", f"127.0.0.1:{PORT}"],
+        [sys.executable, "-m", "tidegauge.cli", "collect", "--site", str(WORK / "soak"),
+         "--listen", f"127.0.0.1:{PORT}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     time.sleep(3)

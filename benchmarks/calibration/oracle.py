@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from benchmarks.calibration.families import BIN_S, Floats, Made, Random
 
+from benchmarks.calibration.families import BIN_S, Floats, Made, Random
 from tidegauge.detect.limits import detection_limit
 from tidegauge.detect.surge import Judgement, Scan, window_lengths
 

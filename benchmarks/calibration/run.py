@@ -24,7 +24,6 @@ from tidegauge.detect import DURATIONS_S, decide
 
 BUDGETS = (0.05, 0.01)
 POWER = 0.95
-INJECTIONS = 8
 STARTS_S = START_S + BIN_S * np.arange(BINS)
 
 
@@ -45,9 +44,8 @@ def one(number: int, seed: int, inject: bool) -> dict[str, object]:
         ours = [limit.amount or np.inf for limit in outcome.limits]
         theirs = oracle.limits(values[HISTORY:], budget, POWER, DURATIONS_S)
         found = tried = 0
-        if inject and outcome.verdict == "no_surge":
-            for i in range(INJECTIONS):
-                place = i % len(DURATIONS_S)
+        if inject and outcome.verdict == "no_surge" and budget == BUDGETS[number % len(BUDGETS)]:
+            for place in range(len(DURATIONS_S)):
                 tried += 1
                 changed = values.copy()
                 added = spread_over(ours[place], DURATIONS_S[place] / BIN_S, random)

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from tidegauge.model import Prefix, SiteError, TidegaugeError, UsageError, format_address, parse_address
 
 FILE_NAME = "tidegauge.toml"
+EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def _prefix(text: str) -> str:
@@ -113,6 +115,13 @@ class CollectSettings(_Strict):
     metrics: ListenText | None = None
 
 
+class CalendarSettings(_Strict):
+    """The `[calendar]` table."""
+
+    holidays: list[date] = []
+    one_off: list[date] = []
+
+
 class SiteFile(_Strict):
     """All of `tidegauge.toml`."""
 
@@ -120,6 +129,7 @@ class SiteFile(_Strict):
     lake: LakeSettings = LakeSettings()
     collect: CollectSettings = CollectSettings()
     snmp: SnmpSettings = SnmpSettings()
+    calendar: CalendarSettings = CalendarSettings()
     exporters: dict[AddressText, ExporterSettings] = {}
 
 
@@ -154,6 +164,9 @@ class Site:
     sampling: dict[str, int]
     collect: Collecting
     snmp: SnmpSettings
+    holidays: tuple[int, ...]
+    """Days since 1970-01-01 (UTC) that are like Sundays; `one_off_days` are like no others."""
+    one_off_days: tuple[int, ...]
 
 
 def find_site(given: Path | None) -> Path:
@@ -213,6 +226,8 @@ def load_site(folder: Path) -> Site:
         sampling={n: s.sampling for n, s in by_name.items() if s.sampling is not None},
         collect=_collecting(file.collect),
         snmp=file.snmp,
+        holidays=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.holidays),
+        one_off_days=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.one_off),
     )
 
 
@@ -300,6 +315,11 @@ data = "data"
 # commit_s = 30.0
 # Where counters are shown to Prometheus.
 # metrics = "127.0.0.1:9464"
+
+# Days that are not like others: holidays are like Sundays, one-off days teach nothing of what is usual.
+# [calendar]
+# holidays = [2026-12-25]
+# one_off = [2026-11-03]
 
 # Names of exporters and interfaces are asked by SNMP where one of these is set.
 # [snmp]

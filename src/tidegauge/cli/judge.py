@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from tidegauge.cli.common import (
     print_json,
     site_option,
     sparkline,
+    table,
     time_options,
     where_option,
     working,
 )
-from tidegauge.inquiry import Asked, Reply
+from tidegauge.detect import Calendar
+from tidegauge.inquiry import Asked, Ranking, Reply, ask_all
 from tidegauge.inquiry import ask as answer_question
 from tidegauge.inquiry import assess as assess_series
 from tidegauge.lake import METRICS, compile_where
@@ -31,10 +34,34 @@ from tidegauge.series import DIRECTIONS
 
 EXIT = {"surge": 10, "cannot_say": 11, "no_surge": 0}
 BARS = 96
+RANKED = 20
+
+
+SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "": 1}
+
+
+def parse_wanted(texts: tuple[str, ...]) -> tuple[tuple[float, int], ...]:
+    """Amounts and durations from `40MB/2h`; a number without a unit is in the metric's own.
+
+    >>> parse_wanted(("40MB/2h",))
+    ((40000000.0, 7200),)
+
+    Raises:
+        UsageError: not of that form.
+    """
+    found = []
+    for text in texts:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?\s*/\s*(\w+)\s*", text)
+        if match is None:
+            raise UsageError(f"not an amount over a time: {text!r}", hint="for example 40MB/2h or 500/1h")
+        found.append((float(match[1]) * SIZES[match[2] or ""], parse_duration(match[3])))
+    return tuple(found)
 
 
 def judgement_options(function: Any) -> Any:
     for option in (
+        click.option("--would-have-seen", "wanted", multiple=True, metavar="AMOUNT/TIME",
+                     help="With which probability would that have been seen? For example 40MB/2h."),
         click.option("--exit-code", is_flag=True, help="Exit 10 for surge, 11 for cannot_say."),
         click.option("--power", type=click.FloatRange(0.5, 0.999), default=0.95, help="Of the detection limit."),
         click.option("--false-alarm", type=click.FloatRange(1e-6, 0.5), default=0.01,
@@ -50,36 +77,57 @@ def judgement_options(function: Any) -> Any:
 @where_option
 @time_options
 @click.option("--direction", type=click.Choice(DIRECTIONS), default="in")
-@click.option("--metric", type=click.Choice(METRICS), default="bytes")
+@click.option("--metric", type=click.Choice((*METRICS, "all")), default="bytes", help="all: together, under one bound.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Draw series, baseline, critical level and blind times (SVG)."
+)
 @judgement_options
 @site_option
 @json_option
 def ask(
     origin: str | None, where: str | None, since: str | None, until: str | None, direction: str, metric: str,
-    baseline: str, false_alarm: float, power: float, exit_code: bool, site_dir: Path | None, as_json: bool,
+    picture: Path | None, baseline: str, false_alarm: float, power: float, exit_code: bool, wanted: tuple[str, ...],
+    site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats.
 
-    Example: tidegauge ask --from KP --since 2014-11-24
+    `--from all` asks about every country at once, under one false-alarm bound, and ranks them.
+
+    Example: tidegauge ask --from KP --since 2014-11-24 --would-have-seen 40MB/2h
     """
     site = open_site(site_dir)
     now_s = newest_s(open_lake(site))
+    asked = Asked(
+        origin=None if origin == "all" else origin,
+        where_text=where,
+        where_sql=compile_where(where, now_s=now_s) if where else None,
+        direction=direction,
+        metric=metric,
+        since_s=parse_time(since, now_s=now_s) if since else None,
+        until_s=parse_time(until, now_s=now_s) if until else None,
+        baseline_s=parse_duration(baseline),
+        false_alarm=false_alarm,
+        power=power,
+        wanted=parse_wanted(wanted),
+    )
+    if origin == "all":
+        if metric == "all":
+            raise UsageError("all origins are asked about one metric at a time")
+        with working("asking about all origins"):
+            ranking = ask_all(site, asked)
+        if as_json:
+            print_json(ranking.to_json())
+        else:
+            print_ranking(ranking)
+        if exit_code:
+            sys.exit(EXIT[ranking.verdict])
+        return
     with working("asking"):
-        reply = answer_question(
-            site,
-            Asked(
-                origin=origin,
-                where_text=where,
-                where_sql=compile_where(where, now_s=now_s) if where else None,
-                direction=direction,
-                metric=metric,
-                since_s=parse_time(since, now_s=now_s) if since else None,
-                until_s=parse_time(until, now_s=now_s) if until else None,
-                baseline_s=parse_duration(baseline),
-                false_alarm=false_alarm,
-                power=power,
-            ),
-        )
+        reply = answer_question(site, asked)
+    if picture is not None:
+        from tidegauge.cli.picture import draw
+
+        picture.write_text(draw(reply), encoding="utf-8")
     if as_json:
         print_json(reply.answer.to_json())
     else:
@@ -93,11 +141,16 @@ def ask(
 @click.option("--since", required=True, metavar="T", help="From this time on.")
 @click.option("--until", metavar="T", help="Before this time.")
 @click.option("--missing", type=click.Choice(("blind", "zero")), default="blind", help="What a missing row means.")
+@click.option("--holiday", "holidays", multiple=True, metavar="DATE", help="A day that is like a Sunday.")
+@click.option(
+    "--one-off", "one_off", multiple=True, metavar="DATE", help="A day that teaches nothing of what is usual."
+)
 @judgement_options
 @json_option
 def assess(
-    files: tuple[Path, ...], since: str, until: str | None, missing: str, baseline: str, false_alarm: float,
-    power: float, exit_code: bool, as_json: bool,
+    files: tuple[Path, ...], since: str, until: str | None, missing: str, holidays: tuple[str, ...],
+    one_off: tuple[str, ...], baseline: str, false_alarm: float, power: float, exit_code: bool,
+    wanted: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """The same judgement on series from any tool: CSV with a header time,value[,coverage].
 
@@ -106,13 +159,15 @@ def assess(
     Example: tidegauge assess router.csv --since 2014-11-24
     """
     baseline_s = parse_duration(baseline)
+    calendar = Calendar(*(frozenset(parse_time(d, now_s=0) // 86400 for d in days) for days in (holidays, one_off)))
+    chances = parse_wanted(wanted)
     failed, verdicts = False, []
     for path in files:
         try:
             with working(path.name):
                 answer = assess_series(
                     path, since=since, until=until, baseline_s=baseline_s, false_alarm=false_alarm, power=power,
-                    missing_zero=missing == "zero",
+                    missing_zero=missing == "zero", calendar=calendar, wanted=chances,
                 )  # fmt: skip
         except TidegaugeError as error:
             if isinstance(error, UsageError) and len(files) == 1:
@@ -158,18 +213,41 @@ def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
             f" {amount_text(surge.observed, metric)} where {amount_text(surge.expected, metric)} was expected"
             f" (p = {surge.p_value:.2g} over the whole question)"
         )
-    if answer.limits:
+        for carrier in surge.carried_by:
+            click.echo(
+                f"    {carrier.share:.0%} of the excess by {carrier.by} {carrier.value}:"
+                f" {amount_text(carrier.amount, surge.metric or metric)}, usually"
+                f" {amount_text(carrier.usual, surge.metric or metric)}"
+            )
+        if surge.query:
+            click.echo(f"    see: {surge.query}")
+    for chance in answer.would_have_seen:
+        text = "cannot be said" if chance.probability is None else f"{chance.probability:.0%}"
+        click.echo(
+            f"{amount_text(chance.amount, metric)} added over {format_duration(chance.duration_s)} would have been seen"
+            f" with a probability of: {text}"
+        )
+    for part in answer.parts:
+        shown = [
+            f"{amount_text(x.amount, part.question.metric)} over {format_duration(x.duration_s)}" for x in part.limits
+        ]
+        click.echo(f"What would have been seen in {part.question.metric}: {'; '.join(shown)}")
+    if answer.limits and not answer.parts:
         click.echo(f"What would have been seen ({answer.power:.0%} of the time):")
         for limit in answer.limits:
             rate = f" ({limit.amount * 8 / limit.duration_s:,.0f} bit/s)" if metric == "bytes" and limit.amount else ""
             click.echo(f"  {amount_text(limit.amount, metric)}{rate} added over {format_duration(limit.duration_s)}")
     if answer.largest and answer.verdict == "no_surge":
         largest = answer.largest
+        metric = largest.metric or metric
         click.echo(
             f"What stood out most: {amount_text(largest.observed, metric)} in {format_duration(largest.window_s)}"
             f" from {format_time(largest.start_s)}, expected {amount_text(largest.expected, metric)}"
             f" (p = {largest.p_value:.2g})"
         )
+    for relay in answer.relays:
+        if relay.verdict != "cannot_say":
+            click.echo(f"The same question about {relay.relay}: {relay.verdict.replace('_', ' ')}")
     click.echo(f"Coverage: we saw {answer.coverage_share:.2%} of that time")
     for blind in answer.blind:
         click.echo(f"  blind from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}")
@@ -195,3 +273,31 @@ def print_reply(reply: Reply) -> None:
         f" {amount_text(float(bars.max(initial=0)), reply.answer.question.metric)}; · is time we did not see",
     ]
     print_answer(reply.answer, drawing)
+
+
+def print_ranking(ranking: Ranking) -> None:
+    """All origins, the most surprising first."""
+    when = f"between {format_time(ranking.since_s)} and {format_time(ranking.until_s)}"
+    surged = [r.origin for r in ranking.origins if r.outcome.verdict == "surge"]
+    if ranking.verdict == "surge":
+        click.secho(f"SURGE: from {', '.join(surged)} {when}", bold=True)
+    elif ranking.verdict == "no_surge":
+        click.secho(f"NO SURGE SEEN from any of {len(ranking.origins)} origins {when}", bold=True)
+    else:
+        click.secho(f"WE CANNOT SAY for every origin whether there was a surge {when}", bold=True)
+    rows = []
+    for origin in ranking.origins[:RANKED]:
+        largest = origin.outcome.largest
+        hour = next((x.amount for x in origin.outcome.limits if x.duration_s == 3600), None)
+        rows.append([
+            origin.origin, origin.outcome.verdict.replace("_", " "), amount_text(origin.total, ranking.metric),
+            "" if largest is None else f"{largest.p_value:.2g}",
+            "" if largest is None else format_time(largest.start_s), amount_text(hour, ranking.metric),
+        ])  # fmt: skip
+    table(["origin", "verdict", ranking.metric, "p", "stood out at", "seen if added over 1 h"], rows)
+    if len(ranking.origins) > RANKED:
+        click.echo(f"and {len(ranking.origins) - RANKED} more (--json has them all)")
+    click.echo(
+        f"A false alarm over all origins together has a probability of at most {ranking.false_alarm:g};"
+        f" we saw {ranking.coverage_share:.2%} of that time"
+    )

@@ -1,7 +1,7 @@
 """What a series does when nothing happens: level, growth, time of day and day of week, learned robustly from history.
 
-Effects are shrunk by how much of their variation is more than chance (empirical Bayes; Efron and Morris 1975); growth is
-the seasonal Kendall slope (Hirsch and Slack 1984) of daily means, which neither weekends nor past surges move.
+Effects are shrunk by how much of their variation is more than chance (empirical Bayes; Efron and Morris 1975); growth
+is the seasonal Kendall slope (Hirsch and Slack 1984) of daily means, which neither weekends nor past surges move.
 """
 
 from __future__ import annotations
@@ -36,11 +36,9 @@ class Baseline:
     centre_day: float
     furthest: float
 
-    def expected(self, starts_s: Ints, holiday: NDArray[np.bool_] | None = None) -> Floats:
-        """Expected value of fully seen bins that start then; days in `holiday` are like Sundays. Shape (n,)."""
-        clock = starts_s % (7 * DAY_S)
-        if holiday is not None:
-            clock = np.where(holiday, SUNDAY_S + starts_s % DAY_S, clock)
+    def expected(self, starts_s: Ints, holidays: frozenset[int] = frozenset()) -> Floats:
+        """Expected value of fully seen bins that start then; holidays are like Sundays. Shape (n,)."""
+        clock = np.where(is_on(starts_s, holidays), SUNDAY_S + starts_s % DAY_S, starts_s % (7 * DAY_S))
         # Between the middles of hours the day goes on evenly; steps at the hour would look like excess.
         place = clock / HOUR_S - 0.5
         season = np.interp(place, np.arange(-1, 169), np.r_[self.shape[-1], self.shape, self.shape[0]])
@@ -51,13 +49,19 @@ class Baseline:
 SUNDAY_S = 3 * DAY_S  # 1970-01-01 was a Thursday
 
 
-def fit_baseline(starts_s: Ints, values: Floats, seen: Floats) -> Baseline:
+def is_on(starts_s: Ints, days: frozenset[int]) -> NDArray[np.bool_]:
+    """Which bins start on one of the days (numbers of days since 1970-01-01, UTC)."""
+    return np.isin(starts_s // DAY_S, np.array(sorted(days), dtype=np.int64))
+
+
+def fit_baseline(starts_s: Ints, values: Floats, seen: Floats, holidays: frozenset[int] = frozenset()) -> Baseline:
     """Learn from covered bins.
 
     The hour of the day is learned from two days on, the day and the hour of the week from two weeks on.
 
     Args:
         values: sums of shape (n,); seen: coverage of each bin, above 0.
+        holidays: days (since 1970-01-01) that are like Sundays.
     """
     hours = starts_s // HOUR_S
     first = int(hours.min()) // 24 * 24
@@ -72,7 +76,8 @@ def fit_baseline(starts_s: Ints, values: Floats, seen: Floats) -> Baseline:
     centre = float(number.mean()) + 0.5
     growth = _growth(number, table)
     table = table / (growth ** (number + 0.5 - centre))[:, None]
-    return Baseline(_season(number, table), growth, centre, days + 14.0)
+    weekday = np.where(np.isin(number, np.array(sorted(holidays), dtype=np.int64)), 6, (number + 3) % 7)
+    return Baseline(_season(weekday, table), growth, centre, days + 14.0)
 
 
 def _cut(table: Floats) -> Floats:
@@ -122,17 +127,17 @@ def _growth(number: Ints, table: Floats) -> float:
     return float(np.exp(np.clip(np.median(slopes), -STEEPEST, STEEPEST)))
 
 
-def _season(number: Ints, table: Floats) -> Floats:
+def _season(weekday: Ints, table: Floats) -> Floats:
     """Expectation by hour of the week (168,): level x hour of day x day of week + hour of week, each shrunk."""
     known = table[np.isfinite(table)]
     level = float(known.mean()) if len(known) else 0.0
     if level <= 0:
         return np.zeros(168)
-    hourly = level + _shrunk(table - level, np.arange(24)[None] + np.zeros((len(number), 1), dtype=np.int64), 24)
+    clock = np.broadcast_to(np.arange(24), table.shape)
+    hourly = level + _shrunk(table - level, clock, 24)
     hourly = np.maximum(hourly, 0.02 * level)
-    weekday = (number + 3) % 7  # 0 is Monday, as hours of the epoch's week are counted from Thursday below
     shape = np.tile(hourly, (7, 1))
-    if len(number) >= 13:
+    if len(weekday) >= 13:
         daily, _ = _mean(table / hourly[None], 1)
         _, count = _mean(table, 1)
         effects = 1 + _shrunk(np.where(count >= 12, daily - 1, np.nan)[:, None], weekday[:, None], 7)
@@ -140,7 +145,7 @@ def _season(number: Ints, table: Floats) -> Floats:
         slots = weekday[:, None] * 24 + np.arange(24)[None]
         rest = table - shape.reshape(-1)[slots]
         shape = np.maximum(shape + _shrunk(rest, slots, 168).reshape(7, 24), 0.02 * level)
-    # The epoch's week begins on a Thursday.
+    # Rows are Monday to Sunday; the epoch's week begins on a Thursday.
     return np.roll(shape, -3, axis=0).reshape(-1)
 
 

@@ -54,17 +54,34 @@ def _first_windows(scan: Scan, moments: Floats, duration_bins: float) -> list[ND
     return [begin + shift for shift in sorted({*shifts.tolist(), *exact})]
 
 
+def drawn_moments(seen: Floats) -> Floats:
+    """Moments drawn evenly from the covered time, in bins; they lie anywhere within their bin."""
+    covered = np.flatnonzero(seen >= SEEN_ENOUGH)
+    places = np.linspace(0, max(len(covered) - 1, 0), min(MOMENTS, len(covered))).round().astype(np.int64)
+    # A low-discrepancy sequence: multiples of the golden ratio.
+    return np.asarray(covered[places] + (np.arange(len(places)) * 0.6180339887) % 1.0)
+
+
 def detection_limit(judgement: Judgement, seen: Floats, *, duration_bins: float, power: float) -> float | None:
     """The amount that is found with probability `power` from a moment drawn uniformly from the covered asked time.
 
     None where no amount is found that often.
     """
-    covered = np.flatnonzero(seen >= SEEN_ENOUGH)
-    if not len(covered) or not judgement.scans:
+    moments = drawn_moments(seen)
+    if not len(moments) or not judgement.scans:
         return None
-    places = np.linspace(0, len(covered) - 1, min(MOMENTS, len(covered))).round().astype(np.int64)
-    # Moments lie anywhere within their bin: a low-discrepancy sequence (multiples of the golden ratio).
-    moments = covered[places] + (np.arange(len(places)) * 0.6180339887) % 1.0
     needed = np.sort(needed_amounts(judgement, seen, duration_bins=duration_bins, moments=moments))
     limit = needed[min(int(np.ceil(power * len(needed))) - 1, len(needed) - 1)]
     return float(limit) if np.isfinite(limit) else None
+
+
+def found_probability(judgement: Judgement, seen: Floats, *, duration_bins: float, amount: float) -> float | None:
+    """The reverse: with which probability an addition of that amount over that duration would have been found.
+
+    None where nothing can be said.
+    """
+    moments = drawn_moments(seen)
+    if not len(moments) or not judgement.scans:
+        return None
+    needed = needed_amounts(judgement, seen, duration_bins=duration_bins, moments=moments)
+    return float((needed < amount).mean())

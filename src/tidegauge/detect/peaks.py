@@ -12,12 +12,12 @@ from tidegauge.detect.tail import Tail, fit_tail
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-PEAKS_PER_ROOT = 1.6
+PEAKS_PER_ROOT = 0.8
 FEWEST, MOST = 6, 140
 QUANTILES = 1 - np.geomspace(0.0015, 0.5, 36)
 LARGEST = 10
 """So many of the largest peaks are doubted: each must fit what lies below it."""
-UNLIKELY = 0.002
+UNLIKELY = 0.001
 SHALLOWEST = 0.7
 COMPARED = 10
 
@@ -44,7 +44,7 @@ class Peaks:
 def find_peaks(
     scores: Floats, usable: NDArray[np.bool_], active: NDArray[np.bool_], length: int, *, floor: float
 ) -> Peaks:
-    """Peaks above a threshold chosen so that there are about 1.6 times the root of the number of separate windows.
+    """Peaks above a threshold chosen so that there are about 0.8 times the root of the number of separate windows.
 
     Args:
         scores: of overlapping windows, each a bin later; shape (n,). They must be above 0 where they are large.

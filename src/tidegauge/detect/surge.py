@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.detect.baseline import DAY_S, Baseline, fit_baseline
+from tidegauge.detect.baseline import DAY_S, fit_baseline, is_on
 from tidegauge.detect.peaks import Peaks, find_peaks, separate_lengths, strangers, tail_of
 from tidegauge.detect.tail import tempered
 
@@ -31,9 +31,25 @@ LENDING = 0.6
 METHOD = (
     "Windows of {windows} against a robust baseline (level, growth, hour of day, day and hour of week, each shrunk by"
     " empirical Bayes); standardised excess; critical levels from the predictive log-generalised Weibull tail of the"
-    " peaks of {days:.1f} days of history (weeks left out in turn{strange}); false alarms shared equally over window"
-    " lengths; detection limits by injection."
+    " peaks of {days:.1f} days of history (weeks left out in turn{strange}); false alarms shared over window lengths by"
+    " how many say something of their own; detection limits by injection."
 )
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Days (numbers since 1970-01-01, UTC) that are not like others of their weekday.
+
+    Attributes:
+        holidays: they are like Sundays.
+        one_off: they teach nothing: left out of the history.
+    """
+
+    holidays: frozenset[int] = frozenset()
+    one_off: frozenset[int] = frozenset()
+
+
+NO_CALENDAR = Calendar()
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,7 @@ def judge(
     asked: slice,
     false_alarm: float,
     unit: float,
+    calendar: Calendar = NO_CALENDAR,
 ) -> Judgement:
     """Hold the asked bins against the bins before them.
 
@@ -111,8 +128,9 @@ def judge(
         seen: coverage of each bin, 0 to 1; shape (n,).
         asked: which bins are asked about; those before them are the history.
         unit: the smallest amount that means anything in this metric.
+        calendar: days that are not like others.
     """
-    good = seen >= SEEN_ENOUGH
+    good = (seen >= SEEN_ENOUGH) & ~is_on(starts_s, calendar.one_off)
     past = np.flatnonzero(good[: asked.start])
     present = seen[asked]
     reasons = []
@@ -135,17 +153,18 @@ def judge(
     strange = np.zeros(asked.start, dtype=bool)
     for _ in range(2):
         kept = past[~strange[past]]
-        whole = fit_baseline(starts_s[kept], values[kept], seen[kept])
-        expected = _held_out(starts_s[: asked.start], values, seen, kept)
-        expected = np.r_[expected, whole.expected(starts_s[asked])] * seen
-        series = _Standardised(values[: asked.stop], expected, seen[: asked.stop], asked.start, unit, strange)
+        whole = fit_baseline(starts_s[kept], values[kept], seen[kept], calendar.holidays)
+        expected = _held_out(starts_s[: asked.start], values, seen, kept, calendar)
+        expected = np.r_[expected, whole.expected(starts_s[asked], calendar.holidays)] * seen[: asked.stop]
+        left_out = strange | is_on(starts_s[: asked.start], calendar.one_off)
+        series = _Standardised(values[: asked.stop], expected, seen[: asked.stop], asked.start, unit, left_out)
         if strange.any():
             break
         strange = _past_surges(series, width_s)
         if not strange.any():
             break
     scored = [scored for length in lengths if (scored := _score(series, length)) is not None]
-    share = separate_lengths([(one.length, one.peaks) for one in scored]) if scored else 1.0
+    share = _shared_among([(one.length, one.peaks) for one in scored])
     scans, lent = [], None
     for one in scored:
         scan, weights = _scan(series, one, false_alarm / share, share, lent)
@@ -154,12 +173,20 @@ def judge(
     return Judgement((), tuple(scans), expected[asked], days, _runs_of(strange))
 
 
+def _shared_among(found: list[tuple[int, Peaks]]) -> float:
+    """Among how many the false-alarm budget is shared: the geometric mean of how many window lengths there are and how
+    many of them the history shows to say something of their own."""
+    return float(np.sqrt(separate_lengths(found) * len(found))) if found else 1.0
+
+
 def _runs_of(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
     edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(np.int8))).tolist()
     return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _held_out(starts_s: NDArray[np.int64], values: Floats, seen: Floats, past: NDArray[np.int64]) -> Floats:
+def _held_out(
+    starts_s: NDArray[np.int64], values: Floats, seen: Floats, past: NDArray[np.int64], calendar: Calendar
+) -> Floats:
     """Expectation of the history, each part from the others: as far off as the expectation of the asked time is."""
     span = starts_s[past[-1]] - starts_s[past[0]]
     part_s = 7 * DAY_S if span >= 13 * DAY_S else DAY_S if span >= 2 * DAY_S else max(int(span) // 4, 1)
@@ -172,9 +199,9 @@ def _held_out(starts_s: NDArray[np.int64], values: Floats, seen: Floats, past: N
     for part in np.unique(parts):
         rest = past[parts[past] != part]
         rest = rest if len(rest) >= 12 else past
-        fitted: Baseline = fit_baseline(starts_s[rest], values[rest], seen[rest])
+        fitted = fit_baseline(starts_s[rest], values[rest], seen[rest], calendar.holidays)
         own = parts == part
-        expected[own] = fitted.expected(starts_s[own])
+        expected[own] = fitted.expected(starts_s[own], calendar.holidays)
     return expected
 
 
@@ -243,11 +270,13 @@ def _spread_power(values: Floats, expected: Floats) -> float:
 def _upper_mean(excess: Floats) -> float:
     """Mean of what lies between the 96 and the 99.5 % quantile: large, but not the very largest."""
     ordered = np.sort(excess)
-    return float(ordered[int(0.96 * len(ordered)) : max(int(0.995 * len(ordered)), int(0.96 * len(ordered)) + 1)].mean())
+    return float(
+        ordered[int(0.96 * len(ordered)) : max(int(0.995 * len(ordered)), int(0.96 * len(ordered)) + 1)].mean()
+    )
 
 
 def _positive(scores: Floats, known: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Scores raised by a robust deviation, so that ordinary ones are above 0 and have the same tail; and by how much."""
+    """Scores raised by a robust deviation, so that ordinary ones are above 0 with the same tail; and by how much."""
     middle, upper = np.quantile(scores[known], (0.5, 0.84))
     raised = float(upper - middle) - float(middle)
     return scores + raised, raised

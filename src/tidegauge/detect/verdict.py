@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.detect.limits import detection_limit
-from tidegauge.detect.surge import DURATIONS_S, METHOD, Judgement, judge
-from tidegauge.model import Excess, Limit, Verdict, format_duration, merge_intervals
+from tidegauge.detect.limits import detection_limit, found_probability
+from tidegauge.detect.surge import DURATIONS_S, METHOD, NO_CALENDAR, Calendar, Judgement, judge
+from tidegauge.model import Excess, Limit, Verdict, WouldHaveSeen, format_duration, format_time, merge_intervals
 
 Floats = NDArray[np.float64]
 MOST_SURGES = 50
@@ -26,6 +27,7 @@ class Outcome:
     caveats: tuple[str, ...]
     method: str
     judgement: Judgement
+    would_have_seen: tuple[WouldHaveSeen, ...] = ()
 
 
 def decide(
@@ -38,6 +40,8 @@ def decide(
     false_alarm: float,
     power: float,
     unit: float,
+    calendar: Calendar = NO_CALENDAR,
+    wanted: Sequence[tuple[float, int]] = (),
 ) -> Outcome:
     """Judge the asked bins of a series against its history.
 
@@ -45,8 +49,11 @@ def decide(
         starts_s, values, seen: as for `judge`.
         false_alarm: probability of a surge verdict over the whole question when nothing happened.
         power: probability with which an addition of the detection limit is found.
+        wanted: amounts and durations (seconds) for which the chance of being found is asked.
     """
-    judgement = judge(starts_s, values, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit)
+    judgement = judge(
+        starts_s, values, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit, calendar=calendar
+    )
     windows = ", ".join(format_duration(scan.length * width_s) for scan in judgement.scans) or "none"
     left_out = len(judgement.past_surges)
     strange = f", {left_out} surge{'s' if left_out != 1 else ''} of the past left out" if left_out else ""
@@ -82,8 +89,19 @@ def decide(
         )
     if any(limit.amount is None for limit in limits):
         caveats.append("where a limit is null, no amount would have been found with that power: too little was seen")
+    if judgement.past_surges:
+        spans = ", ".join(
+            f"{format_time(int(starts_s[a]))} to {format_time(int(starts_s[b - 1]) + width_s)}"
+            for a, b in judgement.past_surges
+        )
+        caveats.append(f"the history holds what looks like surges itself and was taken without them: {spans}")
+    seen_chances = tuple(
+        WouldHaveSeen(amount, d, found_probability(judgement, seen[asked], duration_bins=d / width_s, amount=amount))
+        for amount, d in wanted
+    )
     verdict: Verdict = "surge" if surges else "no_surge"
-    return Outcome(verdict, surges, _largest(judgement, begin_s, width_s), limits, tuple(caveats), method, judgement)
+    largest = _largest(judgement, begin_s, width_s)
+    return Outcome(verdict, surges, largest, limits, tuple(caveats), method, judgement, seen_chances)
 
 
 def _largest(judgement: Judgement, begin_s: int, width_s: int) -> Excess | None:

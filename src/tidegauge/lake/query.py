@@ -153,6 +153,68 @@ class Lake:
             for batch in reader:
                 yield tuple(batch.column(i).to_numpy(zero_copy_only=False) for i in range(3))
 
+    def bin_sums_by(
+        self, by: str, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
+    ) -> tuple[dict[str, NDArray[np.float64]], Iterator[tuple[NDArray[Any], ...]]]:
+        """The same for every value of a column at once.
+
+        Returns:
+            Sums of shape (bins,) by value as text; and batches of (values as text, starts, ends, amounts).
+        """
+        width_us = width_s * 1_000_000
+        since_us, until_us = first_bin * width_us, (first_bin + bins) * width_us
+        conditions = FlowFilter(None, until_us, chosen.conditions).sql()
+        start_bin = f"(epoch_us(time_start) // {width_us})"
+        last_bin = f"(greatest(epoch_us(time_end) - 1, epoch_us(time_start)) // {width_us})"
+        whole = metric in ("flows", "hosts")
+        amount = SUMS[metric].replace("far", VIRTUAL["far"])
+        within = "true" if whole else f"{start_bin} = {last_bin}"
+        key = f"({column_sql(by)})::VARCHAR"
+        with self._engine(since_us, until_us) as engine:
+            found = engine.sql(
+                f"SELECT {key} AS k, {start_bin} AS bin, {amount}::DOUBLE AS amount FROM flows"
+                f" WHERE {conditions} AND time_start >= make_timestamptz({since_us}) AND {within} GROUP BY k, bin"
+            ).to_arrow_table()
+        keys = found["k"].combine_chunks().dictionary_encode()
+        codes = np.asarray(keys.indices)
+        at = np.asarray(found["bin"].to_numpy(), dtype=np.int64) - first_bin
+        amounts = np.asarray(found["amount"].to_numpy())
+        sums: dict[str, NDArray[np.float64]] = {}
+        for code, name in enumerate(keys.dictionary.to_pylist()):
+            own = codes == code
+            sums[name] = np.zeros(bins)
+            sums[name][at[own]] = amounts[own]
+        if whole:
+            return sums, iter(())
+
+        def long_flows() -> Iterator[tuple[NDArray[Any], ...]]:
+            with self._engine(since_us, until_us) as engine:
+                reader = engine.sql(
+                    f'SELECT {key} AS k, epoch_us(time_start) AS s, epoch_us(time_end) AS e, "{metric}"::DOUBLE AS v'
+                    f" FROM flows WHERE {conditions} AND time_end > make_timestamptz({since_us})"
+                    f" AND {start_bin} < {last_bin}"
+                ).to_arrow_reader(200_000)
+                for batch in reader:
+                    yield tuple(batch.column(i).to_numpy(zero_copy_only=False) for i in range(4))
+
+        return sums, long_flows()
+
+    def compare(
+        self, by: str, inside: FlowFilter, before: FlowFilter, *, metric: str, most: int = 200
+    ) -> list[tuple[Any, float, float]]:
+        """Groups by their sums within one choice of flows, largest first, and their sums within another."""
+        key = column_sql(by)
+        amount = SUMS[metric].replace("far", VIRTUAL["far"])
+        with self._engine(before.since_us, inside.until_us) as engine:
+            rows: list[tuple[Any, float, float]] = engine.execute(
+                f"WITH now AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM flows WHERE {inside.sql()} GROUP BY k"
+                f" ORDER BY a DESC LIMIT {int(most)}),"
+                f" past AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM flows WHERE {before.sql()} AND"
+                f" ({key}) IN (SELECT k FROM now) GROUP BY k)"
+                " SELECT now.k, now.a, coalesce(past.a, 0) FROM now LEFT JOIN past USING (k) ORDER BY now.a DESC"
+            ).fetchall()
+        return rows
+
     def ledger(self) -> pa.Table:
         """All coverage rows (`LEDGER_SCHEMA`), one per exporter, domain and minute, by minute."""
         paths = [str(self.folder / s.path) for s in self.manifest.segments("coverage")]

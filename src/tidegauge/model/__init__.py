@@ -13,7 +13,17 @@ from tidegauge.model.address import (
     mapped_ipv4,
     parse_address,
 )
-from tidegauge.model.answer import Answer, Blind, Excess, Limit, Question, Verdict
+from tidegauge.model.answer import (
+    Answer,
+    Blind,
+    Carrier,
+    Excess,
+    Limit,
+    Question,
+    RelayAnswer,
+    Verdict,
+    WouldHaveSeen,
+)
 from tidegauge.model.classes import CLASSES, RELAYS, class_bit, class_names
 from tidegauge.model.counts import Skipped
 from tidegauge.model.errors import InputError, LakeError, SiteError, TidegaugeError, UsageError
@@ -32,10 +42,10 @@ from tidegauge.model.times import (
 
 __all__ = [
     "CLASSES", "FLOW_SCHEMA", "LEDGER_AMOUNTS", "LEDGER_SCHEMA", "LONGEST_NAME", "NAMES_SCHEMA", "NUMBERS",
-    "RELAYS", "Addresses", "Answer", "Blind", "Excess", "Finding", "FlowBatch", "InputError", "LakeError",
-    "LedgerBuilder", "Limit", "Prefix", "Question", "SiteError", "Skipped", "TidegaugeError", "UsageError",
-    "Verdict", "as_strings16", "class_bit", "class_names", "complete_ledger", "fold_ledger", "format_address",
-    "format_addresses", "format_duration", "format_time", "halves", "inside", "interleaved", "is_ipv4",
-    "keep_freed_memory", "low32", "mapped_ipv4", "merge_intervals", "names_table", "parse_address",
-    "parse_duration", "parse_time", "sane_times", "turned",
+    "RELAYS", "Addresses", "Answer", "Blind", "Carrier", "Excess", "Finding", "FlowBatch", "InputError",
+    "LakeError", "LedgerBuilder", "Limit", "Prefix", "Question", "RelayAnswer", "SiteError", "Skipped",
+    "TidegaugeError", "UsageError", "Verdict", "WouldHaveSeen", "as_strings16", "class_bit", "class_names",
+    "complete_ledger", "fold_ledger", "format_address", "format_addresses", "format_duration", "format_time",
+    "halves", "inside", "interleaved", "is_ipv4", "keep_freed_memory", "low32", "mapped_ipv4",
+    "merge_intervals", "names_table", "parse_address", "parse_duration", "parse_time", "sane_times", "turned",
 ]  # fmt: skip

@@ -38,9 +38,20 @@ class Excess:
     observed: float
     expected: float
     p_value: float
+    carried_by: tuple[Carrier, ...] = ()
+    query: str = ""
+    metric: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        more: dict[str, Any] = {}
+        if self.metric:
+            more["metric"] = self.metric
+        if self.carried_by:
+            more["carried_by"] = [carrier.to_json() for carrier in self.carried_by]
+        if self.query:
+            more["query"] = self.query
         return {
+            **more,
             "start": format_time(self.start_s),
             "end": format_time(self.end_s),
             "window_s": self.window_s,
@@ -65,6 +76,55 @@ class Limit:
         if metric == "bytes":
             shown["bits_per_second"] = None if amount is None else shown_number(amount * 8 / self.duration_s)
         return shown
+
+
+@dataclass(frozen=True)
+class WouldHaveSeen:
+    """The chance with which an addition of an amount over a duration would have been called a surge; None: unknown."""
+
+    amount: float
+    duration_s: int
+    probability: float | None
+
+    def to_json(self, metric: str) -> dict[str, Any]:
+        chance = None if self.probability is None else round(self.probability, 4)
+        return {"duration_s": self.duration_s, metric: shown_number(self.amount), "probability": chance}
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A group of flows (an address, an AS, a port, ...) and its part of a surge's excess.
+
+    Attributes:
+        by: the flow column, `value` what it was.
+        amount: in the surge's time; `usual` what the group's own history lets expect in as much time.
+        share: of the sum of all groups' amounts above their usual ones.
+    """
+
+    by: str
+    value: str
+    amount: float
+    usual: float
+    share: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"by": self.by, "value": self.value, "amount": shown_number(self.amount),
+                "usual": shown_number(self.usual), "share": round(self.share, 4)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RelayAnswer:
+    """The same question about a class of relays behind which an origin can hide."""
+
+    relay: str
+    verdict: Verdict
+    limits: tuple[Limit, ...]
+
+    def to_json(self, metric: str) -> dict[str, Any]:
+        return {
+            "class": self.relay, "verdict": self.verdict,
+            "detection_limit": [limit.to_json(metric) for limit in self.limits],
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,6 +168,10 @@ class Answer:
     method: str
     version: str
     relay_share: float = 0.0
+    relays: tuple[RelayAnswer, ...] = ()
+    would_have_seen: tuple[WouldHaveSeen, ...] = ()
+    parts: tuple[Answer, ...] = ()
+    """Where several metrics were asked about at once: the answer for each, all under the one bound."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -117,13 +181,31 @@ class Answer:
             "power": self.power,
             "surges": [surge.to_json() for surge in self.surges],
             "largest": None if self.largest is None else self.largest.to_json(),
-            "detection_limit": [limit.to_json(self.question.metric) for limit in self.limits],
+            "detection_limit": self._limits(),
+            **(
+                {"would_have_seen": [w.to_json(self.question.metric) for w in self.would_have_seen]}
+                if self.would_have_seen
+                else {}
+            ),
             "coverage": {
                 "share": round(self.coverage_share, 6),
                 "blind": [interval.to_json() for interval in self.blind],
             },
-            "trust": {"relay_share": self.relay_share, "relays": []},
+            "trust": {
+                "relay_share": self.relay_share,
+                "relays": [relay.to_json(self.question.metric) for relay in self.relays],
+            },
             "caveats": list(self.caveats),
             "method": self.method,
             "version": self.version,
         }
+
+    def _limits(self) -> list[dict[str, Any]]:
+        """One row a duration; with several metrics each has its own key in it."""
+        if not self.parts:
+            return [limit.to_json(self.question.metric) for limit in self.limits]
+        rows: dict[int, dict[str, Any]] = {}
+        for part in self.parts:
+            for limit in part.limits:
+                rows.setdefault(limit.duration_s, {}).update(limit.to_json(part.question.metric))
+        return list(rows.values())

@@ -46,3 +46,39 @@ def build_series(
     coverage = measure(lake.ledger(), first * width_s, (first + bins) * width_s)
     seen = coverage.bins(width_s=width_s, first_bin=first, bins=bins)
     return Series(width_s, first, sums + spreader.values(), seen), coverage
+
+
+def build_many(
+    lake: Lake, conditions: tuple[str, ...], *, by: str, metric: str, width_s: int, since_s: int, until_s: int
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """A series for every value of a column, in one pass over the flows.
+
+    Returns:
+        The values as text; amounts of shape (values, bins); coverage of shape (bins,); and for each value the mean
+        amount of a flow of all of them, the least that means anything.
+    """
+    first = since_s // width_s
+    bins = max(-(-until_s // width_s) - first, 0)
+    chosen = FlowFilter(conditions=conditions)
+    sums, long_flows = lake.bin_sums_by(by, chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins)
+    spreaders: dict[str, Spreader] = {}
+    for keys, starts, ends, values in long_flows:
+        order = np.argsort(keys, kind="stable")
+        own_names, begins = np.unique(keys[order], return_index=True)
+        for name, rows in zip(own_names.tolist(), np.split(order, begins[1:]), strict=True):
+            spreader = spreaders.setdefault(name, Spreader(width_s=width_s, first_bin=first, bins=bins))
+            spreader.add(starts[rows], ends[rows], values[rows])
+    names = sorted({*sums, *spreaders})
+    table = np.zeros((len(names), bins))
+    for row, name in enumerate(names):
+        if name in sums:
+            table[row] += sums[name]
+        if name in spreaders:
+            table[row] += spreaders[name].values()
+    unit = 1.0
+    if metric in ("bytes", "packets"):
+        during = FlowFilter(since_s * 1_000_000, until_s * 1_000_000, conditions)
+        unit = max(float(lake.scalar(f'avg("{metric}")', during) or 0), 1.0)
+    coverage = measure(lake.ledger(), first * width_s, (first + bins) * width_s)
+    seen = coverage.bins(width_s=width_s, first_bin=first, bins=bins)
+    return names, table, seen, np.full(len(names), unit)

@@ -29,6 +29,26 @@ def origin_sql(text: str, direction: str) -> str:
     return f"direction = '{direction}' AND ({' OR '.join(parts)})"
 
 
+def origin_where(text: str, direction: str) -> str:
+    """The same as `--where` takes it.
+
+    >>> origin_where("KP,192.0.2.0/24", "in")
+    "direction = 'in' AND (far_country = 'KP' OR inside(far, '192.0.2.0/24'))"
+    """
+    ends = ("far",) if direction in ("in", "out") else ("src", "dst")
+    return f"direction = '{direction}' AND ({' OR '.join(_where(part, end) for part in _parts(text) for end in ends)})"
+
+
+def _where(part: str, end: str) -> str:
+    if re.fullmatch(r"[A-Za-z]{2}", part):
+        return f"{end}_country = '{part.upper()}'"
+    if match := re.fullmatch(r"[Aa][Ss](\d{1,10})", part):
+        return f"{end}_as = {int(match[1])}"
+    if part.startswith("class:"):
+        return f"is_class({end}_class, '{part[6:]}')"
+    return f"inside({end}, '{part}')"
+
+
 def _parts(text: str) -> list[str]:
     found: list[str] = []
     for part in (p.strip() for p in text.split(",")):

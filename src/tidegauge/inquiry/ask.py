@@ -1,0 +1,248 @@
+"""Questions to answers: a selection of a site's flows, judged, with what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tidegauge import __version__
+from tidegauge.detect import Calendar, Outcome, decide
+from tidegauge.inquiry.caveats import caveats
+from tidegauge.inquiry.explain import explained
+from tidegauge.inquiry.files import MOST_BINS
+from tidegauge.lake import FlowFilter, Lake
+from tidegauge.model import (
+    RELAYS,
+    Answer,
+    Blind,
+    LakeError,
+    Question,
+    RelayAnswer,
+    UsageError,
+    Verdict,
+    class_bit,
+    format_time,
+)
+from tidegauge.series import Coverage, Series, build_series, origin_sql, origin_where
+from tidegauge.site import Site
+
+WIDTH_S = 300
+DEFAULT_SPAN_S = 7 * 86400
+HOUR_S = 3600
+ALL_METRICS = ("bytes", "packets", "flows", "hosts")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as it was put, times in epoch seconds; None: as far as the data go.
+
+    Attributes:
+        wanted: amounts and durations (seconds) for which the chance of being seen is asked.
+    """
+
+    origin: str | None
+    where_text: str | None
+    where_sql: str | None
+    direction: str
+    metric: str
+    since_s: int | None
+    until_s: int | None
+    baseline_s: int
+    false_alarm: float
+    power: float
+    wanted: tuple[tuple[float, int], ...] = ()
+
+    def conditions(self) -> tuple[str, ...]:
+        parts = [origin_sql(self.origin, self.direction) if self.origin else f"direction = '{self.direction}'"]
+        return (*parts, self.where_sql) if self.where_sql else tuple(parts)
+
+    def selection(self) -> str:
+        return " and ".join(part for part in (self.origin, self.where_text) if part) or "all"
+
+    def where(self) -> str:
+        """The selection as `--where` takes it, for the commands that answers name."""
+        chosen = origin_where(self.origin, self.direction) if self.origin else f"direction = '{self.direction}'"
+        return f"{chosen} AND ({self.where_text})" if self.where_text else chosen
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer with the series and the judgement behind it, for drawing."""
+
+    answer: Answer
+    series: Series
+    asked: slice
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Span:
+    """The times of a question on the grid of bins, in epoch seconds."""
+
+    history_s: int
+    since_s: int
+    until_s: int
+
+
+def calendar_of(site: Site) -> Calendar:
+    return Calendar(frozenset(site.holidays), frozenset(site.one_off_days))
+
+
+def span_of(lake: Lake, site: Site, asked: Asked) -> Span:
+    """Times on the grid, history first.
+
+    Raises:
+        LakeError: there are no flows.
+        UsageError: the asked time is empty.
+    """
+    span = lake.span_us()
+    if span is None:
+        raise LakeError("no flows here yet", where=str(site.data), hint="take some in with `tidegauge ingest PATH`")
+    data_from_s, data_until_s = span[0] // 1_000_000, -(-span[1] // 1_000_000)
+    until_s = data_until_s if asked.until_s is None else asked.until_s
+    since_s = max(until_s - DEFAULT_SPAN_S, data_from_s) if asked.since_s is None else asked.since_s
+    if since_s >= until_s:
+        raise UsageError(
+            f"the asked time is empty: since {format_time(since_s)}, until {format_time(until_s)}",
+            hint=f"the data reach from {format_time(data_from_s)} to {format_time(data_until_s)}",
+        )
+    since_s, until_s = since_s // WIDTH_S * WIDTH_S, -(-until_s // WIDTH_S) * WIDTH_S
+    history_s = min(max(since_s - asked.baseline_s, data_from_s // WIDTH_S * WIDTH_S), since_s)
+    if (until_s - history_s) // WIDTH_S > MOST_BINS:
+        raise UsageError("the asked time is longer than tidegauge judges at once", hint="ask for a few years at most")
+    return Span(history_s, since_s, until_s)
+
+
+def ask(site: Site, asked: Asked) -> Reply:
+    """Was there a surge? With `metric` "all": in any of bytes, packets, flows and far-end hosts, under one bound.
+
+    Raises:
+        LakeError: there are no flows.
+        UsageError: the asked time is empty.
+    """
+    if asked.metric != "all":
+        return _ask_one(site, asked)
+    replies = [
+        _ask_one(site, replace(asked, metric=metric, false_alarm=asked.false_alarm / len(ALL_METRICS)))
+        for metric in ALL_METRICS
+    ]
+    parts = tuple(reply.answer for reply in replies)
+    verdicts = {part.verdict for part in parts}
+    verdict: Verdict = "surge" if "surge" in verdicts else "cannot_say" if "cannot_say" in verdicts else "no_surge"
+    tops = [replace(p.largest, metric=p.question.metric) for p in parts if p.largest is not None]
+    whole = replace(
+        parts[0],
+        question=replace(parts[0].question, metric="all"),
+        verdict=verdict,
+        false_alarm=asked.false_alarm,
+        surges=tuple(replace(s, metric=p.question.metric) for p in parts for s in p.surges),
+        largest=min(tops, key=lambda top: top.p_value, default=None),
+        caveats=tuple(dict.fromkeys(c for part in parts for c in part.caveats)),
+        method=parts[0].method + " Metrics share the false-alarm budget equally.",
+        parts=parts,
+    )
+    return replace(replies[0], answer=whole)
+
+
+def _ask_one(site: Site, asked: Asked) -> Reply:
+    lake = Lake(site.data, memory_mb=site.memory_mb)
+    span = span_of(lake, site, asked)
+    series, coverage = build_series(
+        lake, asked.conditions(), metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
+    )
+    first = span.since_s // WIDTH_S - series.first_bin
+    chosen = slice(first, len(series.values))
+    mean_bytes, mean_packets = _ordinary_flow(lake, asked, span)
+    unit = {"bytes": mean_bytes, "packets": mean_packets}.get(asked.metric, 1.0)
+    outcome = decide(
+        series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=chosen,
+        false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
+        wanted=asked.wanted,
+    )  # fmt: skip
+    relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0))
+    hour_limit = next((limit.amount for limit in outcome.limits if limit.duration_s == HOUR_S), None)
+    packet_bytes = mean_bytes / mean_packets if mean_packets else 0.0
+    surges = explained(
+        lake, outcome.surges, asked.conditions(), asked.where(), metric=asked.metric,
+        history_s=(span.history_s, span.since_s),
+    )  # fmt: skip
+    answer = Answer(
+        question=Question(
+            asked.selection(), asked.direction, asked.metric, WIDTH_S, span.since_s, span.until_s,
+            (span.history_s, span.since_s),
+        ),
+        verdict=outcome.verdict,
+        false_alarm=asked.false_alarm,
+        power=asked.power,
+        surges=surges,
+        largest=outcome.largest,
+        limits=outcome.limits,
+        coverage_share=float(series.seen[chosen].mean()),
+        blind=tuple(_blind_within(coverage, span.since_s, span.until_s)),
+        caveats=(
+            *outcome.caveats,
+            *caveats(
+                site, asked.origin, coverage, span.since_s, span.until_s, relay_share,
+                hour_limit if asked.metric == "bytes" else None, packet_bytes,
+            ),
+            *_relay_caveats(relays),
+        ),
+        method=outcome.method,
+        version=__version__,
+        relay_share=relay_share,
+        relays=relays,
+        would_have_seen=outcome.would_have_seen,
+    )  # fmt: skip
+    return Reply(answer, series, chosen, outcome)
+
+
+def _ordinary_flow(lake: Lake, asked: Asked, span: Span) -> tuple[float, float]:
+    """Mean bytes and packets of a flow of that direction: the least that can mean anything."""
+    chosen = FlowFilter(span.history_s * 1_000_000, span.since_s * 1_000_000, (f"direction = '{asked.direction}'",))
+    found = lake.scalar("[avg(bytes), avg(packets)]", chosen) or [0, 0]
+    return float(found[0] or 0), float(found[1] or 0)
+
+
+def _relays(lake: Lake, site: Site, asked: Asked, span: Span, unit: float) -> tuple[float, tuple[RelayAnswer, ...]]:
+    """Share of the asked amount that came from known relays, and the same question about each class of them."""
+    far = "dst_class" if asked.direction == "out" else "src_class"
+    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, asked.conditions())
+    bits = sum(class_bit(name) for name in RELAYS)
+    share = lake.scalar(f"sum(bytes) FILTER ({far} & {bits} <> 0) / nullif(sum(bytes), 0)", chosen)
+    # A class of which no address is known says nothing, whatever the flows.
+    everything = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
+    known = int(lake.scalar(f"bit_or({far})", everything) or 0)
+    answers = []
+    for name in RELAYS:
+        if asked.origin is None or not known & class_bit(name):
+            answers.append(RelayAnswer(name, "cannot_say", ()))
+            continue
+        conditions = (origin_sql(f"class:{name}", asked.direction),)
+        series, _ = build_series(
+            lake, conditions, metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
+        )
+        first = span.since_s // WIDTH_S - series.first_bin
+        outcome = decide(
+            series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=slice(first, len(series.values)),
+            false_alarm=asked.false_alarm, power=asked.power, unit=unit, calendar=calendar_of(site),
+        )  # fmt: skip
+        answers.append(RelayAnswer(name, outcome.verdict, outcome.limits))
+    return round(float(share or 0), 6), tuple(answers)
+
+
+def _relay_caveats(relays: tuple[RelayAnswer, ...]) -> Iterator[str]:
+    unknown = [relay.relay for relay in relays if relay.verdict == "cannot_say"]
+    surged = [relay.relay for relay in relays if relay.verdict == "surge"]
+    if unknown:
+        yield (
+            f"of {', '.join(unknown)} no address is known in these data: whoever came that way is in no origin's answer"
+        )
+    if surged:
+        yield f"there was a surge from {', '.join(surged)} in that time: an origin can hide behind it"
+
+
+def _blind_within(coverage: Coverage, since_s: int, until_s: int) -> Iterator[Blind]:
+    for blind in coverage.blind():
+        start, end = max(blind.start_s, since_s), min(blind.end_s, until_s)
+        if end > start:
+            yield replace(blind, start_s=start, end_s=end)

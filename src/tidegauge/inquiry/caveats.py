@@ -1,0 +1,71 @@
+"""What weakens an answer, each ground with its size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tidegauge.atlas import Atlas
+from tidegauge.model import format_duration
+from tidegauge.series import Coverage
+from tidegauge.site import Site
+
+ATLAS_NEAR_S = 31 * 86400
+SKEW_S = 300
+
+
+def caveats(
+    site: Site, origin: str | None, coverage: Coverage, since_s: int, until_s: int, relay_share: float,
+    hour_limit: float | None, packet_bytes: float,
+) -> Iterator[str]:  # fmt: skip
+    """What weakens the answer, each with its size."""
+    if site.simulated:
+        yield "all data of this site are simulated"
+    by_table = origin and re.search(r"(^|,)\s*([A-Za-z]{2}|[Aa][Ss]\d+)\s*(,|$)", origin)
+    atlas = Atlas()
+    if by_table:
+        edition = atlas.world[0]
+        distance = min(atlas.distance_s(since_s), atlas.distance_s(until_s))
+        if distance > ATLAS_NEAR_S:
+            yield (
+                f"countries and ASes are those of the atlas edition of {edition.edition}, the nearest there is,"
+                f" {distance / 86400:,.0f} days from the asked time"
+            )
+    if origin:
+        wanted = {part.strip().upper() for part in origin.split(",")}
+        for fact in atlas.facts:
+            in_time = fact.from_s < until_s and fact.until_s > since_s
+            if in_time and fact.used_by in wanted and fact.country not in wanted and str(fact.prefix) not in wanted:
+                yield (
+                    f"{fact.prefix} displays {fact.country} but was used from {fact.used_by} at that time"
+                    f" ({fact.note}): it is not in this answer; ask with --from {origin},{fact.prefix}"
+                )
+        yield (
+            "the answer is about addresses that display this origin; whoever came through a relay shows the relay's."
+            f" Known relays made up {relay_share:.2%} of the asked volume; the embedded atlas holds no relay lists"
+        )
+    for exporter in coverage.exporters:
+        if len(exporter.sampling) > 1 or exporter.sampling[0] > 1:
+            intervals = ", ".join(f"1:{n}" for n in exporter.sampling)
+            yield f"{exporter.exporter} samples packets ({intervals}): its volumes are estimates" + _sampling_error(
+                max(exporter.sampling), hour_limit, packet_bytes
+            )
+        if abs(exporter.skew_s) > SKEW_S:
+            yield (
+                f"the clock of {exporter.exporter} is {format_duration(abs(round(exporter.skew_s)))}"
+                f" {'ahead of' if exporter.skew_s > 0 else 'behind'} the time of arrival; flows taken in live are set"
+                " right by that, others keep the exporter's times, and so do the times in this answer"
+            )
+
+
+def _sampling_error(interval: int, hour_limit: float | None, packet_bytes: float) -> str:
+    """What sampling does to the limit: a surge of that size stands on so many sampled packets."""
+    if not hour_limit or packet_bytes <= 0:
+        return ""
+    packets = hour_limit / packet_bytes / interval
+    if packets < 1:
+        return "; a surge of the limit over 1 h would on average show in less than one sampled packet"
+    return (
+        f"; a surge of the limit over 1 h stands on about {packets:,.0f} sampled packets,"
+        f" so its size is known to {min(1 / packets**0.5, 1):.0%} (one standard deviation)"
+    )
