@@ -29,19 +29,26 @@ class Baseline:
     Attributes:
         shape: expected value of a fully seen bin by hour of the week; shape (168,).
         growth: factor a day, around `centre_day`, followed no further than `furthest` days.
+        width_s: length of a bin.
     """
 
     shape: Floats
     growth: float
     centre_day: float
     furthest: float
+    width_s: int
 
     def expected(self, starts_s: Ints, holidays: frozenset[int] = frozenset()) -> Floats:
         """Expected value of fully seen bins that start then; holidays are like Sundays. Shape (n,)."""
-        clock = np.where(is_on(starts_s, holidays), SUNDAY_S + starts_s % DAY_S, starts_s % (7 * DAY_S))
-        # Between the middles of hours the day goes on evenly; steps at the hour would look like excess.
-        place = clock / HOUR_S - 0.5
-        season = np.interp(place, np.arange(-1, 169), np.r_[self.shape[-1], self.shape, self.shape[0]])
+        season = np.zeros(len(starts_s))
+        pieces = _pieces(self.width_s)
+        for piece in pieces:
+            # Between the middles of hours the day goes on evenly; steps at the hour would look like excess.
+            middle = starts_s + piece + min(self.width_s, HOUR_S) / 2
+            clock = np.where(is_on(starts_s, holidays), SUNDAY_S + middle % DAY_S, middle % (7 * DAY_S))
+            place = clock / HOUR_S - 0.5
+            season += np.interp(place, np.arange(-1, 169), np.r_[self.shape[-1], self.shape, self.shape[0]])
+        season /= len(pieces)
         days = starts_s / DAY_S - self.centre_day
         return np.asarray(season * self.growth ** np.clip(days, -self.furthest, self.furthest))
 
@@ -54,7 +61,14 @@ def is_on(starts_s: Ints, days: frozenset[int]) -> NDArray[np.bool_]:
     return np.isin(starts_s // DAY_S, np.array(sorted(days), dtype=np.int64))
 
 
-def fit_baseline(starts_s: Ints, values: Floats, seen: Floats, holidays: frozenset[int] = frozenset()) -> Baseline:
+def _pieces(width_s: int) -> range:
+    """Where the hours of a bin begin in it: long bins stand for all the hours that they last."""
+    return range(0, max(width_s, 1), HOUR_S)
+
+
+def fit_baseline(
+    starts_s: Ints, values: Floats, seen: Floats, *, width_s: int, holidays: frozenset[int] = frozenset()
+) -> Baseline:
     """Learn from covered bins.
 
     The hour of the day is learned from two days on, the day and the hour of the week from two weeks on.
@@ -63,12 +77,13 @@ def fit_baseline(starts_s: Ints, values: Floats, seen: Floats, holidays: frozens
         values: sums of shape (n,); seen: coverage of each bin, above 0.
         holidays: days (since 1970-01-01) that are like Sundays.
     """
-    hours = starts_s // HOUR_S
+    pieces = np.array(_pieces(width_s), dtype=np.int64)
+    hours = ((starts_s[:, None] + pieces) // HOUR_S).reshape(-1)
     first = int(hours.min()) // 24 * 24
     days = int(hours.max() - first) // 24 + 1
     place = hours - first
-    weight = np.bincount(place, weights=seen, minlength=days * 24).reshape(days, 24)
-    total = np.bincount(place, weights=values, minlength=days * 24).reshape(days, 24)
+    weight = np.bincount(place, weights=np.repeat(seen, len(pieces)), minlength=days * 24).reshape(days, 24)
+    total = np.bincount(place, weights=np.repeat(values, len(pieces)), minlength=days * 24).reshape(days, 24)
     covered = weight > 0.25 * weight.max()
     table = np.where(covered, total / np.where(covered, weight, 1), np.nan)
     table = _cut(table)
@@ -77,7 +92,7 @@ def fit_baseline(starts_s: Ints, values: Floats, seen: Floats, holidays: frozens
     growth = _growth(number, table)
     table = table / (growth ** (number + 0.5 - centre))[:, None]
     weekday = np.where(np.isin(number, np.array(sorted(holidays), dtype=np.int64)), 6, (number + 3) % 7)
-    return Baseline(_season(weekday, table), growth, centre, days + 14.0)
+    return Baseline(_season(weekday, table), growth, centre, days + 14.0, width_s)
 
 
 def _cut(table: Floats) -> Floats:

@@ -153,8 +153,8 @@ def judge(
     strange = np.zeros(asked.start, dtype=bool)
     for _ in range(2):
         kept = past[~strange[past]]
-        whole = fit_baseline(starts_s[kept], values[kept], seen[kept], calendar.holidays)
-        expected = _held_out(starts_s[: asked.start], values, seen, kept, calendar)
+        whole = fit_baseline(starts_s[kept], values[kept], seen[kept], width_s=width_s, holidays=calendar.holidays)
+        expected = _held_out(starts_s[: asked.start], values, seen, kept, calendar, width_s)
         expected = np.r_[expected, whole.expected(starts_s[asked], calendar.holidays)] * seen[: asked.stop]
         left_out = strange | is_on(starts_s[: asked.start], calendar.one_off)
         series = _Standardised(values[: asked.stop], expected, seen[: asked.stop], asked.start, unit, left_out)
@@ -185,8 +185,9 @@ def _runs_of(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
 
 
 def _held_out(
-    starts_s: NDArray[np.int64], values: Floats, seen: Floats, past: NDArray[np.int64], calendar: Calendar
-) -> Floats:
+    starts_s: NDArray[np.int64], values: Floats, seen: Floats, past: NDArray[np.int64], calendar: Calendar,
+    width_s: int,
+) -> Floats:  # fmt: skip
     """Expectation of the history, each part from the others: as far off as the expectation of the asked time is."""
     span = starts_s[past[-1]] - starts_s[past[0]]
     part_s = 7 * DAY_S if span >= 13 * DAY_S else DAY_S if span >= 2 * DAY_S else max(int(span) // 4, 1)
@@ -199,7 +200,7 @@ def _held_out(
     for part in np.unique(parts):
         rest = past[parts[past] != part]
         rest = rest if len(rest) >= 12 else past
-        fitted = fit_baseline(starts_s[rest], values[rest], seen[rest], calendar.holidays)
+        fitted = fit_baseline(starts_s[rest], values[rest], seen[rest], width_s=width_s, holidays=calendar.holidays)
         own = parts == part
         expected[own] = fitted.expected(starts_s[own], calendar.holidays)
     return expected

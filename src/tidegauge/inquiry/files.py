@@ -17,6 +17,7 @@ from tidegauge.model import Answer, Blind, InputError, Question, UsageError, for
 from tidegauge.series import BLIND_BELOW, runs
 
 MOST_BINS = 2_000_000
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _amount(text: str, path: Path, line: int) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not np.isfinite(value) or value < 0 or value > 1e300:
+    if not np.isfinite(value) or value < 0 or value > LARGEST:
         raise InputError(f"not an amount: {text.strip()!r}", where=f"{path}, line {line}")
     return value
 

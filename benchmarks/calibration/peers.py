@@ -1,0 +1,111 @@
+"""What is in use, on the same quiet series: how often each calls a surge in a week in which nothing happened.
+
+    python -m benchmarks.calibration.peers [--series 160]
+
+EARS C1 to C3 and Farrington flexible are those of R's `surveillance` (Debian: r-cran-surveillance), on hourly sums;
+Holt-Winters has rrdtool's usual settings; the fixed threshold is twice the largest value of the history.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.calibration.families import BINS, DAY, FAMILIES, HISTORY, WEEK, Floats
+
+
+def three_deviations(values: Floats) -> bool:
+    past, asked = values[:HISTORY], values[HISTORY:]
+    return bool((asked > past.mean() + 3 * past.std()).any())
+
+
+def hour_of_week(values: Floats) -> bool:
+    """A profile by hour of the week, and three deviations above it."""
+    hours = np.arange(BINS) % WEEK // 12
+    past = values[:HISTORY]
+    sums = np.bincount(hours[:HISTORY], weights=past, minlength=168)
+    count = np.bincount(hours[:HISTORY], minlength=168)
+    mean = sums / count
+    deviation = np.sqrt(
+        np.bincount(hours[:HISTORY], weights=(past - mean[hours[:HISTORY]]) ** 2, minlength=168) / count
+    )
+    return bool((values[HISTORY:] > (mean + 3 * deviation)[hours[HISTORY:]]).any())
+
+
+def holt_winters(values: Floats) -> bool:
+    """Aberrant behaviour as rrdtool finds it (Brutlag 2000): 7 of 9 bins outside of two predicted deviations."""
+    alpha, beta, gamma, scale = 0.1, 0.0035, 0.1, 2.0
+    level, slope = float(values[:DAY].mean()), 0.0
+    season, deviation = values[:DAY] - level, np.full(DAY, float(np.abs(values[:DAY] - level).mean()))
+    failing = np.zeros(BINS, dtype=bool)
+    for i in range(DAY, BINS):
+        place = i % DAY
+        predicted = level + slope + season[place]
+        failing[i] = values[i] > predicted + scale * deviation[place]
+        before = level
+        level = alpha * (values[i] - season[place]) + (1 - alpha) * (level + slope)
+        slope = beta * (level - before) + (1 - beta) * slope
+        season[place] = gamma * (values[i] - level) + (1 - gamma) * season[place]
+        deviation[place] = gamma * abs(values[i] - predicted) + (1 - gamma) * deviation[place]
+    return bool((np.convolve(failing[HISTORY:], np.ones(9), "valid") >= 7).any())
+
+
+def fixed_threshold(values: Floats) -> bool:
+    return bool((values[HISTORY:] > 2 * values[:HISTORY].max()).any())
+
+
+OWN: dict[str, Callable[[Floats], bool]] = {
+    "mean + 3 deviations": three_deviations,
+    "hour of week + 3 deviations": hour_of_week,
+    "Holt-Winters (rrdtool)": holt_winters,
+    "fixed threshold": fixed_threshold,
+}
+
+
+def in_r(table: Floats) -> dict[str, Floats]:
+    """Alarms of R's methods, shape (series,) each; none where R or its package is not installed."""
+    if shutil.which("Rscript") is None:
+        return {}
+    hourly = table.reshape(len(table), -1, 12).sum(axis=2)
+    # Counts of the size of flows, since the methods are made for counts.
+    counts = np.rint(hourly / 10_000).astype(np.int64)
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder) / "in.csv", Path(folder) / "out.csv"
+        np.savetxt(given, counts, fmt="%d", delimiter=",")
+        script = Path(__file__).with_name("peers.R")
+        subprocess.run(["Rscript", str(script), str(given), str(found)], check=True, capture_output=True)
+        rows = [line.split(",") for line in found.read_text().splitlines()]
+    return {row[0].strip('"'): np.array([float(v) if v != "NA" else np.nan for v in row[1:]]) for row in rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series", type=int, default=160)
+    parser.add_argument("--seed", type=int, default=2)
+    arguments = parser.parse_args()
+    made, rows = [], []
+    for number in range(arguments.series):
+        random = np.random.default_rng([arguments.seed, number])
+        family = FAMILIES[number % len(FAMILIES)](random)
+        made.append(family.family)
+        rows.append(family.series(random))
+    table = np.array(rows)
+    alarms = {name: np.array([float(method(v)) for v in table]) for name, method in OWN.items()} | in_r(table)
+    names = list(dict.fromkeys(made))
+    print("| method | " + " | ".join(names) + " |\n| --- |" + " --- |" * len(names))
+    for method, found in alarms.items():
+        by_family = defaultdict(list)
+        for family_name, alarm in zip(made, found, strict=True):
+            by_family[family_name].append(alarm)
+        print(f"| {method} | " + " | ".join(f"{np.nanmean(by_family[n]):.0%}" for n in names) + " |")
+
+
+if __name__ == "__main__":
+    main()
