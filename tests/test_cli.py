@@ -126,3 +126,57 @@ def test_the_reference_is_the_programs_own_help() -> None:
 
     tool = Path(__file__).parent.parent / "tools" / "cli_reference.py"
     assert subprocess.run([sys.executable, str(tool), "--check"], check=False).returncode == 0, f"run {tool.name}"
+
+
+def test_ask_explains_a_surge_and_names_the_command_that_shows_it(simulated: Path) -> None:
+    answer = result("ask", "--site", str(simulated), "--from", "KP", "--since", "2014-11-24", "--json")
+    (surge,) = answer["surges"]  # type: ignore[misc]
+    carriers = {(c["by"], c["value"]): c for c in surge["carried_by"]}
+    assert carriers["far_as", "131279"]["share"] == pytest.approx(1, abs=0.01)
+    assert carriers["home_port", "443"]["amount"] == pytest.approx(40e6, rel=0.02)
+    verb, *words = surge["query"].removeprefix("tidegauge ").split(" --where ")[0].split()
+    where = surge["query"].split(" --where ")[1].strip('"')
+    shown = result(verb, *words, "--where", where, "--site", str(simulated), "--json")
+    assert sum(row["bytes"] for row in shown["rows"]) > 0  # type: ignore[union-attr]
+    assert [r["verdict"] for r in answer["trust"]["relays"]] == ["cannot_say"] * 4  # type: ignore[index]
+    assert any("no address is known" in caveat for caveat in answer["caveats"])  # type: ignore[union-attr]
+
+
+def test_all_metrics_are_judged_under_one_bound(simulated: Path) -> None:
+    question = ("ask", "--site", str(simulated), "--from", "KP", "--json", "--metric", "all")
+    answer = result(*question, "--since", "2014-11-24", "--would-have-seen", "400MB/2h")
+    assert answer["verdict"] == "surge"
+    assert {s["metric"] for s in answer["surges"]} >= {"bytes", "packets"}  # type: ignore[union-attr]
+    keys = {"duration_s", "bytes", "bits_per_second", "packets", "flows", "hosts"}
+    assert set(answer["detection_limit"][0]) == keys  # type: ignore[index]
+    assert answer["would_have_seen"][0]["duration_s"] == 7200  # type: ignore[index]
+
+
+def test_all_origins_are_ranked_under_one_bound(simulated: Path) -> None:
+    ranking = result("ask", "--site", str(simulated), "--from", "all", "--since", "2014-11-24", "--json")
+    origins = ranking["origins"]
+    assert origins[0]["origin"] == "KP"  # type: ignore[index]
+    assert len(origins) > 50  # type: ignore[arg-type]
+    top = result("top", "far_country", "--site", str(simulated), "--where", "direction = 'in'", "--json")
+    assert {o["origin"] for o in origins} >= {r["far_country"] for r in top["rows"]}  # type: ignore[union-attr]
+
+
+def test_a_picture_shows_series_limits_and_blind_times(simulated: Path, tmp_path: Path) -> None:
+    from xml.etree import ElementTree
+
+    path = tmp_path / "kp.svg"
+    found = run("ask", "--site", str(simulated), "--from", "KP", "--since", "2014-11-24", "--picture", str(path))
+    assert found.exit_code == 0
+    root = ElementTree.parse(path).getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    assert len(root.findall(f"{space}polyline")) == 3
+    titles = [t.text for t in root.iter(f"{space}title")]
+    assert "surge" in titles
+    assert any("silent" in str(title) for title in titles)
+
+
+def test_a_question_that_cannot_be_read_is_one_clear_error() -> None:
+    from tidegauge.cli.judge import parse_wanted
+
+    with pytest.raises(TidegaugeError, match="not an amount over a time"):
+        parse_wanted(("40MB",))

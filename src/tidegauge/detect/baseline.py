@@ -7,6 +7,7 @@ is the seasonal Kendall slope (Hirsch and Slack 1984) of daily means, which neit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ FAR = 6.0
 """Hours further above their median than so many robust deviations are cut to that."""
 WINSOR = 0.98
 STEEPEST = 0.05
+STEP = 1.5
 SURE = 1.96
 
 
@@ -38,6 +40,22 @@ class Baseline:
     furthest: float
     width_s: int
 
+    @cached_property
+    def _curve(self) -> tuple[Floats, Floats]:
+        """Places in hours (0 is the middle of the week's first) and values between which the week goes on evenly.
+
+        It goes through midnight too, except where one day ends and the next begins at quite different levels.
+        """
+        days = self.shape.reshape(7, 24)
+        ends, begins = days[:, -1], np.roll(days[:, 0], -1)
+        low, high = np.minimum(ends, begins), np.maximum(ends, begins)
+        smooth = high <= STEP * np.maximum(low, 1e-300)
+        middle = (ends + begins) / 2
+        ends, begins = np.where(smooth, middle, ends), np.where(smooth, middle, begins)
+        values = np.c_[np.roll(begins, 1), days, ends]
+        places = 24.0 * np.arange(7)[:, None] + np.r_[-0.5, np.arange(24), 23.5 - 1e-9][None]
+        return places.reshape(-1), values.reshape(-1)
+
     def expected(self, starts_s: Ints, holidays: frozenset[int] = frozenset()) -> Floats:
         """Expected value of fully seen bins that start then; holidays are like Sundays. Shape (n,)."""
         season = np.zeros(len(starts_s))
@@ -47,7 +65,7 @@ class Baseline:
             middle = starts_s + piece + min(self.width_s, HOUR_S) / 2
             clock = np.where(is_on(starts_s, holidays), SUNDAY_S + middle % DAY_S, middle % (7 * DAY_S))
             place = clock / HOUR_S - 0.5
-            season += np.interp(place, np.arange(-1, 169), np.r_[self.shape[-1], self.shape, self.shape[0]])
+            season += np.interp(np.where(place < -0.5, place + 168, place), *self._curve)
         season /= len(pieces)
         days = starts_s / DAY_S - self.centre_day
         return np.asarray(season * self.growth ** np.clip(days, -self.furthest, self.furthest))
@@ -86,17 +104,18 @@ def fit_baseline(
     total = np.bincount(place, weights=np.repeat(values, len(pieces)), minlength=days * 24).reshape(days, 24)
     covered = weight > 0.25 * weight.max()
     table = np.where(covered, total / np.where(covered, weight, 1), np.nan)
-    table = _cut(table)
     number = first // 24 + np.arange(days)
+    weekday = np.where(np.isin(number, np.array(sorted(holidays), dtype=np.int64)), 6, (number + 3) % 7)
+    table = _cut(table, weekday)
     centre = float(number.mean()) + 0.5
     growth = _growth(number, table)
     table = table / (growth ** (number + 0.5 - centre))[:, None]
-    weekday = np.where(np.isin(number, np.array(sorted(holidays), dtype=np.int64)), 6, (number + 3) % 7)
     return Baseline(_season(weekday, table), growth, centre, days + 14.0, width_s)
 
 
-def _cut(table: Floats) -> Floats:
-    """Hours far above what is usual at their time of day count as that far; in thin series, far above all others."""
+def _cut(table: Floats, weekday: Ints) -> Floats:
+    """Hours far above what is usual at their time of day count as that far, unless they are so on that day of every
+    week; in thin series, hours far above all others."""
     known = table[np.isfinite(table)]
     overall = float(np.quantile(known, WINSOR)) if len(known) else 0.0
     middle, deviation = _median(table), _median(np.abs(table - _median(table)[None]))
@@ -104,7 +123,14 @@ def _cut(table: Floats) -> Floats:
     # Where an hour is mostly empty, its own median says nothing.
     thin = middle < 0.3 * np.nanmean(known) if len(known) else np.ones(24, dtype=bool)
     ceiling = np.where(thin | ~np.isfinite(ceiling), np.inf, ceiling)
-    return np.minimum(table, np.minimum(np.where(np.isinf(ceiling), overall, np.maximum(ceiling, 0)), np.inf)[None])
+    ceilings = np.broadcast_to(np.where(np.isinf(ceiling), overall, np.maximum(ceiling, 0)), table.shape).copy()
+    if len(table) >= 13:
+        for day in range(7):
+            same = weekday == day
+            often = _median(table[same])
+            higher = often * np.where(middle > 0, ceilings[0] / np.where(middle > 0, middle, 1), 1)
+            ceilings[same] = np.fmax(ceilings[same], np.where(thin, 0, higher)[None])
+    return np.asarray(np.minimum(table, ceilings))
 
 
 def _median(table: Floats) -> Floats:
