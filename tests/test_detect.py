@@ -170,3 +170,21 @@ def test_live_alarms_keep_their_budget_and_see_a_surge_at_once() -> None:
     assert first.end_s == STARTS[end]
     assert first.observed > 2 * first.expected
     assert live_alarms(STARTS[:end], values[:end], np.ones(end), width_s=300, unit=1000.0, late_s=900) == []
+
+
+@pytest.mark.parametrize("days", [1, 2, 5])
+def test_a_weekend_is_not_enough_history_for_a_monday(days: int) -> None:
+    alarms = 0
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        weekday = np.arange(35 * DAY) // DAY % 7 < 5
+        values = random.poisson(np.where(weekday, 1000, 450)) * 1000.0
+        begin = 28 * DAY - days * DAY
+        part = values[begin : 29 * DAY]
+        outcome = decide(
+            STARTS[begin : 29 * DAY], part, np.ones(len(part)), width_s=300, asked=slice(days * DAY, len(part)),
+            false_alarm=0.05, power=0.95, unit=1000.0,
+        )  # fmt: skip
+        alarms += outcome.verdict == "surge"
+        assert any("history is short" in caveat for caveat in outcome.caveats)
+    assert alarms <= 2

@@ -25,6 +25,15 @@ STRANGER_LENGTHS_S = (300, 3600, 21600)
 MOST_STRANGERS = 8
 MOST_STRANGE_SHARE = 0.15
 """More past surges than this, or more of the history, are a habit and count as usual."""
+WEEK_DAYS = 7
+UNKNOWN_WEEK, UNKNOWN_DAYS = 1.0, 2.0
+"""Until every day of the week has been seen, twice the expectation is nothing surprising; until three days, three times
+(a weekend before a Monday)."""
+FEW_DAYS = 2.9
+UNKNOWN_GROWTH = 0.02
+"""Until growth can be seen (two weeks), so much a day is nothing surprising."""
+FEWEST_WINDOWS = 3
+"""A window length of which the history does not hold so many, side by side, is not judged."""
 LENDING = 0.6
 """How much of what a window length says of the shape of the tail holds for the next longer one."""
 
@@ -61,7 +70,8 @@ class Scan:
         first: position (in the whole series) of the first asked window; windows follow bin by bin.
         observed, expected, spread: of each asked window; shape (m,).
         usable: windows that were seen enough.
-        level: critical level of `(observed - expected) / spread`.
+        level: critical level of `(observed - expected - allowance) / spread`.
+        allowance: what may come on top of the expectation since a short history does not show it.
         p_values: family-wise over the whole question.
     """
 
@@ -73,11 +83,12 @@ class Scan:
     usable: NDArray[np.bool_]
     level: float
     p_values: Floats
+    allowance: Floats | float = 0.0
 
     @property
     def critical(self) -> Floats:
         """The amount above which a window is called a surge."""
-        return self.expected + self.level * self.spread
+        return self.expected + self.allowance + self.level * self.spread
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,7 @@ class Judgement:
         expected: expectation for each bin of the asked time, as seen.
         history_days: days of covered history.
         past_surges: bins of the history (begin, end) that were left out of it as surges.
+        unknown: share by which the level may be higher because the history is too short to show it.
     """
 
     reasons: tuple[str, ...]
@@ -97,6 +109,7 @@ class Judgement:
     expected: Floats
     history_days: float
     past_surges: tuple[tuple[int, int], ...] = ()
+    unknown: float = 0.0
 
 
 def window_lengths(width_s: int, asked_bins: int) -> list[int]:
@@ -166,11 +179,19 @@ def judge(
     scored = [scored for length in lengths if (scored := _score(series, length)) is not None]
     share = _shared_among([(one.length, one.peaks) for one in scored])
     scans, lent = [], None
+    unknown = _unknown(days, len(present) * width_s / DAY_S)
     for one in scored:
-        scan, weights = _scan(series, one, false_alarm / share, share, lent)
+        scan, weights = _scan(series, one, false_alarm / share, share, lent, unknown)
         scans.append(scan)
         lent = tempered(weights, LENDING)
-    return Judgement((), tuple(scans), expected[asked], days, _runs_of(strange))
+    return Judgement((), tuple(scans), expected[asked], days, _runs_of(strange), unknown)
+
+
+def _unknown(history_days: float, asked_days: float) -> float:
+    """The share by which the level may be higher than expected because the history is too short to show it."""
+    week = UNKNOWN_DAYS if history_days < FEW_DAYS else UNKNOWN_WEEK if history_days < 0.95 * WEEK_DAYS else 0.0
+    growth = UNKNOWN_GROWTH * (history_days / 2 + asked_days) if history_days < 13 else 0.0
+    return float((1 + week) * np.exp(growth) - 1)
 
 
 def _shared_among(found: list[tuple[int, Peaks]]) -> float:
@@ -320,7 +341,7 @@ def _score(series: _Standardised, length: int) -> _Scored | None:
     """Scores of the windows of a length; None where the history has none."""
     observed, mean, spread, usable = series.windows(length)
     past = series.past(usable, length)
-    if past.sum() < 2:
+    if past.sum() < (FEWEST_WINDOWS - 1) * length + 1:
         return None
     scores, raised = _positive((observed - mean) / spread, past)
     least = max(series.unit / float(np.median(spread)), 1e-12)
@@ -329,14 +350,15 @@ def _score(series: _Standardised, length: int) -> _Scored | None:
 
 
 def _scan(
-    series: _Standardised, one: _Scored, false_alarm: float, share: float, lent: Floats | None
+    series: _Standardised, one: _Scored, false_alarm: float, share: float, lent: Floats | None, unknown: float
 ) -> tuple[Scan, Floats]:
     """One window length: its critical level from the history, and what it says of the tail's shape."""
     tail = tail_of(one.peaks, floor=one.least, before=lent)
     asked = slice(series.first, len(one.scores))
     windows = float(len(one.scores) - series.first + one.length - 1)
     level = max(tail.level(false_alarm, windows), one.least + one.raised)
-    p_values = np.minimum(tail.p_value(one.scores[asked], windows) * share, 1.0)
+    allowance = one.mean[asked] * unknown
+    p_values = np.minimum(tail.p_value(one.scores[asked] - allowance / one.spread[asked], windows) * share, 1.0)
     usable = one.usable[asked]
     scan = Scan(
         one.length,
@@ -347,5 +369,6 @@ def _scan(
         usable,
         level - one.raised,
         np.where(usable, p_values, 1.0),
+        allowance,
     )
     return scan, tail.weights

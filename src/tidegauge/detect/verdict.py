@@ -85,7 +85,8 @@ def decide(
     if judgement.history_days < 13.5:
         caveats.append(
             f"the history is short ({judgement.history_days:.1f} days of covered time; two weeks show the rhythm of"
-            " a week): the limits are larger for it"
+            f" a week and growth): {judgement.unknown:.0%} above what is expected is nothing surprising then, and the"
+            " limits are larger by that"
         )
     if any(limit.amount is None for limit in limits):
         caveats.append("where a limit is null, no amount would have been found with that power: too little was seen")
@@ -110,7 +111,7 @@ def _largest(judgement: Judgement, begin_s: int, width_s: int) -> Excess | None:
     for scan in judgement.scans:
         if not scan.usable.any():
             continue
-        scores = np.where(scan.usable, (scan.observed - scan.expected) / scan.spread, -np.inf)
+        scores = np.where(scan.usable, (scan.observed - scan.expected - scan.allowance) / scan.spread, -np.inf)
         i = int(np.argmax(scores))
         start = begin_s + i * width_s
         found = Excess(
