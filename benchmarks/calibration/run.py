@@ -44,7 +44,7 @@ def one(number: int, seed: int, inject: bool) -> dict[str, object]:
         ours = [limit.amount or np.inf for limit in outcome.limits]
         theirs = oracle.limits(values[HISTORY:], budget, POWER, DURATIONS_S)
         found = tried = 0
-        if inject and outcome.verdict == "no_surge" and budget == BUDGETS[number % len(BUDGETS)]:
+        if inject and outcome.verdict == "no_surge" and budget == BUDGETS[number // len(FAMILIES) % len(BUDGETS)]:
             for place in range(len(DURATIONS_S)):
                 tried += 1
                 changed = values.copy()

@@ -207,9 +207,9 @@ class SpoolReader:
         frames: list[Frame] = []
         view, at = memoryview(block), 0
         while at + HEAD.size <= len(block):
-            magic, kind, _, count, size, arrived_us, check = HEAD.unpack_from(block, at)
+            magic, kind, reserved, count, size, arrived_us, check = HEAD.unpack_from(block, at)
             end = at + HEAD.size + size
-            sound = magic == MAGIC and size <= LARGEST_BODY
+            sound = magic == MAGIC and reserved == 0 and size <= LARGEST_BODY
             if sound and end > len(block):
                 return frames, at, end - at
             body = view[at + HEAD.size : end]

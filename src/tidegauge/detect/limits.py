@@ -71,7 +71,8 @@ def detection_limit(judgement: Judgement, seen: Floats, *, duration_bins: float,
     if not len(moments) or not judgement.scans:
         return None
     needed = np.sort(needed_amounts(judgement, seen, duration_bins=duration_bins, moments=moments))
-    limit = needed[min(int(np.ceil(power * len(needed))) - 1, len(needed) - 1)]
+    # A hair more than what just reaches the critical level: only what lies above it is called a surge.
+    limit = needed[min(int(np.ceil(power * len(needed))) - 1, len(needed) - 1)] * (1 + 1e-6)
     return float(limit) if np.isfinite(limit) else None
 
 

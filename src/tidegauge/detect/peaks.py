@@ -20,6 +20,7 @@ LARGEST = 10
 UNLIKELY = 0.001
 SHALLOWEST = 0.7
 COMPARED = 10
+REMEMBERS = 0.3
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Peaks:
 
 
 def find_peaks(
-    scores: Floats, usable: NDArray[np.bool_], active: NDArray[np.bool_], length: int, *, floor: float
+    scores: Floats, usable: NDArray[np.bool_], active: NDArray[np.bool_], length: int, *, floor: float, memory: int = 1
 ) -> Peaks:
     """Peaks above a threshold chosen so that there are about 0.8 times the root of the number of separate windows.
 
@@ -50,29 +51,55 @@ def find_peaks(
         scores: of overlapping windows, each a bin later; shape (n,). They must be above 0 where they are large.
         active: windows in which anything was: what is usual of a thin series is usual of these.
         length: bins of a window: runs closer than that are one peak.
+        memory: bins over which the series remembers where it was: runs closer than that are one peak, too.
         floor: stands for a peak where none was ever seen, and is the least threshold.
     """
     known = scores[usable]
     exposure = float(len(known))
-    wanted = float(np.clip(PEAKS_PER_ROOT * np.sqrt(len(known) / length), FEWEST, MOST))
+    apart = max(length, memory)
+    wanted = float(np.clip(PEAKS_PER_ROOT * np.sqrt(len(known) / apart), FEWEST, MOST))
     best: tuple[float, Places, Places] | None = None
     for threshold in np.unique(np.quantile(known, QUANTILES))[::-1] if len(known) else ():
         if threshold < floor:
             break
-        begins, ends = _runs(usable & (scores > threshold), length)
+        begins, ends = _runs(usable & (scores > threshold), apart)
         if best is None or len(begins) > len(best[1]):
             best = (float(threshold), begins, ends)
         if len(begins) >= wanted:
             break
     if best is None or not len(best[1]):
         # Hardly anything ever happened: all there is counts, or what a single unit would have amounted to.
-        begins, ends = _runs(usable & (scores >= floor), length)
+        begins, ends = _runs(usable & (scores >= floor), apart)
         best = (floor * 0.9, begins, ends)
     threshold, begins, ends = best
     masked = np.where(usable, scores, -np.inf)
     tops = np.array([masked[a:b].max() for a, b in zip(begins, ends, strict=True)])
     share = max(float((known > threshold).sum()), 0.5) / max(float((usable & active).sum()), 1.0)
     return Peaks(tops, begins, ends, threshold, max(-np.log(share), SHALLOWEST), exposure)
+
+
+def memory_of(scores: Floats, usable: NDArray[np.bool_]) -> int:
+    """Bins until the autocorrelation of a score falls below `REMEMBERS`; at least 1.
+
+    Scores are taken by rank, so that single large ones do not hide it.
+    """
+    if usable.sum() < 200:
+        return 1
+    ranks = np.zeros(len(scores))
+    order = np.argsort(scores[usable], kind="stable")
+    own = np.empty(len(order))
+    own[order] = np.arange(len(order))
+    # Equal scores have equal ranks, else the order of time would make a correlation of its own.
+    _, group = np.unique(scores[usable], return_inverse=True)
+    own = (np.bincount(group, weights=own) / np.bincount(group))[group]
+    ranks[usable] = own - own.mean()
+    size = 1 << int(np.ceil(np.log2(2 * len(ranks))))
+    power = np.abs(np.fft.rfft(ranks, size)) ** 2
+    correlation = np.fft.irfft(power, size)[: len(ranks) // 4]
+    if correlation[0] <= 0:
+        return 1
+    low = np.flatnonzero(correlation / correlation[0] < REMEMBERS)
+    return int(low[0]) if len(low) else len(correlation)
 
 
 def _runs(above: NDArray[np.bool_], length: int) -> tuple[Places, Places]:

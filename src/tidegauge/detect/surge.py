@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.baseline import DAY_S, fit_baseline, is_on
-from tidegauge.detect.peaks import Peaks, find_peaks, separate_lengths, strangers, tail_of
+from tidegauge.detect.peaks import Peaks, find_peaks, memory_of, separate_lengths, strangers, tail_of
 from tidegauge.detect.tail import tempered
 
 Floats = NDArray[np.float64]
@@ -32,6 +32,9 @@ UNKNOWN_WEEK, UNKNOWN_DAYS = 1.0, 2.0
 FEW_DAYS = 2.9
 UNKNOWN_GROWTH = 0.02
 """Until growth can be seen (two weeks), so much a day is nothing surprising."""
+WHOLE_DAYS = 14
+"""With less history what the peaks say of the tail counts for less, by the root: tomorrow may not be like today."""
+MOST_MEMORY = 288
 FEWEST_WINDOWS = 3
 """A window length of which the history does not hold so many, side by side, is not judged."""
 LENDING = 0.6
@@ -181,7 +184,9 @@ def judge(
     scans, lent = [], None
     unknown = _unknown(days, len(present) * width_s / DAY_S)
     for one in scored:
-        scan, weights = _scan(series, one, false_alarm / share, share, lent, unknown)
+        scan, weights = _scan(
+            series, one, false_alarm / share, share, lent, unknown, min((days / WHOLE_DAYS) ** 0.5, 1.0)
+        )
         scans.append(scan)
         lent = tempered(weights, LENDING)
     return Judgement((), tuple(scans), expected[asked], days, _runs_of(strange), unknown)
@@ -245,6 +250,8 @@ class _Standardised:
         past = self._hidden[:first] > 0
         self.typical = float(expected[:first][past].mean()) if past.any() else 0.0
         self.power = _spread_power(values[:first][past], expected[:first][past])
+        observed, mean, spread, usable = self.windows(1)
+        self.memory = min(memory_of((observed - mean) / spread, self.past(usable, 1)), MOST_MEMORY)
 
     def windows(self, length: int) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
         """Observed, expected and spread (up to a factor) of each window, and which were seen enough."""
@@ -313,7 +320,8 @@ def _past_surges(series: _Standardised, width_s: int) -> NDArray[np.bool_]:
         if past.sum() < 20 * length:
             continue
         scores, _ = _positive((observed - mean) / spread, past)
-        peaks = find_peaks(scores, past, observed > 0, length, floor=series.unit / float(np.median(spread)))
+        floor = series.unit / float(np.median(spread))
+        peaks = find_peaks(scores, past, observed > 0, length, floor=floor, memory=series.memory)
         for i in np.flatnonzero(strangers(peaks)).tolist():
             strange[peaks.begins[i] : peaks.ends[i] + length - 1] = True
     runs = _runs_of(strange)
@@ -345,15 +353,22 @@ def _score(series: _Standardised, length: int) -> _Scored | None:
         return None
     scores, raised = _positive((observed - mean) / spread, past)
     least = max(series.unit / float(np.median(spread)), 1e-12)
-    peaks = find_peaks(scores, past, observed > 0, length, floor=least)
+    peaks = find_peaks(scores, past, observed > 0, length, floor=least, memory=series.memory)
     return _Scored(length, observed, mean, spread, usable, scores, raised, least, peaks)
 
 
 def _scan(
-    series: _Standardised, one: _Scored, false_alarm: float, share: float, lent: Floats | None, unknown: float
+    series: _Standardised,
+    one: _Scored,
+    false_alarm: float,
+    share: float,
+    lent: Floats | None,
+    unknown: float,
+    known: float,
 ) -> tuple[Scan, Floats]:
     """One window length: its critical level from the history, and what it says of the tail's shape."""
     tail = tail_of(one.peaks, floor=one.least, before=lent)
+    tail = replace(tail, weights=tempered(tail.weights, known))
     asked = slice(series.first, len(one.scores))
     windows = float(len(one.scores) - series.first + one.length - 1)
     level = max(tail.level(false_alarm, windows), one.least + one.raised)
