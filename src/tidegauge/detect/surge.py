@@ -251,7 +251,10 @@ class _Standardised:
         self.typical = float(expected[:first][past].mean()) if past.any() else 0.0
         self.power = _spread_power(values[:first][past], expected[:first][past])
         observed, mean, spread, usable = self.windows(1)
-        self.memory = min(memory_of((observed - mean) / spread, self.past(usable, 1)), MOST_MEMORY)
+        scores = (observed - mean) / spread
+        # Empty bins are all alike: how far they lie below the expectation only tells the time of day.
+        scores = np.where(observed > 0, scores, scores.min(initial=0.0))
+        self.memory = min(memory_of(scores, self.past(usable, 1)), MOST_MEMORY)
 
     def windows(self, length: int) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
         """Observed, expected and spread (up to a factor) of each window, and which were seen enough."""
