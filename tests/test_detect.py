@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from tidegauge.detect import Calendar, Outcome, decide, live_alarms
 from tidegauge.detect.baseline import fit_baseline
-from tidegauge.detect.peaks import Peaks, find_peaks, separate_lengths, strangers
+from tidegauge.detect.peaks import Peaks, find_peaks, memory_of, separate_lengths, strangers
 from tidegauge.detect.tail import fit_tail
 
 DAY = 288
@@ -188,3 +188,18 @@ def test_a_weekend_is_not_enough_history_for_a_monday(days: int) -> None:
         alarms += outcome.verdict == "surge"
         assert any("history is short" in caveat for caveat in outcome.caveats)
     assert alarms <= 2
+
+
+def test_memory_is_that_of_the_series_and_not_of_the_time_of_day() -> None:
+    random = np.random.default_rng(6)
+    usable = np.ones(8000, dtype=bool)
+    assert memory_of(random.normal(size=8000), usable) == 1
+    slow = np.zeros(8000)
+    for i in range(1, 8000):
+        slow[i] = 0.98 * slow[i - 1] + random.normal()
+    assert 30 < memory_of(slow, usable) < 110  # 0.98 to the 60th is 0.3
+    day = 1 + 0.9 * np.sin(2 * np.pi * np.arange(35 * DAY) / DAY)
+    thin = random.poisson(0.02 * day) * 1e4 * np.exp(random.normal(size=35 * DAY))
+    thinner = {x.duration_s: x.amount for x in judged(thin).limits}[300]
+    assert thinner is not None
+    assert thinner < 60 * thin.max()  # a day's memory would leave a handful of peaks, and a limit without end

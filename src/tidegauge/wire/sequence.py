@@ -16,6 +16,8 @@ WINDOW = 1 << 16
 """An overtaken datagram fills a gap at most so many numbers back."""
 FARTHEST = 1 << 28
 """A jump ahead further than this is a restart, not a loss."""
+LATEST_S = 120
+"""Nobody is overtaken for longer: an old number after that is a restart."""
 EARLY = 1024
 """A number so little below the first one seen was overtaken at the very beginning."""
 MOST_GAPS = 256
@@ -131,7 +133,7 @@ class SequenceTracker:
                 if jump:
                     found.lost[rows[i]] = self._lose(stream, expected or 0, jump, int(minutes_s[i]), each)
                 expected = None if unsure[i] else (number + step) & 0xFFFFFFFF
-            elif -WINDOW <= jump < 0 and (filled := _fill(stream, number, step)) is not None:
+            elif -WINDOW <= jump < 0 and (filled := _fill(stream, number, step, int(minutes_s[i]))) is not None:
                 found.overtaken[rows[i]] = True
                 gap, units = filled
                 found.credits.append((*key, gap.minute_s, round(units * gap.records_each)))
@@ -151,12 +153,12 @@ class SequenceTracker:
         return round(units * each)
 
 
-def _fill(stream: Stream, number: int, step: int) -> tuple[Gap, int] | None:
+def _fill(stream: Stream, number: int, step: int, minute_s: int) -> tuple[Gap, int] | None:
     """Take an overtaken datagram's numbers out of the gap that they leave; that gap, and how many they were."""
     for place in range(len(stream.gaps) - 1, -1, -1):
         gap = stream.gaps[place]
         offset = (number - gap.first) & 0xFFFFFFFF
-        if offset >= gap.length:
+        if offset >= gap.length or minute_s - gap.minute_s > LATEST_S:
             continue
         units = min(max(step, 1), gap.length - offset)
         rest = [
