@@ -6,7 +6,7 @@ DEBIAN := nfdump softflowd snmpd
 CONSTRAINTS := -c constraints.txt
 DEV := hypothesis import-linter mypy pysnmp pytest pytest-xdist ruff
 
-.PHONY: demo test check bench bench-collector debian clean
+.PHONY: demo test check bench bench-collector bench-calibration debian clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,13 @@ bench: $(VENV)/.ready-dev debian
 
 bench-collector: $(VENV)/.ready-dev debian
 	$(BIN)/python benchmarks/collector.py
+
+# Half an hour; R's methods join in where r-cran-surveillance is installed.
+bench-calibration: $(VENV)/.ready-dev
+	$(BIN)/python -m benchmarks.calibration.run --series 1000 --seed 11 > benchmarks/work-calibration.txt
+	$(BIN)/python -m benchmarks.calibration.peers --series 80 >> benchmarks/work-calibration.txt
+	cat benchmarks/calibration/HEAD.md benchmarks/work-calibration.txt > benchmarks/CALIBRATION.md
+	rm benchmarks/work-calibration.txt
 
 clean:
 	rm -rf $(VENV) demo

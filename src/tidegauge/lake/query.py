@@ -48,6 +48,56 @@ class FlowFilter:
         return " AND ".join(parts) or "true"
 
 
+@dataclass(frozen=True)
+class _Binned:
+    """The SQL of one metric over bins; `flows` and `hosts` count in the bin of a flow's start alone."""
+
+    chosen: FlowFilter
+    metric: str
+    width_s: int
+    first_bin: int
+    bins: int
+
+    @property
+    def since_us(self) -> int:
+        return self.first_bin * self.width_s * 1_000_000
+
+    @property
+    def until_us(self) -> int:
+        return (self.first_bin + self.bins) * self.width_s * 1_000_000
+
+    @property
+    def whole(self) -> bool:
+        return self.metric in ("flows", "hosts")
+
+    @property
+    def _places(self) -> tuple[str, str, str]:
+        """Bins of start and end, and the conditions on flows."""
+        width_us = self.width_s * 1_000_000
+        return (
+            f"(epoch_us(time_start) // {width_us})",
+            f"(greatest(epoch_us(time_end) - 1, epoch_us(time_start)) // {width_us})",
+            FlowFilter(None, self.until_us, self.chosen.conditions).sql(),
+        )
+
+    def sums(self) -> str:
+        """Bin and amount of the flows that lie within one bin."""
+        first, last, conditions = self._places
+        amount = SUMS[self.metric].replace("far", VIRTUAL["far"])
+        within = "true" if self.whole else f"{first} = {last}"
+        return (
+            f"{first} AS bin, {amount}::DOUBLE AS amount FROM flows"
+            f" WHERE {conditions} AND time_start >= make_timestamptz({self.since_us}) AND {within}"
+        )
+
+    def long_flows(self) -> str:
+        first, last, conditions = self._places
+        return (
+            f'epoch_us(time_start) AS s, epoch_us(time_end) AS e, "{self.metric}"::DOUBLE AS v FROM flows'
+            f" WHERE {conditions} AND time_end > make_timestamptz({self.since_us}) AND {first} < {last}"
+        )
+
+
 class Lake:
     """The flows and the ledger of a site, read only."""
 
@@ -115,7 +165,7 @@ class Lake:
 
     def bin_sums(
         self, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
-    ) -> tuple[NDArray[np.float64], Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]]:
+    ) -> tuple[NDArray[np.float64], Iterator[tuple[NDArray[Any], ...]]]:
         """Sums of the flows that lie within one bin, and the others as they are, to be spread.
 
         A flow without duration lies in the bin of its start. `flows` and `hosts` count in that bin alone.
@@ -123,35 +173,20 @@ class Lake:
         Returns:
             Sums of shape (bins,), float64; and batches of (starts, ends, values) in microseconds.
         """
-        width_us = width_s * 1_000_000
-        since_us, until_us = first_bin * width_us, (first_bin + bins) * width_us
-        conditions = FlowFilter(None, until_us, chosen.conditions).sql()
-        start_bin = f"(epoch_us(time_start) // {width_us})"
-        last_bin = f"(greatest(epoch_us(time_end) - 1, epoch_us(time_start)) // {width_us})"
-        whole = metric in ("flows", "hosts")
-        amount = SUMS[metric].replace("far", VIRTUAL["far"])
-        within = "true" if whole else f"{start_bin} = {last_bin}"
+        binned = _Binned(chosen, metric, width_s, first_bin, bins)
         sums = np.zeros(bins)
-        with self._engine(since_us, until_us) as engine:
-            found = engine.sql(
-                f"SELECT {start_bin} AS bin, {amount}::DOUBLE AS amount FROM flows"
-                f" WHERE {conditions} AND time_start >= make_timestamptz({since_us}) AND {within} GROUP BY bin"
-            ).fetchnumpy()
+        with self._engine(binned.since_us, binned.until_us) as engine:
+            found = engine.sql(f"SELECT {binned.sums()} GROUP BY bin").fetchnumpy()
             sums[np.asarray(found["bin"], dtype=np.int64) - first_bin] = np.asarray(found["amount"])
-        if whole:
-            return sums, iter(())
-        return sums, self._long_flows(conditions, metric, start_bin, last_bin, since_us, until_us)
+        return sums, self._long_flows(binned)
 
-    def _long_flows(
-        self, conditions: str, metric: str, start_bin: str, last_bin: str, since_us: int, until_us: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
-        with self._engine(since_us, until_us) as engine:
-            reader = engine.sql(
-                f'SELECT epoch_us(time_start) AS s, epoch_us(time_end) AS e, "{metric}"::DOUBLE AS v FROM flows'
-                f" WHERE {conditions} AND time_end > make_timestamptz({since_us}) AND {start_bin} < {last_bin}"
-            ).to_arrow_reader(200_000)
-            for batch in reader:
-                yield tuple(batch.column(i).to_numpy(zero_copy_only=False) for i in range(3))
+    def _long_flows(self, binned: _Binned, *, also: str = "") -> Iterator[tuple[NDArray[Any], ...]]:
+        """Columns of the flows that reach over bins: what `also` selects, starts and ends (us), amounts."""
+        if binned.whole:
+            return
+        with self._engine(binned.since_us, binned.until_us) as engine:
+            for batch in engine.sql(f"SELECT {also}{binned.long_flows()}").to_arrow_reader(200_000):
+                yield tuple(column.to_numpy(zero_copy_only=False) for column in batch.columns)
 
     def bin_sums_by(
         self, by: str, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
@@ -161,20 +196,10 @@ class Lake:
         Returns:
             Sums of shape (bins,) by value as text; and batches of (values as text, starts, ends, amounts).
         """
-        width_us = width_s * 1_000_000
-        since_us, until_us = first_bin * width_us, (first_bin + bins) * width_us
-        conditions = FlowFilter(None, until_us, chosen.conditions).sql()
-        start_bin = f"(epoch_us(time_start) // {width_us})"
-        last_bin = f"(greatest(epoch_us(time_end) - 1, epoch_us(time_start)) // {width_us})"
-        whole = metric in ("flows", "hosts")
-        amount = SUMS[metric].replace("far", VIRTUAL["far"])
-        within = "true" if whole else f"{start_bin} = {last_bin}"
-        key = f"({column_sql(by)})::VARCHAR"
-        with self._engine(since_us, until_us) as engine:
-            found = engine.sql(
-                f"SELECT {key} AS k, {start_bin} AS bin, {amount}::DOUBLE AS amount FROM flows"
-                f" WHERE {conditions} AND time_start >= make_timestamptz({since_us}) AND {within} GROUP BY k, bin"
-            ).to_arrow_table()
+        binned = _Binned(chosen, metric, width_s, first_bin, bins)
+        key = f"({column_sql(by)})::VARCHAR AS k, "
+        with self._engine(binned.since_us, binned.until_us) as engine:
+            found = engine.sql(f"SELECT {key}{binned.sums()} GROUP BY k, bin").to_arrow_table()
         keys = found["k"].combine_chunks().dictionary_encode()
         codes = np.asarray(keys.indices)
         at = np.asarray(found["bin"].to_numpy(), dtype=np.int64) - first_bin
@@ -184,20 +209,7 @@ class Lake:
             own = codes == code
             sums[name] = np.zeros(bins)
             sums[name][at[own]] = amounts[own]
-        if whole:
-            return sums, iter(())
-
-        def long_flows() -> Iterator[tuple[NDArray[Any], ...]]:
-            with self._engine(since_us, until_us) as engine:
-                reader = engine.sql(
-                    f'SELECT {key} AS k, epoch_us(time_start) AS s, epoch_us(time_end) AS e, "{metric}"::DOUBLE AS v'
-                    f" FROM flows WHERE {conditions} AND time_end > make_timestamptz({since_us})"
-                    f" AND {start_bin} < {last_bin}"
-                ).to_arrow_reader(200_000)
-                for batch in reader:
-                    yield tuple(batch.column(i).to_numpy(zero_copy_only=False) for i in range(4))
-
-        return sums, long_flows()
+        return sums, self._long_flows(binned, also=key)
 
     def compare(
         self, by: str, inside: FlowFilter, before: FlowFilter, *, metric: str, most: int = 200
