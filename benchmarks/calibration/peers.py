@@ -99,6 +99,7 @@ def main() -> None:
     table = np.array(rows)
     alarms = {name: np.array([float(method(v)) for v in table]) for name, method in OWN.items()} | in_r(table)
     names = list(dict.fromkeys(made))
+    print(f"\nHow often methods in use call a surge in a quiet week ({len(made)} series):\n")
     print("| method | " + " | ".join(names) + " |\n| --- |" + " --- |" * len(names))
     for method, found in alarms.items():
         by_family = defaultdict(list)
