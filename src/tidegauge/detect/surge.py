@@ -33,7 +33,7 @@ FEW_DAYS = 2.9
 UNKNOWN_GROWTH = 0.02
 """Until growth can be seen (two weeks), so much a day is nothing surprising."""
 WHOLE_DAYS = 14
-"""With less history what the peaks say of the tail counts for less, by the root: tomorrow may not be like today."""
+"""With less history what the peaks say of the tail counts for less, by the fourth root: tomorrow may not be like today."""
 MOST_MEMORY = 288
 FEWEST_WINDOWS = 3
 """A window length of which the history does not hold so many, side by side, is not judged."""
@@ -185,7 +185,7 @@ def judge(
     unknown = _unknown(days, len(present) * width_s / DAY_S)
     for one in scored:
         scan, weights = _scan(
-            series, one, false_alarm / share, share, lent, unknown, min((days / WHOLE_DAYS) ** 0.5, 1.0)
+            series, one, false_alarm / share, share, lent, unknown, min((days / WHOLE_DAYS) ** 0.25, 1.0)
         )
         scans.append(scan)
         lent = tempered(weights, LENDING)
