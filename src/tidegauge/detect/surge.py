@@ -33,7 +33,7 @@ FEW_DAYS = 2.9
 UNKNOWN_GROWTH = 0.02
 """Until growth can be seen (two weeks), so much a day is nothing surprising."""
 WHOLE_DAYS = 14
-"""With less history what the peaks say of the tail counts for less, by the fourth root: tomorrow may not be like today."""
+"""With less history what the peaks say of the tail counts for less, by the fourth root: days differ."""
 MOST_MEMORY = 288
 FEWEST_WINDOWS = 3
 """A window length of which the history does not hold so many, side by side, is not judged."""
