@@ -233,3 +233,22 @@ def test_the_doctor_names_what_is_wrong(collector: Make) -> None:
     assert "10 of 30 records" in checks["loss", "warn"]["found"]
     assert checks["allow", "warn"]["advice"] == "list your exporters under [collect] allow"
     running.stop()
+
+
+def test_a_shower_of_signals_stops_the_receiver_all_the_same(tmp_path: Path) -> None:
+    import sys
+
+    script = (
+        "import os, signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from tidegauge.collect.receiver import Receiver, ReceiverSettings\n"
+        "receiver = Receiver(ReceiverSettings(Path(sys.argv[1]), (('127.0.0.1', 0),), 1, 1 << 20, 1 << 30, 0.05))\n"
+        "signal.signal(signal.SIGTERM, receiver.stop)\n"
+        "sys.exit(receiver.run())\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert b"listening" in process.stderr.readline()
+    for _ in range(2000):
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0

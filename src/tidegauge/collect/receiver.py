@@ -27,6 +27,7 @@ QUEUE_BYTES = 256 << 20
 BIND_PATIENCE_S = 10
 PR_SET_PDEATHSIG = 1
 GATHER_S = 0.001
+STATUS_S, POLL_S = 1.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,15 @@ class Receiver:
         self._queue: SimpleQueue[tuple[int, int, Batch | int]] = SimpleQueue()
         self._queued = 0
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        # A plain flag: an Event's lock would be taken again by a signal that interrupts another one's handler.
+        self._stopping = False
         self._counts: Counter[str] = Counter()
         self._unspooled = 0
         self._states: dict[str, str] = {}
         self._errors: list[str] = []
 
     def stop(self, *arguments: object) -> None:
-        self._stop.set()
+        self._stopping = True
 
     def run(self) -> int:
         """Receive until `stop`; the exit status."""
@@ -85,7 +87,7 @@ class Receiver:
             for bound in sockets:
                 log_event("listening", address=_shown(bound), buffer_bytes=_buffer(bound))
             drops = dict.fromkeys(sockets, 0)
-            while not self._stop.wait(1.0):
+            while self._pause(STATUS_S):
                 self._note_drops(drops)
                 self._status(spool, sockets)
             for taker in takers:
@@ -99,6 +101,13 @@ class Receiver:
             bound.close()
         return 1 if self._errors else 0
 
+    def _pause(self, seconds: float) -> bool:
+        """Wait; False as soon as it is time to stop."""
+        deadline = time.monotonic() + seconds
+        while not self._stopping and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, POLL_S))
+        return not self._stopping
+
     def _bind(self, host: str, port: int) -> socket.socket:
         """Bind, waiting a little for a predecessor that is about to let go of the port."""
         deadline = time.monotonic() + BIND_PATIENCE_S
@@ -107,13 +116,13 @@ class Receiver:
             try:
                 return bind(host, port, buffer_bytes=self._settings.buffer_bytes, shared=shared)
             except OSError:
-                if time.monotonic() > deadline or self._stop.is_set():
+                if time.monotonic() > deadline or self._stopping:
                     raise
                 time.sleep(0.1)
 
     def _take(self, bound: socket.socket) -> None:
         receiver = BatchReceiver(bound)
-        while not self._stop.is_set():
+        while not self._stopping:
             try:
                 batch = receiver.receive()
             except OSError as error:
@@ -180,7 +189,7 @@ class Receiver:
             self._unspooled += count
 
     def _sync(self, spool: SpoolWriter) -> None:
-        while not self._stop.wait(self._settings.sync_s):
+        while self._pause(self._settings.sync_s):
             try:
                 spool.sync()
             except OSError as error:

@@ -6,7 +6,6 @@ import fcntl
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,15 @@ STOP_PATIENCE_S = 30
 DECODER_NICE = 10
 
 
+class _Flag:
+    """Something to stop by that a signal handler may set: it takes no lock, so a second signal does not stop it."""
+
+    raised = False
+
+    def set(self, *arguments: object) -> None:
+        self.raised = True
+
+
 def collect(site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tuple[str, int] | None = None) -> Any:
     """Collect until SIGTERM or SIGINT; everything received by then is in the lake when it returns.
 
@@ -39,9 +47,9 @@ def collect(site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tu
     wanted = replace(site.collect, listen=listen or site.collect.listen, metrics=metrics or site.collect.metrics)
     folder = site.data / "collect"
     folder.mkdir(parents=True, exist_ok=True)
-    stopping = threading.Event()
+    stopping = _Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, stopping.set)
     settings = ReceiverSettings(
         folder, wanted.listen, wanted.sockets_each, wanted.receive_buffer_bytes, wanted.spool_bytes, wanted.sync_s
     )
@@ -53,9 +61,9 @@ def collect(site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tu
         def done() -> bool:
             if not receiver.is_alive():
                 stopping.set()
-            if stopping.is_set():
+            if stopping.raised:
                 _stop(receiver)
-            return stopping.is_set()
+            return stopping.raised
 
         consumer.run(done)
         failed = receiver.exitcode not in (0, None)
@@ -83,7 +91,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _receiving(settings: ReceiverSettings, stopping: threading.Event) -> Iterator[Any]:
+def _receiving(settings: ReceiverSettings, stopping: _Flag) -> Iterator[Any]:
     """The receiving process; a fresh interpreter, so that it shares nothing with this one."""
     process = multiprocessing.get_context("spawn").Process(
         target=receive, args=(settings, os.getpid()), name="tidegauge-receiver"
