@@ -48,7 +48,7 @@ STATE = "collector"
 class Consumer:
     """Takes the spool's datagrams into the lake; owns the reader, the decoder and the writer while `run` runs."""
 
-    def __init__(self, site: Site, *, commit_s: float, allowed: Callable[[Addresses], Any] | None = None) -> None:
+    def __init__(self, site: Site, *, commit_s: float) -> None:
         self._site, self._commit_s = site, commit_s
         self._folder = site.data / "collect"
         self._atlas = Atlas()

@@ -86,12 +86,9 @@ def memory_of(scores: Floats, usable: NDArray[np.bool_]) -> int:
     if usable.sum() < 200:
         return 1
     ranks = np.zeros(len(scores))
-    order = np.argsort(scores[usable], kind="stable")
-    own = np.empty(len(order))
-    own[order] = np.arange(len(order))
     # Equal scores have equal ranks, else the order of time would make a correlation of its own.
-    _, group = np.unique(scores[usable], return_inverse=True)
-    own = (np.bincount(group, weights=own) / np.bincount(group))[group]
+    _, group, sizes = np.unique(scores[usable], return_inverse=True, return_counts=True)
+    own = (np.cumsum(sizes) - (sizes + 1) / 2)[group]
     ranks[usable] = own - own.mean()
     size = 1 << int(np.ceil(np.log2(2 * len(ranks))))
     power = np.abs(np.fft.rfft(ranks, size)) ** 2

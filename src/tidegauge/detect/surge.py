@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tidegauge.detect.baseline import DAY_S, fit_baseline, is_on
 from tidegauge.detect.peaks import Peaks, find_peaks, memory_of, separate_lengths, strangers, tail_of
 from tidegauge.detect.tail import tempered
+from tidegauge.model import runs
 
 Floats = NDArray[np.float64]
 
@@ -189,7 +190,7 @@ def judge(
         )
         scans.append(scan)
         lent = tempered(weights, LENDING)
-    return Judgement((), tuple(scans), expected[asked], days, _runs_of(strange), unknown)
+    return Judgement((), tuple(scans), expected[asked], days, tuple(runs(strange)), unknown)
 
 
 def _unknown(history_days: float, asked_days: float) -> float:
@@ -203,11 +204,6 @@ def _shared_among(found: list[tuple[int, Peaks]]) -> float:
     """Among how many the false-alarm budget is shared: the geometric mean of how many window lengths there are and how
     many of them the history shows to say something of their own."""
     return float(np.sqrt(separate_lengths(found) * len(found))) if found else 1.0
-
-
-def _runs_of(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
-    edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(np.int8))).tolist()
-    return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _held_out(
@@ -327,8 +323,7 @@ def _past_surges(series: _Standardised, width_s: int) -> NDArray[np.bool_]:
         peaks = find_peaks(scores, past, observed > 0, length, floor=floor, memory=series.memory)
         for i in np.flatnonzero(strangers(peaks)).tolist():
             strange[peaks.begins[i] : peaks.ends[i] + length - 1] = True
-    runs = _runs_of(strange)
-    if len(runs) > MOST_STRANGERS or strange.mean() > MOST_STRANGE_SHARE:
+    if len(runs(strange)) > MOST_STRANGERS or strange.mean() > MOST_STRANGE_SHARE:
         return np.zeros(series.first, dtype=bool)
     return strange
 

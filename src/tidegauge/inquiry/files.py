@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tidegauge import __version__
 from tidegauge.detect import NO_CALENDAR, Calendar, decide
-from tidegauge.model import Answer, Blind, InputError, Question, UsageError, format_time, parse_time
-from tidegauge.series import BLIND_BELOW, runs
+from tidegauge.model import Answer, Blind, InputError, Question, UsageError, format_time, parse_time, runs
+from tidegauge.series import BLIND_BELOW
 
 MOST_BINS = 2_000_000
 LARGEST = 1e100

@@ -30,6 +30,7 @@ from tidegauge.model.errors import InputError, LakeError, SiteError, TidegaugeEr
 from tidegauge.model.finding import Finding
 from tidegauge.model.flow import FLOW_SCHEMA, NUMBERS, FlowBatch, interleaved, sane_times, turned
 from tidegauge.model.ledger import LEDGER_AMOUNTS, LEDGER_SCHEMA, LedgerBuilder, complete_ledger, fold_ledger
+from tidegauge.model.masks import runs
 from tidegauge.model.memory import keep_freed_memory
 from tidegauge.model.names import LONGEST_NAME, NAMES_SCHEMA, names_table
 from tidegauge.model.times import (
@@ -47,5 +48,6 @@ __all__ = [
     "TidegaugeError", "UsageError", "Verdict", "WouldHaveSeen", "as_strings16", "class_bit", "class_names",
     "complete_ledger", "fold_ledger", "format_address", "format_addresses", "format_duration", "format_time",
     "halves", "inside", "interleaved", "is_ipv4", "keep_freed_memory", "low32", "mapped_ipv4",
-    "merge_intervals", "names_table", "parse_address", "parse_duration", "parse_time", "sane_times", "turned",
+    "merge_intervals", "names_table", "parse_address", "parse_duration", "parse_time", "runs", "sane_times",
+    "turned",
 ]  # fmt: skip

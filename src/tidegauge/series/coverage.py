@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tidegauge.model import LEDGER_AMOUNTS, Blind, merge_intervals
+from tidegauge.model import LEDGER_AMOUNTS, Blind, merge_intervals, runs
 
 SILENT_S = 300
 """An exporter is silent when it sends nothing for this long, or for much longer than it usually does."""
@@ -85,16 +85,6 @@ class Coverage:
             if a < end_s and b > start_s
         }
         return "; ".join(sorted(reasons)) if reasons else "no telemetry"
-
-
-def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where a mask is true, as half-open runs of positions.
-
-    >>> runs(np.array([True, False, True, True]))
-    [(0, 1), (2, 4)]
-    """
-    edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(int))).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:

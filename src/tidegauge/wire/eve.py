@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import LONGEST_NAME, FlowBatch, LedgerBuilder, Skipped, names_table, sane_times
 from tidegauge.wire.reading import Stream
-from tidegauge.wire.text import numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import looked_up, numbers, packed_addresses, protocol_numbers
 
 EVENT = re.compile(rb'"event_type"\s*:\s*"([a-z_]+)"')
 COUNTS = pa.struct(
@@ -219,10 +219,9 @@ def _host(head: bytes) -> str | None:
 
 
 def _hex_flags(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    texts = pc.unique(column).to_pylist()
-    values = [int(t, 16) & 0x1FF if t and re.fullmatch("[0-9a-fA-F]{1,4}", t) else 0 for t in texts]
-    codes = np.asarray(pc.index_in(column, value_set=pa.array(texts, pa.string())).to_numpy(), dtype=np.int64)
-    return np.array(values, dtype=np.int64)[codes] if texts else np.zeros(0, dtype=np.int64)
+    return looked_up(
+        column, lambda text: int(text, 16) & 0x1FF if text and re.fullmatch("[0-9a-fA-F]{1,4}", text) else 0
+    )
 
 
 Name = tuple[str, str, str, str, str, list[str], float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,16 @@ def csv_block(block: bytes, header: list[str], delimiter: str, wanted: list[str]
 
 def flags_of_letters(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """TCP flags from letters in any order; other characters mean nothing. Looked at once for each distinct text."""
+    return looked_up(
+        column, lambda text: sum(1 << FLAG_LETTERS.index(c) for c in set((text or "").upper()) & set(FLAG_LETTERS))
+    )
+
+
+def looked_up(column: pa.ChunkedArray, value: Callable[[str | None], int]) -> NDArray[np.int64]:
+    """A whole number for each text, made once for each distinct one."""
     texts = pc.unique(column).to_pylist()
-    values = [sum(1 << FLAG_LETTERS.index(c) for c in set((t or "").upper()) & set(FLAG_LETTERS)) for t in texts]
     codes = np.asarray(pc.index_in(column, value_set=pa.array(texts, pa.string())).to_numpy(), dtype=np.int64)
-    return np.array(values, dtype=np.int64)[codes] if texts else np.zeros(0, dtype=np.int64)
+    return np.array([value(text) for text in texts], dtype=np.int64)[codes] if texts else np.zeros(0, dtype=np.int64)
 
 
 def column_or_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
