@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEBIAN := nfdump softflowd snmpd
 CONSTRAINTS := -c constraints.txt
-DEV := hypothesis import-linter mypy pysnmp pytest pytest-xdist ruff
+DEV := hypothesis import-linter mmdb-writer mypy pysnmp pytest pytest-xdist ruff
 
 .PHONY: demo test check bench bench-collector bench-calibration debian clean
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegauge.atlas import Atlas
+from tidegauge.atlas import world_table
 from tidegauge.wire.netflow5 import HEADER, RECORD
 
 EACH = 30
@@ -14,7 +14,7 @@ START_S = 1_416_787_200
 def zipf_flows(count: int, random: np.random.Generator) -> np.ndarray:
     """v5 records of a day: few busy hosts, many quiet ones; small flows and some large."""
     count = count // EACH * EACH
-    starts4 = Atlas().world[1].starts4
+    starts4 = world_table().pieces.starts4
     pool = (starts4[random.integers(0, len(starts4), 200_000)] + random.integers(1, 250, 200_000)).astype(np.uint32)
     ours = (0xC6120000 + random.permutation(65536)).astype(np.uint32)
     far, home = pool[random.zipf(1.2, count) % len(pool)], ours[random.zipf(1.3, count) % len(ours)]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
-from tidegauge.model import FlowBatch
+import numpy as np
+
+from tidegauge.model import Addresses, FlowBatch
 from tidegauge.simulate import Datagram, write_pcap
 from tidegauge.wire import Datagrams, Decoder
 
@@ -107,3 +110,37 @@ def pcap(path: Path, *payloads: bytes) -> Path:
     write_pcap(buffer, iter(Datagram(NOW_S, p) for p in payloads), sender=ip("192.0.2.1"))
     path.write_bytes(buffer.getvalue())
     return path
+
+
+def packed_rows(numbers: list[int]) -> Addresses:
+    """Addresses of shape (n, 16) from 128-bit numbers."""
+    return np.frombuffer(b"".join(n.to_bytes(16) for n in numbers), dtype=np.uint8).reshape(-1, 16)
+
+
+def consensus(hour_s: int, relays: list[tuple[str, str, str]], *, cut: bool = False) -> bytes:
+    """A Tor network status consensus of an hour: (nickname, address, flags), as directory authorities publish it."""
+
+    def moment(seconds: int) -> str:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+    lines = [
+        "@type network-status-consensus-3 1.0", "network-status-version 3", "vote-status consensus",
+        "consensus-method 28", f"valid-after {moment(hour_s)}", f"fresh-until {moment(hour_s + 3600)}",
+        f"valid-until {moment(hour_s + 10800)}", "voting-delay 300 300", "known-flags Exit Fast Guard Running Valid",
+        "dir-source dannenberg 0232AF901C31A04EE9848595AF9BB7620D4C5B2E dannenberg.torauth.de 193.23.244.244 80 443",
+    ]  # fmt: skip
+    for name, address, flags in relays:
+        lines += [
+            f"r {name} {'A' * 27} {'B' * 27} {moment(hour_s - 7200)} {address} 9001 0",
+            f"s {flags}", "v Tor 0.4.8.9", "w Bandwidth=20", "p accept 80,443",
+        ]  # fmt: skip
+    if not cut:
+        lines += ["directory-footer", "bandwidth-weights Wbd=0", "directory-signature sha256 AA BB", "-----BEGIN"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def delegated(rows: list[str], *, day: str = "20141124", announced: int | None = None) -> bytes:
+    """A RIR's delegated file of a day."""
+    registry = rows[0].split("|")[0]
+    head = f"2|{registry}|{day}|{len(rows) if announced is None else announced}|19830101|{day}|+0000"
+    return "\n".join([head, f"{registry}|*|ipv4|*|{len(rows)}|summary", *rows, ""]).encode()

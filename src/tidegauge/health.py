@@ -48,7 +48,7 @@ def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
         last = int(np.asarray(lake.ledger()["minute"].cast("int64")).max(initial=until_s - 60)) + 60
         coverage = measure(lake.ledger(), last - RECENT_S, last)
         checks += [*_coverage(coverage), *_clocks(coverage), *_losses(coverage)]
-    return [*checks, *_disk(site), *_atlas(now_s), *_collector(site, now_s)]
+    return [*checks, *_disk(site), *_atlas(site, now_s), *_collector(site, now_s)]
 
 
 def _coverage(coverage: Coverage) -> Iterator[Check]:
@@ -104,12 +104,14 @@ def _disk(site: Site) -> Iterator[Check]:
                 "" if state == "ok" else "make room: when it is full nothing more is taken in")  # fmt: skip
 
 
-def _atlas(now_s: float) -> Iterator[Check]:
-    edition = Atlas().editions()[-1]
-    age = now_s - edition.date_s
-    state: State = "ok" if age < LATE_ATLAS_S else "warn"
-    yield Check("atlas", state, f"the newest edition is of {edition.edition}, {age / 86400:.0f} days old",
-                "" if state == "ok" else "recent countries may be out of date; install a newer release")  # fmt: skip
+def _atlas(site: Site, now_s: float) -> Iterator[Check]:
+    edition = Atlas.of(site).deciding(int(now_s)).edition
+    age = abs(now_s - edition.date_s)
+    found = f"countries are by {edition.source}, edition {edition.edition}, {age / 86400:.0f} days old"
+    if age < LATE_ATLAS_S:
+        yield Check("atlas", "ok", found)
+    else:
+        yield Check("atlas", "warn", found, "countries may be out of date: tidegauge atlas update")
 
 
 def _collector(site: Site, now_s: float) -> Iterator[Check]:

@@ -99,7 +99,7 @@ class Ingest:
         column_map: ColumnMap | None = None,
     ) -> None:
         self._site, self._kind, self._exporter, self._map = site, kind, exporter, column_map
-        self._atlas = Atlas()
+        self._atlas = Atlas.of(site)
         self.report = Report()
         self._decoder = Decoder(Names(site.exporter_names), site.sampling, self.report.skipped)
         self._readers: dict[str, Reader] = {}
@@ -107,7 +107,7 @@ class Ingest:
     def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:
         """Take in files; each that fails is one line in `failures`, and what was good in it is kept."""
         keep_freed_memory()
-        with open_writer(self._site.data) as writer:
+        with open_writer(self._site.data, self._atlas.stamp) as writer:
             self._manifest = Manifest(self._site.data)
             remember_templates(self._decoder, self._manifest.load_state("templates") or {})
             for path in find_files(paths):

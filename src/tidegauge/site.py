@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from tidegauge.model import Prefix, SiteError, TidegaugeError, UsageError, format_address, parse_address
+from tidegauge.model import Prefix, SiteError, TidegaugeError, UsageError, class_bit, format_address, parse_address
 
 FILE_NAME = "tidegauge.toml"
 EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -48,6 +48,14 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and int(port) < 65536):
         raise UsageError(f"not an address and port: {text!r}", hint="127.0.0.1:2055 or [::1]:2055")
     return format_address(parse_address(host)), int(port)
+
+
+def _class(text: str) -> str:
+    try:
+        class_bit(text)
+    except TidegaugeError as error:
+        raise ValueError(str(error)) from None
+    return text
 
 
 def _listen(text: str) -> str:
@@ -122,6 +130,27 @@ class CalendarSettings(_Strict):
     one_off: list[date] = []
 
 
+ClassText = Annotated[str, AfterValidator(_class)]
+
+
+class AtlasSourceSettings(_Strict):
+    """One `[atlas.sources.NAME]` table."""
+
+    url: str = Field(min_length=1)
+    format: str | None = None
+    classes: list[ClassText] = []
+    licence: str | None = None
+    max_mb: Annotated[int, Field(ge=1, le=1 << 20)] = 2048
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
+    checksum: str | None = None
+
+
+class AtlasSettings(_Strict):
+    """The `[atlas]` table."""
+
+    sources: dict[str, AtlasSourceSettings] = {}
+
+
 class SiteFile(_Strict):
     """All of `tidegauge.toml`."""
 
@@ -130,6 +159,7 @@ class SiteFile(_Strict):
     collect: CollectSettings = CollectSettings()
     snmp: SnmpSettings = SnmpSettings()
     calendar: CalendarSettings = CalendarSettings()
+    atlas: AtlasSettings = AtlasSettings()
     exporters: dict[AddressText, ExporterSettings] = {}
 
 
@@ -145,6 +175,24 @@ class Collecting:
     sync_s: float
     commit_s: float
     metrics: tuple[str, int] | None
+
+
+@dataclass(frozen=True)
+class AtlasSource:
+    """Where a source of the atlas is fetched from: a URL, or a file or folder (a mirror)."""
+
+    name: str
+    url: str
+    format: str | None = None
+    classes: tuple[str, ...] = ()
+    licence: str | None = None
+    most_bytes: int = 2048 << 20
+    sha256: str | None = None
+    checksum: str | None = None
+
+    @property
+    def is_web(self) -> bool:
+        return self.url.startswith(("http://", "https://"))
 
 
 @dataclass(frozen=True)
@@ -167,6 +215,7 @@ class Site:
     holidays: tuple[int, ...]
     """Days since 1970-01-01 (UTC) that are like Sundays; `one_off_days` are like no others."""
     one_off_days: tuple[int, ...]
+    atlas_sources: tuple[AtlasSource, ...] = ()
 
 
 def find_site(given: Path | None) -> Path:
@@ -228,6 +277,7 @@ def load_site(folder: Path) -> Site:
         snmp=file.snmp,
         holidays=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.holidays),
         one_off_days=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.one_off),
+        atlas_sources=tuple(_atlas_source(folder, n, s) for n, s in file.atlas.sources.items()),
     )
 
 
@@ -242,6 +292,16 @@ def _collecting(settings: CollectSettings) -> Collecting:
         commit_s=settings.commit_s,
         metrics=None if settings.metrics is None else parse_listen(settings.metrics),
     )
+
+
+def _atlas_source(folder: Path, name: str, settings: AtlasSourceSettings) -> AtlasSource:
+    url = settings.url
+    if "://" not in url:
+        url = str(folder / url)
+    return AtlasSource(
+        name, url, settings.format, tuple(settings.classes), settings.licence, settings.max_mb << 20, settings.sha256,
+        settings.checksum,
+    )  # fmt: skip
 
 
 def _canonical(address: str) -> str:
@@ -320,6 +380,16 @@ data = "data"
 # [calendar]
 # holidays = [2026-12-25]
 # one_off = [2026-11-03]
+
+# Sources of the atlas: `tidegauge atlas update` takes what is new from a URL, or from a file or folder (a mirror).
+# [atlas.sources.cloud]
+# url = "https://www.gstatic.com/ipranges/cloud.json"
+# [atlas.sources.vpn]
+# url = "mirror/vpn-*.txt"
+# format = "list"
+# classes = ["vpn"]
+# Largest file taken, in MiB; sha256, or checksum = "https://..." of a file that holds it.
+# max_mb = 100
 
 # Names of exporters and interfaces are asked by SNMP where one of these is set.
 # [snmp]

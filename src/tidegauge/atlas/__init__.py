@@ -1,7 +1,42 @@
-"""What an address displayed at a time: editions of tables, and labelling flows with them."""
+"""What an address displayed at a time: editions of sources, labelling flows with them, and how far to believe it."""
 
-from tidegauge.atlas.editions import Atlas, Edition, Fact, Origins
-from tidegauge.atlas.label import directions, label
-from tidegauge.atlas.table import OriginTable
+from tidegauge.atlas.catalogue import Catalogue, Edition
+from tidegauge.atlas.editions import Atlas, Origins
+from tidegauge.atlas.embedded import facts, world_table
+from tidegauge.atlas.evidence import Evidence, Witnesses
+from tidegauge.atlas.fetching import Outcome, update
+from tidegauge.atlas.importing import Taken, Wanted, import_file, parse_valid
+from tidegauge.atlas.label import directions, label, relabelled
+from tidegauge.atlas.reach import Reach, Showings, reach, showings
+from tidegauge.atlas.sources import FORMATS
+from tidegauge.atlas.table import OriginTable, Pieces
+from tidegauge.atlas.trust import Origin, judge
 
-__all__ = ["Atlas", "Edition", "Fact", "OriginTable", "Origins", "directions", "label"]
+__all__ = [
+    "FORMATS",
+    "Atlas",
+    "Catalogue",
+    "Edition",
+    "Evidence",
+    "Origin",
+    "OriginTable",
+    "Origins",
+    "Outcome",
+    "Pieces",
+    "Reach",
+    "Showings",
+    "Taken",
+    "Wanted",
+    "Witnesses",
+    "directions",
+    "facts",
+    "import_file",
+    "judge",
+    "label",
+    "parse_valid",
+    "reach",
+    "relabelled",
+    "showings",
+    "update",
+    "world_table",
+]  # fmt: skip

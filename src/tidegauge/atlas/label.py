@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.atlas.editions import Atlas, Origins
+from tidegauge.atlas.statements import packed
 from tidegauge.model import FLOW_SCHEMA, NUMBERS, FlowBatch, inside
 from tidegauge.site import Site
 
@@ -36,6 +37,21 @@ def directions(flows: FlowBatch, site: Site) -> NDArray[np.int8]:
             found[own & (found == IN) & ~np.isin(flows["in_if"], interfaces)] = INTERNAL
             found[own & (found == OUT) & ~np.isin(flows["out_if"], interfaces)] = INTERNAL
     return found
+
+
+def relabelled(table: pa.Table, atlas: Atlas) -> pa.Table:
+    """The same rows with countries, ASes and classes by the atlas; an AS of which it knows nothing stays."""
+    times = table["time_start"].cast(pa.int64()).to_numpy()
+    for end in ("src", "dst"):
+        found = atlas.lookup(packed(table[end]), times)
+        ases = _ases(found, table[f"{end}_as"].to_numpy())
+        for name, values in (
+            (f"{end}_country", _dictionary(found.countries, found.country_names)),
+            (f"{end}_as", pa.array(ases)), (f"{end}_class", pa.array(found.classes)),
+        ):  # fmt: skip
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, FLOW_SCHEMA.field(name), values.cast(FLOW_SCHEMA.field(name).type))
+    return table
 
 
 def label(flows: FlowBatch, site: Site, atlas: Atlas) -> pa.Table:

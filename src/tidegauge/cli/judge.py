@@ -25,7 +25,7 @@ from tidegauge.cli.common import (
     working,
 )
 from tidegauge.detect import Calendar
-from tidegauge.inquiry import Asked, Ranking, Reply, ask_all
+from tidegauge.inquiry import Asked, Ranking, Reply, ask_all, widened
 from tidegauge.inquiry import ask as answer_question
 from tidegauge.inquiry import assess as assess_series
 from tidegauge.lake import METRICS, compile_where
@@ -35,6 +35,7 @@ from tidegauge.series import DIRECTIONS
 EXIT = {"surge": 10, "cannot_say": 11, "no_surge": 0}
 BARS = 96
 RANKED = 20
+EDITIONS_SHOWN = 6
 
 
 SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "": 1}
@@ -74,6 +75,9 @@ def judgement_options(function: Any) -> Any:
 
 @click.command()
 @click.option("--from", "origin", metavar="ORIGIN", help="KP, AS131279, 175.45.176.0/22, class:tor-exit, @FILE.")
+@click.option(
+    "--wide", is_flag=True, help="Also the prefixes under which the origin can come and that display another."
+)
 @where_option
 @time_options
 @click.option("--direction", type=click.Choice(DIRECTIONS), default="in")
@@ -85,9 +89,9 @@ def judgement_options(function: Any) -> Any:
 @site_option
 @json_option
 def ask(
-    origin: str | None, where: str | None, since: str | None, until: str | None, direction: str, metric: str,
-    picture: Path | None, baseline: str, false_alarm: float, power: float, exit_code: bool, wanted: tuple[str, ...],
-    site_dir: Path | None, as_json: bool,
+    origin: str | None, wide: bool, where: str | None, since: str | None, until: str | None, direction: str,
+    metric: str, picture: Path | None, baseline: str, false_alarm: float, power: float, exit_code: bool,
+    wanted: tuple[str, ...], site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats.
 
@@ -110,6 +114,8 @@ def ask(
         power=power,
         wanted=parse_wanted(wanted),
     )
+    if wide:
+        asked = widened(site, asked)
     if origin == "all":
         if metric == "all":
             raise UsageError("all origins are asked about one metric at a time")
@@ -255,6 +261,11 @@ def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
         click.echo("Caveats:")
         for caveat in answer.caveats:
             click.echo(f"  - {caveat}")
+    if answer.editions:
+        named = dict.fromkeys(f"{e['source']} {e['edition']}" for e in answer.editions)
+        shown = list(named)[:EDITIONS_SHOWN]
+        more = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
+        click.echo(f"Labels by the atlas editions {', '.join(shown)}{more}")
     click.echo(
         f"A false alarm over the whole question has a probability of at most {answer.false_alarm:g}. {answer.method}"
     )

@@ -1,14 +1,13 @@
-"""init, ingest, atlas."""
+"""init, ingest."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from tidegauge.cli.common import json_option, open_site, print_json, site_option, table
+from tidegauge.cli.common import json_option, open_site, print_json, site_option
 
 
 @click.command()
@@ -83,31 +82,3 @@ def ingest(
             click.echo(f"  skipped {count:,} x {what}: {why}")
     if report.failures:
         sys.exit(1)
-
-
-@click.group()
-def atlas() -> None:
-    """The atlas: what an address displayed at a time.
-
-    Example: tidegauge atlas editions
-    """
-
-
-@atlas.command()
-@json_option
-def editions(as_json: bool) -> None:
-    """The editions there are, with their dates and licences.
-
-    Example: tidegauge atlas editions
-    """
-    from tidegauge.atlas import Atlas
-
-    found: list[dict[str, Any]] = [
-        {"source": e.source, "edition": e.edition, "ranges": e.ranges, "licence": e.licence} for e in Atlas().editions()
-    ]
-    if as_json:
-        print_json({"editions": found})
-        return
-    table(["edition", "source", "ranges", "licence"], [
-        [e["edition"], e["source"], f"{e['ranges']:,}", e["licence"]] for e in found
-    ])  # fmt: skip

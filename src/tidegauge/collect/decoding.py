@@ -51,7 +51,7 @@ class Consumer:
     def __init__(self, site: Site, *, commit_s: float) -> None:
         self._site, self._commit_s = site, commit_s
         self._folder = site.data / "collect"
-        self._atlas = Atlas()
+        self._atlas = Atlas.of(site)
         self._manifest = Manifest(site.data)
         self._silence = SilenceWatch()
         self._recent: Counter[str] = Counter()
@@ -66,7 +66,7 @@ class Consumer:
         while True:
             try:
                 with ExitStack() as stack:
-                    self._begin(stack.enter_context(open_writer(self._site.data)))
+                    self._begin(stack.enter_context(open_writer(self._site.data, self._atlas.stamp)))
                     self._work(stopping)
                 return
             except LakeError as error:

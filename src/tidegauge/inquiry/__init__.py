@@ -1,7 +1,7 @@
 """Questions to answers: a site's flows or a file's series, judged, with what the answer rests on."""
 
-from tidegauge.inquiry.ask import ALL_METRICS, Asked, Reply, ask
+from tidegauge.inquiry.ask import ALL_METRICS, Asked, Reply, ask, widened
 from tidegauge.inquiry.files import assess
 from tidegauge.inquiry.ranking import Ranking, ask_all
 
-__all__ = ["ALL_METRICS", "Asked", "Ranking", "Reply", "ask", "ask_all", "assess"]
+__all__ = ["ALL_METRICS", "Asked", "Ranking", "Reply", "ask", "ask_all", "assess", "widened"]

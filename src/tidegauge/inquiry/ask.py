@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tidegauge import __version__
+from tidegauge.atlas import Atlas, showings
 from tidegauge.detect import Calendar, Outcome, decide
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.explain import explained
@@ -29,6 +30,8 @@ from tidegauge.site import Site
 WIDTH_S = 300
 DEFAULT_SPAN_S = 7 * 86400
 HOUR_S = 3600
+NAMED_FURTHER = 12
+MOST_FURTHER = 5000
 ALL_METRICS = ("bytes", "packets", "flows", "hosts")
 
 
@@ -38,6 +41,7 @@ class Asked:
 
     Attributes:
         wanted: amounts and durations (seconds) for which the chance of being seen is asked.
+        further: prefixes that display another origin but can be this one (`widened` finds them).
     """
 
     origin: str | None
@@ -51,17 +55,28 @@ class Asked:
     false_alarm: float
     power: float
     wanted: tuple[tuple[float, int], ...] = ()
+    further: tuple[str, ...] = ()
+
+    @property
+    def origins(self) -> str | None:
+        """The origin and, where it is asked widely, the further prefixes under which it can come."""
+        return None if self.origin is None else ",".join((self.origin, *self.further))
 
     def conditions(self) -> tuple[str, ...]:
-        parts = [origin_sql(self.origin, self.direction) if self.origin else f"direction = '{self.direction}'"]
+        parts = [origin_sql(self.origins, self.direction) if self.origins else f"direction = '{self.direction}'"]
         return (*parts, self.where_sql) if self.where_sql else tuple(parts)
 
     def selection(self) -> str:
-        return " and ".join(part for part in (self.origin, self.where_text) if part) or "all"
+        return " and ".join(part for part in (self._name(), self.where_text) if part) or "all"
+
+    def _name(self) -> str | None:
+        if len(self.further) > NAMED_FURTHER:
+            return f"{self.origin} and {len(self.further)} further prefixes"
+        return self.origins
 
     def where(self) -> str:
         """The selection as `--where` takes it, for the commands that answers name."""
-        chosen = origin_where(self.origin, self.direction) if self.origin else f"direction = '{self.direction}'"
+        chosen = origin_where(self.origins, self.direction) if self.origins else f"direction = '{self.direction}'"
         return f"{chosen} AND ({self.where_text})" if self.where_text else chosen
 
 
@@ -182,16 +197,19 @@ def _ask_one(site: Site, asked: Asked) -> Reply:
         caveats=(
             *outcome.caveats,
             *caveats(
-                site, asked.origin, coverage, span.since_s, span.until_s, relay_share,
+                site, asked.origins, coverage, span.since_s, span.until_s, relay_share,
                 hour_limit if asked.metric == "bytes" else None, packet_bytes,
             ),
             *_relay_caveats(relays),
+            *_edition_caveats(lake, site, span),
+            *_wide_caveats(asked),
         ),
         method=outcome.method,
         version=__version__,
         relay_share=relay_share,
         relays=relays,
         would_have_seen=outcome.would_have_seen,
+        editions=tuple(lake.manifest.editions_behind(span.since_s * 1_000_000, span.until_s * 1_000_000)),
     )  # fmt: skip
     return Reply(answer, series, chosen, outcome)
 
@@ -210,11 +228,13 @@ def _relays(lake: Lake, site: Site, asked: Asked, span: Span, unit: float) -> tu
     bits = sum(class_bit(name) for name in RELAYS)
     share = lake.scalar(f"sum(bytes) FILTER ({far} & {bits} <> 0) / nullif(sum(bytes), 0)", chosen)
     # A class of which no address is known says nothing, whatever the flows.
+    atlas = Atlas.of(site)
     everything = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
     known = int(lake.scalar(f"bit_or({far})", everything) or 0)
     answers = []
     for name in RELAYS:
-        if asked.origin is None or not known & class_bit(name):
+        listed = known & class_bit(name) or atlas.class_known(class_bit(name), span.since_s, span.until_s)
+        if asked.origin is None or not listed:
             answers.append(RelayAnswer(name, "cannot_say", ()))
             continue
         conditions = (origin_sql(f"class:{name}", asked.direction),)
@@ -239,6 +259,52 @@ def _relay_caveats(relays: tuple[RelayAnswer, ...]) -> Iterator[str]:
         )
     if surged:
         yield f"there was a surge from {', '.join(surged)} in that time: an origin can hide behind it"
+
+
+def _wide_caveats(asked: Asked) -> Iterator[str]:
+    if asked.further:
+        named = ", ".join(asked.further[:NAMED_FURTHER])
+        yield (
+            f"asked widely: {len(asked.further):,} prefixes that display another origin are in this answer ({named}"
+            f"{', ...' if len(asked.further) > NAMED_FURTHER else ''}); tidegauge origin --of {asked.origin} says why"
+        )
+
+
+def _edition_caveats(lake: Lake, site: Site, span: Span) -> Iterator[str]:
+    """Whether labels rest on older editions than there are."""
+    atlas = Atlas.of(site)
+    segments = [
+        s for s in lake.manifest.segments("flows", span.since_s * 1_000_000, span.until_s * 1_000_000) if s.atlas
+    ]
+    old = sum(s.rows for s in segments if atlas.stamp(s.first_us // 1_000_000, s.last_us // 1_000_000)[0] != s.atlas)
+    if old:
+        yield (
+            f"the labels of {old:,} flows in segments of that time were made by other editions of the atlas than there"
+            f" are now: tidegauge lake relabel --since {format_time(span.since_s)}"
+        )
+
+
+def widened(site: Site, asked: Asked) -> Asked:
+    """The same question about every prefix by which the origin can show itself, whatever it displays.
+
+    Raises:
+        UsageError: not one country or AS, or more prefixes than can be asked about.
+    """
+    if asked.origin is None:
+        raise UsageError("--wide needs one country or AS", hint="--from KP --wide")
+    lake = Lake(site.data, memory_mb=site.memory_mb)
+    span = span_of(lake, site, asked)
+    atlas = Atlas.of(site)
+    further: dict[str, None] = {}
+    for at_s in (span.since_s, span.until_s - 1):
+        found = showings(atlas, asked.origin, at_s)
+        further |= dict.fromkeys(p.prefix for p in found.prefixes if not p.displays)
+    if len(further) > MOST_FURTHER:
+        raise UsageError(
+            f"{asked.origin} can come under {len(further):,} further prefixes, more than {MOST_FURTHER:,}",
+            hint="ask about a list of those that matter: --from @FILE",
+        )
+    return replace(asked, further=tuple(further))
 
 
 def _blind_within(coverage: Coverage, since_s: int, until_s: int) -> Iterator[Blind]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tidegauge.atlas import Atlas
+from tidegauge.atlas import Atlas, facts
 from tidegauge.model import format_duration
 from tidegauge.series import Coverage
 from tidegauge.site import Site
@@ -22,27 +22,26 @@ def caveats(
     if site.simulated:
         yield "all data of this site are simulated"
     by_table = origin and re.search(r"(^|,)\s*([A-Za-z]{2}|[Aa][Ss]\d+)\s*(,|$)", origin)
-    atlas = Atlas()
+    atlas = Atlas.of(site)
     if by_table:
-        edition = atlas.world[0]
-        distance = min(atlas.distance_s(since_s), atlas.distance_s(until_s))
-        if distance > ATLAS_NEAR_S:
+        held = max(atlas.deciding(since_s), atlas.deciding(until_s - 1), key=lambda h: h.distance_s)
+        if held.distance_s > ATLAS_NEAR_S:
             yield (
-                f"countries and ASes are those of the atlas edition of {edition.edition}, the nearest there is,"
-                f" {distance / 86400:,.0f} days from the asked time"
+                f"countries and ASes are those of the atlas edition of {held.edition.edition} ({held.edition.source}),"
+                f" the nearest there is, {held.distance_s / 86400:,.0f} days from the asked time"
             )
     if origin:
         wanted = {part.strip().upper() for part in origin.split(",")}
-        for fact in atlas.facts:
+        for fact in facts():
             in_time = fact.from_s < until_s and fact.until_s > since_s
             if in_time and fact.used_by in wanted and fact.country not in wanted and str(fact.prefix) not in wanted:
                 yield (
                     f"{fact.prefix} displays {fact.country} but was used from {fact.used_by} at that time"
-                    f" ({fact.note}): it is not in this answer; ask with --from {origin},{fact.prefix}"
+                    f" ({fact.note}): it is not in this answer; --wide takes it in"
                 )
         yield (
             "the answer is about addresses that display this origin; whoever came through a relay shows the relay's."
-            f" Known relays made up {relay_share:.2%} of the asked volume; the embedded atlas holds no relay lists"
+            f" Known relays made up {relay_share:.2%} of the asked volume"
         )
     for exporter in coverage.exporters:
         if len(exporter.sampling) > 1 or exporter.sampling[0] > 1:

@@ -34,7 +34,7 @@ def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
     gone = 0
     with manifest.writing() as staging:
         for segments in work:
-            writer = LakeWriter(staging, manifest)
+            writer = LakeWriter(staging, manifest, kept_name=segments[0].atlas)
             try:
                 tables = [pq.read_table(folder / s.path, partitioning=None) for s in segments]
                 if segments[0].kind == "flows":
@@ -54,12 +54,12 @@ def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
 
 
 def _work(manifest: Manifest, now_s: float) -> list[list[Segment]]:
-    """Groups of small segments that belong together: an hour's flows of one folder, all coverage."""
-    groups: dict[str, list[Segment]] = defaultdict(list)
+    """Groups of small segments that belong together: an hour's flows with labels of the same editions, all coverage."""
+    groups: dict[tuple[str, str], list[Segment]] = defaultdict(list)
     for segment in (*manifest.segments("flows"), *manifest.segments("coverage")):
         settled = segment.kind == "coverage" or segment.last_us < (now_s - SETTLED_S) // 3600 * 3600 * 1e6
         if settled and segment.rows < MOST_ROWS // FEW:
-            groups[str(Path(segment.path).parent)].append(segment)
+            groups[str(Path(segment.path).parent), segment.atlas].append(segment)
     chosen = []
     for segments in groups.values():
         rows, part = 0, []

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS commits (
 CREATE TABLE IF NOT EXISTS sources (hash TEXT PRIMARY KEY, name TEXT, counts TEXT, commit_id INTEGER);
 CREATE TABLE IF NOT EXISTS segments (
     path TEXT PRIMARY KEY, kind TEXT, rows INTEGER, size INTEGER, hash TEXT,
-    first_us INTEGER, last_us INTEGER, end_us INTEGER, commit_id INTEGER);
+    first_us INTEGER, last_us INTEGER, end_us INTEGER, commit_id INTEGER, atlas TEXT DEFAULT '');
+CREATE TABLE IF NOT EXISTS labelled (atlas TEXT PRIMARY KEY, editions TEXT);
 CREATE TABLE IF NOT EXISTS replaced (path TEXT PRIMARY KEY, at INTEGER, commit_id INTEGER);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
 """
@@ -40,6 +41,7 @@ class Segment:
         kind: `flows`, `coverage` or `names`.
         first_us, last_us: least and greatest start of what it holds, `end_us` the greatest end.
         hash: BLAKE2b of the file.
+        atlas: the short name of the editions that its labels rest on (`labelled` has them), empty where unknown.
     """
 
     path: str
@@ -50,6 +52,7 @@ class Segment:
     first_us: int
     last_us: int
     end_us: int
+    atlas: str = ""
 
 
 class Manifest:
@@ -66,6 +69,8 @@ class Manifest:
             connection.executescript(SCHEMA)
             if "staging" not in {row[1] for row in connection.execute("PRAGMA table_info(commits)")}:
                 connection.execute("ALTER TABLE commits ADD COLUMN staging TEXT")
+            if "atlas" not in {row[1] for row in connection.execute("PRAGMA table_info(segments)")}:
+                connection.execute("ALTER TABLE segments ADD COLUMN atlas TEXT DEFAULT ''")
         except (OSError, sqlite3.Error) as error:
             raise LakeError(f"cannot open the manifest: {error}", where=str(self.path)) from None
         return connection
@@ -146,12 +151,14 @@ class Manifest:
         *,
         state: dict[str, Any] | None = None,
         replaced: list[str] | None = None,
+        labelled: dict[str, list[dict[str, str]]] | None = None,
     ) -> None:
         """Make staged segments and the files they came from part of the lake, all or nothing.
 
         Args:
             state: values kept under names, set in the same transaction.
             replaced: paths of segments whose rows stand in the new ones; their files go with `remove_replaced`.
+            labelled: the editions behind each short name that the segments carry.
 
         Raises:
             LakeError: another writer has taken in one of the files, or replaced one of the segments, meanwhile.
@@ -162,8 +169,13 @@ class Manifest:
             commit = inserted.lastrowid
             assert commit is not None
             session.executemany(
-                "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(s.path, s.kind, s.rows, s.size, s.hash, s.first_us, s.last_us, s.end_us, commit) for s in segments],
+                "INSERT INTO segments (path, kind, rows, size, hash, first_us, last_us, end_us, atlas, commit_id)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*astuple(s), commit) for s in segments],
+            )
+            session.executemany(
+                "INSERT OR IGNORE INTO labelled VALUES (?, ?)",
+                [(name, json.dumps(editions)) for name, editions in (labelled or {}).items()],
             )
             for path in replaced or []:
                 known = session.execute("SELECT 1 FROM segments WHERE path = ?", (path,)).fetchone()
@@ -206,12 +218,29 @@ class Manifest:
             return []
         with self._session() as session:
             rows = session.execute(
-                "SELECT path, kind, rows, size, s.hash, first_us, last_us, end_us FROM segments s"
+                "SELECT path, kind, rows, size, s.hash, first_us, last_us, end_us, coalesce(atlas, '')"
+                " FROM segments s"
                 " JOIN commits c ON c.id = s.commit_id WHERE c.done = 1 AND kind = ?"
                 " AND (? IS NULL OR end_us >= ?) AND (? IS NULL OR first_us < ?) ORDER BY first_us, path",
                 (kind, since_us, since_us, until_us, until_us),
             ).fetchall()
         return [Segment(*row) for row in rows]
+
+    def mark_labelled(self, paths: list[str], atlas: str, editions: list[dict[str, str]]) -> None:
+        """Note that the labels of segments rest on these editions: they were looked at again and stayed the same."""
+        with self._session() as session:
+            session.executemany("UPDATE segments SET atlas = ? WHERE path = ?", [(atlas, path) for path in paths])
+            session.execute("INSERT OR IGNORE INTO labelled VALUES (?, ?)", (atlas, json.dumps(editions)))
+
+    def editions_behind(self, since_us: int | None, until_us: int | None) -> list[dict[str, str]]:
+        """The editions (`source`, `edition`) that the labels of flows between two times rest on."""
+        names = {s.atlas for s in self.segments("flows", since_us, until_us)}
+        if not names:
+            return []
+        with self._session() as session:
+            rows = session.execute("SELECT atlas, editions FROM labelled").fetchall()
+        found = {(e["source"], e["edition"]) for name, text in rows if name in names for e in json.loads(text)}
+        return [{"source": source, "edition": edition} for source, edition in sorted(found)]
 
     def load_state(self, name: str) -> Any:
         """A JSON value kept under a name; None if there is none."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tidegauge.atlas import Edition
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.model import LakeError, fold_ledger
 
+Stamp = Callable[[int, int], tuple[str, tuple[Edition, ...]]]
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 HELD_ROWS = 500_000
@@ -59,10 +62,15 @@ def write_options(schema: pa.Schema) -> dict[str, Any]:
 
 
 class LakeWriter:
-    """Takes tables in any order; `commit` makes everything since the last one part of the lake at once."""
+    """Takes tables in any order; `commit` makes everything since the last one part of the lake at once.
 
-    def __init__(self, staging: Path, manifest: Manifest) -> None:
-        self._staging, self._manifest = staging, manifest
+    Segments carry the name of the editions behind their labels: `stamp` gives it, or it is the one of what they were
+    made from (`kept_name`).
+    """
+
+    def __init__(self, staging: Path, manifest: Manifest, stamp: Stamp | None = None, *, kept_name: str = "") -> None:
+        self._staging, self._manifest, self._stamp, self._kept_name = staging, manifest, stamp, kept_name
+        self._labelled: dict[str, list[dict[str, str]]] = {}
         self._held: dict[int, list[pa.Table]] = {}
         self._held_rows: dict[int, int] = {}
         self._ledgers: list[pa.Table] = []
@@ -128,9 +136,22 @@ class LakeWriter:
         if self._names:
             segments += self._write_names()
         if segments or self._sources or state:
-            self._manifest.commit(self._staging, segments, self._sources, state=state, replaced=self._replaced)
-        self._sources, self._replaced = [], []
+            self._manifest.commit(
+                self._staging, [self._stamped(s) for s in segments], self._sources, state=state,
+                replaced=self._replaced, labelled=self._labelled,
+            )  # fmt: skip
+        self._sources, self._replaced, self._labelled = [], [], {}
         self.uncommitted_rows = 0
+
+    def _stamped(self, segment: Segment) -> Segment:
+        """A segment of flows with the name of the editions that its labels rest on."""
+        if segment.kind != "flows":
+            return segment
+        if self._stamp is None:
+            return replace(segment, atlas=self._kept_name)
+        name, editions = self._stamp(segment.first_us // 1_000_000, segment.last_us // 1_000_000)
+        self._labelled[name] = [{"source": e.source, "edition": e.edition} for e in editions]
+        return replace(segment, atlas=name)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -207,11 +228,15 @@ class LakeWriter:
 
 
 @contextmanager
-def open_writer(folder: Path) -> Iterator[LakeWriter]:
-    """A writer with a staging folder of its own; what is not committed when it is closed is dropped."""
+def open_writer(folder: Path, stamp: Stamp | None = None) -> Iterator[LakeWriter]:
+    """A writer with a staging folder of its own; what is not committed when it is closed is dropped.
+
+    Args:
+        stamp: names the editions that labels between two times (seconds) rest on (`Atlas.stamp`).
+    """
     manifest = Manifest(folder)
     with manifest.writing() as staging:
-        writer = LakeWriter(staging, manifest)
+        writer = LakeWriter(staging, manifest, stamp)
         try:
             yield writer
         finally:

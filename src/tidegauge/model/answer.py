@@ -170,6 +170,8 @@ class Answer:
     relay_share: float = 0.0
     relays: tuple[RelayAnswer, ...] = ()
     would_have_seen: tuple[WouldHaveSeen, ...] = ()
+    editions: tuple[dict[str, str], ...] = ()
+    """The editions of the atlas (`source`, `edition`) that the labels of the asked flows rest on."""
     parts: tuple[Answer, ...] = ()
     """Where several metrics were asked about at once: the answer for each, all under the one bound."""
 
@@ -195,6 +197,7 @@ class Answer:
                 "relay_share": self.relay_share,
                 "relays": [relay.to_json(self.question.metric) for relay in self.relays],
             },
+            "editions": list(self.editions),
             "caveats": list(self.caveats),
             "method": self.method,
             "version": self.version,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.atlas import Atlas
+from tidegauge.atlas import world_table
 from tidegauge.model import (
     FlowBatch,
     Prefix,
@@ -115,18 +115,20 @@ def autumn_2014(*, days: int, seed: int, surges: list[Surge]) -> Scenario:
 
 def _pools(random: np.random.Generator) -> dict[str, NDArray[np.uint32]]:
     """A few hundred addresses for each of the countries with the most address ranges."""
-    _, table = Atlas().world
-    sizes = np.diff(np.r_[table.starts4.astype(np.int64), 1 << 32])
+    table = world_table()
+    starts4 = table.pieces.starts4
+    countries4 = table.countries[: len(starts4)]
+    sizes = np.diff(np.r_[starts4.astype(np.int64), 1 << 32])
     usable = sizes >= 256
     names = np.array(table.country_names)
-    counts = np.bincount(table.countries4[usable], minlength=len(names))
+    counts = np.bincount(countries4[usable], minlength=len(names))
     ranked = [names[i] for i in np.argsort(-counts, kind="stable") if names[i] not in ("ZZ", "KP")][:ORIGINS]
     pools = {}
     for name in ranked:
-        rows = np.flatnonzero(usable & (names[table.countries4] == name))
+        rows = np.flatnonzero(usable & (names[countries4] == name))
         chosen = random.choice(rows, size=300)
         inside = (random.random(300) * sizes[chosen]).astype(np.int64)
-        pools[str(name)] = (table.starts4[chosen].astype(np.int64) + inside).astype(np.uint32)
+        pools[str(name)] = (starts4[chosen].astype(np.int64) + inside).astype(np.uint32)
     return pools
 
 

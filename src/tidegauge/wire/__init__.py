@@ -8,7 +8,7 @@ from tidegauge.wire.eve import EveReader
 from tidegauge.wire.meter import FlowMeter
 from tidegauge.wire.nfcapd import nfdump_table
 from tidegauge.wire.pcap import is_pcap, read_packets
-from tidegauge.wire.reading import Stream, hash_file, open_stream
+from tidegauge.wire.reading import Stream, damage_named, hash_file, open_stream
 from tidegauge.wire.sniff import Kind, sniff
 from tidegauge.wire.state import remember_templates, resume, templates_state, whole_state
 from tidegauge.wire.tabular import ColumnMap, TableReader
@@ -16,7 +16,7 @@ from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
     "ArgusReader", "Buffer", "ColumnMap", "Datagrams", "Decoder", "EveReader", "FlowMeter", "Kind", "Names",
-    "Stream", "TableReader", "ZeekReader", "datagrams_in", "hash_file", "holds_flow_export", "is_pcap",
+    "Stream", "TableReader", "ZeekReader", "damage_named", "datagrams_in", "hash_file", "holds_flow_export", "is_pcap",
     "nfdump_table", "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff",
     "templates_state", "whole_state",
 ]  # fmt: skip

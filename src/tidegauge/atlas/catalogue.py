@@ -1,0 +1,231 @@
+"""The editions of a site: immutable Parquet, and a catalogue that says what they are; one is taken in whole or not at
+all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tidegauge.atlas.flat import flatten, spaces
+from tidegauge.atlas.sources import FORMATS
+from tidegauge.atlas.statements import FOREVER_S, Parsed, packed
+from tidegauge.model import InputError, SiteError, format_time
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS editions (
+    id TEXT PRIMARY KEY, source TEXT, date_s INTEGER, format TEXT, licence TEXT, origin TEXT, hash TEXT,
+    prefixes INTEGER, ases INTEGER, classes INTEGER, from_s INTEGER, until_s INTEGER, skipped TEXT, added_s INTEGER,
+    UNIQUE (source, hash));
+CREATE TABLE IF NOT EXISTS fetched (source TEXT PRIMARY KEY, url TEXT, etag TEXT, modified TEXT, checked_s INTEGER);
+"""
+PREFIXES, ASES = "prefixes.parquet", "ases.parquet"
+DAY_S = 86400
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One dated release of one source.
+
+    Attributes:
+        date_s: its date, from which it holds until the next one of its source.
+        format: which format of `sources` it came in; `kind` and `rank` are that format's.
+        origin: file or URL; `hash` of its content (BLAKE2b).
+        prefixes, ases: how many statements it has.
+        classes: the classes that it can give, a bit set.
+        folder: where its tables lie.
+        from_s, until_s: where all its statements have times of their own, the first and the last of these.
+    """
+
+    source: str
+    date_s: int
+    format: str
+    licence: str
+    origin: str
+    hash: str
+    prefixes: int
+    ases: int
+    classes: int
+    folder: Path
+    from_s: int = 0
+    until_s: int = FOREVER_S
+    added_s: int = 0
+    skipped: str = "[]"
+
+    @property
+    def edition(self) -> str:
+        """Its date as text: a day, or a moment where it is not midnight."""
+        text = format_time(self.date_s)
+        return text[:10] if self.date_s % DAY_S == 0 else text
+
+    @property
+    def kind(self) -> str:
+        return "embedded" if self.format == "embedded" else FORMATS[self.format].kind
+
+    @property
+    def rank(self) -> int:
+        return 3 if self.format == "embedded" else FORMATS[self.format].rank
+
+    def rows(self, columns: tuple[str, ...] | None = None) -> pa.Table:
+        """Its statements about prefixes.
+
+        Raises:
+            SiteError: the file is damaged or gone.
+        """
+        return _read(self.folder / PREFIXES, columns)
+
+    def as_rows(self) -> pa.Table:
+        """Its statements about AS numbers."""
+        return _read(self.folder / ASES, None)
+
+
+def _read(path: Path, columns: tuple[str, ...] | None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise SiteError(f"an edition of the atlas cannot be read: {str(error).splitlines()[0]}", where=str(path),
+                        hint="remove it with `tidegauge atlas remove`, and import it again") from None  # fmt: skip
+
+
+class Catalogue:
+    """The editions of one site's `<data>/atlas`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "catalogue.sqlite"
+
+    @contextmanager
+    def _session(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=30)
+        except (OSError, sqlite3.Error) as error:
+            raise SiteError(f"cannot open the atlas: {error}", where=str(self.path)) from None
+        try:
+            with connection:
+                connection.executescript(SCHEMA)
+                yield connection
+        except sqlite3.Error as error:
+            raise SiteError(f"the atlas's catalogue is damaged: {error}", where=str(self.path)) from None
+        finally:
+            connection.close()
+
+    def editions(self) -> list[Edition]:
+        """All editions, by source and date."""
+        if not self.path.exists():
+            return []
+        with self._session() as session:
+            rows = session.execute(
+                "SELECT source, date_s, format, licence, origin, hash, prefixes, ases, classes, id, from_s, until_s,"
+                " added_s, skipped"
+                " FROM editions ORDER BY source, date_s, id"
+            ).fetchall()
+        names = ("source", "date_s", "format", "licence", "origin", "hash", "prefixes", "ases", "classes", "folder",
+                 "from_s", "until_s", "added_s", "skipped")  # fmt: skip
+        return [
+            Edition(**{**dict(zip(names, row, strict=True)), "folder": self.folder / "editions" / row[9]})
+            for row in rows
+        ]
+
+    def knows(self, source: str, digest: str) -> bool:
+        """Whether this content is an edition of the source already."""
+        with self._session() as session:
+            found = session.execute("SELECT 1 FROM editions WHERE source = ? AND hash = ?", (source, digest)).fetchone()
+        return found is not None
+
+    def add(
+        self, parsed: Parsed, *, source: str, kind: str, date_s: int, licence: str, origin: str, digest: str
+    ) -> Edition:
+        """Take an edition in: written beside, synced, renamed, then listed.
+
+        Raises:
+            InputError: what it says cannot be compiled (ranges that overlap beyond reason).
+        """
+        try:
+            for space in spaces(packed(parsed.prefixes["first"]), packed(parsed.prefixes["last"])):
+                flatten(space)
+        except InputError as error:
+            raise InputError(error.what, where=origin, hint=error.hint) from None
+        name = uuid.uuid4().hex
+        staged, final = self.folder / "staging" / name, self.folder / "editions" / name
+        try:
+            staged.mkdir(parents=True)
+            for table, file in ((parsed.prefixes, PREFIXES), (parsed.ases, ASES)):
+                pq.write_table(table, staged / file, compression="zstd")
+                with (staged / file).open("rb") as written:
+                    os.fsync(written.fileno())
+            final.parent.mkdir(parents=True, exist_ok=True)
+            staged.rename(final)
+        except OSError as error:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise SiteError(f"cannot write an edition: {error.strerror or error}", where=str(self.folder)) from None
+        classes = _bits(parsed.prefixes["classes"]) | _bits(parsed.ases["classes"])
+        edition = Edition(
+            source, date_s, kind, licence, origin, digest, parsed.prefixes.num_rows, parsed.ases.num_rows, classes,
+            final, *_own_times(parsed.prefixes), int(time.time()), json.dumps(parsed.skipped.to_json()),
+        )  # fmt: skip
+        with self._session() as session:
+            session.execute(
+                "INSERT OR IGNORE INTO editions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (name, source, date_s, kind, licence, origin, digest, edition.prefixes, edition.ases, classes,
+                 edition.from_s, edition.until_s, edition.skipped, edition.added_s),
+            )  # fmt: skip
+        return edition
+
+    def remove(self, source: str, edition: str | None = None) -> int:
+        """Take editions of a source out; how many. Their files go, since no lookup table needs them again."""
+        gone = [e for e in self.editions() if e.source == source and edition in (None, e.edition)]
+        with self._session() as session:
+            session.executemany("DELETE FROM editions WHERE id = ?", [(e.folder.name,) for e in gone])
+        for found in gone:
+            shutil.rmtree(found.folder, ignore_errors=True)
+        return len(gone)
+
+    def fetched(self, source: str) -> dict[str, Any] | None:
+        """What the server said when the source was fetched last: `url`, `etag`, `modified`, `checked_s`."""
+        with self._session() as session:
+            row = session.execute(
+                "SELECT url, etag, modified, checked_s FROM fetched WHERE source = ?", (source,)
+            ).fetchone()
+        return None if row is None else dict(zip(("url", "etag", "modified", "checked_s"), row, strict=True))
+
+    def note_fetched(self, source: str, url: str, etag: str, modified: str) -> None:
+        with self._session() as session:
+            session.execute(
+                "INSERT OR REPLACE INTO fetched VALUES (?, ?, ?, ?, ?)", (source, url, etag, modified, int(time.time()))
+            )
+
+
+def _bits(column: pa.ChunkedArray) -> int:
+    found = 0
+    for value in column.unique().to_pylist():
+        found |= value or 0
+    return int(found)
+
+
+def _own_times(table: pa.Table) -> tuple[int, int]:
+    """First and last time of statements that all have their own; 0 and `FOREVER_S` where one has none."""
+    if not table.num_rows:
+        return 0, FOREVER_S
+    return int(pc.min(table["from_s"]).as_py()), int(pc.max(table["until_s"]).as_py())
+
+
+@lru_cache(maxsize=256)
+def fingerprint(editions: tuple[Edition, ...]) -> str:
+    """A short name for a set of editions."""
+    text = "\n".join(sorted(f"{e.source} {e.date_s} {e.hash}" for e in editions))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

@@ -1,0 +1,179 @@
+"""`atlas update`: the configured sources fetched from URLs or mirror folders, conditionally, bounded, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from fnmatch import fnmatch
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlparse
+
+from tidegauge import __version__
+from tidegauge.atlas.catalogue import Catalogue
+from tidegauge.atlas.importing import Taken, Wanted, import_file
+from tidegauge.model import InputError, TidegaugeError
+from tidegauge.site import AtlasSource
+
+TIMEOUT_S = 60
+LONGEST_S = 3600
+"""A transfer that takes longer is given up: a server can drip bytes for ever."""
+BLOCK = 1 << 20
+CHECKSUM_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one source: `taken`, `unchanged`, or `failed` with the reason; the old edition then stays."""
+
+    source: str
+    state: str
+    what: str
+    taken: tuple[Taken, ...] = ()
+
+
+class _SameScheme(urllib.request.HTTPRedirectHandler):
+    """Redirects stay on the web, and never go from https to http."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        allowed = ("https",) if urlparse(req.full_url).scheme == "https" else ("http", "https")
+        if urlparse(newurl).scheme not in allowed:
+            raise InputError(f"redirected to {newurl[:100]}", where=req.full_url)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def update(catalogue: Catalogue, sources: tuple[AtlasSource, ...]) -> Iterator[Outcome]:
+    """Fetch each source; one that fails changes nothing and does not stop the others."""
+    for source in sources:
+        try:
+            yield _web(catalogue, source) if source.is_web else _folder(catalogue, source)
+        except TidegaugeError as error:
+            yield Outcome(source.name, "failed", str(error))
+
+
+def _wanted(source: AtlasSource) -> Wanted:
+    return Wanted(source=source.name, format=source.format, classes=source.classes, licence=source.licence)
+
+
+def _folder(catalogue: Catalogue, source: AtlasSource) -> Outcome:
+    """A file or a folder of a mirror: all that is new in it, in order of name; a pattern may stand at its end."""
+    place = Path(source.url.removeprefix("file://"))
+    pattern = "*"
+    if any(c in place.name for c in "*?["):
+        place, pattern = place.parent, place.name
+    if place.is_file():
+        paths = [place]
+    elif place.is_dir():
+        paths = sorted(p for p in place.iterdir() if p.is_file() and fnmatch(p.name, pattern) and not _beside(p))
+    else:
+        raise InputError("no such file or folder", where=str(place))
+    taken, failed = [], []
+    for path in paths:
+        try:
+            if path.stat().st_size > source.most_bytes:
+                raise InputError(f"larger than {source.most_bytes:,} bytes", where=str(path), hint="max_mb allows more")
+            beside = path.with_name(path.name + ".sha256")
+            _check(path, source.sha256 or (beside.read_text(encoding="utf-8") if beside.exists() else None))
+            taken.append(import_file(catalogue, str(path), _wanted(source)))
+        except TidegaugeError as error:
+            failed.append(str(error))
+        except OSError as error:
+            failed.append(f"{path}: {error.strerror}")
+    new = tuple(t for t in taken if t.edition is not None)
+    if failed:
+        return Outcome(source.name, "failed", "; ".join(failed), new)
+    return Outcome(source.name, "taken" if new else "unchanged", f"{len(new)} of {len(paths)} files were new", new)
+
+
+def _beside(path: Path) -> bool:
+    return path.suffix in (".sha256", ".md5", ".asc", ".part") or path.name.startswith(".")
+
+
+def _web(catalogue: Catalogue, source: AtlasSource) -> Outcome:
+    before = catalogue.fetched(source.name)
+    headers = {"User-Agent": f"tidegauge/{__version__}"}
+    if before and before["url"] == source.url:
+        headers |= {"If-None-Match": before["etag"]} if before["etag"] else {}
+        headers |= {"If-Modified-Since": before["modified"]} if before["modified"] else {}
+    with tempfile.TemporaryDirectory(prefix="tidegauge-") as folder:
+        target = Path(folder) / (Path(urlparse(source.url).path).name or source.name)
+        try:
+            with _open(source.url, headers) as answer:
+                etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
+                _copy(answer, target, source)
+        except urllib.error.HTTPError as error:
+            if error.code == 304:
+                assert before is not None
+                catalogue.note_fetched(source.name, source.url, before["etag"], before["modified"])
+                return Outcome(source.name, "unchanged", "the server has nothing newer")
+            raise InputError(f"the server says {error.code} {error.reason}", where=source.url) from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise InputError(f"cannot be fetched: {getattr(error, 'reason', error)}", where=source.url) from None
+        _check(target, _small(source.checksum) if source.checksum else source.sha256)
+        wanted = _wanted(source)
+        taken = import_file(catalogue, str(target), _dated_by(wanted, modified), origin=source.url)
+        catalogue.note_fetched(source.name, source.url, etag, modified)
+    if taken.edition is None:
+        return Outcome(source.name, "unchanged", "its content is an edition already")
+    return Outcome(source.name, "taken", f"edition {taken.edition.edition}", (taken,))
+
+
+def _dated_by(wanted: Wanted, modified: str) -> Wanted:
+    """A file that states no date has that of its last change, where the server says it."""
+    try:
+        return replace(wanted, otherwise_s=int(parsedate_to_datetime(modified).timestamp()))
+    except (TypeError, ValueError):
+        return wanted
+
+
+def _open(url: str, headers: dict[str, str]) -> Any:
+    opener = urllib.request.build_opener(_SameScheme)
+    return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
+
+
+def _copy(answer: IO[bytes], target: Path, source: AtlasSource) -> None:
+    """Copy what the server sends, within its bounds of size and time."""
+    size, begun = 0, time.monotonic()
+    announced = getattr(answer, "length", None)
+    with target.open("wb") as file:
+        while block := answer.read(BLOCK):
+            size += len(block)
+            if size > source.most_bytes:
+                raise InputError(
+                    f"larger than {source.most_bytes:,} bytes", where=source.url, hint="max_mb allows more"
+                )
+            if time.monotonic() - begun > LONGEST_S:
+                raise InputError(f"not there after {LONGEST_S} s", where=source.url)
+            file.write(block)
+    if announced is not None and size < announced:
+        raise InputError(f"the connection ended after {size:,} of {announced:,} bytes", where=source.url)
+
+
+def _small(url: str) -> str:
+    try:
+        with _open(url, {"User-Agent": f"tidegauge/{__version__}"}) as answer:
+            return bytes(answer.read(CHECKSUM_MOST_BYTES)).decode("ascii", "replace")
+    except (OSError, HTTPException, ValueError) as error:
+        raise InputError(f"the checksum cannot be fetched: {error}", where=url) from None
+
+
+def _check(path: Path, expected: str | None) -> None:
+    """Compare with a checksum file's text (SHA-256 or MD5; its digests, whatever stands around them)."""
+    if not expected:
+        return
+    words = {word.strip("*()=,").lower() for word in expected.split()}
+    for name in ("sha256", "md5"):
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, name).hexdigest()
+        if any(len(word) == len(found) and set(word) <= set("0123456789abcdef") for word in words):
+            if found in words:
+                return
+            raise InputError(f"its {name} is {found}, which its checksum does not say", where=str(path))
+    raise InputError("its checksum file holds neither SHA-256 nor MD5", where=str(path))
