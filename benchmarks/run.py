@@ -179,7 +179,7 @@ def bench_lake(count: int) -> list[Row]:
     by_country = "SELECT epoch_us(time_start) // 300000000 AS bin, src_country, sum(bytes) FROM flows GROUP BY ALL"
 
     def countries() -> None:
-        with lake._engine(None, None) as engine:
+        with lake.engine(None, None) as engine:
             engine.sql(by_country).fetchnumpy()
 
     def top() -> None:

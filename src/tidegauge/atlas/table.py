@@ -17,7 +17,7 @@ from tidegauge.model import Addresses, halves, is_ipv4, low32
 
 FEW = 20_000
 """Below this many addresses a sorted search is faster than building the two-level table."""
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 """Addresses looked up in one go: intermediate columns stay in the processor's cache."""
 
 
@@ -62,7 +62,8 @@ class Pieces:
         out = np.empty(len(addresses), dtype=np.intp)
         for at in range(0, len(addresses), CHUNK):
             own = addresses[at : at + CHUNK]
-            found = level1[own >> np.uint32(8)]
+            # Positions as `intp` and `take`: twice as fast as indexing with `uint32`.
+            found = level1.take((own >> np.uint32(8)).astype(np.intp))
             deeper = np.flatnonzero(found < 0)
             if len(deeper):
                 blocks = (-1 - found[deeper]).astype(np.int64) << 8
@@ -79,6 +80,9 @@ class Pieces:
 
     def find(self, addresses: Addresses) -> NDArray[np.intp]:
         """Position of the range of each address of shape (n, 16): IPv4 ranges first, IPv6 ranges behind them."""
+        if len(addresses) > CHUNK:
+            parts = [self.find(addresses[at : at + CHUNK]) for at in range(0, len(addresses), CHUNK)]
+            return np.concatenate(parts)
         four = is_ipv4(addresses)
         if four.all():
             return self.ranges4(low32(addresses))

@@ -20,6 +20,8 @@ VERBS = {
     "coverage": ("read", "What was seen, and when we were blind."),
     "ask": ("judge", "Was there a surge? The answer, with what it rests on."),
     "assess": ("judge", "The same judgement on any time series."),
+    "watch": ("hunting", "Assets to watch for."),
+    "hunt": ("hunting", "Hosts that send out, pass on, are commanded, or scan."),
     "origin": ("atlas", "What an address displays, and how far to believe it."),
     "atlas": ("atlas", "The atlas: sources, editions, routes."),
     "lake": ("atlas", "The flows on disk: label them again."),

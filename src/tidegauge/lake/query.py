@@ -107,8 +107,8 @@ class Lake:
         self._memory_mb = memory_mb
 
     @contextmanager
-    def _engine(self, since_us: int | None, until_us: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
-        """DuckDB with a view `flows` over the segments that can hold the time."""
+    def engine(self, since_us: int | None, until_us: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB with a view `flows` over the segments that can hold the time; for the stages of the lake alone."""
         segments = self.manifest.segments("flows", since_us, until_us)
         connection = duckdb.connect(":memory:")
         try:
@@ -139,7 +139,7 @@ class Lake:
         columns = ", ".join(f'"{name}"' for name in FLOW_SCHEMA.names)
         bound = f"LIMIT {int(limit)}" if limit is not None else ""
         sql = f"SELECT {columns} FROM flows WHERE {chosen.sql()} ORDER BY time_start, time_end, src, dst {bound}"
-        with self._engine(chosen.since_us, chosen.until_us) as engine:
+        with self.engine(chosen.since_us, chosen.until_us) as engine:
             yield from engine.sql(sql).to_arrow_reader(100_000)
 
     def top(self, by: list[str], chosen: FlowFilter, *, metric: str, limit: int) -> tuple[pa.Table, int]:
@@ -151,7 +151,7 @@ class Lake:
         keys = ", ".join(f'{column_sql(name)} AS "k{i}"' for i, name in enumerate(by))
         group = ", ".join(f'"k{i}"' for i in range(len(by)))
         amount = SUMS[metric].replace("far", VIRTUAL["far"])
-        with self._engine(chosen.since_us, chosen.until_us) as engine:
+        with self.engine(chosen.since_us, chosen.until_us) as engine:
             table = engine.sql(
                 f"WITH sums AS MATERIALIZED (SELECT {keys}, {amount}::HUGEINT AS amount FROM flows"
                 f" WHERE {chosen.sql()} GROUP BY {group})"
@@ -175,7 +175,7 @@ class Lake:
         """
         binned = _Binned(chosen, metric, width_s, first_bin, bins)
         sums = np.zeros(bins)
-        with self._engine(binned.since_us, binned.until_us) as engine:
+        with self.engine(binned.since_us, binned.until_us) as engine:
             found = engine.sql(f"SELECT {binned.sums()} GROUP BY bin").fetchnumpy()
             sums[np.asarray(found["bin"], dtype=np.int64) - first_bin] = np.asarray(found["amount"])
         return sums, self._long_flows(binned)
@@ -184,7 +184,7 @@ class Lake:
         """Columns of the flows that reach over bins: what `also` selects, starts and ends (us), amounts."""
         if binned.whole:
             return
-        with self._engine(binned.since_us, binned.until_us) as engine:
+        with self.engine(binned.since_us, binned.until_us) as engine:
             for batch in engine.sql(f"SELECT {also}{binned.long_flows()}").to_arrow_reader(200_000):
                 yield tuple(column.to_numpy(zero_copy_only=False) for column in batch.columns)
 
@@ -198,7 +198,7 @@ class Lake:
         """
         binned = _Binned(chosen, metric, width_s, first_bin, bins)
         key = f"({column_sql(by)})::VARCHAR AS k, "
-        with self._engine(binned.since_us, binned.until_us) as engine:
+        with self.engine(binned.since_us, binned.until_us) as engine:
             found = engine.sql(f"SELECT {key}{binned.sums()} GROUP BY k, bin").to_arrow_table()
         keys = found["k"].combine_chunks().dictionary_encode()
         codes = np.asarray(keys.indices)
@@ -217,7 +217,7 @@ class Lake:
         """Groups by their sums within one choice of flows, largest first, and their sums within another."""
         key = column_sql(by)
         amount = SUMS[metric].replace("far", VIRTUAL["far"])
-        with self._engine(before.since_us, inside.until_us) as engine:
+        with self.engine(before.since_us, inside.until_us) as engine:
             rows: list[tuple[Any, float, float]] = engine.execute(
                 f"WITH now AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM flows WHERE {inside.sql()} GROUP BY k"
                 f" ORDER BY a DESC LIMIT {int(most)}),"
@@ -256,7 +256,7 @@ class Lake:
 
     def scalar(self, sql_amount: str, chosen: FlowFilter) -> Any:
         """One aggregate over the chosen flows."""
-        with self._engine(chosen.since_us, chosen.until_us) as engine:
+        with self.engine(chosen.since_us, chosen.until_us) as engine:
             row = engine.execute(f"SELECT {sql_amount} FROM flows WHERE {chosen.sql()}").fetchone()
         return row[0] if row else None
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import LONGEST_NAME, FlowBatch, InputError, LedgerBuilder, Skipped, names_table, sane_times
 from tidegauge.wire.reading import Stream, damage_named
-from tidegauge.wire.text import column_or_nulls, numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import column_or_nulls, looked_up, numbers, packed_addresses, protocol_numbers
 
 CONN = (
     "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "duration",
@@ -107,13 +107,14 @@ class ZeekReader:
         back_packets, back_bytes = _volume(table, "resp")
         # Zeek keeps ICMP's type and code in the ports.
         kinds = np.where(icmp, orig_port * 256 + resp_port, 0)
+        flags, back_flags = (np.where(protos == 6, _flags(table["history"], s), 0) for s in ("orig", "resp"))
         forward = FlowBatch.build(
             src=src, dst=dst, src_port=np.where(icmp, 0, orig_port), dst_port=np.where(icmp, kinds, resp_port),
             packets=forward_packets, bytes=forward_bytes, exporters=(self.exporter,),
-            time_start=starts, time_end=ends, proto=protos,
+            time_start=starts, time_end=ends, proto=protos, tcp_flags=flags,
         )  # fmt: skip
         kept = np.flatnonzero(good)
-        both = forward.take(kept).both_ways(back_packets[kept], back_bytes[kept])
+        both = forward.take(kept).both_ways(back_packets[kept], back_bytes[kept], tcp_flags=back_flags[kept])
         # Zeek writes a connection when it ends: that is when the sensor was awake.
         written = ends[kept] // 1_000_000
         self.ledger.add(
@@ -194,6 +195,22 @@ def _float(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+HISTORY_FLAGS = {"s": 0x02, "h": 0x12, "a": 0x10, "d": 0x18, "f": 0x11, "r": 0x04}
+
+
+def _flags(history: pa.ChunkedArray, side: str) -> NDArray[np.int64]:
+    """TCP flags that one side sent, from Zeek's history of a connection: capital letters are the originator's."""
+
+    def of(text: str | None) -> int:
+        found = 0
+        for letter in set(text or ""):
+            if letter.isupper() == (side == "orig"):
+                found |= HISTORY_FLAGS.get(letter.lower(), 0)
+        return found
+
+    return looked_up(history, of)
 
 
 def _volume(table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any]]:

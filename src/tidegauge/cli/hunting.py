@@ -1,0 +1,252 @@
+"""hunt, watch."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from tidegauge.cli.common import (
+    conditions,
+    json_option,
+    moment_us,
+    newest_s,
+    open_lake,
+    open_site,
+    print_json,
+    site_option,
+    table,
+    time_options,
+    working,
+)
+from tidegauge.cli.read import SHORT, plain_rows
+from tidegauge.hunt import KINDS, Hunted, HuntLedger
+from tidegauge.hunt import hunt as run_hunt
+from tidegauge.hunt.ledger import finding_id
+from tidegauge.lake import FlowFilter, Lake
+from tidegauge.model import Finding, UsageError, format_time, parse_time
+from tidegauge.site import Site
+from tidegauge.watch import FOREVER_S, Indicator, Watches, read_indicators
+
+SHOWN = 30
+EXPLAINED = 8
+COLOURS = {"critical": "bright_red", "high": "red", "medium": "yellow"}
+
+
+@click.command()
+@click.argument("kinds", nargs=-1, metavar="[egress|passthrough|beacons|scans | close ID | reopen ID | closed]")
+@click.option("--watch", metavar="NAME", help="Transmission linked to this asset.")
+@time_options
+@click.option("--explain", is_flag=True, help="Show the flows behind each finding.")
+@click.option("--all", "everything", is_flag=True, help="Also what is expected (severity info), and every row.")
+@click.option("--reason", help="With close: why it is expected.")
+@site_option
+@json_option
+def hunt(
+    kinds: tuple[str, ...], watch: str | None, since: str | None, until: str | None, explain: bool, everything: bool,
+    reason: str | None, site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Look for hosts that send out, pass on, are commanded, or scan; without a kind for all of them, in one list.
+
+    `close ID --reason TEXT --until T` keeps a finding out of the list until then; `closed` shows what is.
+
+    Example: tidegauge hunt --since 2014-11-17
+    """
+    site = open_site(site_dir)
+    if kinds and kinds[0] in ("close", "reopen", "closed"):
+        _closing(site, kinds, reason, until, as_json)
+        return
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UsageError(f"no such hunt: {kind!r}", hint=", ".join(KINDS))
+    lake = open_lake(site)
+    since_us, until_us = moment_us(since, lake), moment_us(until, lake)
+    with working("hunting"):
+        found = run_hunt(
+            site, kinds or tuple(KINDS), since_s=None if since_us is None else since_us // 1_000_000,
+            until_s=None if until_us is None else until_us // 1_000_000, watch=watch,
+        )  # fmt: skip
+    if as_json:
+        print_json(found.to_json())
+        return
+    _print(found, lake, explain, everything)
+
+
+def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str | None, as_json: bool) -> None:
+    ledger = HuntLedger(site.data)
+    if words[0] == "closed":
+        rows = sorted(ledger.closed().values(), key=lambda c: c.closed_s)
+        if as_json:
+            print_json({"closed": [{"id": c.id, "title": c.title, "reason": c.reason, "until": format_time(c.until_s),
+                                    "closed_at": format_time(c.closed_s)} for c in rows]})  # fmt: skip
+        else:
+            table(["id", "until", "reason", "finding"], [
+                [c.id, format_time(c.until_s), c.reason, c.title] for c in rows
+            ])  # fmt: skip
+        return
+    if len(words) != 2:
+        raise UsageError(f"{words[0]} takes the name of one finding", hint=f"tidegauge hunt {words[0]} 0a1b2c3d4e5f")
+    if words[0] == "reopen":
+        ledger.reopen(words[1])
+        print_json({"reopened": words[1]}) if as_json else click.echo(f"{words[1]} is in the list again")
+        return
+    if until is None:
+        raise UsageError("until when is it expected?", hint="--until 2027-01-01")
+    closed = ledger.close(words[1], reason or "", parse_time(until, now_s=int(time.time())))
+    if as_json:
+        print_json(
+            {"id": closed.id, "title": closed.title, "reason": closed.reason, "until": format_time(closed.until_s)}
+        )
+    else:
+        click.echo(f"closed until {format_time(closed.until_s)}: {closed.title}")
+
+
+def _print(found: Hunted, lake: Lake, explain: bool, everything: bool) -> None:
+    shown = [f for f in found.findings if everything or f.severity != "info"]
+    hidden = len(found.findings) - len(shown)
+    span = f"between {format_time(found.since_s)} and {format_time(found.until_s)}"
+    click.secho(
+        f"{len(shown)} findings {span}" + (f"; {hidden} more are expected (--all)" if hidden else ""), bold=True
+    )
+    stories = {s.subject: s for s in found.stories() if len(s.findings) > 1}
+    told: set[str] = set()
+    for finding in shown if everything else shown[:SHOWN]:
+        click.echo()
+        click.secho(f"{finding.severity.upper()} {finding.title}", fg=COLOURS.get(finding.severity))
+        click.echo(f"  {finding_id(finding)}, {finding.kind}, score {finding.score:.2f}")
+        for reason in finding.reasons:
+            click.echo(f"  - {reason}")
+        click.echo(f"  see: {finding.query}")
+        if explain:
+            _explain(finding, lake)
+        story = stories.get(finding.subject)
+        if story and finding.subject not in told:
+            told.add(finding.subject)
+            click.echo(f"  what else {finding.subject} did:")
+            for line in story.timeline()[:SHOWN]:
+                click.echo(f"    {line}")
+    if len(shown) > SHOWN and not everything:
+        click.echo(f"\nand {len(shown) - SHOWN} more (--all, or --json)")
+    for finding, closed in found.closed:
+        click.echo(f"closed until {format_time(closed.until_s)} ({closed.reason}): {finding.title}")
+    click.echo("\nlooked at " + ", ".join(f"{count:,} {what}" for what, count in found.examined.items()))
+    for left in found.skipped:
+        click.echo(f"left out {left['count']:,} x {left['what']}: {left['why']}")
+
+
+def _explain(finding: Finding, lake: Lake) -> None:
+    """The first flows behind a finding, by its own query."""
+    where = finding.query.split('--where "', 1)[1].rsplit('"', 1)[0]
+    chosen = FlowFilter(finding.start_s * 1_000_000, (finding.end_s + 1) * 1_000_000, conditions(where, lake))
+    rows = [[str(r[n]) for n in SHORT] for b in lake.flows(chosen, limit=EXPLAINED) for r in plain_rows(b)]
+    table(list(SHORT), rows)
+
+
+@click.group()
+def watch() -> None:
+    """Assets to watch for: a company's database, with its addresses, names and ports.
+
+    Example: tidegauge watch list
+    """
+
+
+def _valid(text: str | None) -> tuple[int, int]:
+    from tidegauge.atlas import parse_valid
+
+    return (0, FOREVER_S) if text is None else parse_valid(text)
+
+
+@watch.command()
+@click.argument("name")
+@click.option("--prefix", "prefixes", multiple=True, metavar="P")
+@click.option("--as", "ases", multiple=True, metavar="N")
+@click.option("--domain", "domains", multiple=True, metavar="D", help="With all names below it.")
+@click.option("--port", "ports", multiple=True, metavar="N", help="Narrows the others.")
+@click.option("--valid", metavar="FROM/UNTIL", help="When these indicators hold; either end may be open.")
+@click.option("--size", "sizes", multiple=True, type=click.IntRange(min=1), help="A known size of the loot, in bytes.")
+@click.option("--note", default="", help="What it is.")
+@click.option("--from-file", "file", type=click.Path(path_type=Path), help="Indicators as CSV, STIX 2.1 or MISP JSON.")
+@site_option
+@json_option
+def add(
+    name: str, prefixes: tuple[str, ...], ases: tuple[str, ...], domains: tuple[str, ...], ports: tuple[str, ...],
+    valid: str | None, sizes: tuple[int, ...], note: str, file: Path | None, site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Make a watch, or add to one.
+
+    Example: tidegauge watch add studio --prefix 203.0.113.0/24 --domain studio.example --valid 2014-11-01/
+    """
+    site = open_site(site_dir)
+    span = _valid(valid)
+    given = {"prefix": prefixes, "as": ases, "domain": domains, "port": ports}
+    marks = [Indicator.of(kind, value, *span) for kind, values in given.items() for value in values]
+    left: list[str] = []
+    if file is not None:
+        read, left = read_indicators(file)
+        marks += read
+    made = Watches(site.data).add(name, marks, note=note, sizes=sizes)
+    if as_json:
+        print_json({**made.to_json(), "skipped": left})
+        return
+    click.echo(f"{made.name}: {len(made.indicators)} indicators")
+    for text in left:
+        click.echo(f"  left out: {text}")
+
+
+@watch.command(name="list")
+@site_option
+@json_option
+def list_(site_dir: Path | None, as_json: bool) -> None:
+    """All watches.
+
+    Example: tidegauge watch list
+    """
+    found = Watches(open_site(site_dir).data).all()
+    if as_json:
+        print_json({"watches": [w.to_json() for w in found]})
+        return
+    table(["name", "indicators", "note"], [[w.name, str(len(w.indicators)), w.note] for w in found])
+
+
+@watch.command()
+@click.argument("name")
+@site_option
+@json_option
+def show(name: str, site_dir: Path | None, as_json: bool) -> None:
+    """One watch with its indicators.
+
+    Example: tidegauge watch show studio
+    """
+    found = Watches(open_site(site_dir).data).get(name)
+    if as_json:
+        print_json(found.to_json())
+        return
+    click.secho(f"{found.name} {found.note}", bold=True)
+    table(["kind", "value", "from", "until", "source"], [
+        [str(i.to_json()[k] or "") for k in ("kind", "value", "from", "until", "source")] for i in found.indicators
+    ])  # fmt: skip
+
+
+@watch.command()
+@click.argument("name")
+@site_option
+@json_option
+def remove(name: str, site_dir: Path | None, as_json: bool) -> None:
+    """Forget a watch.
+
+    Example: tidegauge watch remove studio
+    """
+    Watches(open_site(site_dir).data).remove(name)
+    print_json({"removed": name}) if as_json else click.echo(f"removed {name}")
+
+
+def watched(site: Site, name: str, lake: Lake, since: str | None, until: str | None) -> tuple[str, str]:
+    """SQL condition and shown name of a watch, for `ask` and `series`."""
+    from tidegauge.watch import watch_sql
+
+    span = lake.span_us() or (0, 0)
+    now_s = newest_s(lake)
+    since_s = parse_time(since, now_s=now_s) if since else span[0] // 1_000_000
+    until_s = parse_time(until, now_s=now_s) if until else now_s
+    return watch_sql(Watches(site.data).get(name), lake, min(since_s, span[0] // 1_000_000), until_s), f"watch {name}"

@@ -1,0 +1,253 @@
+"""How regular a series of calls is: dispersion of intervals and sizes, multiples of one period, spectrum, presence.
+
+Dispersion and skewness as RITA uses them (median absolute deviation, Bowley); the comb of multiples stands lost calls
+and sampling, since a lost call makes an interval twice as long and not a random one; the spectrum (Rayleigh's test:
+Mardia and Jupp, "Directional Statistics", 2000) finds a schedule that is kept whatever single calls do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erfc, exp, log, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+RANDOM_MAD = 0.694
+"""Median absolute deviation of intervals over their median when calls come at random (exponential: ln(1+sqrt 2)...)."""
+EVEN_MAD = 0.62
+FULL_RANGE = 0.45
+"""A relative deviation of `EVEN_MAD` scores 0, of `EVEN_MAD - FULL_RANGE` or less 1: jitter of 50 % has 0.25."""
+MAD_ERROR = 0.75
+"""Standard error of that deviation times the root of the number of intervals, for random calls (by simulation)."""
+SHORTEST_PERIOD_S = 2.0
+GRID = 1 << 14
+COMB_STEP = 0.004
+MOST_USED = 4000
+"""Calls of one pair that are analysed: with more, an even stretch from the middle of them."""
+MERGED_S = (1.0, 15.0, 90.0)
+"""Calls closer than these are one, in turn: a call can open several connections."""
+
+
+@dataclass(frozen=True)
+class Regularity:
+    """What makes calls regular; all scores between 0 and 1.
+
+    Attributes:
+        calls: calls that were counted, after close ones were merged.
+        period_s: the most likely period; `spread` the median absolute deviation of intervals over their median.
+        skew: Bowley skewness of intervals.
+        even, comb, spectral: scores by dispersion, multiples of a period, and spectrum; `score` the best of them.
+        p_value: of the best one when calls come at random, look-elsewhere included.
+        size_score: how alike the sizes are; `presence` the share of hours of its life in which it called.
+    """
+
+    calls: int
+    period_s: float
+    spread: float
+    skew: float
+    even: float
+    comb: float
+    spectral: float
+    score: float
+    p_value: float
+    size_score: float
+    presence: float
+
+
+def quick_look(groups: Ints, starts_s: Floats) -> tuple[Ints, Floats, Floats]:
+    """A cheap score for many pairs at once, to choose whom to look at closely.
+
+    Args:
+        groups: ascending group of each call, shape (n,); `starts_s` ascending within groups.
+    Returns:
+        For each group that has at least four intervals: its number, the relative median absolute deviation of its
+        intervals (the least over the ways of merging close calls), and how many calls it has after that.
+    """
+    count = int(groups[-1]) + 1 if len(groups) else 0
+    best, calls = np.full(count, np.inf), np.zeros(count, dtype=np.int64)
+    for merged in MERGED_S:
+        gap = np.diff(starts_s, prepend=0.0)
+        first = np.r_[True, groups[1:] != groups[:-1]] if len(groups) else np.zeros(0, dtype=bool)
+        kept = first | (gap >= merged)
+        g, s = groups[kept], starts_s[kept]
+        inner = np.flatnonzero(g[1:] == g[:-1])
+        owners, intervals = g[inner], s[inner + 1] - s[inner]
+        medians, sizes = _medians(owners, intervals, count)
+        spread, _ = _medians(owners, np.abs(intervals - medians[owners]), count)
+        relative = np.divide(spread, medians, out=np.full(count, np.inf), where=(medians > 0) & (sizes >= 4))
+        better = relative < best
+        best[better], calls[better] = relative[better], sizes[better] + 1
+    found = np.flatnonzero(np.isfinite(best))
+    return found, best[found], calls[found].astype(np.float64)
+
+
+def _medians(owners: Ints, values: Floats, count: int) -> tuple[Floats, Ints]:
+    """Median and number of values of each owner; owners ascending."""
+    order = np.lexsort((values, owners))
+    sorted_values = values[order]
+    sizes = np.bincount(owners, minlength=count).astype(np.int64)
+    ends = np.cumsum(sizes)
+    out = np.full(count, np.nan)
+    some = np.flatnonzero(sizes > 0)
+    begin = ends[some] - sizes[some]
+    low, high = begin + (sizes[some] - 1) // 2, begin + sizes[some] // 2
+    out[some] = (sorted_values[low] + sorted_values[high]) / 2
+    return out, sizes
+
+
+def regularity(starts_s: Floats, sizes: Floats) -> Regularity:
+    """Judge the calls of one pair.
+
+    Args:
+        starts_s: when each call began, ascending, shape (n,), n at least 4.
+        sizes: bytes that each sent; shape (n,).
+
+    >>> even = regularity(np.arange(0, 3600 * 5, 300.0), np.full(60, 420.0))
+    >>> round(even.score, 2), round(even.period_s), even.size_score
+    (1.0, 300, 1.0)
+    """
+    if len(starts_s) > MOST_USED:
+        middle = (len(starts_s) - MOST_USED) // 2
+        part = slice(middle, middle + MOST_USED)
+        return _best(starts_s[part], sizes[part], starts_s)
+    return _best(starts_s, sizes, starts_s)
+
+
+def _best(starts_s: Floats, sizes: Floats, whole_s: Floats) -> Regularity:
+    looks = []
+    for merged in MERGED_S:
+        kept = np.r_[True, np.diff(starts_s) >= merged]
+        times = starts_s[kept]
+        if len(times) >= 5:
+            sums = np.add.reduceat(sizes, np.flatnonzero(kept))
+            looks.append(_look(times, sums))
+    if not looks:
+        return Regularity(len(starts_s), 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+    chosen = max(looks, key=lambda look: look.score * look.calls / (look.calls + 10))
+    presence = _presence(whole_s, chosen.period_s)
+    return Regularity(**{**chosen.__dict__, "presence": presence, "size_score": max(chosen.size_score, _alike(sizes))})
+
+
+def _look(times: Floats, sizes: Floats) -> Regularity:
+    intervals = np.diff(times)
+    low, median, high = np.quantile(intervals, [0.25, 0.5, 0.75])
+    spread = float(np.median(np.abs(intervals - median)) / median) if median > 0 else 1.0
+    skew = float((high + low - 2 * median) / (high - low)) if high > low else 0.0
+    count = len(intervals)
+    even = float(np.clip((EVEN_MAD - spread) / FULL_RANGE, 0, 1)) * (1 - 0.25 * min(abs(skew), 1.0))
+    z = (RANDOM_MAD - spread) * sqrt(count) / MAD_ERROR
+    even_p = 0.5 * erfc(z / sqrt(2)) if z > 0 else 1.0
+    comb, comb_period, comb_p = _comb(intervals)
+    peak, peak_period, peak_p = _spectrum(times)
+    scores = [(even, even_p, float(median)), (comb, comb_p, comb_period), (peak, peak_p, peak_period)]
+    score, p_value, period = max(scores, key=lambda s: s[0])
+    return Regularity(len(times), period, spread, skew, even, comb, peak, score, p_value, _alike(sizes), 0.0)
+
+
+def _comb(intervals: Floats) -> tuple[float, float, float]:
+    """Score, period and p-value of the period of which all intervals are multiples best.
+
+    The mean cosine of intervals over the period: 1 when all are whole multiples, about 0 when they are random.
+    """
+    shortest = max(SHORTEST_PERIOD_S, float(np.quantile(intervals, 0.05)) * 0.6)
+    longest = float(np.quantile(intervals, 0.6)) * 1.1
+    if longest <= shortest:
+        return 0.0, 0.0, 1.0
+    periods = np.exp(np.arange(log(shortest), log(longest) + COMB_STEP, COMB_STEP))
+    used = intervals if len(intervals) <= 800 else intervals[:: len(intervals) // 800 + 1]
+    means = np.cos(2 * np.pi * used[:, None] / periods[None, :]).mean(axis=0)
+    best = int(np.argmax(means))
+    z = float(means[best]) * sqrt(2 * len(used))
+    tried = len(periods) / 4  # neighbours say the same
+    p_value = min(1.0, tried * 0.5 * erfc(z / sqrt(2))) if z > 0 else 1.0
+    if p_value > 1e-3:
+        return 0.0, float(periods[best]), p_value
+    return float(np.clip(means[best], 0, 1)) * min(1.0, -log(p_value) / 25), float(periods[best]), p_value
+
+
+def _spectrum(times: Floats) -> tuple[float, float, float]:
+    """Score, period and p-value of the strongest line in the spectrum of the calls."""
+    span = float(times[-1] - times[0])
+    if span <= 0 or len(times) < 12:
+        return 0.0, 0.0, 1.0
+    places = np.minimum(((times - times[0]) / span * (GRID - 1)).round().astype(np.int64), GRID - 1)
+    counts = np.bincount(places, minlength=GRID).astype(np.float64)
+    counts = np.minimum(counts, 1.0)
+    calls = counts.sum()
+    power = np.abs(np.fft.rfft(counts - counts.mean(), n=2 * GRID)) ** 2 / calls
+    first = 2 * 8  # at least eight periods
+    last = min(len(power), int(2 * GRID / 3))
+    power = power[first:last]
+    if len(power) < 8:
+        return 0.0, 0.0, 1.0
+    # What is bursty has much power at all low frequencies: a line must stand above its surroundings.
+    level = _running_median(power) / log(2)
+    relative = power / np.maximum(level, 1.0)
+    best = int(np.argmax(relative))
+    p_value = min(1.0, len(power) * exp(-min(float(relative[best]), 700.0)))
+    frequency = (first + best) / (2 * span * GRID / (GRID - 1))
+    period = 1 / frequency
+    if p_value > 1e-5 or period < SHORTEST_PERIOD_S:
+        return 0.0, period, p_value
+    coherence = sqrt(min(float(power[best]) / calls, 1.0))
+    return float(coherence * min(1.0, -log(p_value) / 30)), period, p_value
+
+
+def _running_median(values: Floats, width: int = 257) -> Floats:
+    """Medians of blocks, spread over them."""
+    count = -(-len(values) // width)
+    padded = np.pad(values, (0, count * width - len(values)), mode="edge").reshape(count, width)
+    return np.repeat(np.median(padded, axis=1), width)[: len(values)]
+
+
+def _alike(sizes: Floats) -> float:
+    """1 when all sizes are the same, 0 when they spread as widely as those of ordinary traffic."""
+    median = float(np.median(sizes))
+    if median <= 0:
+        return 0.0
+    spread = float(np.median(np.abs(sizes - median))) / median
+    low, high = np.quantile(sizes, [0.25, 0.75])
+    return float(np.clip(1 - spread / 0.5, 0, 1) * np.clip(1 - 0.2 * (high - low) / median, 0, 1))
+
+
+def _presence(starts_s: Floats, period_s: float) -> float:
+    """Share of the steps of its life (hours, or three periods where these are longer) in which there was a call."""
+    step = max(3600.0, 3 * period_s)
+    span = float(starts_s[-1] - starts_s[0])
+    steps = max(int(span // step) + 1, 1)
+    return len(np.unique(((starts_s - starts_s[0]) // step).astype(np.int64))) / steps
+
+
+def rita_score(starts_s: Floats, sizes: Floats) -> float:
+    """The score that RITA publishes, from its description, for comparison.
+
+    The mean of four parts: intervals (Bowley skewness; median absolute deviation of up to 30 s), sizes (the same with
+    32 bytes), the histogram of calls a part of the day (how alike the filled parts are, by their coefficient of
+    variation), and how much of the day it covers (Active Countermeasures, RITA v5, "beacon scoring").
+    """
+    intervals = np.diff(np.unique(starts_s.astype(np.int64)))
+    if len(intervals) < 3:
+        return 0.0
+
+    def parts(values: NDArray[Any], most: float) -> float:
+        low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+        skew = 0.0 if high == low or median in (low, high) else float((high + low - 2 * median) / (high - low))
+        mad = float(np.median(np.abs(values - median)))
+        return ((1 - abs(skew)) + max(0.0, 1 - mad / most)) / 2
+
+    day = (starts_s - starts_s[0]) % 86400
+    counts = np.bincount((day // 3600).astype(np.int64), minlength=24)
+    filled = counts[counts > 0]
+    even = max(0.0, 1 - float(filled.std() / filled.mean())) if len(filled) > 1 else 0.0
+    longest = _longest_run(counts > 0)
+    covered = min(1.0, max((starts_s[-1] - starts_s[0]) / 86400, longest / 12))
+    return float((parts(intervals, 30.0) + parts(sizes, 32.0) + even + covered) / 4)
+
+
+def _longest_run(filled: NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.r_[False, filled, False].astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max(initial=0))

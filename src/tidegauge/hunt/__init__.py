@@ -1,0 +1,7 @@
+"""Hunts over a lake: regular callers, scans, outgoing transmission, hosts that pass data on; one ranked list."""
+
+from tidegauge.hunt.expected import Expected, load_expected
+from tidegauge.hunt.ledger import Closed, HuntLedger
+from tidegauge.hunt.run import KINDS, Hunted, hunt
+
+__all__ = ["KINDS", "Closed", "Expected", "HuntLedger", "Hunted", "hunt", "load_expected"]

@@ -1,0 +1,215 @@
+"""Regular callers in either direction, connections that are held for hours, and names that carry data or are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tidegauge.detect.beacons import Regularity, quick_look, regularity
+from tidegauge.hunt.scene import Scene, amount, flows_query, service, where_pair, whereabouts
+from tidegauge.model import Finding, Severity, class_bit, format_address, format_duration, format_time
+
+LEAST_CALLS = 8
+LOOSE_SPREAD = 0.85
+"""Pairs whose intervals spread more than this (random ones: 0.69) are not looked at closely."""
+CLOSE_LOOKS = 20_000
+"""Pairs that are looked at closely, the most regular first."""
+SHOWN = 300
+LEAST_SCORE = 0.35
+HELD_S = 120.0
+"""A flow of the same ports within this time, or without a SYN, goes on with a connection that was cut by a timeout."""
+LONG_S = 3600.0
+RARE_CALLERS = 3
+C2 = class_bit("botnet-c2")
+RELAYED = class_bit("tor-exit") | class_bit("tor-relay") | class_bit("vpn") | class_bit("proxy")
+
+
+def beacons(scene: Scene) -> Iterator[Finding]:
+    """Regular callers, the most telling first."""
+    chosen: list[tuple[int, Regularity, int]] = []
+    for table in scene.pairs.calls(LEAST_CALLS):
+        chosen += _regular(scene, table)
+    chosen.sort(key=lambda c: -c[1].score * c[1].calls / (c[1].calls + 10))
+    chosen = chosen[:SHOWN]
+    rows = {row["key"]: row for row in scene.pairs.ends([key for key, _, _ in chosen]).to_pylist()} if chosen else {}
+    found = [finding for key, regular, tried in chosen if (finding := _finding(scene, rows[key], regular, tried))]
+    yield from sorted(found, key=lambda f: -f.score)
+
+
+def _regular(scene: Scene, table: pa.Table) -> list[tuple[int, Regularity, int]]:
+    """Pairs of a part that are regular, each with its judgement and how many pairs were looked at."""
+    if not table.num_rows:
+        return []
+    keys = table["key"].to_numpy()
+    starts = table["start_us"].to_numpy() / 1e6
+    ends = table["end_us"].to_numpy() / 1e6
+    sizes = table["bytes"].to_numpy().astype(np.float64)
+    begun = _new_calls(keys, starts, ends, table["cport"].to_numpy(), table["flags"].to_numpy())
+    keys, starts, sizes = keys[begun], starts[begun], np.add.reduceat(sizes, np.flatnonzero(begun))
+    groups = np.cumsum(np.r_[False, keys[1:] != keys[:-1]]).astype(np.int64)
+    edges = np.flatnonzero(np.r_[True, np.diff(groups) != 0, True])
+    scene.examined["pairs with enough calls"] += len(edges) - 1
+    found, spread, calls = quick_look(groups, starts)
+    close = (spread < LOOSE_SPREAD) & (calls >= LEAST_CALLS)
+    found, spread, calls = found[close], spread[close], calls[close]
+    if len(found) > CLOSE_LOOKS:
+        scene.skipped["pair", "less regular than the ones looked at closely"] += len(found) - CLOSE_LOOKS
+        found = found[np.argsort((spread - 0.69) * np.sqrt(calls), kind="stable")[:CLOSE_LOOKS]]
+    out = []
+    for group in found.tolist():
+        part = slice(edges[group], edges[group + 1])
+        regular = regularity(starts[part], sizes[part])
+        if regular.score >= LEAST_SCORE:
+            out.append((int(keys[edges[group]]), regular, len(edges) - 1))
+    return out
+
+
+def _new_calls(
+    keys: NDArray[Any], starts: NDArray[np.float64], ends: NDArray[np.float64], ports: NDArray[Any], flags: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """Which flows begin a call; others go on with the one before (exporters cut long connections)."""
+    same = np.r_[False, (keys[1:] == keys[:-1]) & (ports[1:] == ports[:-1]) & (ports[1:] != 0)]
+    gap = starts - np.r_[0.0, ends[:-1]]
+    unopened = (flags != 0) & (flags & 2 == 0)
+    return np.asarray(~(same & ((gap < HELD_S) & (gap > -HELD_S) & ~((flags & 2) != 0) | unopened)))
+
+
+def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int) -> Finding | None:
+    ours, far = (row["client"], row["server"]) if row["way"] != "in" else (row["server"], row["client"])
+    answered = (row["down_packets"] or 0) > 0 and (row["proto"] != 6 or row["held"] >= 0.3 * row["calls"])
+    if row["way"] == "in" and not answered:
+        return None  # somebody knocks at a closed door by the clock: the scans have it
+    first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
+    name = scene.name_of(far)
+    expected = scene.expected.reason(
+        proto=row["proto"], port=row["port"], far=far, asn=row["far_as"] or 0, name=name, way=row["way"]
+    )
+    callers = int(row["callers"])
+    rarity = 1.0 if row["way"] == "in" else min(1.0, RARE_CALLERS / callers) ** 0.5
+    weight = 0.55 + 0.15 * regular.size_score + 0.15 * regular.presence + 0.15 * rarity
+    score = regular.score * weight * regular.calls / (regular.calls + 5)
+    chance = min(1.0, regular.p_value * tried)
+    if chance > 1e-3:
+        score *= 0.6
+    if expected:
+        score *= 0.35
+    score = float(np.clip(score, 0, 1))
+    lasted = last - first
+    severity = _severity(score, callers, row, expected is not None, chance, lasted, regular, answered)
+    who = format_address(row["client"])
+    whom = f"{format_address(row['server'])}{f' ({name})' if name and row['way'] == 'out' else ''}"
+    period = _period(regular.period_s)
+    role = {
+        "out": "a host of ours that calls out by the clock may be commanded from there",
+        "in": "an outside host that calls ours by the clock may be its commander, or fetch from it",
+    }.get(row["way"], "two hosts of ours: one may pass commands to the other")
+    reasons = [
+        f"{who} called {whom} on {service(row['proto'], row['port'])} {row['calls']:,} times, about every {period}:"
+        f" intervals spread by {regular.spread:.0%} of the median (calls at random: 69 %)",
+        f"by chance a pair as regular as this would be among the {tried:,} pairs looked at with a probability of"
+        f" {_chance(chance)}",
+        f"it called in {regular.presence:.0%} of the {'hours' if regular.period_s < 1200 else 'steps'} between"
+        f" {format_time(first)} and {format_time(last)}",
+        f"sizes are {'all alike' if regular.size_score > 0.9 else 'alike' if regular.size_score > 0.5 else 'mixed'}:"
+        f" {amount(row['up_bytes'] / max(row['calls'], 1))} a call out and"
+        f" {amount((row['down_bytes'] or 0) / max(row['calls'], 1))} back",
+        f"{callers:,} {'host calls' if callers == 1 else 'hosts call'} that service",
+        role,
+    ]
+    if not answered:
+        reasons.append("it got no answers: the other end may be gone, or blocked")
+    if int(row["far_class"] or 0) & C2:
+        reasons.append("the far end is on a list of command servers")
+    elif int(row["far_class"] or 0) & RELAYED:
+        reasons.append(f"the far end is a relay{whereabouts(row)}: who is behind it is not known")
+    if expected:
+        reasons.append(f"ranked below, since it is expected: {expected}")
+    evidence = {
+        "service": service(row["proto"], row["port"]), "calls": row["calls"], "period_s": round(regular.period_s, 3),
+        "spread": round(regular.spread, 4), "skew": round(regular.skew, 4), "even": round(regular.even, 4),
+        "comb": round(regular.comb, 4), "spectral": round(regular.spectral, 4),
+        "size_score": round(regular.size_score, 4), "presence": round(regular.presence, 4), "callers": callers,
+        "chance": chance, "bytes_out": row["up_bytes"], "bytes_back": row["down_bytes"] or 0,
+        "country": row["far_country"], "as": row["far_as"], "name": name, "way": row["way"], "answered": answered,
+        "expected": expected,
+    }  # fmt: skip
+    return Finding(
+        "beacon", f"{who} calls {whom} every {period}", int(first), int(last) + 1, format_address(ours), score,
+        severity, tuple(reasons), flows_query(where_pair(row), first, last), (format_address(far),), evidence,
+    )  # fmt: skip
+
+
+def _severity(
+    score: float, callers: int, row: dict[str, Any], expected: bool, chance: float, lasted: float,
+    regular: Regularity, answered: bool,
+) -> Severity:  # fmt: skip
+    """High only for a clear, lasting, rare caller out of ours; commands of a listed server are critical."""
+    if int(row["far_class"] or 0) & C2 and score > 0.3:
+        return "critical"
+    if expected:
+        return "info"
+    clear = score >= 0.75 and chance < 1e-6 and regular.calls >= 24 and lasted >= 4 * 3600
+    if row["way"] == "out" and clear and callers <= RARE_CALLERS and answered:
+        return "high"
+    if score >= 0.55 and chance < 1e-3 and callers <= 10 * RARE_CALLERS:
+        return "medium"
+    return "low" if callers <= 10 * RARE_CALLERS else "info"
+
+
+def _period(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _chance(value: float) -> str:
+    return "less than one in a million" if value < 1e-6 else f"{value:.2g}"
+
+
+def long_connections(scene: Scene) -> Iterator[Finding]:
+    """Connections that were held for more than an hour, whole or as the flows into which an exporter cut them."""
+    table = scene.pairs.sql(
+        "WITH one AS (SELECT client, server, port, cport, proto, way, min(epoch_us(time_start)) AS first_us,"
+        " max(epoch_us(time_end)) AS last_us, count(*) FILTER (fwd) AS flows, (sum(bytes) FILTER (fwd))::DOUBLE AS up_bytes,"
+        " (sum(bytes) FILTER (NOT fwd))::DOUBLE AS down_bytes, count(*) FILTER (fwd AND tcp_flags & 2 <> 0) AS opened,"
+        " max(CASE WHEN fwd = (way = 'out') THEN dst_class ELSE src_class END) AS far_class,"
+        " any_value(CASE WHEN fwd = (way = 'out') THEN dst_country ELSE src_country END) AS far_country,"
+        " any_value(CASE WHEN fwd = (way = 'out') THEN dst_as ELSE src_as END) AS far_as,"
+        " sum(epoch_us(time_end) - epoch_us(time_start)) FILTER (fwd) AS lasted_us FROM oriented"
+        " WHERE way IN ('in', 'out') AND proto IN (6, 17) GROUP BY client, server, port, cport, proto, way"
+        f" HAVING last_us - first_us >= {int(LONG_S * 1e6)})"
+        " SELECT * FROM one WHERE opened <= 1 AND (lasted_us >= 0.5 * (last_us - first_us)"
+        f" OR flows >= (last_us - first_us) / {int(30 * 60 * 1e6)}) AND coalesce(down_bytes, 0) > 0"
+        " ORDER BY last_us - first_us DESC LIMIT 100"
+    )
+    for row in table.to_pylist():
+        first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
+        ours, far = (row["client"], row["server"]) if row["way"] == "out" else (row["server"], row["client"])
+        name = scene.name_of(far)
+        expected = scene.expected.reason(
+            proto=row["proto"], port=row["port"], far=far, asn=row["far_as"] or 0, name=name, way=row["way"]
+        )
+        lasted = last - first
+        score = float(np.clip(np.log2(lasted / LONG_S) / 8 + 0.2, 0, 0.8)) * (0.35 if expected else 1.0)
+        severity: Severity = "critical" if int(row["far_class"] or 0) & C2 else "info" if expected else "low"
+        if severity == "low" and lasted >= 12 * 3600:
+            severity = "medium"
+        who, whom = format_address(row["client"]), format_address(row["server"])
+        reasons = [
+            f"{who} held one connection to {whom} on {service(row['proto'], row['port'])} for"
+            f" {format_duration(round(lasted))}, {amount(row['up_bytes'] or 0)} out and"
+            f" {amount(row['down_bytes'] or 0)} back{whereabouts(row)}"
+        ]
+        if expected:
+            reasons.append(f"ranked below, since it is expected: {expected}")
+        yield Finding(
+            "long-connection", f"{who} held a connection to {whom} for {format_duration(round(lasted))}", int(first),
+            int(last) + 1, format_address(ours), score, severity, tuple(reasons),
+            flows_query(where_pair(row), first, last), (format_address(far),),
+            {"service": service(row["proto"], row["port"]), "duration_s": round(lasted), "bytes_out": row["up_bytes"],
+             "bytes_back": row["down_bytes"], "country": row["far_country"], "as": row["far_as"], "way": row["way"]},
+        )  # fmt: skip

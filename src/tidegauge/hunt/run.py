@@ -1,0 +1,144 @@
+"""All hunts in one list: ranked by how much they matter, those of one host told as one story, none shown twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tidegauge.atlas import Atlas
+from tidegauge.hunt.beacons import beacons, long_connections
+from tidegauge.hunt.egress import egress
+from tidegauge.hunt.expected import load_expected
+from tidegauge.hunt.ledger import Closed, HuntLedger, finding_id
+from tidegauge.hunt.names import names
+from tidegauge.hunt.passthrough import passthrough
+from tidegauge.hunt.scans import scans
+from tidegauge.hunt.scene import Scene
+from tidegauge.lake import FlowFilter, Lake, Pairs
+from tidegauge.model import Finding, LakeError, UsageError, format_time
+from tidegauge.site import Site
+
+SEVERITIES = ("info", "low", "medium", "high", "critical")
+HISTORY_S = 28 * 86400
+
+
+def _beacons(scene: Scene) -> Iterator[Finding]:
+    yield from beacons(scene)
+    yield from long_connections(scene)
+    yield from names(scene)
+
+
+KINDS: dict[str, Callable[[Scene], Iterator[Finding]]] = {
+    "egress": egress, "passthrough": passthrough, "beacons": _beacons, "scans": scans,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Story:
+    """All findings of one host: the most serious first, and what happened in order of time."""
+
+    subject: str
+    findings: tuple[Finding, ...]
+
+    def timeline(self) -> list[str]:
+        """One line a finding, in order of time."""
+        ordered = sorted(self.findings, key=lambda f: (f.start_s, f.end_s))
+        return [f"{format_time(f.start_s)} to {format_time(f.end_s)}: {f.title}" for f in ordered]
+
+
+@dataclass
+class Hunted:
+    """The reply to `hunt`."""
+
+    since_s: int
+    until_s: int
+    findings: list[Finding]
+    closed: list[tuple[Finding, Closed]] = field(default_factory=list)
+    examined: dict[str, int] = field(default_factory=dict)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+
+    def stories(self) -> list[Story]:
+        """Findings by host, in the order of the most serious of each."""
+        hosts: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            hosts.setdefault(finding.subject, []).append(finding)
+        return [Story(subject, tuple(found)) for subject, found in hosts.items()]
+
+    def to_json(self) -> dict[str, Any]:
+        stories = [
+            {"subject": s.subject, "severity": s.findings[0].severity, "timeline": s.timeline(),
+             "findings": [finding_id(f) for f in s.findings]}
+            for s in self.stories() if len(s.findings) > 1
+        ]  # fmt: skip
+        return {
+            "since": format_time(self.since_s), "until": format_time(self.until_s),
+            "findings": [{**f.to_json(), "id": finding_id(f)} for f in self.findings],
+            "stories": stories,
+            "closed": [{**f.to_json(), "id": c.id, "reason": c.reason, "closed_until": format_time(c.until_s)}
+                       for f, c in self.closed],
+            "examined": self.examined, "skipped": self.skipped,
+        }  # fmt: skip
+
+
+def hunt(
+    site: Site, kinds: tuple[str, ...], *, since_s: int | None, until_s: int | None, watch: str | None = None,
+    progress: Callable[[str], None] = lambda kind: None,
+) -> Hunted:  # fmt: skip
+    """Run hunts over a time of a site's flows (all that there is where none is given).
+
+    Raises:
+        LakeError: there are no flows.
+        UsageError: the time is empty, or there is no such watch.
+    """
+    lake = Lake(site.data, memory_mb=site.memory_mb)
+    span = lake.span_us()
+    if span is None:
+        raise LakeError("no flows here yet", where=str(site.data), hint="take some in with `tidegauge ingest PATH`")
+    data_from_s, data_until_s = span[0] // 1_000_000, -(-span[1] // 1_000_000)
+    since_s = data_from_s if since_s is None else since_s
+    until_s = data_until_s if until_s is None else until_s
+    if since_s >= until_s:
+        raise UsageError(f"the time is empty: since {format_time(since_s)}, until {format_time(until_s)}")
+    watched, watch_name = "", ""
+    if watch is not None:
+        from tidegauge.watch import Watches, watch_sql
+
+        asset = Watches(site.data).get(watch)
+        watched, watch_name = watch_sql(asset, lake, since_s, until_s, either=True), asset.name
+    found: list[Finding] = []
+    chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
+    with Pairs(lake, chosen) as pairs:
+        scene = Scene(
+            site, lake, pairs, Atlas.of(site), load_expected(site.folder), since_s, until_s,
+            max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watched, watch_name,
+        )  # fmt: skip
+        scene.examined["flows"] = pairs.count()
+        for kind in kinds:
+            progress(kind)
+            found += KINDS[kind](scene)
+    found = ranked(found)
+    ledger = HuntLedger(site.data)
+    ledger.note(found)
+    closed = {name: c for name, c in ledger.closed().items() if c.until_s > time.time()}
+    return Hunted(
+        since_s, until_s, [f for f in found if finding_id(f) not in closed],
+        [(f, closed[finding_id(f)]) for f in found if finding_id(f) in closed], dict(scene.examined),
+        [{"what": what, "why": why, "count": count} for (what, why), count in sorted(scene.skipped.items())],
+    )  # fmt: skip
+
+
+def ranked(findings: list[Finding]) -> list[Finding]:
+    """The most serious first; what is the same thing seen twice once, with the reasons of both."""
+    kept: dict[str, Finding] = {}
+    for finding in sorted(findings, key=lambda f: (-SEVERITIES.index(f.severity), -f.score, f.start_s)):
+        name = finding_id(finding)
+        if name not in kept:
+            kept[name] = finding
+            continue
+        first = kept[name]
+        reasons = tuple(dict.fromkeys((*first.reasons, *finding.reasons)))
+        kept[name] = replace(first, start_s=min(first.start_s, finding.start_s), end_s=max(first.end_s, finding.end_s),
+                             reasons=reasons)  # fmt: skip
+    return list(kept.values())

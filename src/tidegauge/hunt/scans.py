@@ -1,0 +1,298 @@
+"""Scans in either direction, password guessing, knocking at closed doors, floods, and hosts that begin the same thing
+together.
+
+Scans by the threshold random walk over first contacts (Jung, Paxson, Berger, Balakrishnan, "Fast portscan detection
+using sequential hypothesis testing", IEEE S&P 2004): a host whose first contacts fail is a scanner, one whose succeed
+is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import comb, exp, log
+from typing import Any
+
+import numpy as np
+
+from tidegauge.hunt.scene import Scene, amount, flows_query, service, whereabouts
+from tidegauge.model import Finding, Severity, format_address, format_duration
+
+BENIGN, SCANNER = 0.8, 0.2
+"""Probability that a first contact succeeds, of a host that does not scan and of one that does."""
+FALSE, POWER = 1e-5, 0.99
+LEAST_TARGETS = 8
+KNOCKS = 100
+GUESSES = 20
+GUESSED = {21: "FTP", 22: "SSH", 23: "telnet", 25: "mail", 110: "mail", 143: "mail", 445: "SMB", 465: "mail",
+           587: "mail", 993: "mail", 995: "mail", 1433: "SQL Server", 3306: "MySQL", 3389: "RDP", 5432: "PostgreSQL",
+           5900: "VNC"}  # fmt: skip
+MOST_LISTED = 150
+TOGETHER_S = 600
+TOGETHER_HOSTS = 4
+FLOOD_PACKETS = 100_000
+
+FAILED = (
+    "(CASE WHEN proto = 6 THEN held < 0.5 * calls OR coalesce(down_packets, 0) = 0 AND up_flags & 16 = 0"
+    " ELSE coalesce(down_packets, 0) = 0 END)"
+)
+"""A contact that came to nothing: TCP in which the client did not go on, anything else that got no answer."""
+SELDOM = "(up_packets <= 8 * sampling * greatest(calls, 1))"
+
+
+def scans(scene: Scene) -> Iterator[Finding]:
+    """Everything of this kind."""
+    yield from _walks(scene)
+    yield from _knocks(scene)
+    yield from _guessing(scene)
+    yield from _floods(scene)
+    yield from _together(scene)
+
+
+def walk(failed: int, succeeded: int) -> float:
+    """Log likelihood ratio of a scanner against a host that does not scan, after so many first contacts.
+
+    >>> walk(10, 0) > threshold() > walk(3, 1)
+    True
+    """
+    return failed * log((1 - SCANNER) / (1 - BENIGN)) + succeeded * log(SCANNER / BENIGN)
+
+
+def threshold() -> float:
+    """Above this a host is called a scanner: wrong for one in 1/`FALSE` that is none, right for `POWER` of scanners."""
+    return log(POWER / FALSE)
+
+
+def _walks(scene: Scene) -> Iterator[Finding]:
+    """Scanners by their first contacts: with many hosts, with many ports of one, or both.
+
+    A port at which most contacts of a client fail counts by itself, so that a browser's successes do not hide a scan.
+    """
+    table = scene.pairs.sql(
+        f"WITH contacts AS (SELECT *, {FAILED} AND {SELDOM} AS failed FROM pairs WHERE proto IN (6, 17)),"
+        " ports AS (SELECT client, port, proto, way, count(*) FILTER (failed) AS failed,"
+        " count(*) FILTER (NOT failed) AS succeeded FROM contacts GROUP BY ALL),"
+        " bad AS (SELECT *, greatest(failed * 1.386 - succeeded * 1.386, 0) AS llr FROM ports),"
+        " hosts AS (SELECT client, way, sum(failed) FILTER (failed > succeeded) AS failed,"
+        " sum(succeeded) FILTER (failed > succeeded) AS succeeded FROM bad GROUP BY ALL"
+        f" HAVING sum(failed) FILTER (failed > succeeded) >= {LEAST_TARGETS})"
+        " SELECT h.client, h.way, any_value(h.failed) AS failed, any_value(h.succeeded) AS succeeded,"
+        " count(DISTINCT c.server) AS servers, count(DISTINCT c.port) AS ports, mode(c.port) AS port,"
+        " mode(c.proto) AS proto, mode(c.server) AS server, sum(c.calls) AS calls,"
+        " count(*) FILTER (c.up_flags & 63 = 2 OR c.up_flags = 0) AS syn_only, min(c.first_us) AS first_us,"
+        " max(c.last_us) AS last_us, any_value(c.far_country) AS far_country, any_value(c.far_as) AS far_as,"
+        " max(c.far_class) AS far_class, (SELECT list(p ORDER BY n DESC)[:5] FROM (SELECT port AS p, count(*) AS n"
+        " FROM contacts x WHERE x.client = h.client AND x.way = h.way AND x.failed GROUP BY port) AS q) AS top_ports"
+        " FROM hosts h JOIN contacts c ON c.client = h.client AND c.way = h.way AND c.failed"
+        f" GROUP BY h.client, h.way ORDER BY failed DESC LIMIT {MOST_LISTED * 4}"
+    )
+    scene.examined["hosts that called"] += int(
+        scene.pairs.sql("SELECT count(DISTINCT client) AS n FROM pairs")["n"][0].as_py()
+    )
+    listed = 0
+    for row in table.to_pylist():
+        ratio = walk(row["failed"], row["succeeded"])
+        if ratio < threshold():
+            continue
+        listed += 1
+        if listed <= MOST_LISTED:
+            yield _walk_finding(row, ratio)
+    if listed > MOST_LISTED:
+        scene.skipped["scanner", "quieter than the ones listed"] += listed - MOST_LISTED
+
+
+def _walk_finding(row: dict[str, Any], ratio: float) -> Finding:
+    who = format_address(row["client"])
+    first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
+    servers, ports = row["servers"], row["ports"]
+    if servers >= 5 and ports >= 5 and min(servers, ports) > 0.1 * max(servers, ports):
+        shape, what = "block", f"{servers:,} hosts on {ports:,} ports"
+    elif servers >= ports:
+        shape, what = (
+            "horizontal",
+            f"{servers:,} hosts on {service(row['proto'], row['port'])}"
+            + (f" and {ports - 1} more" if ports > 1 else ""),
+        )
+    else:
+        shape, what = (
+            "vertical",
+            f"{ports:,} ports of {format_address(row['server'])}" + (f" and {servers - 1} more" if servers > 1 else ""),
+        )
+    inward = row["way"] == "in"
+    loud = float(np.clip(np.log10(max(row["failed"], 1)) / 5, 0, 1))
+    score = float(np.clip(0.3 + 0.5 * loud, 0, 0.95)) if inward else float(np.clip(0.6 + 0.35 * loud, 0, 0.98))
+    severity: Severity = "low" if inward else "medium"
+    if row["way"] == "out" and row["failed"] >= 50:
+        severity = "high"
+    reasons = [
+        f"{who}{whereabouts(row) if inward else ''} tried {what} between {_times(first, last)}:"
+        f" {row['failed']:,} first contacts failed, {row['succeeded']:,} came to something",
+        f"threshold random walk: {ratio:.0f}, above {threshold():.1f}; that takes a host that does not scan for a"
+        f" scanner once in {1 / FALSE:,.0f} times",
+    ]
+    if not inward:
+        reasons.append("a host of ours that scans is often commanded from outside, or used by somebody else")
+    evidence = {"shape": shape, "servers": servers, "ports": ports, "failed": row["failed"],
+                "succeeded": row["succeeded"], "calls": row["calls"], "walk": round(ratio, 1),
+                "most_tried_ports": row["top_ports"], "country": row["far_country"], "as": row["far_as"],
+                "way": row["way"]}  # fmt: skip
+    where = f"src = '{who}'" + (f" AND dst_port = {row['port']}" if shape == "horizontal" and ports == 1 else "")
+    return Finding(
+        "scan", f"{shape} scan by {who}: {what}", int(first), int(last) + 1, who, score, severity, tuple(reasons),
+        flows_query(where, first, last), (), evidence,
+    )  # fmt: skip
+
+
+def _times(first: float, last: float) -> str:
+    from tidegauge.model import format_time
+
+    return f"{format_time(first)} and {format_time(last)}"
+
+
+def _knocks(scene: Scene) -> Iterator[Finding]:
+    """Callers that come to nothing at one door again and again."""
+    table = scene.pairs.sql(
+        f"SELECT * FROM pairs WHERE proto IN (6, 17) AND way IN ('in', 'out') AND {FAILED} AND calls >= {KNOCKS}"
+        f" AND held < 0.05 * calls ORDER BY calls DESC LIMIT {MOST_LISTED}"
+    )
+    for row in table.to_pylist():
+        who, whom = format_address(row["client"]), format_address(row["server"])
+        far = row["client"] if row["way"] == "in" else row["server"]
+        if scene.expected.reason(proto=row["proto"], port=row["port"], far=far, asn=row["far_as"] or 0,
+                                 name=scene.name_of(far), way=row["way"]):  # fmt: skip
+            continue
+        first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
+        loud = float(np.clip(np.log10(row["calls"]) / 5, 0, 1))
+        answer = "refused" if (row["down_packets"] or 0) > 0 else "not answered"
+        yield Finding(
+            "scan", f"{who} knocks at {whom} on {service(row['proto'], row['port'])}: {row['calls']:,} times",
+            int(first), int(last) + 1, who, 0.3 + 0.5 * loud, "low",
+            (f"{who}{whereabouts(row) if row['way'] == 'in' else ''} tried {service(row['proto'], row['port'])} of"
+             f" {whom} {row['calls']:,} times in {format_duration(round(last - first))}, {answer} each time but"
+             f" {row['held']:,}",),
+            flows_query(f"src = '{who}' AND dst = '{whom}' AND dst_port = {row['port']}", first, last), (whom,),
+            {"shape": "knocking", "calls": row["calls"], "port": row["port"], "held": row["held"], "way": row["way"],
+             "country": row["far_country"], "as": row["far_as"]},
+        )  # fmt: skip
+
+
+def _guessing(scene: Scene) -> Iterator[Finding]:
+    """Many short conversations of one size with a service that asks for a password."""
+    ports = ", ".join(str(p) for p in GUESSED)
+    table = scene.pairs.sql(
+        f"SELECT * FROM pairs WHERE proto = 6 AND port IN ({ports}) AND held >= {GUESSES} AND way IN ('in', 'out')"
+        " AND up_bytes < 6000 * calls AND coalesce(down_bytes, 0) < 12000 * calls"
+        " AND up_packets < 40 * calls AND calls > (last_us - first_us) / 3.6e9 * 2"
+        f" ORDER BY held DESC LIMIT {MOST_LISTED}"
+    )
+    for row in table.to_pylist():
+        who, whom = format_address(row["client"]), format_address(row["server"])
+        far = row["client"] if row["way"] == "in" else row["server"]
+        mail = GUESSED[row["port"]] == "mail"
+        if mail and (row["way"] == "out" or row["held"] < 5 * GUESSES):
+            continue  # mail programs and servers talk like that
+        if scene.expected.reason(proto=6, port=row["port"], far=far, asn=row["far_as"] or 0,
+                                 name=scene.name_of(far), way=row["way"]) and not mail:  # fmt: skip
+            continue
+        first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
+        a_minute = row["held"] / max((last - first) / 60, 1)
+        score = float(np.clip(0.3 + 0.12 * np.log10(row["held"]) + 0.05 * min(a_minute, 4), 0, 0.9))
+        severity: Severity = (
+            "low" if row["way"] == "in" else "high" if row["held"] >= 200 and a_minute > 2 else "medium"
+        )
+        yield Finding(
+            "password-guessing", f"{who} guesses passwords of {GUESSED[row['port']]} at {whom}", int(first),
+            int(last) + 1, who, score, severity,
+            (f"{who}{whereabouts(row) if row['way'] == 'in' else ''} had {row['held']:,} short conversations with"
+             f" {service(6, row['port'])} of {whom} in {format_duration(round(last - first))}"
+             f" ({a_minute:.1f} a minute), {amount(row['up_bytes'] / max(row['calls'], 1))} out and"
+             f" {amount((row['down_bytes'] or 0) / max(row['calls'], 1))} back in the mean: as if each ended at a"
+             " refused password",),
+            flows_query(f"src = '{who}' AND dst = '{whom}' AND dst_port = {row['port']}", first, last), (whom,),
+            {"service": GUESSED[row["port"]], "conversations": row["held"], "a_minute": round(a_minute, 2),
+             "way": row["way"], "country": row["far_country"], "as": row["far_as"]},
+        )  # fmt: skip
+
+
+def _floods(scene: Scene) -> Iterator[Finding]:
+    """Hosts of ours that send very many packets to one far end and get next to nothing back."""
+    table = scene.pairs.sql(
+        f"SELECT * FROM pairs WHERE way = 'out' AND up_packets >= {FLOOD_PACKETS}"
+        " AND coalesce(down_packets, 0) < 0.02 * up_packets AND up_packets > 500 *"
+        " greatest((last_us - first_us) / 1e6, 60)"
+        f" ORDER BY up_packets DESC LIMIT {MOST_LISTED}"
+    )
+    for row in table.to_pylist():
+        who, whom = format_address(row["client"]), format_address(row["server"])
+        first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
+        rate = row["up_packets"] / max(last - first, 1)
+        yield Finding(
+            "flood", f"{who} floods {whom}", int(first), int(last) + 1, who,
+            float(np.clip(0.5 + 0.1 * np.log10(rate / 500 + 1), 0, 0.95)), "high" if rate > 5000 else "medium",
+            (f"{who} sent {row['up_packets']:,} packets ({amount(row['up_bytes'])}) to {whom}{whereabouts(row)} on"
+             f" {service(row['proto'], row['port'])} in {format_duration(round(last - first))}, and"
+             f" {row['down_packets'] or 0:,} came back: one side of a flood, or a stream that nobody acknowledges",),
+            flows_query(f"src = '{who}' AND dst = '{whom}'", first, last), (whom,),
+            {"packets": row["up_packets"], "back": row["down_packets"] or 0, "packets_per_second": round(rate)},
+        )  # fmt: skip
+
+
+def _together(scene: Scene) -> Iterator[Finding]:
+    """Hosts of ours that begin the same new thing within minutes: their common far end first."""
+    start_us, end_us = scene.since_s * 1_000_000, scene.until_s * 1_000_000
+    table = scene.pairs.sql(
+        "WITH begun AS (SELECT server, port, proto, client, min(first_us) AS first_us, sum(calls) AS calls,"
+        " any_value(far_country) AS far_country, any_value(far_as) AS far_as, max(far_class) AS far_class"
+        " FROM pairs WHERE way = 'out' AND proto IN (6, 17) AND port NOT IN (53, 123)"
+        " GROUP BY server, port, proto, client),"
+        " groups AS (SELECT server, port, proto, list(first_us ORDER BY first_us) AS times,"
+        " list(client ORDER BY first_us) AS clients, count(*) AS hosts, sum(calls) AS calls,"
+        " any_value(far_country) AS far_country, any_value(far_as) AS far_as, max(far_class) AS far_class"
+        f" FROM begun GROUP BY server, port, proto HAVING hosts BETWEEN {TOGETHER_HOSTS} AND 2000)"
+        " SELECT * FROM groups"
+    )
+    scene.examined["services that several hosts began to call"] += table.num_rows
+    total = max(table.num_rows, 1)
+    found = []
+    for row in table.to_pylist():
+        times = np.array(row["times"], dtype=np.int64)
+        if times[0] < start_us + 0.1 * (end_us - start_us):
+            continue  # it may have begun before the data did
+        width = TOGETHER_S * 1_000_000
+        within = np.searchsorted(times, times + width, side="right") - np.arange(len(times))
+        best = int(np.argmax(within))
+        joined = int(within[best])
+        if joined < max(TOGETHER_HOSTS, 0.8 * len(times)) or row["calls"] < 2 * len(times):
+            continue
+        chance = min(1.0, total * _by_chance(len(times), joined, width / max(end_us - times[0], width)))
+        if chance > 1e-3:
+            continue
+        found.append((chance, joined, best, row))
+    for chance, joined, best, row in sorted(found, key=lambda f: f[0])[:MOST_LISTED]:
+        whom = format_address(row["server"])
+        hosts = tuple(format_address(c) for c in row["clients"][best : best + joined])
+        first = row["times"][best] / 1e6
+        name = scene.name_of(row["server"])
+        if scene.expected.reason(proto=row["proto"], port=row["port"], far=row["server"], asn=row["far_as"] or 0,
+                                 name=name, way="out"):  # fmt: skip
+            continue
+        yield Finding(
+            "together", f"{joined} hosts of ours began to call {whom} within {TOGETHER_S // 60} minutes", int(first),
+            scene.until_s, whom, float(np.clip(0.4 + 0.05 * joined, 0, 0.85)), "medium",
+            (f"{joined} of the {len(row['times'])} hosts that ever called {whom}{f' ({name})' if name else ''} on"
+             f" {service(row['proto'], row['port'])}{whereabouts(row)} called it first within"
+             f" {TOGETHER_S // 60} minutes; by chance that would be seen with a probability of {chance:.2g}",
+             "a botnet's members do so on a command; so do computers after an update by their owner"),
+            flows_query(f"dst = '{whom}' AND dst_port = {row['port']}", first, scene.until_s), hosts,
+            {"hosts": joined, "all": len(row["times"]), "chance": chance, "country": row["far_country"],
+             "as": row["far_as"]},
+        )  # fmt: skip
+
+
+def _by_chance(count: int, joined: int, share: float) -> float:
+    """A bound on the chance that `joined` of `count` first calls fall within one stretch of that share of the time."""
+    if share >= 1:
+        return 1.0
+    log_bound = (
+        log(count) + log(float(comb(count - 1, joined - 1)) if count < 200 else 2.0**count) + (joined - 1) * log(share)
+    )
+    return min(1.0, exp(min(log_bound, 0.0)))

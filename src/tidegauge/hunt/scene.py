@@ -1,0 +1,116 @@
+"""What every hunt works on: a site's pairs in one time, the atlas, what is expected, and how findings name things."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from tidegauge.atlas import Atlas
+from tidegauge.hunt.expected import Expected
+from tidegauge.lake import FlowFilter, Lake, Pairs
+from tidegauge.model import class_names, format_address, format_time
+from tidegauge.site import Site
+
+DAY_S = 86400
+
+
+@dataclass
+class Scene:
+    """One hunt's surroundings.
+
+    Attributes:
+        since_s, until_s: the time that is hunted in, epoch seconds; `history_s` the start of the data before it.
+        examined: what was looked at, by name; `skipped` what was left out, by (what, why).
+        watched: SQL condition for far ends of the watch that is asked about, empty where none is.
+    """
+
+    site: Site
+    lake: Lake
+    pairs: Pairs
+    atlas: Atlas
+    expected: Expected
+    since_s: int
+    until_s: int
+    history_s: int
+    watched: str = ""
+    watch_name: str = ""
+    examined: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _names: dict[bytes, str] | None = None
+
+    @property
+    def span_s(self) -> int:
+        return self.until_s - self.since_s
+
+    def before(self) -> FlowFilter:
+        """The flows before the hunted time."""
+        return FlowFilter(self.history_s * 1_000_000, self.since_s * 1_000_000)
+
+    def name_of(self, address: bytes) -> str:
+        """The name by which an address was asked for, where one was seen; empty otherwise."""
+        if self._names is None:
+            self._names = _names_of(self.lake.names(self.since_s * 1_000_000, self.until_s * 1_000_000))
+        return self._names.get(address, "")
+
+
+def _names_of(table: pa.Table) -> dict[bytes, str]:
+    """The last name that pointed to each address: a handshake's server name, or an answer."""
+    from tidegauge.model import TidegaugeError, parse_address
+
+    found: dict[bytes, str] = {}
+    for row in table.select(["source", "server", "name", "answers"]).to_pylist():
+        if row["source"] == "tls":
+            found[row["server"]] = row["name"]
+            continue
+        for answer in row["answers"] or []:
+            try:
+                found[parse_address(answer)] = row["name"]
+            except TidegaugeError:
+                continue  # a name, not an address
+    return found
+
+
+def where_pair(row: dict[str, Any]) -> str:
+    """`--where` for all flows of a pair, both ways."""
+    client, server = format_address(row["client"]), format_address(row["server"])
+    port = row["port"]
+    there = f"src = '{client}' AND dst = '{server}'"
+    back = f"src = '{server}' AND dst = '{client}'"
+    if row["proto"] in (1, 58):
+        return f"proto = {row['proto']} AND (({there}) OR ({back}))"
+    return f"proto = {row['proto']} AND (({there} AND dst_port = {port}) OR ({back} AND src_port = {port}))"
+
+
+def flows_query(where: str, since_s: float, until_s: float) -> str:
+    """The command that shows flows; the time a second wider, since flows carry microseconds."""
+    return f'tidegauge flows --since {format_time(since_s)} --until {format_time(until_s + 1)} --where "{where}"'
+
+
+def service(proto: int, port: int) -> str:
+    """`tcp/443` and the like."""
+    name = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6", 132: "sctp"}.get(proto, f"protocol {proto}")
+    return name if proto in (1, 58) else f"{name}/{port}"
+
+
+def whereabouts(row: dict[str, Any]) -> str:
+    """Country, AS and classes of the far end as part of a sentence."""
+    parts = [row["far_country"] if row["far_country"] not in (None, "ZZ") else ""]
+    parts.append(f"AS{row['far_as']}" if row["far_as"] else "")
+    parts += class_names(int(row["far_class"] or 0))
+    text = ", ".join(part for part in parts if part)
+    return f" ({text})" if text else ""
+
+
+def amount(octets: float) -> str:
+    """Bytes as a person reads them.
+
+    >>> amount(1_250_000)
+    '1.2 MB'
+    """
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if octets >= size:
+            return f"{octets / size:.1f} {unit}"
+    return f"{octets:.0f} B"

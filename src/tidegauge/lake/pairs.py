@@ -1,0 +1,140 @@
+"""Who calls whom: flows oriented from client to server, summed by pair, and the calls of chosen pairs in order of time.
+
+All in DuckDB, with bounded memory: what does not fit is spilled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from tidegauge.lake.query import FlowFilter, Lake
+
+SERVICE = (
+    "CASE WHEN {p} = 0 THEN 4 WHEN {p} < 1024 THEN 0 WHEN {p} IN (1080, 1194, 1433, 1521, 1883, 3128, 3306, 3389, 5060,"
+    " 5222, 5223, 5228, 5432, 5900, 6379, 6443, 6667, 8000, 8008, 8080, 8081, 8083, 8088, 8443, 8883, 8888, 9001, 9030,"
+    " 9050, 9200, 27017, 51820) THEN 1 WHEN {p} < 32768 THEN 2 ELSE 3 END"
+)
+"""How likely a port is a server's, 0 the most."""
+_SRC, _DST = SERVICE.format(p="src_port"), SERVICE.format(p="dst_port")
+
+FORWARD = f"""(CASE
+ WHEN biflow_direction = 1 THEN true WHEN biflow_direction = 2 THEN false
+ WHEN proto = 1 THEN dst_port <> 0 WHEN proto = 58 THEN dst_port <> 33024
+ WHEN proto = 6 AND tcp_flags & 23 = 2 THEN true
+ WHEN proto = 6 AND tcp_flags & 23 IN (18, 20, 4) AND tcp_flags & 8 = 0 THEN false
+ WHEN {_DST} <> {_SRC} THEN {_DST} < {_SRC}
+ WHEN src_port <> dst_port THEN dst_port < src_port
+ ELSE direction = 'out' END)"""
+"""Whether a flow goes from the client to the server: as the exporter says (RFC 5103), by a lone SYN or its answer, else
+by the ports, else ours is the client."""
+
+ORIENTED = f"""SELECT *, CASE WHEN fwd THEN src ELSE dst END AS client, CASE WHEN fwd THEN dst ELSE src END AS server,
+ CASE WHEN proto IN (1, 58) THEN 0 WHEN fwd THEN dst_port ELSE src_port END AS port,
+ CASE WHEN proto IN (1, 58) THEN 0 WHEN fwd THEN src_port ELSE dst_port END AS cport,
+ CASE WHEN direction IN ('in', 'out') THEN CASE WHEN fwd = (direction = 'out') THEN 'out' ELSE 'in' END
+      ELSE direction END AS way
+ FROM (SELECT *, {FORWARD} AS fwd FROM flows)"""
+"""`way`: `out` where the client is ours, `in` where the server is."""
+
+KEY = "hash(client, server, port, proto)"
+FAR = "CASE way WHEN 'out' THEN server ELSE client END"
+
+PAIRS = """SELECT client, server, port, proto, way,
+ count(*) FILTER (fwd) AS calls, count(*) FILTER (NOT fwd) AS answers,
+ (sum(packets) FILTER (fwd))::DOUBLE AS up_packets, (sum(bytes) FILTER (fwd))::DOUBLE AS up_bytes,
+ (sum(packets) FILTER (NOT fwd))::DOUBLE AS down_packets, (sum(bytes) FILTER (NOT fwd))::DOUBLE AS down_bytes,
+ bit_or(tcp_flags) FILTER (fwd) AS up_flags, bit_or(tcp_flags) FILTER (NOT fwd) AS down_flags,
+ count(*) FILTER (fwd AND (tcp_flags & 16 <> 0 OR (tcp_flags = 0 AND packets > 2 * sampling))) AS held,
+ min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us, max(sampling) AS sampling,
+ max(CASE WHEN fwd = (way = 'out') THEN dst_class ELSE src_class END) AS far_class,
+ any_value(CASE WHEN fwd = (way = 'out') THEN dst_country ELSE src_country END) AS far_country,
+ any_value(CASE WHEN fwd = (way = 'out') THEN dst_as ELSE src_as END) AS far_as
+ FROM oriented WHERE way <> 'transit' GROUP BY client, server, port, proto, way"""
+"""`held`: calls in which the client went on after the first packet (acknowledged, or sent more than two)."""
+
+PARTITION_ROWS = 20_000_000
+
+
+class Pairs:
+    """Pairs of one time of a lake; use as a context manager, since it holds a DuckDB connection."""
+
+    def __init__(self, lake: Lake, chosen: FlowFilter) -> None:
+        self._lake, self._chosen = lake, chosen
+        self._made = False
+
+    def __enter__(self) -> Pairs:
+        self._context = self._lake.engine(self._chosen.since_us, self._chosen.until_us)
+        self._engine = self._context.__enter__()
+        self._engine.execute(f"CREATE TEMP VIEW chosen_flows AS SELECT * FROM flows WHERE {self._chosen.sql()}")
+        oriented = ORIENTED.replace("FROM flows)", "FROM chosen_flows)")
+        self._engine.execute(f"CREATE TEMP VIEW oriented AS {oriented}")
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._context.__exit__(*error)
+
+    def sql(self, text: str) -> pa.Table:
+        """A query over `pairs` (summed when first asked for), `oriented` and `chosen_flows`."""
+        if "pairs" in text and not self._made:
+            self._engine.execute(f"CREATE TEMP TABLE pairs AS {PAIRS}")
+            self._made = True
+        return _numbers(self._engine.sql(text).to_arrow_table())
+
+    def joined(self, text: str, wanted: pa.Table) -> pa.Table:
+        """A query that may join the given table as `wanted`."""
+        self._engine.register("wanted", wanted)
+        return self.sql(text)
+
+    def whole(self, text: str, since_s: int, until_s: int) -> pa.Table:
+        """A query over `all_flows`, the flows of another time."""
+        chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
+        with self._lake.engine(chosen.since_us, chosen.until_us) as engine:
+            engine.execute(f"CREATE TEMP VIEW all_flows AS SELECT * FROM flows WHERE {chosen.sql()}")
+            return _numbers(engine.sql(text).to_arrow_table())
+
+    def count(self) -> int:
+        """Flows of the time."""
+        return int(self.sql("SELECT count(*) AS n FROM chosen_flows")["n"][0].as_py())
+
+    def calls(self, least: int, condition: str = "true") -> Iterator[pa.Table]:
+        """The calls of all pairs that have at least so many, in parts of whole pairs, by pair and time.
+
+        Columns: `key`, `start_us`, `end_us`, `cport`, `bytes`, `flags`.
+        """
+        self._engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE regulars AS SELECT {KEY} AS key, count(*) AS n FROM oriented"
+            f" WHERE fwd AND way <> 'transit' AND ({condition}) GROUP BY key HAVING n >= {int(least)}"
+        )
+        rows = int(self.sql("SELECT coalesce(sum(n), 0) AS n FROM regulars")["n"][0].as_py())
+        parts = max(-(-rows // PARTITION_ROWS), 1)
+        for part in range(parts):
+            mine = f"AND {KEY} % {parts} = {part}" if parts > 1 else ""
+            yield self._engine.sql(
+                f"SELECT {KEY} AS key, epoch_us(time_start) AS start_us, epoch_us(time_end) AS end_us, cport,"
+                f" bytes, tcp_flags AS flags FROM oriented SEMI JOIN regulars ON {KEY} = regulars.key"
+                f" WHERE fwd AND way <> 'transit' AND ({condition}) {mine} ORDER BY key, start_us"
+            ).to_arrow_table()
+
+    def ends(self, keys: list[int]) -> pa.Table:
+        """Who is behind keys of `calls`: columns of the pairs, with `key`, and how many clients call that server."""
+        wanted = pa.table({"key": pa.array(keys, pa.uint64())})
+        self._engine.register("wanted", wanted)
+        mine = PAIRS.replace("WHERE way", f"WHERE {KEY} IN (SELECT key FROM wanted) AND way")
+        self._engine.execute(f"CREATE OR REPLACE TEMP TABLE found AS {mine}")
+        return self._engine.sql(
+            f"WITH callers AS (SELECT server, port, proto, approx_count_distinct(client) AS callers FROM oriented"
+            " SEMI JOIN found USING (server, port, proto) WHERE fwd GROUP BY ALL)"
+            f" SELECT {KEY} AS key, found.*, coalesce(callers, 1) AS callers FROM found"
+            " LEFT JOIN callers USING (server, port, proto)"
+        ).to_arrow_table()
+
+
+def _numbers(table: pa.Table) -> pa.Table:
+    """Sums that DuckDB gives as 128-bit integers as 64-bit ones."""
+    for place, column in enumerate(table.schema):
+        if pa.types.is_decimal(column.type):
+            table = table.set_column(place, column.name, table[place].cast(pa.int64()))
+    return table
