@@ -185,8 +185,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent / "ATLAS.md")
     arguments = parser.parse_args()
     four, six = prefixes()
-    lines = [f"{len(four):,} IPv4 and {len(six):,} IPv6 prefixes; {arguments.addresses:,} random addresses each, and all"
-             " edges of prefixes.", ""]  # fmt: skip
+    lines = [
+        f"{len(four):,} IPv4 and {len(six):,} IPv6 prefixes; {arguments.addresses:,} random addresses each, and all edges"
+        " of prefixes.", "",
+    ]  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         count = write_rib(folder / "rib.20141124.0000", four, six)
@@ -210,7 +212,8 @@ def main() -> None:
         table.save(folder)
         lines += [
             f"- build of its lookup table: {built:.1f} s",
-            f"- peak memory of a process that maps it and looks 10 M IPv4 addresses up: {own_memory(folder):,.0f} MB", "",
+            f"- peak memory of a process that maps it and looks 10 M IPv4 addresses up: {own_memory(folder):,.0f} MB",
+            "",
             "| family | way | M addresses/s | ours is | answers that differ |", "| --- | --- | --- | --- | --- |",
         ]  # fmt: skip
         for bits, chosen in ((32, four), (128, six)):
@@ -230,7 +233,7 @@ def main() -> None:
                 del whole
             else:
                 ours, found = min(
-                    (timed(lambda: table.pieces.ranges6(high, low)) for _ in range(3)), key=lambda t: t[0]
+                    (timed(lambda h=high, w=low: table.pieces.ranges6(h, w)) for _ in range(3)), key=lambda t: t[0]
                 )
                 mapped = 0.0
                 ases = table.ases[cut:][found].astype(np.int64)
@@ -263,7 +266,7 @@ def main() -> None:
             print("\n".join(lines[-6:]), flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     print(f"peak of this benchmark with all peers: {peak:,.0f} MB")
-    head = "# Looking addresses up\n\nMade by `make bench-atlas` (`benchmarks/atlas.py`); all in one run on one machine.\n\n"
+    head = "# Looking addresses up\n\nMade by `make bench-atlas` (`benchmarks/atlas.py`), all in one run on one machine.\n\n"
     arguments.output.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
 
 

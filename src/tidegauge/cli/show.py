@@ -116,6 +116,8 @@ def demo(folder: Path, surges: tuple[str, ...], days: int) -> None:
 
     Example: tidegauge demo --surge KP:2014-11-25T03:00Z:2h:40MB
     """
+    from tidegauge.hunt import KINDS
+    from tidegauge.hunt import hunt as run_hunt
     from tidegauge.ingest import Ingest
     from tidegauge.inquiry import Asked, ask
     from tidegauge.site import FILE_NAME, load_site
@@ -140,9 +142,20 @@ def demo(folder: Path, surges: tuple[str, ...], days: int) -> None:
         ),
     )  # fmt: skip
     print_reply(reply)
+    click.echo()
+    click.secho("$ tidegauge hunt", dim=True)
+    found = run_hunt(site, tuple(KINDS), since_s=None, until_s=None)
+    serious = [f for f in found.findings if f.severity in ("high", "critical")]
+    click.secho(f"{len(serious)} of {len(found.findings)} findings are serious", bold=True)
+    for finding in serious:
+        click.secho(f"{finding.severity.upper()} {finding.title}", fg="red")
+        for reason in finding.reasons:
+            click.echo(f"  - {reason}")
     click.echo(
         f"\nTry next, in {folder}:\n"
-        "  tidegauge ask --from KP,210.52.109.0/24,77.94.35.0/24 --since 2014-11-24\n"
+        "  tidegauge ask --from KP --wide --since 2014-11-24\n"
+        "  tidegauge origin --of KP --at 2014-11-24\n"
+        "  tidegauge hunt --since 2014-11-17 --explain\n"
         "  tidegauge ask --from CN --since 2014-11-24 --json\n"
         "  tidegauge top far_country --since 2014-11-24\n"
         "  tidegauge coverage --since 2014-11-24\n"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 RANDOM_MAD = 0.694
-"""Median absolute deviation of intervals over their median when calls come at random (exponential: ln(1+sqrt 2)...)."""
+"""Median absolute deviation of intervals over their median when calls come at random (exponential intervals)."""
 EVEN_MAD = 0.62
 FULL_RANGE = 0.45
 """A relative deviation of `EVEN_MAD` scores 0, of `EVEN_MAD - FULL_RANGE` or less 1: jitter of 50 % has 0.25."""
@@ -118,11 +118,12 @@ def regularity(starts_s: Floats, sizes: Floats) -> Regularity:
 
 
 def _best(starts_s: Floats, sizes: Floats, whole_s: Floats) -> Regularity:
-    looks = []
+    looks, before = [], 0
     for merged in MERGED_S:
         kept = np.r_[True, np.diff(starts_s) >= merged]
         times = starts_s[kept]
-        if len(times) >= 5:
+        if len(times) >= 5 and len(times) != before:
+            before = len(times)
             sums = np.add.reduceat(sizes, np.flatnonzero(kept))
             looks.append(_look(times, sums))
     if not looks:
@@ -138,9 +139,10 @@ def _look(times: Floats, sizes: Floats) -> Regularity:
     spread = float(np.median(np.abs(intervals - median)) / median) if median > 0 else 1.0
     skew = float((high + low - 2 * median) / (high - low)) if high > low else 0.0
     count = len(intervals)
-    even = float(np.clip((EVEN_MAD - spread) / FULL_RANGE, 0, 1)) * (1 - 0.25 * min(abs(skew), 1.0))
+    lopsided = min(abs(skew), 1.0) * min(1.0, float(high - low) / (0.5 * median)) if median > 0 else 1.0
+    even = float(np.clip((EVEN_MAD - spread) / FULL_RANGE, 0, 1)) * (1 - 0.25 * lopsided)
     z = (RANDOM_MAD - spread) * sqrt(count) / MAD_ERROR
-    even_p = 0.5 * erfc(z / sqrt(2)) if z > 0 else 1.0
+    even_p = _tail(z)
     comb, comb_period, comb_p = _comb(intervals)
     peak, peak_period, peak_p = _spectrum(times)
     scores = [(even, even_p, float(median)), (comb, comb_p, comb_period), (peak, peak_p, peak_period)]
@@ -163,10 +165,15 @@ def _comb(intervals: Floats) -> tuple[float, float, float]:
     best = int(np.argmax(means))
     z = float(means[best]) * sqrt(2 * len(used))
     tried = len(periods) / 4  # neighbours say the same
-    p_value = min(1.0, tried * 0.5 * erfc(z / sqrt(2))) if z > 0 else 1.0
+    p_value = min(1.0, tried * _tail(z))
     if p_value > 1e-3:
         return 0.0, float(periods[best]), p_value
     return float(np.clip(means[best], 0, 1)) * min(1.0, -log(p_value) / 25), float(periods[best]), p_value
+
+
+def _tail(z: float) -> float:
+    """Chance of a standard normal above `z`; never 0, so that its logarithm is one."""
+    return max(0.5 * erfc(z / sqrt(2)), 1e-300) if z > 0 else 1.0
 
 
 def _spectrum(times: Floats) -> tuple[float, float, float]:

@@ -10,13 +10,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.detect.beacons import Regularity, quick_look, regularity
+from tidegauge.hunt.names import looks_generated, registered
+from tidegauge.hunt.scans import guesses
 from tidegauge.hunt.scene import Scene, amount, flows_query, service, where_pair, whereabouts
 from tidegauge.model import Finding, Severity, class_bit, format_address, format_duration, format_time
 
 LEAST_CALLS = 8
 LOOSE_SPREAD = 0.85
 """Pairs whose intervals spread more than this (random ones: 0.69) are not looked at closely."""
-CLOSE_LOOKS = 20_000
+TIGHT_SPREAD = 0.45
+"""With fewer than twenty calls intervals must be closer than this: their multiples and spectrum say nothing yet."""
+CLOSE_LOOKS = 10_000
 """Pairs that are looked at closely, the most regular first."""
 SHOWN = 300
 LEAST_SCORE = 0.35
@@ -24,7 +28,11 @@ HELD_S = 120.0
 """A flow of the same ports within this time, or without a SYN, goes on with a connection that was cut by a timeout."""
 LONG_S = 3600.0
 RARE_CALLERS = 3
+NEW_AFTER_S = 3 * 86400
+"""What was not seen for so long since the data begin, and then is, is new."""
 C2 = class_bit("botnet-c2")
+COMMON_PORTS = frozenset({21, 22, 25, 53, 80, 110, 123, 143, 443, 465, 587, 853, 993, 995, 8080})
+ODD_CLASSES = C2 | class_bit("tor-exit") | class_bit("tor-relay") | class_bit("vpn") | class_bit("proxy")
 RELAYED = class_bit("tor-exit") | class_bit("tor-relay") | class_bit("vpn") | class_bit("proxy")
 
 
@@ -36,6 +44,9 @@ def beacons(scene: Scene) -> Iterator[Finding]:
     chosen.sort(key=lambda c: -c[1].score * c[1].calls / (c[1].calls + 10))
     chosen = chosen[:SHOWN]
     rows = {row["key"]: row for row in scene.pairs.ends([key for key, _, _ in chosen]).to_pylist()} if chosen else {}
+    before = scene.pairs.first_seen(list(rows), scene.history_s, scene.since_s)
+    for key, row in rows.items():
+        row["began_us"] = before.get(key, row["first_us"])
     found = [finding for key, regular, tried in chosen if (finding := _finding(scene, rows[key], regular, tried))]
     yield from sorted(found, key=lambda f: -f.score)
 
@@ -54,7 +65,7 @@ def _regular(scene: Scene, table: pa.Table) -> list[tuple[int, Regularity, int]]
     edges = np.flatnonzero(np.r_[True, np.diff(groups) != 0, True])
     scene.examined["pairs with enough calls"] += len(edges) - 1
     found, spread, calls = quick_look(groups, starts)
-    close = (spread < LOOSE_SPREAD) & (calls >= LEAST_CALLS)
+    close = (calls >= LEAST_CALLS) & ((spread < TIGHT_SPREAD) | (spread < LOOSE_SPREAD) & (calls >= 20))
     found, spread, calls = found[close], spread[close], calls[close]
     if len(found) > CLOSE_LOOKS:
         scene.skipped["pair", "less regular than the ones looked at closely"] += len(found) - CLOSE_LOOKS
@@ -80,9 +91,11 @@ def _new_calls(
 
 def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int) -> Finding | None:
     ours, far = (row["client"], row["server"]) if row["way"] != "in" else (row["server"], row["client"])
-    answered = (row["down_packets"] or 0) > 0 and (row["proto"] != 6 or row["held"] >= 0.3 * row["calls"])
-    if row["way"] == "in" and not answered:
-        return None  # somebody knocks at a closed door by the clock: the scans have it
+    answered = ((row["down_packets"] or 0) > 0 or row["way"] in scene.one_sided() or row["sampling"] > 1) and (
+        row["proto"] != 6 or row["held"] >= 0.3 * row["calls"]
+    )
+    if row["way"] == "in" and (not answered or guesses(row)):
+        return None  # somebody knocks at a closed door, or guesses passwords, by the clock: the scans have it
     first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
     name = scene.name_of(far)
     expected = scene.expected.reason(
@@ -99,7 +112,11 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         score *= 0.35
     score = float(np.clip(score, 0, 1))
     lasted = last - first
-    severity = _severity(score, callers, row, expected is not None, chance, lasted, regular, answered)
+    odd = _odd(scene, row, name)
+    new = _is_new(scene, row["began_us"] / 1e6)
+    severity = _severity(
+        score, callers, row, expected is not None, chance, lasted, regular, answered and bool(odd), new
+    )
     who = format_address(row["client"])
     whom = f"{format_address(row['server'])}{f' ({name})' if name and row['way'] == 'out' else ''}"
     period = _period(regular.period_s)
@@ -120,6 +137,14 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         f"{callers:,} {'host calls' if callers == 1 else 'hosts call'} that service",
         role,
     ]
+    if new is not None:
+        reasons.append(
+            f"it began {format_time(row['began_us'] / 1e6)}: it is new here"
+            if new
+            else "it called so as far back as the data reach"
+        )
+    if odd and row["way"] == "out":
+        reasons.append(odd)
     if not answered:
         reasons.append("it got no answers: the other end may be gone, or blocked")
     if int(row["far_class"] or 0) & C2:
@@ -145,19 +170,47 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
 
 def _severity(
     score: float, callers: int, row: dict[str, Any], expected: bool, chance: float, lasted: float,
-    regular: Regularity, answered: bool,
+    regular: Regularity, odd: bool, new: bool | None,
 ) -> Severity:  # fmt: skip
-    """High only for a clear, lasting, rare caller out of ours; commands of a listed server are critical."""
+    """High only for a clear, lasting, rare and new caller out of ours, to somewhere odd."""
     if int(row["far_class"] or 0) & C2 and score > 0.3:
         return "critical"
     if expected:
         return "info"
     clear = score >= 0.75 and chance < 1e-6 and regular.calls >= 24 and lasted >= 4 * 3600
-    if row["way"] == "out" and clear and callers <= RARE_CALLERS and answered:
+    if row["way"] == "in":  # watchers of services call so too
+        return "medium" if clear and lasted >= 86400 and new is not False else "low"
+    if row["way"] == "out" and clear and callers <= RARE_CALLERS and odd and new:
         return "high"
-    if score >= 0.55 and chance < 1e-3 and callers <= 10 * RARE_CALLERS:
+    if score >= 0.55 and chance < 1e-3 and callers <= 10 * RARE_CALLERS and (odd or new is not False):
         return "medium"
     return "low" if callers <= 10 * RARE_CALLERS else "info"
+
+
+def _is_new(scene: Scene, began_s: float) -> bool | None:
+    """Whether a pair began well after the data did; None where there are too few data to say."""
+    quiet = began_s - scene.history_s
+    if quiet >= max(NEW_AFTER_S, 0.1 * (scene.until_s - scene.history_s)):
+        return True
+    return False if scene.until_s - scene.history_s >= 2 * NEW_AFTER_S else None
+
+
+def _odd(scene: Scene, row: dict[str, Any], name: str) -> str:
+    """What is unlike ordinary polling of a maker's service; empty where nothing is.
+
+    A service that was found by an ordinary name is somebody's known service; a computer program that calls an address
+    nobody looked up, or a port that no service has, is not.
+    """
+    if int(row["far_class"] or 0) & ODD_CLASSES:
+        return f"the far end is of a kind that hides who is behind it{whereabouts(row)}"
+    if name:
+        made = looks_generated(registered(name)[0])
+        return f"its name, {name}, looks as if a program had made it" if made > 0.6 else ""
+    if row["port"] not in COMMON_PORTS:
+        return f"{service(row['proto'], row['port'])} is the port of no common service"
+    if scene.names_seen(row["client"]):
+        return f"nobody asked for a name of {format_address(row['server'])}: it is called by its bare address"
+    return ""
 
 
 def _period(seconds: float) -> str:
@@ -174,7 +227,8 @@ def long_connections(scene: Scene) -> Iterator[Finding]:
     """Connections that were held for more than an hour, whole or as the flows into which an exporter cut them."""
     table = scene.pairs.sql(
         "WITH one AS (SELECT client, server, port, cport, proto, way, min(epoch_us(time_start)) AS first_us,"
-        " max(epoch_us(time_end)) AS last_us, count(*) FILTER (fwd) AS flows, (sum(bytes) FILTER (fwd))::DOUBLE AS up_bytes,"
+        " max(epoch_us(time_end)) AS last_us, count(*) FILTER (fwd) AS flows,"
+        " (sum(bytes) FILTER (fwd))::DOUBLE AS up_bytes,"
         " (sum(bytes) FILTER (NOT fwd))::DOUBLE AS down_bytes, count(*) FILTER (fwd AND tcp_flags & 2 <> 0) AS opened,"
         " max(CASE WHEN fwd = (way = 'out') THEN dst_class ELSE src_class END) AS far_class,"
         " any_value(CASE WHEN fwd = (way = 'out') THEN dst_country ELSE src_country END) AS far_country,"

@@ -139,8 +139,9 @@ def _slow(scene: Scene) -> Iterator[Finding]:
     """Low and slow: a little every day for weeks, nearly all of it outward, to a place that few send to."""
     table = scene.pairs.whole(
         "WITH sums AS (SELECT CASE direction WHEN 'out' THEN src ELSE dst END AS home,"
-        " CASE direction WHEN 'out' THEN dst ELSE src END AS far, (sum(bytes) FILTER (direction = 'out'))::DOUBLE AS went,"
-        " coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came, count(*) FILTER (direction = 'out') AS flows,"
+        " CASE direction WHEN 'out' THEN dst ELSE src END AS far,"
+        " (sum(bytes) FILTER (direction = 'out'))::DOUBLE AS went,"
+        " coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
         " count(DISTINCT epoch_us(time_start) // 86400000000) FILTER (direction = 'out') AS days,"
         " min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us"
         " FROM all_flows WHERE direction IN ('in', 'out') GROUP BY home, far),"

@@ -106,10 +106,11 @@ def _pair_finding(scene: Scene, row: dict[str, Any], follow: Followed, tried: in
     home, giver, taker = (format_address(row[k]) for k in ("home", "giver", "taker"))
     clear = (
         follow.z >= CLEAR_Z and follow.correlation >= CLEAR_CORRELATION and follow.rank == 0
-        and 0.6 <= follow.ratio <= 1.6 and follow.active >= 12 and row["came"] >= 1_000_000
+        and 0.6 <= follow.ratio <= 1.6 and follow.matched >= 12 and 2 * follow.matched >= follow.active and row["came"] >= 1_000_000
     )  # fmt: skip
     score = float(np.clip(follow.correlation * min(1.0, follow.z / 12) * _like(follow.ratio), 0, 0.98))
-    severity: Severity = "high" if clear else "medium" if score >= 0.3 else "low"
+    likely = follow.z >= CLEAR_Z and follow.rank == 0 and follow.matched >= 8 and score >= 0.3
+    severity: Severity = "high" if clear else "medium" if likely else "low"
     first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
     reasons = [
         f"{home} took {amount(row['came'])} from {giver} and sent {amount(row['went'])} to {taker}"
@@ -132,7 +133,7 @@ def _pair_finding(scene: Scene, row: dict[str, Any], follow: Followed, tried: in
 
 BALANCED = f"""
 WITH bins AS (SELECT CASE direction WHEN 'in' THEN dst ELSE src END AS home,
-  epoch_us(time_start) // 300000000 AS bin, coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,
+  epoch_us(time_start) // {{width}} AS bin, coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,
   coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went
   FROM chosen_flows WHERE direction IN ('in', 'out') GROUP BY home, bin),
  hosts AS (SELECT home, sum(came) AS came, sum(went) AS went, count(*) AS bins,
@@ -164,13 +165,15 @@ def _relays(scene: Scene) -> Iterator[tuple[bytes, Finding]]:
         ).to_pylist()
     }
     seen = set()
-    for row in scene.pairs.sql(BALANCED).to_pylist():
+    sampled = int(scene.pairs.sql("SELECT coalesce(max(sampling), 1) AS n FROM chosen_flows")["n"][0].as_py()) > 1
+    width_s = 3600 if sampled else 300  # a sampled flow tells little of five minutes
+    for row in scene.pairs.sql(BALANCED.replace("{width}", str(width_s * 1_000_000))).to_pylist():
         forward = min(row["from_clients"], row["to_servers"]) / max(row["from_clients"], row["to_servers"], 1)
         back = min(row["to_clients"], row["from_servers"]) / max(row["to_clients"], row["from_servers"], 1)
         if back < 0.5 or forward < 0.2:
             continue
         seen.add(row["home"])
-        yield row["home"], _relay_finding(row, listed.get(row["home"], 0), forward, back)
+        yield row["home"], _relay_finding(row, listed.get(row["home"], 0), forward, back, width_s)
     for home, bits in listed.items():
         if home not in seen:
             who = format_address(home)
@@ -183,7 +186,7 @@ def _relays(scene: Scene) -> Iterator[tuple[bytes, Finding]]:
             )  # fmt: skip
 
 
-def _relay_finding(row: dict[str, Any], bits: int, forward: float, back: float) -> Finding:
+def _relay_finding(row: dict[str, Any], bits: int, forward: float, back: float, width_s: int) -> Finding:
     who = format_address(row["home"])
     first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
     kind = RELAY_PORTS.get(row["port"], "")
@@ -197,8 +200,8 @@ def _relay_finding(row: dict[str, Any], bits: int, forward: float, back: float) 
     reasons = [
         f"{row['clients']:,} outside hosts called {who}, mostly on port {row['port']}"
         f"{f' (as for {kind})' if kind else ''}, and it called {row['servers']:,} others",
-        f"{amount(row['came'])} came in and {amount(row['went'])} went out, in step (correlation"
-        f" {row['correlation']:.2f} in bins of 5 min): {forward:.0%} of what clients sent went on, {back:.0%} came"
+        f"{amount(row['came'])} came in and {amount(row['went'])} went out, in step"
+        f" (correlation {row['correlation']:.2f} in bins of {width_s // 60} min): {forward:.0%} of what clients sent went on, {back:.0%} came"
         " back; an ordinary server sends far more than it gets, an ordinary client gets far more than it sends",
     ]
     if bits:

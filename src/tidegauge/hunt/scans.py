@@ -21,6 +21,10 @@ BENIGN, SCANNER = 0.8, 0.2
 """Probability that a first contact succeeds, of a host that does not scan and of one that does."""
 FALSE, POWER = 1e-5, 0.99
 LEAST_TARGETS = 8
+WIDE = 5
+"""Servers on one port from which on the port is judged by itself."""
+RARELY_FAILS = 0.05
+"""Share of first contacts with one service that fail, at most, of a host that means to be served."""
 KNOCKS = 100
 GUESSES = 20
 GUESSED = {21: "FTP", 22: "SSH", 23: "telnet", 25: "mail", 110: "mail", 143: "mail", 445: "SMB", 465: "mail",
@@ -45,59 +49,68 @@ def scans(scene: Scene) -> Iterator[Finding]:
     yield from _knocks(scene)
     yield from _guessing(scene)
     yield from _floods(scene)
+    yield from _backscatter(scene)
     yield from _together(scene)
 
 
-def walk(failed: int, succeeded: int) -> float:
-    """Log likelihood ratio of a scanner against a host that does not scan, after so many first contacts.
-
-    >>> walk(10, 0) > threshold() > walk(3, 1)
-    True
-    """
-    return failed * log((1 - SCANNER) / (1 - BENIGN)) + succeeded * log(SCANNER / BENIGN)
-
-
 def threshold() -> float:
-    """Above this a host is called a scanner: wrong for one in 1/`FALSE` that is none, right for `POWER` of scanners."""
+    """Above this a host is called a scanner: wrong for one in 1/`FALSE` that is none, right for `POWER` of scanners.
+
+    >>> round(threshold(), 1)
+    11.5
+    """
     return log(POWER / FALSE)
 
 
 def _walks(scene: Scene) -> Iterator[Finding]:
     """Scanners by their first contacts: with many hosts, with many ports of one, or both.
 
-    A port at which most contacts of a client fail counts by itself, so that a browser's successes do not hide a scan.
+    A port with several servers counts by itself, so that a browser's successes do not hide a scan; there it is also
+    enough to fail far more often than anybody who means to be served (`RARELY_FAILS`). All others count together.
     """
+    blind = _blind(scene)
+    scene.pairs.make(
+        "contacts",
+        f"SELECT *, {FAILED} AND {SELDOM} AS failed FROM pairs WHERE proto IN (6, 17) AND NOT ({blind})"
+        " AND (proto = 17 AND (sampling = 1 OR coalesce(down_packets, 0) > 0)"
+        " OR proto = 6 AND up_packets > 0 AND (up_flags = 0 OR up_flags & 2 <> 0))",
+    )
+    scene.pairs.make(
+        "judged",
+        f"WITH wide AS (SELECT client, way, proto, port, count(*) >= {WIDE} AS own FROM contacts GROUP BY ALL),"
+        " sums AS (SELECT client, way, CASE WHEN own THEN port ELSE -1 END AS lump, count(*) FILTER (failed) AS f,"
+        " count(*) FILTER (NOT failed) AS s FROM contacts JOIN wide USING (client, way, proto, port) GROUP BY ALL)"
+        f" SELECT *, CASE WHEN f >= {LEAST_TARGETS} THEN greatest({log((1 - SCANNER) / (1 - BENIGN))} * (f - s),"
+        f" CASE WHEN lump >= 0 AND f >= 0.3 * (f + s) THEN f * ln(f / (f + s) / {RARELY_FAILS})"
+        f" + CASE WHEN s > 0 THEN s * ln(s / (f + s) / {1 - RARELY_FAILS}) ELSE 0 END ELSE 0 END) ELSE 0 END AS ratio"
+        " FROM sums",
+    )
     table = scene.pairs.sql(
-        f"WITH contacts AS (SELECT *, {FAILED} AND {SELDOM} AS failed FROM pairs WHERE proto IN (6, 17)),"
-        " ports AS (SELECT client, port, proto, way, count(*) FILTER (failed) AS failed,"
-        " count(*) FILTER (NOT failed) AS succeeded FROM contacts GROUP BY ALL),"
-        " bad AS (SELECT *, greatest(failed * 1.386 - succeeded * 1.386, 0) AS llr FROM ports),"
-        " hosts AS (SELECT client, way, sum(failed) FILTER (failed > succeeded) AS failed,"
-        " sum(succeeded) FILTER (failed > succeeded) AS succeeded FROM bad GROUP BY ALL"
-        f" HAVING sum(failed) FILTER (failed > succeeded) >= {LEAST_TARGETS})"
-        " SELECT h.client, h.way, any_value(h.failed) AS failed, any_value(h.succeeded) AS succeeded,"
-        " count(DISTINCT c.server) AS servers, count(DISTINCT c.port) AS ports, mode(c.port) AS port,"
-        " mode(c.proto) AS proto, mode(c.server) AS server, sum(c.calls) AS calls,"
-        " count(*) FILTER (c.up_flags & 63 = 2 OR c.up_flags = 0) AS syn_only, min(c.first_us) AS first_us,"
-        " max(c.last_us) AS last_us, any_value(c.far_country) AS far_country, any_value(c.far_as) AS far_as,"
-        " max(c.far_class) AS far_class, (SELECT list(p ORDER BY n DESC)[:5] FROM (SELECT port AS p, count(*) AS n"
-        " FROM contacts x WHERE x.client = h.client AND x.way = h.way AND x.failed GROUP BY port) AS q) AS top_ports"
+        f"WITH hosts AS (SELECT client, way, sum(f) AS failed, sum(s) AS succeeded, max(ratio) AS ratio,"
+        f" list(lump) AS lumps FROM judged WHERE ratio >= {threshold()} GROUP BY client, way),"
+        " meant AS (SELECT h.client, h.way, h.failed AS host_failed, h.succeeded, h.ratio,"
+        " c.* EXCLUDE (client, way, failed)"
         " FROM hosts h JOIN contacts c ON c.client = h.client AND c.way = h.way AND c.failed"
-        f" GROUP BY h.client, h.way ORDER BY failed DESC LIMIT {MOST_LISTED * 4}"
+        " AND (list_contains(h.lumps, c.port) OR list_contains(h.lumps, -1)))"
+        " SELECT client, way, any_value(host_failed) AS failed, any_value(succeeded) AS succeeded,"
+        " any_value(ratio) AS ratio, count(DISTINCT server) AS servers, count(DISTINCT port) AS ports,"
+        " mode(port) AS port, mode(proto) AS proto, mode(server) AS server, sum(calls) AS calls,"
+        " min(first_us) AS first_us, max(last_us) AS last_us, any_value(far_country) AS far_country,"
+        " any_value(far_as) AS far_as, max(far_class) AS far_class FROM meant GROUP BY client, way"
+        f" ORDER BY failed DESC LIMIT {MOST_LISTED * 4}"
     )
     scene.examined["hosts that called"] += int(
         scene.pairs.sql("SELECT count(DISTINCT client) AS n FROM pairs")["n"][0].as_py()
     )
-    listed = 0
-    for row in table.to_pylist():
-        ratio = walk(row["failed"], row["succeeded"])
-        if ratio < threshold():
-            continue
-        listed += 1
-        if listed <= MOST_LISTED:
-            yield _walk_finding(row, ratio)
-    if listed > MOST_LISTED:
-        scene.skipped["scanner", "quieter than the ones listed"] += listed - MOST_LISTED
+    for row in table.to_pylist()[:MOST_LISTED]:
+        yield _walk_finding(row, float(row["ratio"]))
+    if table.num_rows > MOST_LISTED:
+        scene.skipped["scanner", "quieter than the ones listed"] += table.num_rows - MOST_LISTED
+
+
+def _blind(scene: Scene) -> str:
+    """SQL condition of pairs about whose silence nothing can be said."""
+    return " OR ".join(f"way = '{way}' AND proto = 17" for way in scene.one_sided()) or "false"
 
 
 def _walk_finding(row: dict[str, Any], ratio: float) -> Finding:
@@ -121,20 +134,23 @@ def _walk_finding(row: dict[str, Any], ratio: float) -> Finding:
     loud = float(np.clip(np.log10(max(row["failed"], 1)) / 5, 0, 1))
     score = float(np.clip(0.3 + 0.5 * loud, 0, 0.95)) if inward else float(np.clip(0.6 + 0.35 * loud, 0, 0.98))
     severity: Severity = "low" if inward else "medium"
-    if row["way"] == "out" and row["failed"] >= 50:
+    if row["way"] == "out" and row["failed"] >= 50 and shape != "block":
         severity = "high"
     reasons = [
         f"{who}{whereabouts(row) if inward else ''} tried {what} between {_times(first, last)}:"
         f" {row['failed']:,} first contacts failed, {row['succeeded']:,} came to something",
-        f"threshold random walk: {ratio:.0f}, above {threshold():.1f}; that takes a host that does not scan for a"
-        f" scanner once in {1 / FALSE:,.0f} times",
+        f"log likelihood ratio of a scanner: {ratio:.0f}, above {threshold():.1f}; that takes a host that does not"
+        f" scan for a scanner once in {1 / FALSE:,.0f} times",
     ]
     if not inward:
         reasons.append("a host of ours that scans is often commanded from outside, or used by somebody else")
-    evidence = {"shape": shape, "servers": servers, "ports": ports, "failed": row["failed"],
-                "succeeded": row["succeeded"], "calls": row["calls"], "walk": round(ratio, 1),
-                "most_tried_ports": row["top_ports"], "country": row["far_country"], "as": row["far_as"],
-                "way": row["way"]}  # fmt: skip
+        if shape == "block":
+            reasons.append("programs that share files among peers look for these in the same way")
+    evidence = {
+        "shape": shape, "servers": servers, "ports": ports, "failed": row["failed"], "succeeded": row["succeeded"],
+        "calls": row["calls"], "ratio": round(ratio, 1), "country": row["far_country"], "as": row["far_as"],
+        "way": row["way"],
+    }  # fmt: skip
     where = f"src = '{who}'" + (f" AND dst_port = {row['port']}" if shape == "horizontal" and ports == 1 else "")
     return Finding(
         "scan", f"{shape} scan by {who}: {what}", int(first), int(last) + 1, who, score, severity, tuple(reasons),
@@ -151,7 +167,8 @@ def _times(first: float, last: float) -> str:
 def _knocks(scene: Scene) -> Iterator[Finding]:
     """Callers that come to nothing at one door again and again."""
     table = scene.pairs.sql(
-        f"SELECT * FROM pairs WHERE proto IN (6, 17) AND way IN ('in', 'out') AND {FAILED} AND calls >= {KNOCKS}"
+        f"SELECT * FROM pairs WHERE proto IN (6, 17) AND way IN ('in', 'out') AND NOT ({_blind(scene)})"
+        f" AND {FAILED} AND calls >= {KNOCKS}"
         f" AND held < 0.05 * calls ORDER BY calls DESC LIMIT {MOST_LISTED}"
     )
     for row in table.to_pylist():
@@ -175,16 +192,24 @@ def _knocks(scene: Scene) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def guesses(row: dict[str, Any]) -> bool:
+    """Whether a pair looks like somebody who guesses passwords: many short conversations with such a service."""
+    hours = max((row["last_us"] - row["first_us"]) / 3.6e9, 1e-9)
+    return bool(
+        row["proto"] == 6 and row["port"] in GUESSED and row["held"] >= GUESSES and row["calls"] > 2 * hours
+        and row["up_bytes"] < 6000 * row["calls"] and (row["down_bytes"] or 0) < 12000 * row["calls"]
+        and row["up_packets"] < 40 * row["calls"]
+    )  # fmt: skip
+
+
 def _guessing(scene: Scene) -> Iterator[Finding]:
     """Many short conversations of one size with a service that asks for a password."""
     ports = ", ".join(str(p) for p in GUESSED)
     table = scene.pairs.sql(
         f"SELECT * FROM pairs WHERE proto = 6 AND port IN ({ports}) AND held >= {GUESSES} AND way IN ('in', 'out')"
-        " AND up_bytes < 6000 * calls AND coalesce(down_bytes, 0) < 12000 * calls"
-        " AND up_packets < 40 * calls AND calls > (last_us - first_us) / 3.6e9 * 2"
-        f" ORDER BY held DESC LIMIT {MOST_LISTED}"
+        " ORDER BY held DESC LIMIT 2000"
     )
-    for row in table.to_pylist():
+    for row in [r for r in table.to_pylist() if guesses(r)][:MOST_LISTED]:
         who, whom = format_address(row["client"]), format_address(row["server"])
         far = row["client"] if row["way"] == "in" else row["server"]
         mail = GUESSED[row["port"]] == "mail"
@@ -233,6 +258,30 @@ def _floods(scene: Scene) -> Iterator[Finding]:
              f" {row['down_packets'] or 0:,} came back: one side of a flood, or a stream that nobody acknowledges",),
             flows_query(f"src = '{who}' AND dst = '{whom}'", first, last), (whom,),
             {"packets": row["up_packets"], "back": row["down_packets"] or 0, "packets_per_second": round(rate)},
+        )  # fmt: skip
+
+
+def _backscatter(scene: Scene) -> Iterator[Finding]:
+    """Answers to questions that a host of ours never asked: somebody forges its address."""
+    if "out" in scene.one_sided():
+        return
+    table = scene.pairs.sql(
+        "SELECT client, count(DISTINCT server) AS servers, sum(answers) AS answers, min(first_us) AS first_us,"
+        " max(last_us) AS last_us FROM pairs WHERE way = 'out' AND proto = 6 AND down_flags & 18 = 18 AND held = 0"
+        " AND coalesce(up_flags, 0) & 2 = 0 AND (up_flags & 4 <> 0 OR coalesce(up_packets, 0) = 0) AND sampling = 1"
+        f" GROUP BY client HAVING servers >= {LEAST_TARGETS} ORDER BY servers DESC LIMIT {MOST_LISTED}"
+    )
+    for row in table.to_pylist():
+        who = format_address(row["client"])
+        first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
+        yield Finding(
+            "backscatter", f"{row['servers']:,} outside hosts answer calls that {who} never made", int(first),
+            int(last) + 1, who, 0.3, "low",
+            (f"{row['servers']:,} outside hosts accepted {row['answers']:,} calls (SYN and ACK) of {who} of which"
+             " none was seen to go out, and which it refused: its address is forged by somebody who floods them",
+             "who was flooded sees our address, though nothing came from us"),
+            flows_query(f"dst = '{who}' AND tcp_flags = 18", first, last), (),
+            {"servers": row["servers"], "answers": row["answers"]},
         )  # fmt: skip
 
 

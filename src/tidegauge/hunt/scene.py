@@ -15,6 +15,8 @@ from tidegauge.model import class_names, format_address, format_time
 from tidegauge.site import Site
 
 DAY_S = 86400
+ANSWERED = 0.7
+"""Share of conversations of which both directions are seen, below which silence says nothing."""
 
 
 @dataclass
@@ -40,6 +42,8 @@ class Scene:
     examined: Counter[str] = field(default_factory=Counter)
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
     _names: dict[bytes, str] | None = None
+    _askers: set[bytes] | None = None
+    _one_sided: list[str] | None = None
 
     @property
     def span_s(self) -> int:
@@ -54,6 +58,29 @@ class Scene:
         if self._names is None:
             self._names = _names_of(self.lake.names(self.since_s * 1_000_000, self.until_s * 1_000_000))
         return self._names.get(address, "")
+
+    def one_sided(self) -> list[str]:
+        """Ways in which answers are often not seen (asymmetric routes, exporters that watch one direction).
+
+        There the silence of the other end says nothing, and only a client's own flags tell what came of a call.
+        """
+        if self._one_sided is None:
+            table = self.pairs.sql(
+                "SELECT way, count(*) AS held, count(*) FILTER (coalesce(down_packets, 0) > 0) AS answered FROM pairs"
+                " WHERE proto = 6 AND held > 0 GROUP BY way"
+            )
+            rows = table.to_pylist()
+            self._one_sided = [r["way"] for r in rows if r["held"] >= 20 and r["answered"] < ANSWERED * r["held"]]
+            for way in self._one_sided:
+                self.skipped[f"answers to calls {way}", "are often not seen: silence says nothing there"] = 1
+        return self._one_sided
+
+    def names_seen(self, client: bytes) -> bool:
+        """Whether names that a host asked for were seen at all."""
+        if self._askers is None:
+            table = self.lake.names(self.since_s * 1_000_000, self.until_s * 1_000_000)
+            self._askers = set(table["client"].unique().to_pylist())
+        return client in self._askers
 
 
 def _names_of(table: pa.Table) -> dict[bytes, str]:

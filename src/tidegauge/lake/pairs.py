@@ -78,15 +78,37 @@ class Pairs:
 
     def sql(self, text: str) -> pa.Table:
         """A query over `pairs` (summed when first asked for), `oriented` and `chosen_flows`."""
+        return _numbers(self._engine.sql(self._ready(text)).to_arrow_table())
+
+    def make(self, name: str, text: str) -> None:
+        """Keep the rows of a query under a name, for others to ask; as long as this is open."""
+        self._engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {self._ready(text)}")
+
+    def _ready(self, text: str) -> str:
+        """The query, after `pairs` has been summed where it is asked for."""
         if "pairs" in text and not self._made:
             self._engine.execute(f"CREATE TEMP TABLE pairs AS {PAIRS}")
             self._made = True
-        return _numbers(self._engine.sql(text).to_arrow_table())
+        return text
 
     def joined(self, text: str, wanted: pa.Table) -> pa.Table:
         """A query that may join the given table as `wanted`."""
         self._engine.register("wanted", wanted)
         return self.sql(text)
+
+    def first_seen(self, keys: list[int], since_s: int, until_s: int) -> dict[int, int]:
+        """When each of some pairs was first seen in another time, in microseconds; only those that were."""
+        chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
+        if not keys or since_s >= until_s:
+            return {}
+        with self._lake.engine(chosen.since_us, chosen.until_us) as engine:
+            engine.register("wanted", pa.table({"key": pa.array(keys, pa.uint64())}))
+            oriented = ORIENTED.replace("FROM flows)", f"FROM flows WHERE {chosen.sql()})")
+            rows = engine.execute(
+                f"SELECT {KEY} AS key, min(epoch_us(time_start)) FROM ({oriented}) SEMI JOIN wanted"
+                f" ON {KEY} = wanted.key WHERE fwd GROUP BY ALL"
+            ).fetchall()
+        return dict(rows)
 
     def whole(self, text: str, since_s: int, until_s: int) -> pa.Table:
         """A query over `all_flows`, the flows of another time."""

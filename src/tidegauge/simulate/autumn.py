@@ -144,7 +144,7 @@ def _fixed(address: str, count: int) -> NDArray[np.uint32]:
 
 def _batch(
     src: NDArray[np.uint32], dst: NDArray[np.uint32], starts_s: NDArray[Any], lasted_s: Any, octets: Any, *,
-    src_port: Any, dst_port: Any, proto: Any = 6,
+    src_port: Any, dst_port: Any, proto: Any = 6, flags: int = 0x1B,
 ) -> FlowBatch:  # fmt: skip
     """Flows of one router; ours are behind interface 2, all others behind interface 1."""
     starts_ms = np.rint(starts_s * 1000).astype(np.int64)
@@ -157,7 +157,7 @@ def _batch(
         src=mapped_ipv4(src), dst=mapped_ipv4(dst), exporters=(EXPORTER,), domain=1,
         time_start=starts_ms * 1000, time_end=ends_ms * 1000, bytes=octets, packets=np.maximum(octets // 700, 1),
         src_port=np.broadcast_to(src_port, len(src)), dst_port=np.broadcast_to(dst_port, len(src)),
-        proto=np.broadcast_to(proto, len(src)), tcp_flags=np.where(np.broadcast_to(proto, len(src)) == 6, 0x1B, 0),
+        proto=np.broadcast_to(proto, len(src)), tcp_flags=np.where(np.broadcast_to(proto, len(src)) == 6, flags, 0),
         in_if=np.where(home, 2, 1), out_if=np.where(home, 1, 2),
     )  # fmt: skip
 
@@ -221,7 +221,7 @@ def _scans(random: np.random.Generator, pools: dict[str, NDArray[np.uint32]], be
         parts.append(
             _batch(
                 np.full(count, source, dtype=np.uint32), dst, start + np.sort(random.random(count)) * 1800, 0, 40,
-                src_port=random.integers(1024, 65536, count), dst_port=int(random.choice([22, 23, 445, 3389])),
+                src_port=random.integers(1024, 65536, count), dst_port=int(random.choice([22, 23, 445, 3389])), flags=2,
             )
         )  # fmt: skip
     return FlowBatch.concat(parts)

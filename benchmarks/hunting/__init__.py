@@ -1,0 +1,1 @@
+"""Precision and recall of the hunts over simulated networks, and their speed."""

@@ -1,0 +1,119 @@
+"""Hunts over simulated networks: what was planted and found, what was found and not planted; one JSON line a site.
+
+python -m benchmarks.hunting.sites --sites 200 --hosts 100 --seed 1 > sites.jsonl
+python -m benchmarks.hunting.table sites.jsonl > ../HUNTING.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tidegauge.atlas import Atlas, label
+from tidegauge.detect.beacons import regularity, rita_score
+from tidegauge.hunt import KINDS, hunt
+from tidegauge.lake import FlowFilter, Lake, Pairs, open_writer
+from tidegauge.simulate.office import HOME, Office, office
+from tidegauge.site import Site, init_site, load_site
+
+PLANTS = ["beacon", "beacon", "sleeper", "relay", "proxy", "egress", "egress", "slow"]
+CONDITIONS = ({"loss": 0.0, "sampling": 1}, {"loss": 0.2, "sampling": 1}, {"loss": 0.0, "sampling": 100})
+MATCHES = {"beacon": ("beacon",), "relay": ("passthrough",), "proxy": ("passthrough",), "egress": ("egress",)}
+
+
+def store(made: Office, folder: Path) -> Site:
+    """A site with the flows of a simulated network."""
+    init_site(folder, home=[str(HOME)], simulated=True)
+    site = load_site(folder)
+    atlas = Atlas.of(site)
+    with open_writer(site.data, atlas.stamp) as writer:
+        for at in range(0, len(made.flows), 500_000):
+            part = made.flows.take(np.arange(at, min(at + 500_000, len(made.flows))))
+            writer.add_flows(label(part, site, atlas))
+        writer.commit()
+    return site
+
+
+def run(seed: int, hosts: int, plants: list[str], pairs_compared: bool) -> dict[str, Any]:
+    """One network: made, stored, hunted, compared with its truth."""
+    random = np.random.default_rng(seed)
+    condition = CONDITIONS[seed % len(CONDITIONS)]
+    made = office(random, hosts=hosts, days=7, history_days=7, plants=plants, **condition)
+    folder = Path(tempfile.mkdtemp(prefix="hunting-"))
+    try:
+        site = store(made, folder / "site")
+        begun = time.perf_counter()
+        found = hunt(site, tuple(KINDS), since_s=made.since_s, until_s=made.until_s)
+        spent = time.perf_counter() - begun
+        compared = compare_scores(site, made) if pairs_compared else []
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    out: dict[str, Any] = {"seed": seed, "hosts": hosts, "flows": len(made.flows), "hunt_s": round(spent, 2),
+                           **condition, "planted": [], "false": [], "pairs": compared}  # fmt: skip
+    explained = set()
+    for plant in made.planted:
+        hits = [
+            f for f in found.findings
+            if f.subject == plant.host and f.kind in MATCHES[plant.kind]
+            and (not plant.peers or set(plant.peers) & set(f.peers))
+        ]  # fmt: skip
+        explained.add(plant.host)
+        best = hits[0] if hits else None
+        out["planted"].append({"kind": plant.kind, **plant.about, "found": best.severity if best else None,
+                               "score": best.score if best else 0.0})  # fmt: skip
+    for finding in found.findings:
+        if finding.severity in ("high", "critical", "medium") and finding.subject not in explained:
+            out["false"].append({"kind": finding.kind, "severity": finding.severity, "title": finding.title})
+    return out
+
+
+def compare_scores(site: Site, made: Office) -> list[tuple[float, float, bool]]:
+    """Our regularity and RITA's score of the same pairs (those with 20 calls), and whether each was planted."""
+    lake = Lake(site.data)
+    truth = {(p.host, p.peers[0]) for p in made.planted if p.kind == "beacon"}
+    out = []
+    with Pairs(lake, FlowFilter(made.since_s * 1_000_000, made.until_s * 1_000_000)) as pairs:
+        for table in pairs.calls(20, "way = 'out' AND port NOT IN (53, 123, 993)"):
+            keys = table["key"].to_numpy()
+            starts, sizes = table["start_us"].to_numpy() / 1e6, table["bytes"].to_numpy().astype(np.float64)
+            edges = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1], True])
+            ends = {row["key"]: row for row in pairs.ends(keys[edges[:-1]].tolist()).to_pylist()}
+            for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+                from tidegauge.model import format_address
+
+                row = ends[int(keys[a])]
+                named = (format_address(row["client"]), format_address(row["server"]))
+                judged = regularity(starts[a:b], sizes[a:b])
+                ours = judged.score * (0.7 + 0.3 * judged.size_score) * judged.calls / (judged.calls + 5)
+                out.append((round(ours, 4), round(rita_score(starts[a:b], sizes[a:b]), 4), named in truth))
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sites", type=int, default=200)
+    parser.add_argument("--hosts", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quiet", action="store_true", help="plant nothing: false findings alone")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    plants = [] if arguments.quiet else PLANTS
+    seeds = range(arguments.seed, arguments.seed + arguments.sites)
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        jobs = [pool.submit(run, s, arguments.hosts, plants, not arguments.quiet and s % 4 == 0) for s in seeds]
+        for job in jobs:
+            print(json.dumps(job.result()), flush=True)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
