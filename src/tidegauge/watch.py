@@ -23,6 +23,7 @@ from tidegauge.model import (
     Prefix,
     TidegaugeError,
     UsageError,
+    format_address,
     format_time,
     parse_address,
     parse_time,
@@ -38,7 +39,7 @@ FOREVER_S = 1 << 33
 KINDS = ("prefix", "as", "domain", "port")
 LAST_ANSWER_S = 86400
 """How long the last answer for a name is held to point where it did, where its time to live is shorter."""
-MOST_INTERVALS = 20_000
+MOST_INTERVALS, MOST_SHOWN = 20_000, 50
 MOST_BYTES = 64 << 20
 
 
@@ -180,37 +181,54 @@ class Watches:
             session.execute("DELETE FROM indicators WHERE watch = ?", (name,))
 
 
-def watch_sql(watch: Watch, lake: Lake, since_s: int, until_s: int, *, either: bool = False) -> str:
-    """SQL condition for flows whose far end is the asset at their time; ports narrow the others where there are any.
+@dataclass(frozen=True)
+class Selection:
+    """The flows of a watch as SQL, and as `--where` takes it (of very many intervals only the first)."""
 
-    Args:
-        either: of both directions; otherwise the caller adds one.
+    name: str
+    sql: str
+    where: str
+
+
+def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
+    """The flows whose far end is the asset at their time; ports narrow the others where there are any.
 
     Raises:
         UsageError: the watch has only domains, and no name that was seen points to an address.
     """
     far, asn, port = column_sql("far"), column_sql("far_as"), column_sql("far_port")
-    parts = []
+    sql, where = [], []
     for mark in watch.indicators:
-        when = _when(mark.from_s, mark.until_s)
         if mark.kind == "prefix":
             prefix = Prefix.parse(mark.value)
-            parts.append(f"({far} BETWEEN unhex('{prefix.first.hex()}') AND unhex('{prefix.last.hex()}'){when})")
+            between = f"{far} BETWEEN unhex('{prefix.first.hex()}') AND unhex('{prefix.last.hex()}')"
+            sql.append(f"({between}{_when(mark.from_s, mark.until_s)})")
+            where.append(f"(inside(far, '{mark.value}'){_when_text(mark.from_s, mark.until_s)})")
         elif mark.kind == "as":
-            parts.append(f"({asn} = {int(mark.value)}{when})")
+            sql.append(f"({asn} = {int(mark.value)}{_when(mark.from_s, mark.until_s)})")
+            where.append(f"(far_as = {int(mark.value)}{_when_text(mark.from_s, mark.until_s)})")
         elif mark.kind == "domain":
             for address, start, end in pointed(lake, mark, since_s, until_s):
-                parts.append(f"({far} = unhex('{address.hex()}'){_when(start, end)})")
+                sql.append(f"({far} = unhex('{address.hex()}'){_when(start, end)})")
+                where.append(f"(far = '{format_address(address)}'{_when_text(start, end)})")
     ports = sorted({int(m.value) for m in watch.indicators if m.kind == "port"})
-    if not parts and any(m.kind == "domain" for m in watch.indicators):
+    if not sql and any(m.kind == "domain" for m in watch.indicators):
         raise UsageError(
             f"no name that was seen in that time points to an address of {watch.name}",
             hint="names come from Zeek's dns.log or ssl.log and Suricata's events; add --prefix",
         )
-    chosen = f"({' OR '.join(parts)})" if parts else "true"
+    chosen, shown = " OR ".join(sql) or "true", " OR ".join(where[:MOST_SHOWN])
+    text = [f"({shown})"] if shown else []
     if ports:
-        chosen += f" AND {port} IN ({', '.join(map(str, ports))})"
-    return f"(direction IN ('in', 'out') AND {chosen})" if either else f"({chosen})"
+        listed = ", ".join(map(str, ports))
+        chosen = f"({chosen}) AND {port} IN ({listed})"
+        text.append(f"far_port IN ({listed})")
+    return Selection(watch.name, f"(direction IN ('in', 'out') AND ({chosen}))", " AND ".join(text))
+
+
+def _when_text(from_s: int, until_s: int) -> str:
+    text = f" AND time_start >= '{format_time(from_s)}'" if from_s > 0 else ""
+    return text + (f" AND time_start < '{format_time(until_s)}'" if until_s < FOREVER_S else "")
 
 
 def _when(from_s: int, until_s: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,18 @@ from tidegauge.cli.common import (
     time_options,
     working,
 )
+from tidegauge.hunt.ledger import HuntLedger
 from tidegauge.lake import relabel as relabel_lake
-from tidegauge.model import SiteError, TidegaugeError, UsageError, class_names, format_time, parse_address, parse_time
+from tidegauge.model import (
+    SiteError,
+    TidegaugeError,
+    UsageError,
+    class_names,
+    format_address,
+    format_time,
+    parse_address,
+    parse_time,
+)
 
 SHOWN = 60
 
@@ -336,10 +346,12 @@ def origin(addresses: tuple[str, ...], of: str | None, at: str | None, site_dir:
             )
         return
     witnesses = Witnesses(found_atlas, at_s)
+    found_here = _own_findings(site_dir)
     failed = False
     for text in _texts(addresses):
         try:
-            judged = judge(witnesses.about(parse_address(text)))
+            address = parse_address(text)
+            judged = judge(witnesses.about(address, found_here(format_address(address), at_s)))
         except UsageError as error:
             if addresses != ("-",):
                 raise
@@ -354,6 +366,15 @@ def origin(addresses: tuple[str, ...], of: str | None, at: str | None, site_dir:
             _print_origin(judged)
     if failed:
         sys.exit(1)
+
+
+def _own_findings(folder: Path | None) -> Callable[[str, int], tuple[str, ...]]:
+    """What our own hunts found of a host around a time; nothing where there is no site."""
+    try:
+        ledger = HuntLedger(open_site(folder).data)
+    except SiteError:
+        return lambda address, at_s: ()
+    return lambda address, at_s: tuple(ledger.about(address, at_s))
 
 
 def _texts(addresses: tuple[str, ...]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import click
 from tidegauge.lake import Lake, compile_where
 from tidegauge.model import parse_time
 from tidegauge.site import Site, find_site, load_site
+from tidegauge.watch import Selection, Watches, watched
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,6 +53,12 @@ def moment_us(text: str | None, lake: Lake) -> int | None:
 
 def conditions(where: str | None, lake: Lake) -> tuple[str, ...]:
     return (compile_where(where, now_s=newest_s(lake)),) if where else ()
+
+
+def watched_flows(site: Site, name: str, lake: Lake) -> Selection:
+    """The flows of a watched asset, at any time that there are data of."""
+    span = lake.span_us() or (0, 0)
+    return watched(Watches(site.data).get(name), lake, span[0] // 1_000_000, newest_s(lake))
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from tidegauge.cli.common import (
     conditions,
     json_option,
     moment_us,
-    newest_s,
     open_lake,
     open_site,
     print_json,
@@ -239,14 +238,3 @@ def remove(name: str, site_dir: Path | None, as_json: bool) -> None:
     """
     Watches(open_site(site_dir).data).remove(name)
     print_json({"removed": name}) if as_json else click.echo(f"removed {name}")
-
-
-def watched(site: Site, name: str, lake: Lake, since: str | None, until: str | None) -> tuple[str, str]:
-    """SQL condition and shown name of a watch, for `ask` and `series`."""
-    from tidegauge.watch import watch_sql
-
-    span = lake.span_us() or (0, 0)
-    now_s = newest_s(lake)
-    since_s = parse_time(since, now_s=now_s) if since else span[0] // 1_000_000
-    until_s = parse_time(until, now_s=now_s) if until else now_s
-    return watch_sql(Watches(site.data).get(name), lake, min(since_s, span[0] // 1_000_000), until_s), f"watch {name}"

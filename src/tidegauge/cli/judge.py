@@ -21,6 +21,7 @@ from tidegauge.cli.common import (
     sparkline,
     table,
     time_options,
+    watched_flows,
     where_option,
     working,
 )
@@ -78,6 +79,7 @@ def judgement_options(function: Any) -> Any:
 @click.option(
     "--wide", is_flag=True, help="Also the prefixes under which the origin can come and that display another."
 )
+@click.option("--watch", metavar="NAME", help="Traffic with a watched asset.")
 @where_option
 @time_options
 @click.option("--direction", type=click.Choice(DIRECTIONS), default="in")
@@ -89,9 +91,9 @@ def judgement_options(function: Any) -> Any:
 @site_option
 @json_option
 def ask(
-    origin: str | None, wide: bool, where: str | None, since: str | None, until: str | None, direction: str,
-    metric: str, picture: Path | None, baseline: str, false_alarm: float, power: float, exit_code: bool,
-    wanted: tuple[str, ...], site_dir: Path | None, as_json: bool,
+    origin: str | None, wide: bool, watch: str | None, where: str | None, since: str | None, until: str | None,
+    direction: str, metric: str, picture: Path | None, baseline: str, false_alarm: float, power: float,
+    exit_code: bool, wanted: tuple[str, ...], site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats.
 
@@ -100,7 +102,8 @@ def ask(
     Example: tidegauge ask --from KP --since 2014-11-24 --would-have-seen 40MB/2h
     """
     site = open_site(site_dir)
-    now_s = newest_s(open_lake(site))
+    lake = open_lake(site)
+    now_s = newest_s(lake)
     asked = Asked(
         origin=None if origin == "all" else origin,
         where_text=where,
@@ -113,6 +116,7 @@ def ask(
         false_alarm=false_alarm,
         power=power,
         wanted=parse_wanted(wanted),
+        watch=None if watch is None else watched_flows(site, watch, lake),
     )
     if wide:
         asked = widened(site, asked)

@@ -29,6 +29,7 @@ from tidegauge.cli.common import (
     sparkline,
     table,
     time_options,
+    watched_flows,
     where_option,
     working,
 )
@@ -146,6 +147,7 @@ def top(
 
 @click.command()
 @click.option("--from", "origin", metavar="ORIGIN", help="KP, AS131279, 175.45.176.0/22, class:tor-exit, @FILE.")
+@click.option("--watch", metavar="NAME", help="Traffic with a watched asset.")
 @where_option
 @click.option("--direction", type=click.Choice(DIRECTIONS), default="in")
 @click.option("--metric", type=click.Choice(METRICS), default="bytes")
@@ -154,14 +156,15 @@ def top(
 @site_option
 @json_option
 def series(
-    origin: str | None, where: str | None, direction: str, metric: str, width: str, since: str | None,
-    until: str | None, site_dir: Path | None, as_json: bool,
+    origin: str | None, watch: str | None, where: str | None, direction: str, metric: str, width: str,
+    since: str | None, until: str | None, site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """An amount over time; long flows are spread over the bins that they last.
 
     Example: tidegauge series --from KP --since 2014-11-24 --width 1h
     """
-    lake = open_lake(open_site(site_dir))
+    site = open_site(site_dir)
+    lake = open_lake(site)
     width_s = parse_duration(width)
     span = lake.span_us() or (0, 0)
     since_us, until_us = moment_us(since, lake), moment_us(until, lake)
@@ -170,10 +173,12 @@ def series(
     if (until_s - since_s) // width_s > 2_000_000:
         raise UsageError("more than two million bins", hint="a larger --width or a shorter time")
     selected = (origin_sql(origin, direction) if origin else f"direction = '{direction}'", *conditions(where, lake))
+    if watch is not None:
+        selected = (*selected, watched_flows(site, watch, lake).sql)
     with working("summing"):
         built, _ = build_series(lake, selected, metric=metric, width_s=width_s, since_s=since_s, until_s=until_s)
     values = [int(v) for v in built.values]
-    name = " and ".join(part for part in (origin, where) if part) or "all"
+    name = " and ".join(part for part in (origin, watch and f"watch {watch}", where) if part) or "all"
     if as_json:
         print_json(
             {"selection": name, "direction": direction, "metric": metric, "width_s": width_s,

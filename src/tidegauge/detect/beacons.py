@@ -28,8 +28,10 @@ GRID = 1 << 14
 COMB_STEP = 0.004
 MOST_USED = 4000
 """Calls of one pair that are analysed: with more, an even stretch from the middle of them."""
-MERGED_S = (1.0, 15.0, 90.0)
+MERGED_S = (0.0, 1.0, 15.0, 90.0)
 """Calls closer than these are one, in turn: a call can open several connections."""
+MERGED_MOST = 0.2
+"""Of the median interval that is left: merging makes any calls more regular where it is not small beside it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def quick_look(groups: Ints, starts_s: Floats) -> tuple[Ints, Floats, Floats]:
         medians, sizes = _medians(owners, intervals, count)
         spread, _ = _medians(owners, np.abs(intervals - medians[owners]), count)
         relative = np.divide(spread, medians, out=np.full(count, np.inf), where=(medians > 0) & (sizes >= 4))
+        relative[medians * MERGED_MOST < merged] = np.inf
         better = relative < best
         best[better], calls[better] = relative[better], sizes[better] + 1
     found = np.flatnonzero(np.isfinite(best))
@@ -122,7 +125,7 @@ def _best(starts_s: Floats, sizes: Floats, whole_s: Floats) -> Regularity:
     for merged in MERGED_S:
         kept = np.r_[True, np.diff(starts_s) >= merged]
         times = starts_s[kept]
-        if len(times) >= 5 and len(times) != before:
+        if len(times) >= 5 and len(times) != before and np.median(np.diff(times)) * MERGED_MOST >= merged:
             before = len(times)
             sums = np.add.reduceat(sizes, np.flatnonzero(kept))
             looks.append(_look(times, sums))

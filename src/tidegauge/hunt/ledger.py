@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS closed (
     id TEXT PRIMARY KEY, reason TEXT NOT NULL, until_s INTEGER NOT NULL, closed_s INTEGER NOT NULL, title TEXT);
 CREATE TABLE IF NOT EXISTS found (
     id TEXT PRIMARY KEY, kind TEXT, subject TEXT, title TEXT, first_s INTEGER, last_s INTEGER,
-    severity TEXT, score REAL);
+    severity TEXT, score REAL, peers TEXT);
 """
 
 
@@ -65,11 +65,21 @@ class HuntLedger:
         """Keep what was found, with the first and the last time it was seen."""
         with self._session() as session:
             session.executemany(
-                "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
                 " first_s = min(first_s, excluded.first_s), last_s = max(last_s, excluded.last_s),"
                 " severity = excluded.severity, score = excluded.score, title = excluded.title",
                 [
-                    (finding_id(f), f.kind, f.subject, f.title, f.start_s, f.end_s, f.severity, f.score)
+                    (
+                        finding_id(f),
+                        f.kind,
+                        f.subject,
+                        f.title,
+                        f.start_s,
+                        f.end_s,
+                        f.severity,
+                        f.score,
+                        f" {' '.join(f.peers[:20])} ",
+                    )
                     for f in findings
                 ],
             )
@@ -106,12 +116,12 @@ class HuntLedger:
         return {row[0]: Closed(*row) for row in rows}
 
     def about(self, subject: str, at_s: int) -> list[str]:
-        """Titles of findings of high severity about a host that were seen around a time (a day either side)."""
+        """Titles of serious findings about a host, or with it at the far end, around a time (a day either side)."""
         if not self.path.exists():
             return []
         with self._session() as session:
             rows = session.execute(
-                "SELECT title FROM found WHERE subject = ? AND severity IN ('high', 'critical')"
-                " AND first_s <= ? AND last_s >= ?", (subject, at_s + 86400, at_s - 86400),
+                "SELECT title FROM found WHERE (subject = ? OR peers LIKE ?) AND severity IN ('high', 'critical')"
+                " AND first_s <= ? AND last_s >= ?", (subject, f"% {subject} %", at_s + 86400, at_s - 86400),
             ).fetchall()  # fmt: skip
         return [row[0] for row in rows]

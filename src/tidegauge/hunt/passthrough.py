@@ -104,9 +104,10 @@ def _like(ratio: float) -> float:
 
 def _pair_finding(scene: Scene, row: dict[str, Any], follow: Followed, tried: int) -> Finding:
     home, giver, taker = (format_address(row[k]) for k in ("home", "giver", "taker"))
+    followed_well = follow.matched >= 12 and 2 * follow.matched >= follow.active
     clear = (
         follow.z >= CLEAR_Z and follow.correlation >= CLEAR_CORRELATION and follow.rank == 0
-        and 0.6 <= follow.ratio <= 1.6 and follow.matched >= 12 and 2 * follow.matched >= follow.active and row["came"] >= 1_000_000
+        and 0.6 <= follow.ratio <= 1.6 and followed_well and row["came"] >= 1_000_000
     )  # fmt: skip
     score = float(np.clip(follow.correlation * min(1.0, follow.z / 12) * _like(follow.ratio), 0, 0.98))
     likely = follow.z >= CLEAR_Z and follow.rank == 0 and follow.matched >= 8 and score >= 0.3
@@ -201,7 +202,8 @@ def _relay_finding(row: dict[str, Any], bits: int, forward: float, back: float, 
         f"{row['clients']:,} outside hosts called {who}, mostly on port {row['port']}"
         f"{f' (as for {kind})' if kind else ''}, and it called {row['servers']:,} others",
         f"{amount(row['came'])} came in and {amount(row['went'])} went out, in step"
-        f" (correlation {row['correlation']:.2f} in bins of {width_s // 60} min): {forward:.0%} of what clients sent went on, {back:.0%} came"
+        f" (correlation {row['correlation']:.2f} in bins of {width_s // 60} min): {forward:.0%} of what clients sent"
+        f" went on, {back:.0%} came"
         " back; an ordinary server sends far more than it gets, an ordinary client gets far more than it sends",
     ]
     if bits:

@@ -19,6 +19,8 @@ from tidegauge.hunt.scene import Scene
 from tidegauge.lake import FlowFilter, Lake, Pairs
 from tidegauge.model import Finding, LakeError, UsageError, format_time
 from tidegauge.site import Site
+from tidegauge.watch import Watches
+from tidegauge.watch import watched as select_watch
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 HISTORY_S = 28 * 86400
@@ -103,10 +105,8 @@ def hunt(
         raise UsageError(f"the time is empty: since {format_time(since_s)}, until {format_time(until_s)}")
     watched, watch_name = "", ""
     if watch is not None:
-        from tidegauge.watch import Watches, watch_sql
-
-        asset = Watches(site.data).get(watch)
-        watched, watch_name = watch_sql(asset, lake, since_s, until_s, either=True), asset.name
+        selected = select_watch(Watches(site.data).get(watch), lake, since_s, until_s)
+        watched, watch_name = selected.sql, selected.name
     found: list[Finding] = []
     chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
     with Pairs(lake, chosen) as pairs:

@@ -26,6 +26,7 @@ from tidegauge.model import (
 )
 from tidegauge.series import Coverage, Series, build_series, origin_sql, origin_where
 from tidegauge.site import Site
+from tidegauge.watch import Selection
 
 WIDTH_S = 300
 DEFAULT_SPAN_S = 7 * 86400
@@ -41,6 +42,7 @@ class Asked:
 
     Attributes:
         wanted: amounts and durations (seconds) for which the chance of being seen is asked.
+        watch: the flows of a watched asset.
         further: prefixes that display another origin but can be this one (`widened` finds them).
     """
 
@@ -56,6 +58,7 @@ class Asked:
     power: float
     wanted: tuple[tuple[float, int], ...] = ()
     further: tuple[str, ...] = ()
+    watch: Selection | None = None
 
     @property
     def origins(self) -> str | None:
@@ -64,19 +67,24 @@ class Asked:
 
     def conditions(self) -> tuple[str, ...]:
         parts = [origin_sql(self.origins, self.direction) if self.origins else f"direction = '{self.direction}'"]
-        return (*parts, self.where_sql) if self.where_sql else tuple(parts)
+        parts += [self.where_sql] if self.where_sql else []
+        return (*parts, self.watch.sql) if self.watch else tuple(parts)
 
     def selection(self) -> str:
-        return " and ".join(part for part in (self._name(), self.where_text) if part) or "all"
+        return " and ".join(part for part in (self._name(), self._watch_name(), self.where_text) if part) or "all"
 
     def _name(self) -> str | None:
         if len(self.further) > NAMED_FURTHER:
             return f"{self.origin} and {len(self.further)} further prefixes"
         return self.origins
 
+    def _watch_name(self) -> str | None:
+        return f"watch {self.watch.name}" if self.watch else None
+
     def where(self) -> str:
         """The selection as `--where` takes it, for the commands that answers name."""
         chosen = origin_where(self.origins, self.direction) if self.origins else f"direction = '{self.direction}'"
+        chosen += f" AND ({self.watch.where})" if self.watch and self.watch.where else ""
         return f"{chosen} AND ({self.where_text})" if self.where_text else chosen
 
 

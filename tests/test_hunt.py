@@ -1,0 +1,285 @@
+"""Hunts find what was planted and what is known of real captures, say why, and keep what people closed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.hunting.sites import store
+from tidegauge.cli import program
+from tidegauge.detect.beacons import quick_look, regularity, rita_score
+from tidegauge.detect.relays import binned, followed
+from tidegauge.hunt import KINDS, Hunted, hunt, load_expected
+from tidegauge.hunt.names import looks_generated, registered
+from tidegauge.ingest import Ingest
+from tidegauge.model import SiteError, parse_address
+from tidegauge.simulate.office import office
+from tidegauge.site import Site
+
+HEADER = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes,tcp_flags\n"
+
+
+def hunted(site: Site, *paths: Path, kinds: tuple[str, ...] = tuple(KINDS)) -> Hunted:
+    Ingest(site).run([str(p) for p in paths])
+    return hunt(site, kinds, since_s=None, until_s=None)
+
+
+def run(*arguments: str, site: Site, code: int = 0) -> dict[str, Any]:
+    result = CliRunner().invoke(program, [*arguments, "--site", str(site.folder), "--json"])
+    assert result.exit_code == code, result.output
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+# How regular
+
+
+@pytest.mark.parametrize(("jitter", "least"), [(0.0, 0.99), (0.1, 0.9), (0.3, 0.8), (0.5, 0.6)])
+def test_jittered_calls_are_regular_and_random_ones_are_not(jitter: float, least: float) -> None:
+    random = np.random.default_rng(1)
+    sizes = np.full(400, 500.0)
+    times = np.cumsum(300 * (1 + random.uniform(-jitter, jitter, 400)))
+    assert regularity(times, sizes).score >= least
+    chance = np.cumsum(random.exponential(300, 400))
+    assert regularity(chance, sizes).score < 0.3
+
+
+def test_lost_calls_leave_multiples_of_the_period() -> None:
+    random = np.random.default_rng(2)
+    times = 600.0 * np.arange(1000) + random.uniform(-20, 20, 1000)
+    seen = times[random.random(1000) < 0.15]
+    found = regularity(seen, np.full(len(seen), 100.0))
+    assert found.score > 0.8
+    assert abs(found.period_s - 600) < 3
+
+
+def test_a_beacon_that_sleeps_by_night_is_regular() -> None:
+    times = np.concatenate([day * 86400 + 28800 + 240.0 * np.arange(120) for day in range(7)])
+    assert regularity(times, np.full(len(times), 100.0)).score > 0.95
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(5, 60), st.floats(0.5, 1e6))
+def test_scores_stay_within_their_bounds_for_any_calls(seed: int, count: int, scale: float) -> None:
+    random = np.random.default_rng(seed)
+    times = np.cumsum(random.exponential(scale, count) * random.integers(0, 2, count))
+    found = regularity(times, random.exponential(100, count))
+    for value in (found.score, found.even, found.comb, found.spectral, found.size_score, found.presence):
+        assert 0 <= value <= 1
+    assert 0 <= found.p_value <= 1
+    assert 0 <= rita_score(times, random.exponential(100, count)) <= 1
+
+
+def test_a_quick_look_ranks_pairs_as_a_close_one_does() -> None:
+    random = np.random.default_rng(3)
+    even, chance = 100.0 * np.arange(50), np.cumsum(random.exponential(100, 50))
+    groups = np.repeat([0, 1], 50).astype(np.int64)
+    found, spread, calls = quick_look(groups, np.r_[even, chance])
+    assert found.tolist() == [0, 1]
+    assert spread[0] < 0.01 < 0.4 < spread[1]
+    assert calls[0] == 50
+    assert calls[1] > 30
+
+
+# Passing on
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.floats(0, 90), st.floats(0, 20), st.floats(0, 1e9)), min_size=1, max_size=20))
+def test_spreading_over_bins_keeps_the_sum(flows: list[tuple[float, float, float]]) -> None:
+    starts, lasted, amounts = (np.array(c) for c in zip(*flows, strict=True))
+    sums = binned(starts, starts + lasted, amounts, 120)
+    assert np.isclose(sums.sum(), amounts.sum())
+
+
+def test_what_goes_out_after_what_came_in_is_told_from_chance() -> None:
+    random = np.random.default_rng(4)
+    starts = np.sort(random.random(200)) * 10_000
+    amounts = random.lognormal(12, 0.7, 200)
+    on = followed(starts, starts + 1, amounts, starts + 17, starts + 18, amounts * 0.9)
+    assert on is not None
+    assert (on.rank, on.z > 8, 10 <= on.lag_s <= 20) == (0, True, True)
+    other = np.sort(random.random(200)) * 10_000
+    off = followed(starts, starts + 1, amounts, other, other + 1, amounts)
+    assert off is None or off.z < 6
+
+
+# Simulated networks
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, Hunted, list[Any]]:
+    made = office(
+        np.random.default_rng(77), hosts=40, days=7, history_days=7, plants=["beacon", "relay", "proxy", "egress"],
+        jitter=0.2, volume=5e9,
+    )  # fmt: skip
+    site = store(made, tmp_path_factory.mktemp("office") / "site")
+    return site, hunt(site, tuple(KINDS), since_s=made.since_s, until_s=made.until_s), made.planted
+
+
+def test_planted_hosts_are_found_and_ordinary_ones_are_not_serious(planted: tuple[Site, Hunted, list[Any]]) -> None:
+    _, found, truth = planted
+    kinds = {"beacon": "beacon", "relay": "passthrough", "proxy": "passthrough", "egress": "egress"}
+    for plant in truth:
+        hits = [f for f in found.findings if f.subject == plant.host and f.kind == kinds[plant.kind]]
+        assert hits, plant
+        assert hits[0].severity in ("high", "medium"), plant
+    serious = {f.subject for f in found.findings if f.severity in ("high", "critical")}
+    assert serious <= {p.host for p in truth}
+
+
+def test_findings_keep_their_contract(planted: tuple[Site, Hunted, list[Any]]) -> None:
+    _, found, _ = planted
+    answer = found.to_json()
+    assert {"findings", "examined", "skipped"} <= answer.keys()
+    for finding in answer["findings"]:
+        assert {"kind", "title", "start", "end", "subject", "peers", "score", "severity", "evidence", "reasons",
+                "query"} <= finding.keys()  # fmt: skip
+        assert 0 <= finding["score"] <= 1
+        assert finding["severity"] in ("info", "low", "medium", "high", "critical")
+        assert finding["reasons"]
+        assert finding["query"].startswith("tidegauge flows ")
+    assert len({f["id"] for f in answer["findings"]}) == len(answer["findings"])
+
+
+def test_the_query_of_a_finding_shows_its_flows(planted: tuple[Site, Hunted, list[Any]]) -> None:
+    import shlex
+
+    site, found, _ = planted
+    for kind in ("beacon", "passthrough", "egress"):
+        query = next(f.query for f in found.findings if f.kind == kind)
+        words = shlex.split(query)[1:]
+        result = CliRunner().invoke(program, [*words, "--site", str(site.folder), "--limit", "5", "--json"])
+        assert result.exit_code == 0, result.output
+        assert len(result.stdout.splitlines()) >= 1
+
+
+def test_a_finding_that_was_closed_stays_out_until_its_end(planted: tuple[Site, Hunted, list[Any]]) -> None:
+    site, found, _ = planted
+    since = found.to_json()["since"]
+    name = found.to_json()["findings"][0]["id"]
+    run("hunt", "close", name, "--reason", "the backup of the library", "--until", "2100-01-01", site=site)
+    again = run("hunt", "--since", since, site=site)
+    assert name not in [f["id"] for f in again["findings"]]
+    assert [(c["id"], c["reason"]) for c in again["closed"]] == [(name, "the backup of the library")]
+    assert run("hunt", "closed", site=site)["closed"][0]["id"] == name
+    run("hunt", "reopen", name, site=site)
+    assert name in [f["id"] for f in run("hunt", "--since", since, site=site)["findings"]]
+    run("hunt", "close", name, "--reason", "over", "--until", "2000-01-01", site=site)
+    assert name in [f["id"] for f in run("hunt", "--since", since, site=site)["findings"]]
+
+
+def test_our_own_findings_lower_the_trust_in_an_address(planted: tuple[Site, Hunted, list[Any]]) -> None:
+    site, found, truth = planted
+    relay = next(p for p in truth if p.kind == "relay")
+    when = next(f for f in found.findings if f.subject == relay.host and f.kind == "passthrough")
+    at = str(int(when.start_s))
+    from tidegauge.model import format_time
+
+    origin = run("origin", relay.host, "--at", format_time(int(at)), site=site)
+    assert any("our own findings" in reason for reason in origin["reasons"])
+
+
+def test_a_site_adds_to_what_is_expected(tmp_path: Path) -> None:
+    far = parse_address("192.0.2.1")
+    given = {"proto": 6, "port": 8443, "far": far, "asn": 0, "name": "", "way": "out"}
+    assert load_expected(tmp_path).reason(**given) is None  # type: ignore[arg-type]
+    (tmp_path / "expected.toml").write_text('[meters]\nprefixes = ["192.0.2.0/24"]\nreason = "our meters report"\n')
+    assert load_expected(tmp_path).reason(**given) == "our meters report"  # type: ignore[arg-type]
+    (tmp_path / "expected.toml").write_text('[meters]\nprefixes = ["192.0.2.0/24"]\n')
+    with pytest.raises(SiteError, match=r"expected.toml: `meters.reason`"):
+        load_expected(tmp_path)
+
+
+def synthetic(path: Path, rows: list[str]) -> Path:
+    path.write_text(HEADER + "\n".join(rows) + "\n")
+    return path
+
+
+def test_answers_to_forged_calls_are_no_scan_of_ours(tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    rows = []
+    for i in range(40):
+        when = f"2026-01-01T00:{i:02d}:00Z"
+        rows.append(f"{when},{when},203.0.113.{i + 1},192.0.2.5,443,{20000 + i},6,1,60,18")
+        rows.append(f"{when},{when},192.0.2.5,203.0.113.{i + 1},{20000 + i},443,6,1,40,4")
+    found = hunted(make_site(), synthetic(tmp_path / "f.csv", rows))
+    assert [f.kind for f in found.findings] == ["backscatter"]
+
+
+def test_a_scan_of_ours_is_serious_and_a_browser_is_not(tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    rows = []
+    for i in range(120):
+        when = f"2026-01-01T00:{i // 60:02d}:{i % 60:02d}Z"
+        rows.append(f"{when},{when},192.0.2.5,203.0.113.{i + 1},{20000 + i},445,6,1,60,2")
+        rows.append(f"{when},{when},192.0.2.6,198.51.100.{i + 1},{20000 + i},443,6,9,900,27")
+        rows.append(f"{when},{when},198.51.100.{i + 1},192.0.2.6,443,{20000 + i},6,9,9000,27")
+    found = hunted(make_site(), synthetic(tmp_path / "f.csv", rows), kinds=("scans",))
+    assert [(f.kind, f.subject, f.severity) for f in found.findings] == [("scan", "192.0.2.5", "high")]
+
+
+def test_hosts_that_begin_together_are_one_group(tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    rows = []
+    for i in range(200):  # ordinary calls before and after
+        when = f"2026-01-0{1 + i // 50}T{i % 24:02d}:00:00Z"
+        rows.append(f"{when},{when},192.0.2.{10 + i % 40},198.51.100.{i + 1},{20000 + i},443,6,9,900,27")
+        rows.append(f"{when},{when},198.51.100.{i + 1},192.0.2.{10 + i % 40},443,{20000 + i},6,9,900,27")
+    for host in range(8):
+        for again in range(3):
+            when = f"2026-01-03T12:0{host}:{again:02d}Z"
+            rows.append(f"{when},{when},192.0.2.{50 + host},203.0.113.7,{30000 + host * 10 + again},6667,6,9,900,27")
+    found = hunted(make_site(), synthetic(tmp_path / "f.csv", rows), kinds=("scans",))
+    together = [f for f in found.findings if f.kind == "together"]
+    assert [(f.subject, len(f.peers)) for f in together] == [("203.0.113.7", 8)]
+
+
+# Names
+
+
+def test_registered_domains() -> None:
+    assert registered("www.example.co.uk") == ("example.co.uk", "www")
+    assert registered("a.b.example.com") == ("example.com", "a.b")
+
+
+def test_generated_names_are_told_from_others(shared: Path) -> None:
+    def share(path: Path) -> float:
+        names = [line.split(",")[-1].strip().strip('"') for line in path.read_text().splitlines() if "." in line]
+        return sum(looks_generated(registered(n)[0]) > 0.6 for n in names) / len(names)
+
+    made, real = share(shared / "names" / "dga.csv"), share(shared / "names" / "benign.csv")
+    assert real < 0.05
+    assert made > 5 * real
+
+
+# Real captures
+
+
+def test_the_droplets_beacon_is_first_and_its_scanners_are_named(shared: Path, make_site: Callable[..., Site]) -> None:
+    found = hunted(make_site("64.225.56.201/32"), shared / "zeek" / "droplet")
+    beacons = [f for f in found.findings if f.kind == "beacon"]
+    assert beacons[0].peers == ("73.54.23.243",)
+    assert 200 <= beacons[0].evidence["period_s"] <= 350
+    scanners = {(f.subject, f.evidence.get("port")) for f in found.findings if f.kind == "scan"}
+    assert {("120.245.134.197", 30003), ("94.232.45.152", 3306)} <= scanners
+    resolvers = [f for f in beacons if set(f.peers) & {"67.207.67.2", "67.207.67.3"}]
+    assert resolvers
+    assert all(f.severity == "info" and f.evidence["expected"] for f in resolvers)
+
+
+def test_known_hosts_of_captures_are_found(shared: Path, tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    scan = hunted(make_site("10.0.0.0/8", name="a"), shared / "zeek" / "scan-horizontal")
+    assert scan.findings[0].subject == "10.0.2.112"
+    eve = hunted(make_site("192.168.0.0/16", name="b"), shared / "eve")
+    assert "193.46.255.92" in {f.subject for f in eve.findings if f.kind == "scan"}
+    control = hunted(make_site("147.32.80.0/24", name="c"), shared / "pcap" / "test-cc-capture-1.pcap")
+    assert (control.findings[0].kind, control.findings[0].peers) == ("beacon", ("141.193.213.21",))
+    phone = hunted(make_site("10.8.0.0/16", name="d"), shared / "argus" / "test2-malicious.binetflow")
+    assert {f.subject for f in phone.findings if f.severity != "info"} == {"10.8.0.69"}
