@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import pdtrc
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,11 +25,15 @@ FULL_RANGE = 0.45
 MAD_ERROR = 0.75
 """Standard error of that deviation times the root of the number of intervals, for random calls (by simulation)."""
 SHORTEST_PERIOD_S = 2.0
+LEAST_MEDIAN_S = 1.0
+"""Calls that mostly follow within a second are a burst, however even."""
 GRID = 1 << 14
 COMB_STEP = 0.004
+COMMON_WIDTH, COMMON_AROUND = 0.02, 0.35
+"""How alike intervals must be to count as one length, and how far around it others are counted (natural logarithms)."""
 MOST_USED = 4000
 """Calls of one pair that are analysed: with more, an even stretch from the middle of them."""
-MERGED_S = (0.0, 1.0, 15.0, 90.0)
+MERGED_S = (0.0, 1.0, 5.0, 15.0, 40.0, 90.0)
 """Calls closer than these are one, in turn: a call can open several connections."""
 MERGED_MOST = 0.2
 """Of the median interval that is left: merging makes any calls more regular where it is not small beside it."""
@@ -42,7 +47,8 @@ class Regularity:
         calls: calls that were counted, after close ones were merged.
         period_s: the most likely period; `spread` the median absolute deviation of intervals over their median.
         skew: Bowley skewness of intervals.
-        even, comb, spectral: scores by dispersion, multiples of a period, and spectrum; `score` the best of them.
+        even, comb, spectral, common: scores by dispersion, multiples of a period, spectrum, and one interval that
+            comes up far too often; `score` the best of them.
         p_value: of the best one when calls come at random, look-elsewhere included.
         size_score: how alike the sizes are; `presence` the share of hours of its life in which it called.
     """
@@ -54,6 +60,7 @@ class Regularity:
     even: float
     comb: float
     spectral: float
+    common: float
     score: float
     p_value: float
     size_score: float
@@ -81,7 +88,7 @@ def quick_look(groups: Ints, starts_s: Floats) -> tuple[Ints, Floats, Floats]:
         medians, sizes = _medians(owners, intervals, count)
         spread, _ = _medians(owners, np.abs(intervals - medians[owners]), count)
         relative = np.divide(spread, medians, out=np.full(count, np.inf), where=(medians > 0) & (sizes >= 4))
-        relative[medians * MERGED_MOST < merged] = np.inf
+        relative[~(medians * MERGED_MOST >= max(merged, LEAST_MEDIAN_S * MERGED_MOST))] = np.inf
         better = relative < best
         best[better], calls[better] = relative[better], sizes[better] + 1
     found = np.flatnonzero(np.isfinite(best))
@@ -125,32 +132,43 @@ def _best(starts_s: Floats, sizes: Floats, whole_s: Floats) -> Regularity:
     for merged in MERGED_S:
         kept = np.r_[True, np.diff(starts_s) >= merged]
         times = starts_s[kept]
-        if len(times) >= 5 and len(times) != before and np.median(np.diff(times)) * MERGED_MOST >= merged:
-            before = len(times)
+        if len(times) < 5 or len(times) == before:
+            continue
+        before = len(times)
+        median = float(np.median(np.diff(times)))
+        if median >= LEAST_MEDIAN_S and median * MERGED_MOST >= merged:
             sums = np.add.reduceat(sizes, np.flatnonzero(kept))
-            looks.append(_look(times, sums))
+            looks.append(_look(times, sums, merged))
     if not looks:
-        return Regularity(len(starts_s), 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+        return Regularity(len(starts_s), 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
     chosen = max(looks, key=lambda look: look.score * look.calls / (look.calls + 10))
     presence = _presence(whole_s, chosen.period_s)
     return Regularity(**{**chosen.__dict__, "presence": presence, "size_score": max(chosen.size_score, _alike(sizes))})
 
 
-def _look(times: Floats, sizes: Floats) -> Regularity:
+def _look(times: Floats, sizes: Floats, merged: float) -> Regularity:
+    """Judge calls of which those closer than `merged` have been joined (which alone makes them more even)."""
     intervals = np.diff(times)
     low, median, high = np.quantile(intervals, [0.25, 0.5, 0.75])
     spread = float(np.median(np.abs(intervals - median)) / median) if median > 0 else 1.0
     skew = float((high + low - 2 * median) / (high - low)) if high > low else 0.0
     count = len(intervals)
+    dead = 1 - merged / median if median > 0 else 1.0
     lopsided = min(abs(skew), 1.0) * min(1.0, float(high - low) / (0.5 * median)) if median > 0 else 1.0
-    even = float(np.clip((EVEN_MAD - spread) / FULL_RANGE, 0, 1)) * (1 - 0.25 * lopsided)
-    z = (RANDOM_MAD - spread) * sqrt(count) / MAD_ERROR
+    even = float(np.clip((EVEN_MAD * dead - spread) / FULL_RANGE, 0, 1) * (1 - 0.25 * lopsided))
+    z = (RANDOM_MAD * dead - spread) * sqrt(count) / MAD_ERROR
     even_p = _tail(z)
     comb, comb_period, comb_p = _comb(intervals)
     peak, peak_period, peak_p = _spectrum(times)
-    scores = [(even, even_p, float(median)), (comb, comb_p, comb_period), (peak, peak_p, peak_period)]
+    common, common_period, common_p = _common(intervals)
+    scores = [
+        (even, even_p, float(median)), (comb, comb_p, comb_period), (peak, peak_p, peak_period),
+        (common, common_p, common_period),
+    ]  # fmt: skip
     score, p_value, period = max(scores, key=lambda s: s[0])
-    return Regularity(len(times), period, spread, skew, even, comb, peak, score, p_value, _alike(sizes), 0.0)
+    return Regularity(
+        len(times), float(period), spread, skew, even, comb, peak, common, score, p_value, _alike(sizes), 0.0
+    )
 
 
 def _comb(intervals: Floats) -> tuple[float, float, float]:
@@ -172,6 +190,27 @@ def _comb(intervals: Floats) -> tuple[float, float, float]:
     if p_value > 1e-3:
         return 0.0, float(periods[best]), p_value
     return float(np.clip(means[best], 0, 1)) * min(1.0, -log(p_value) / 25), float(periods[best]), p_value
+
+
+def _common(intervals: Floats) -> tuple[float, float, float]:
+    """Score, length and p-value of the interval that comes up most, against what lies around it.
+
+    Calls by the clock among others (a keep-alive that any use puts off) show so, and nowhere else.
+    """
+    lengths = np.sort(np.log(intervals[intervals >= SHORTEST_PERIOD_S]))
+    if len(lengths) < 12:
+        return 0.0, 0.0, 1.0
+    counts = np.searchsorted(lengths, lengths + COMMON_WIDTH, side="right") - np.arange(len(lengths))
+    best = int(np.argmax(counts))
+    low = lengths[best] + COMMON_WIDTH / 2 - COMMON_AROUND
+    near = np.searchsorted(lengths, low + 2 * COMMON_AROUND) - np.searchsorted(lengths, low)
+    expected = max((near - counts[best]) * COMMON_WIDTH / (2 * COMMON_AROUND - COMMON_WIDTH), 0.5)
+    p_value = min(1.0, max(float(len(lengths) * pdtrc(counts[best] - 1, expected)), 1e-300))
+    period = float(np.exp(np.median(lengths[best : best + counts[best]])))
+    if p_value > 1e-4:
+        return 0.0, period, p_value
+    share = counts[best] / len(intervals)
+    return float(min(1.0, 1.5 * share) * min(1.0, -log(p_value) / 25)), period, p_value
 
 
 def _tail(z: float) -> float:

@@ -28,6 +28,7 @@ HELD_S = 120.0
 """A flow of the same ports within this time, or without a SYN, goes on with a connection that was cut by a timeout."""
 LONG_S = 3600.0
 RARE_CALLERS = 3
+LEAST_PRESENCE = 0.25
 NEW_AFTER_S = 3 * 86400
 """What was not seen for so long since the data begin, and then is, is new."""
 C2 = class_bit("botnet-c2")
@@ -156,7 +157,7 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     evidence = {
         "service": service(row["proto"], row["port"]), "calls": row["calls"], "period_s": round(regular.period_s, 3),
         "spread": round(regular.spread, 4), "skew": round(regular.skew, 4), "even": round(regular.even, 4),
-        "comb": round(regular.comb, 4), "spectral": round(regular.spectral, 4),
+        "comb": round(regular.comb, 4), "spectral": round(regular.spectral, 4), "common": round(regular.common, 4),
         "size_score": round(regular.size_score, 4), "presence": round(regular.presence, 4), "callers": callers,
         "chance": chance, "bytes_out": row["up_bytes"], "bytes_back": row["down_bytes"] or 0,
         "country": row["far_country"], "as": row["far_as"], "name": name, "way": row["way"], "answered": answered,
@@ -178,6 +179,7 @@ def _severity(
     if expected:
         return "info"
     clear = score >= 0.75 and chance < 1e-6 and regular.calls >= 24 and lasted >= 4 * 3600
+    clear = clear and regular.presence >= LEAST_PRESENCE
     if row["way"] == "in":  # watchers of services call so too
         return "medium" if clear and lasted >= 86400 and new is not False else "low"
     if row["way"] == "out" and clear and callers <= RARE_CALLERS and odd and new:
