@@ -6,7 +6,7 @@ DEBIAN := nfdump softflowd snmpd
 CONSTRAINTS := -c constraints.txt
 DEV := hypothesis import-linter mmdb-writer mypy pysnmp pytest pytest-xdist ruff
 
-.PHONY: demo test check bench bench-collector bench-calibration debian clean
+.PHONY: demo test check bench bench-atlas bench-hunting bench-collector bench-calibration debian clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,16 @@ bench: $(VENV)/.ready-dev debian
 
 bench-collector: $(VENV)/.ready-dev debian
 	$(BIN)/python benchmarks/collector.py
+
+bench-atlas: $(VENV)/.ready-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) pyasn pytricia py-radix
+	$(BIN)/python -m benchmarks.atlas
+
+bench-hunting: $(VENV)/.ready-dev
+	$(BIN)/python -m benchmarks.hunting.sites --sites 200 --hosts 100 --seed 1 > benchmarks/work-sites.jsonl
+	$(BIN)/python -m benchmarks.hunting.speed > benchmarks/work-speed.jsonl
+	$(BIN)/python -m benchmarks.hunting.table benchmarks/work-sites.jsonl benchmarks/work-speed.jsonl
+	rm benchmarks/work-sites.jsonl benchmarks/work-speed.jsonl
 
 # Half an hour; R's methods join in where r-cran-surveillance is installed.
 bench-calibration: $(VENV)/.ready-dev

@@ -60,17 +60,19 @@ class Calls:
 def office(
     random: np.random.Generator, *, hosts: int, days: int, history_days: int, plants: list[str],
     loss: float = 0.0, sampling: int = 1, jitter: float | None = None, volume: float | None = None,
+    first_host: int = 0, servers: Words | None = None,
 ) -> Office:  # fmt: skip
     """Make a network.
 
     Args:
         plants: kinds of what is planted: `beacon`, `sleeper`, `relay`, `proxy`, `egress`, `slow`.
         loss: share of flows that never arrive; `sampling` 1 in so many packets.
+        first_host, servers: where addresses of hosts begin and whom they call, so that parts make one network.
         jitter: of beacons, as a share of their period; `volume` of egress, in bytes; drawn where left out.
     """
     whole = (days + history_days) * 86400
-    servers = _servers(random, 4000)
-    ours = (int.from_bytes(HOME.first[12:]) + 512 + np.arange(hosts)).astype(np.uint32)
+    servers = popular_servers(random) if servers is None else servers
+    ours = (int.from_bytes(HOME.first[12:]) + 512 + first_host + np.arange(hosts)).astype(np.uint32)
     parts = [
         _browsing(random, ours, servers, whole), _polling(random, ours, servers, whole),
         _uploads(random, ours, servers, whole), _serving(random, ours, servers, whole), _noise(random, ours, whole),
@@ -84,6 +86,11 @@ def office(
         planted.append(truth)
     flows = _flows(random, Calls.join(parts), loss, sampling)
     return Office(flows, planted, since_s, BEGIN_S + whole)
+
+
+def popular_servers(random: np.random.Generator) -> Words:
+    """Whom the hosts of a network call, the first ones the most."""
+    return _servers(random, 4000)
 
 
 def _servers(random: np.random.Generator, count: int) -> Words:
