@@ -21,7 +21,8 @@ from tidegauge.hunt import KINDS, Hunted, hunt, load_expected
 from tidegauge.hunt.names import looks_generated, registered
 from tidegauge.ingest import Ingest
 from tidegauge.model import SiteError, parse_address
-from tidegauge.simulate.office import office
+from tidegauge.simulate import autumn_2014
+from tidegauge.simulate.office import Office, office
 from tidegauge.site import Site
 
 HEADER = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes,tcp_flags\n"
@@ -135,6 +136,24 @@ def test_planted_hosts_are_found_and_ordinary_ones_are_not_serious(planted: tupl
         assert hits[0].severity in ("high", "medium"), plant
     serious = {f.subject for f in found.findings if f.severity in ("high", "critical")}
     assert serious <= {p.host for p in truth}
+
+
+def test_the_demonstrations_hosts_are_found_and_nothing_else_is_serious(tmp_path: Path) -> None:
+    scenario = autumn_2014(days=42, seed=2014, surges=[])
+    site = store(Office(scenario.flows, [], 0, 0), tmp_path / "site")
+    found = hunt(site, tuple(KINDS), since_s=None, until_s=None)
+    serious = {f.subject for f in found.findings if f.severity in ("high", "critical")}
+    truth = scenario.truth
+    assert serious == {truth["beacon"]["host"], truth["pass_through"]["host"]}
+    by_kind = {(f.kind, f.subject): f for f in found.findings if f.severity == "high"}
+    beacon = by_kind["beacon", truth["beacon"]["host"]]
+    assert beacon.peers == (truth["beacon"]["far_end"],)
+    assert abs(beacon.evidence["period_s"] - truth["beacon"]["interval_s"]) < 3
+    relay = by_kind["passthrough", truth["pass_through"]["host"]]
+    assert relay.peers == (truth["pass_through"]["from"], truth["pass_through"]["to"])
+    assert (relay.evidence["bytes_in"], relay.evidence["bytes_out"]) == (
+        truth["pass_through"]["bytes_in"], truth["pass_through"]["bytes_out"],
+    )  # fmt: skip
 
 
 def test_findings_keep_their_contract(planted: tuple[Site, Hunted, list[Any]]) -> None:

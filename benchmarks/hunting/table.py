@@ -110,9 +110,9 @@ def compared(sites: list[Row]) -> list[str]:
     """Ours and RITA's score on the same pairs: how many ordinary pairs stand above the planted ones."""
     lines = [
         "", "## Beside RITA's score", "",
-        "Pairs of a host of ours and an outside service with 20 flows or more in the week (time, names and mail left out),",
-        "of every fourth network. Ordinary pairs include whatever else runs by the clock.", "",
-        "| networks | score | planted, in the first ten of their network | area under the curve | above 99 % of others |",
+        "Pairs of a host of ours and an outside service with 20 flows or more in the week (time, names and mail left",
+        "out), of every fourth network. Ordinary pairs include whatever else runs by the clock.", "",
+        "| networks | score | planted, in the first ten of theirs | area under the curve | above 99 % of others |",
         "| --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     for sampled in (False, True):
