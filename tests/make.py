@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from click.testing import CliRunner
 
+from tidegauge.cli import program
 from tidegauge.model import Addresses, FlowBatch
 from tidegauge.simulate import Datagram, write_pcap
+from tidegauge.site import Site
 from tidegauge.wire import Datagrams, Decoder
 
 NOW_S = 1_700_000_000
@@ -144,3 +149,13 @@ def delegated(rows: list[str], *, day: str = "20141124", announced: int | None =
     registry = rows[0].split("|")[0]
     head = f"2|{registry}|{day}|{len(rows) if announced is None else announced}|19830101|{day}|+0000"
     return "\n".join([head, f"{registry}|*|ipv4|*|{len(rows)}|summary", *rows, ""]).encode()
+
+
+def run_json(
+    *arguments: str, site: Site | None = None, code: int = 0, stdin: str | None = None
+) -> list[dict[str, Any]]:
+    """The JSON lines that a command prints."""
+    where = ["--site", str(site.folder)] if site else []
+    result = CliRunner().invoke(program, [*arguments, *where, "--json"], input=stdin)
+    assert result.exit_code == code, result.output
+    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]

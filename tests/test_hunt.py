@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hunting.sites import store
+from tests.make import run_json
 from tidegauge.cli import program
 from tidegauge.detect.beacons import quick_look, regularity, rita_score
 from tidegauge.detect.relays import binned, followed
@@ -33,11 +33,8 @@ def hunted(site: Site, *paths: Path, kinds: tuple[str, ...] = tuple(KINDS)) -> H
     return hunt(site, kinds, since_s=None, until_s=None)
 
 
-def run(*arguments: str, site: Site, code: int = 0) -> dict[str, Any]:
-    result = CliRunner().invoke(program, [*arguments, "--site", str(site.folder), "--json"])
-    assert result.exit_code == code, result.output
-    found = json.loads(result.stdout)
-    assert isinstance(found, dict)
+def run(*arguments: str, site: Site) -> dict[str, Any]:
+    (found,) = run_json(*arguments, site=site)
     return found
 
 

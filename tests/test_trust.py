@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from tests.make import consensus, delegated
+from tests.make import consensus, delegated, run_json
 from tests.test_sources import HOUR, at, rib
 from tidegauge.atlas import Atlas, Catalogue, Wanted, Witnesses, import_file, judge
 from tidegauge.atlas.trust import LEVELS, RULES, TEXTS
-from tidegauge.cli import program
 from tidegauge.lake import FlowFilter, Lake, relabel
 from tidegauge.model import parse_address
 from tidegauge.site import Site
 
 DOCS = Path(__file__).parent.parent / "docs"
-
-
-def run(*arguments: str, site: Site | None = None, code: int = 0, stdin: str | None = None) -> list[dict[str, Any]]:
-    """The JSON lines that a command prints."""
-    where = ["--site", str(site.folder)] if site else []
-    result = CliRunner().invoke(program, [*arguments, *where, "--json"], input=stdin)
-    assert result.exit_code == code, result.output
-    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
 
 
 def take(site: Site, tmp_path: Path, name: str, content: bytes, **wanted: Any) -> None:
@@ -51,7 +40,7 @@ def take(site: Site, tmp_path: Path, name: str, content: bytes, **wanted: Any) -
 def test_documented_prefixes_then_and_now(
     address: str, when: str, country: str, displayed: str, trust: str, said: str
 ) -> None:
-    (found,) = run("origin", address, "--at", when)
+    (found,) = run_json("origin", address, "--at", when)
     assert (found["country"], found["displayed"], found["trust"]) == (country, displayed, trust)
     assert any(said in reason for reason in found["reasons"])
     assert found.keys() == {
@@ -61,15 +50,15 @@ def test_documented_prefixes_then_and_now(
 
 
 def test_addresses_are_read_from_standard_input() -> None:
-    found = run("origin", "-", "--at", "2014-11-24", stdin="175.45.176.1\nnonsense\n2001:200::1\n", code=1)
+    found = run_json("origin", "-", "--at", "2014-11-24", stdin="175.45.176.1\nnonsense\n2001:200::1\n", code=1)
     assert [f.get("displayed") for f in found] == ["KP", None, "JP"]
 
 
 def test_a_tor_exit_is_believed_for_no_country(tmp_path: Path, make_site: Callable[..., Site]) -> None:
     site = make_site()
     take(site, tmp_path, "c", consensus(HOUR, [("gamma", "175.45.176.7", "Exit Running")]))
-    (before,) = run("origin", "175.45.176.7", "--at", "2014-11-24T10:59Z", site=site)
-    (after,) = run("origin", "175.45.176.7", "--at", "2014-11-24T11:01Z", site=site)
+    (before,) = run_json("origin", "175.45.176.7", "--at", "2014-11-24T10:59Z", site=site)
+    (after,) = run_json("origin", "175.45.176.7", "--at", "2014-11-24T11:01Z", site=site)
     assert (before["classes"], before["trust"]) == ([], "high")
     assert (after["classes"], after["trust"]) == (["tor-exit", "tor-relay"], "none")
     assert any("a Tor exit from 2014-11-24T11:00:00Z" in reason for reason in after["reasons"])
@@ -118,7 +107,7 @@ def test_sources_that_disagree_are_named(tmp_path: Path, make_site: Callable[...
     site = make_site()
     take(site, tmp_path, "a-20141120.csv", b"8.8.8.0,8.8.8.255,KP\n")
     take(site, tmp_path, "b-20141121.csv", b"8.8.8.0,8.8.8.255,CN\n")
-    (found,) = run("origin", "8.8.8.8", "--at", "2014-11-24", site=site)
+    (found,) = run_json("origin", "8.8.8.8", "--at", "2014-11-24", site=site)
     assert found["trust"] == "low"
     assert any("disagree on the country" in reason for reason in found["reasons"])
     assert found["disagreements"][0].startswith("country: ")
@@ -126,18 +115,18 @@ def test_sources_that_disagree_are_named(tmp_path: Path, make_site: Callable[...
 
 
 def test_all_prefixes_by_which_a_country_can_show_itself(tmp_path: Path, make_site: Callable[..., Site]) -> None:
-    (found,) = run("origin", "--of", "KP", "--at", "2014-11-24")
+    (found,) = run_json("origin", "--of", "KP", "--at", "2014-11-24")
     assert [(p["prefix"], p["displayed"], p["trust"]) for p in found["prefixes"]] == [
         ("175.45.176.0/22", "KP", "high"), ("210.52.109.0/24", "CN", "low"), ("77.94.35.0/24", "RU", "low"),
     ]  # fmt: skip
     assert (found["further"][0]["as"], found["further"][0]["country"]) == (4837, "CN")
-    (now,) = run("origin", "--of", "KP", "--at", "2026-01-01")
+    (now,) = run_json("origin", "--of", "KP", "--at", "2026-01-01")
     assert [p["prefix"] for p in now["prefixes"]] == ["175.45.176.0/22"]
     site = make_site()
     take(site, tmp_path, "delegated-apnic-20141120",
          delegated(["apnic|KP|ipv4|192.1.0.0|768|20091221|allocated"], day="20141120"))  # fmt: skip
     take(site, tmp_path, "loc-20141120.csv", b"192.1.0.0,192.1.2.255,CN\n")
-    (registered,) = run("origin", "--of", "KP", "--at", "2014-11-24", site=site)
+    (registered,) = run_json("origin", "--of", "KP", "--at", "2014-11-24", site=site)
     assert [(p["prefix"], p["displayed"]) for p in registered["prefixes"][-2:]] == [
         ("192.1.0.0/23", "CN"), ("192.1.2.0/24", "CN"),
     ]  # fmt: skip
@@ -145,7 +134,7 @@ def test_all_prefixes_by_which_a_country_can_show_itself(tmp_path: Path, make_si
 
 def test_upstreams_over_time() -> None:
     def upstreams(when: str) -> dict[int, bool]:
-        (found,) = run("atlas", "reach", "KP", "--at", when)
+        (found,) = run_json("atlas", "reach", "KP", "--at", when)
         return {u["as"]: u["at_that_time"] for a in found["ases"] if a["as"] == 131279 for u in a["upstreams"]}
 
     assert upstreams("2014-11-24") == {4837: True, 20485: False}
@@ -175,7 +164,7 @@ def flows_file(tmp_path: Path) -> Path:
 
 def test_relabelling_after_a_late_edition_and_twice(tmp_path: Path, make_site: Callable[..., Site]) -> None:
     site = make_site("192.0.2.0/24")
-    run("ingest", str(flows_file(tmp_path)), site=site)
+    run_json("ingest", str(flows_file(tmp_path)), site=site)
     lake = Lake(site.data)
 
     def labels() -> list[tuple[str, int, int]]:
@@ -185,20 +174,20 @@ def test_relabelling_after_a_late_edition_and_twice(tmp_path: Path, make_site: C
     assert labels() == [("10:59", "ZZ", 0, 0), ("11:01", "ZZ", 0, 0)]
     take(site, tmp_path, "c", consensus(HOUR, [("g", f"203.0.113.{i}", "Exit") for i in range(9)]))
     take(site, tmp_path, "loc-20141120.csv", b"203.0.113.0,203.0.113.255,KP\n")
-    (answer,) = run("ask", "--from", "KP", "--since", "2014-11-24T11:00Z", site=site)
+    (answer,) = run_json("ask", "--from", "KP", "--since", "2014-11-24T11:00Z", site=site)
     assert any("tidegauge lake relabel" in c for c in answer["caveats"])
     before = {s.path for s in lake.manifest.segments("flows")}
-    (first,) = run("lake", "relabel", "--since", "2014-11-01", site=site)
+    (first,) = run_json("lake", "relabel", "--since", "2014-11-01", site=site)
     assert (first["flows"], first["changed"]) == (40, 40)
     assert labels() == [("10:59", "KP", 0, 0), ("11:01", "KP", 0, 3)]
     after = {s.path for s in lake.manifest.segments("flows")}
     assert not before & after
     assert all((site.data / path).exists() for path in before)  # kept for readers that have them open
     for _ in range(2):
-        (again,) = run("lake", "relabel", "--since", "2014-11-01", site=site)
+        (again,) = run_json("lake", "relabel", "--since", "2014-11-01", site=site)
         assert (again["changed"], again["rewritten"]) == (0, 0)
         assert {s.path for s in lake.manifest.segments("flows")} == after
-    (answer,) = run("ask", "--from", "KP", "--since", "2014-11-24T11:00Z", site=site)
+    (answer,) = run_json("ask", "--from", "KP", "--since", "2014-11-24T11:00Z", site=site)
     assert {"source": "tor-consensus", "edition": "2014-11-24T11:00:00Z"} in answer["editions"]
     assert {"source": "loc", "edition": "2014-11-20"} in answer["editions"]
     assert not any("relabel" in c for c in answer["caveats"])
@@ -206,7 +195,7 @@ def test_relabelling_after_a_late_edition_and_twice(tmp_path: Path, make_site: C
 
 def test_an_edition_that_changes_nothing_leaves_the_segments(tmp_path: Path, make_site: Callable[..., Site]) -> None:
     site = make_site("192.0.2.0/24")
-    run("ingest", str(flows_file(tmp_path)), site=site)
+    run_json("ingest", str(flows_file(tmp_path)), site=site)
     take(site, tmp_path, "vpn-20141120.txt", b"198.51.100.0/24\n", classes=("vpn",))
     before = Lake(site.data).manifest.segments("flows")
     done = relabel(site.data, Atlas.of(site), since_us=None, until_us=None)
@@ -222,9 +211,9 @@ def test_a_wide_question_takes_in_what_displays_another_country(tmp_path: Path, 
         for day in range(1, 25) for hour in range(10) for src in ("175.45.176.9", "210.52.109.9")
     ]  # fmt: skip
     path.write_text(HEADER + "\n".join(rows) + "\n")
-    run("ingest", str(path), site=site)
-    (narrow,) = run("ask", "--from", "KP", "--since", "2014-11-20", site=site)
-    (wide,) = run("ask", "--from", "KP", "--since", "2014-11-20", "--wide", site=site)
+    run_json("ingest", str(path), site=site)
+    (narrow,) = run_json("ask", "--from", "KP", "--since", "2014-11-20", site=site)
+    (wide,) = run_json("ask", "--from", "KP", "--since", "2014-11-20", "--wide", site=site)
     assert narrow["question"]["selection"] == "KP"
     assert any("210.52.109.0/24" in c and "--wide" in c for c in narrow["caveats"])
     assert wide["question"]["selection"] == "KP,210.52.109.0/24,77.94.35.0/24"

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from tidegauge.cli import program
+from tests.make import run_json
 from tidegauge.hunt import hunt
 from tidegauge.ingest import Ingest
 from tidegauge.lake import Lake
@@ -25,11 +24,8 @@ def at(text: str) -> int:
     return parse_time(text, now_s=0)
 
 
-def run(*arguments: str, site: Site, code: int = 0) -> dict[str, Any]:
-    result = CliRunner().invoke(program, [*arguments, "--site", str(site.folder), "--json"])
-    assert result.exit_code == code, result.output
-    found = json.loads(result.stdout)
-    assert isinstance(found, dict)
+def run(*arguments: str, site: Site) -> dict[str, Any]:
+    (found,) = run_json(*arguments, site=site)
     return found
 
 

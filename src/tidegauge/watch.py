@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from typing import Any
 from tidegauge.lake import Lake, column_sql
 from tidegauge.model import (
     InputError,
-    LakeError,
     Prefix,
     TidegaugeError,
     UsageError,
@@ -27,6 +26,7 @@ from tidegauge.model import (
     format_time,
     parse_address,
     parse_time,
+    sqlite_session,
 )
 
 SCHEMA = """
@@ -106,21 +106,8 @@ class Watches:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "watches.sqlite"
 
-    @contextmanager
-    def _session(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30)
-        except (OSError, sqlite3.Error) as error:
-            raise LakeError(f"cannot open: {error}", where=str(self.path)) from None
-        try:
-            with connection:
-                connection.executescript(SCHEMA)
-                yield connection
-        except sqlite3.Error as error:
-            raise LakeError(f"damaged: {error}", where=str(self.path)) from None
-        finally:
-            connection.close()
+    def _session(self) -> AbstractContextManager[sqlite3.Connection]:
+        return sqlite_session(self.path, SCHEMA)
 
     def add(self, name: str, indicators: list[Indicator], *, note: str = "", sizes: tuple[int, ...] = ()) -> Watch:
         """Make a watch, or add to one.

@@ -10,8 +10,7 @@ import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +23,7 @@ import pyarrow.parquet as pq
 from tidegauge.atlas.flat import flatten, spaces
 from tidegauge.atlas.sources import FORMATS
 from tidegauge.atlas.statements import FOREVER_S, Parsed, packed
-from tidegauge.model import InputError, SiteError, format_time
+from tidegauge.model import InputError, SiteError, format_time, sqlite_session
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS editions (
@@ -108,21 +107,8 @@ class Catalogue:
         self.folder = folder
         self.path = folder / "catalogue.sqlite"
 
-    @contextmanager
-    def _session(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30)
-        except (OSError, sqlite3.Error) as error:
-            raise SiteError(f"cannot open the atlas: {error}", where=str(self.path)) from None
-        try:
-            with connection:
-                connection.executescript(SCHEMA)
-                yield connection
-        except sqlite3.Error as error:
-            raise SiteError(f"the atlas's catalogue is damaged: {error}", where=str(self.path)) from None
-        finally:
-            connection.close()
+    def _session(self) -> AbstractContextManager[sqlite3.Connection]:
+        return sqlite_session(self.path, SCHEMA)
 
     def editions(self) -> list[Edition]:
         """All editions, by source and date."""

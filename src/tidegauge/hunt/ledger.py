@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegauge.model import Finding, LakeError, UsageError
+from tidegauge.model import Finding, UsageError, sqlite_session
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS closed (
@@ -45,21 +44,8 @@ class HuntLedger:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "hunt.sqlite"
 
-    @contextmanager
-    def _session(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30)
-        except (OSError, sqlite3.Error) as error:
-            raise LakeError(f"cannot open: {error}", where=str(self.path)) from None
-        try:
-            with connection:
-                connection.executescript(SCHEMA)
-                yield connection
-        except sqlite3.Error as error:
-            raise LakeError(f"damaged: {error}", where=str(self.path)) from None
-        finally:
-            connection.close()
+    def _session(self) -> AbstractContextManager[sqlite3.Connection]:
+        return sqlite_session(self.path, SCHEMA)
 
     def note(self, findings: list[Finding]) -> None:
         """Keep what was found, with the first and the last time it was seen."""

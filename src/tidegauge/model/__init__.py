@@ -34,6 +34,7 @@ from tidegauge.model.ledger import LEDGER_AMOUNTS, LEDGER_SCHEMA, LedgerBuilder,
 from tidegauge.model.masks import runs
 from tidegauge.model.memory import keep_freed_memory
 from tidegauge.model.names import LONGEST_NAME, NAMES_SCHEMA, names_table
+from tidegauge.model.sqlite import sqlite_session
 from tidegauge.model.times import (
     format_duration,
     format_time,
@@ -50,5 +51,5 @@ __all__ = [
     "class_bit", "class_names", "complete_ledger", "fold_ledger", "format_address", "format_addresses",
     "format_duration", "format_time", "halves", "inside", "interleaved", "is_ipv4", "keep_freed_memory",
     "low32", "mapped_ipv4", "merge_intervals", "names_table", "parse_address", "parse_duration", "parse_time",
-    "runs", "sane_times", "turned",
+    "runs", "sane_times", "sqlite_session", "turned",
 ]  # fmt: skip
