@@ -82,7 +82,9 @@ def compare_scores(site: Site, made: Office) -> list[tuple[float, float, bool]]:
     truth = {(p.host, p.peers[0]) for p in made.planted if p.kind == "beacon"}
     out = []
     with Pairs(lake, FlowFilter(made.since_s * 1_000_000, made.until_s * 1_000_000)) as pairs:
-        for table in pairs.calls(20, "way = 'out' AND port NOT IN (53, 123, 993)"):
+        condition = "way = 'out' AND port NOT IN (53, 123, 993)"
+        pairs.regulars(20, condition)
+        for table in pairs.calls(condition):
             keys = table["key"].to_numpy()
             starts, sizes = table["start_us"].to_numpy() / 1e6, table["bytes"].to_numpy().astype(np.float64)
             edges = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1], True])

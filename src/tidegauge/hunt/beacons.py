@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tidegauge.detect.beacons import Regularity, quick_look, regularity
+from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
 from tidegauge.hunt.names import looks_generated, registered
 from tidegauge.hunt.scans import guesses
 from tidegauge.hunt.scene import Scene, amount, flows_query, service, where_pair, whereabouts
@@ -39,21 +39,29 @@ RELAYED = class_bit("tor-exit") | class_bit("tor-relay") | class_bit("vpn") | cl
 
 def beacons(scene: Scene) -> Iterator[Finding]:
     """Regular callers, the most telling first."""
-    chosen: list[tuple[int, Regularity, int]] = []
-    for table in scene.pairs.calls(LEAST_CALLS):
-        chosen += _regular(scene, table)
-    chosen.sort(key=lambda c: -c[1].score * c[1].calls / (c[1].calls + 10))
-    chosen = chosen[:SHOWN]
-    rows = {row["key"]: row for row in scene.pairs.ends([key for key, _, _ in chosen]).to_pylist()} if chosen else {}
+    kept, crowded = scene.pairs.regulars(LEAST_CALLS)
+    scene.examined["pairs with enough calls"] += kept + crowded
+    if crowded:
+        scene.skipped["pair", "calls a service that many others call as often"] += crowded
+    chosen: list[tuple[int, Regularity]] = []
+    for table in scene.pairs.calls():
+        share = table.num_rows / max(scene.pairs.rows, 1)
+        chosen += _regular(scene, table, max(int(CLOSE_LOOKS * share), 100))
+    if not chosen:
+        return
+    rows = {row["key"]: row for row in scene.pairs.ends([key for key, _ in chosen]).to_pylist()}
     before = scene.pairs.first_seen(list(rows), scene.history_s, scene.since_s)
     for key, row in rows.items():
         row["began_us"] = before.get(key, row["first_us"])
-    found = [finding for key, regular, tried in chosen if (finding := _finding(scene, rows[key], regular, tried))]
-    yield from sorted(found, key=lambda f: -f.score)
+    found = [finding for key, regular in chosen if (finding := _finding(scene, rows[key], regular, kept))]
+    found.sort(key=lambda f: (f.severity not in ("high", "critical"), f.severity == "info", -f.score))
+    if len(found) > SHOWN:
+        scene.skipped["regular caller", "less telling than the ones listed"] += len(found) - SHOWN
+    yield from sorted(found[:SHOWN], key=lambda f: -f.score)
 
 
-def _regular(scene: Scene, table: pa.Table) -> list[tuple[int, Regularity, int]]:
-    """Pairs of a part that are regular, each with its judgement and how many pairs were looked at."""
+def _regular(scene: Scene, table: pa.Table, most: int) -> list[tuple[int, Regularity]]:
+    """Pairs of a part that are regular, each with its judgement; at most so many are looked at closely."""
     if not table.num_rows:
         return []
     keys = table["key"].to_numpy()
@@ -64,19 +72,18 @@ def _regular(scene: Scene, table: pa.Table) -> list[tuple[int, Regularity, int]]
     keys, starts, sizes = keys[begun], starts[begun], np.add.reduceat(sizes, np.flatnonzero(begun))
     groups = np.cumsum(np.r_[False, keys[1:] != keys[:-1]]).astype(np.int64)
     edges = np.flatnonzero(np.r_[True, np.diff(groups) != 0, True])
-    scene.examined["pairs with enough calls"] += len(edges) - 1
     found, spread, calls = quick_look(groups, starts)
     close = (calls >= LEAST_CALLS) & ((spread < TIGHT_SPREAD) | (spread < LOOSE_SPREAD) & (calls >= 20))
     found, spread, calls = found[close], spread[close], calls[close]
-    if len(found) > CLOSE_LOOKS:
-        scene.skipped["pair", "less regular than the ones looked at closely"] += len(found) - CLOSE_LOOKS
-        found = found[np.argsort((spread - 0.69) * np.sqrt(calls), kind="stable")[:CLOSE_LOOKS]]
+    if len(found) > most:
+        scene.skipped["pair", "less regular than the ones looked at closely"] += len(found) - most
+        found = found[np.argsort((spread - RANDOM_MAD) * np.sqrt(calls), kind="stable")[:most]]
     out = []
     for group in found.tolist():
         part = slice(edges[group], edges[group + 1])
         regular = regularity(starts[part], sizes[part])
         if regular.score >= LEAST_SCORE:
-            out.append((int(keys[edges[group]]), regular, len(edges) - 1))
+            out.append((int(keys[edges[group]]), regular))
     return out
 
 

@@ -55,7 +55,8 @@ PAIRS = """SELECT client, server, port, proto, way,
  FROM oriented WHERE way <> 'transit' GROUP BY client, server, port, proto, way"""
 """`held`: calls in which the client went on after the first packet (acknowledged, or sent more than two)."""
 
-PARTITION_ROWS = 20_000_000
+PARTITION_ROWS = 8_000_000
+CROWD, CROWD_SHARE = 30, 0.05
 
 
 class Pairs:
@@ -64,6 +65,7 @@ class Pairs:
     def __init__(self, lake: Lake, chosen: FlowFilter) -> None:
         self._lake, self._chosen = lake, chosen
         self._made = False
+        self.rows = 0
 
     def __enter__(self) -> Pairs:
         self._context = self._lake.engine(self._chosen.since_us, self._chosen.until_us)
@@ -121,17 +123,34 @@ class Pairs:
         """Flows of the time."""
         return int(self.sql("SELECT count(*) AS n FROM chosen_flows")["n"][0].as_py())
 
-    def calls(self, least: int, condition: str = "true") -> Iterator[pa.Table]:
-        """The calls of all pairs that have at least so many, in parts of whole pairs, by pair and time.
+    def regulars(self, least: int, condition: str = "true") -> tuple[int, int]:
+        """Choose the pairs that have at least so many calls; how many there are, and how many were left out.
+
+        Left out are those that call a service (server, port, protocol) which many others call as often: more than
+        `CROWD`, and more than `CROWD_SHARE` of those that call the most common one.
+        """
+        self._engine.execute(
+            "CREATE OR REPLACE TEMP TABLE regulars AS WITH r AS ("
+            f"SELECT {KEY} AS key, hash(server, port, proto) AS service, any_value(way) AS way, count(*) AS n"
+            f" FROM oriented WHERE fwd AND way <> 'transit' AND ({condition}) GROUP BY key, service"
+            f" HAVING n >= {int(least)}), s AS (SELECT service, count(*) AS fellows FROM r GROUP BY service),"
+            f" most AS (SELECT greatest({CROWD}, {CROWD_SHARE} * coalesce(max(fellows), 0)) AS crowd FROM s)"
+            " SELECT key, n, way = 'out' AND fellows > crowd AS crowded FROM r JOIN s USING (service), most"
+        )
+        row = self.sql(
+            "SELECT count(*) FILTER (NOT crowded) AS kept, count(*) FILTER (crowded) AS crowded,"
+            " coalesce(sum(n) FILTER (NOT crowded), 0) AS rows FROM regulars"
+        ).to_pylist()[0]
+        self._engine.execute("DELETE FROM regulars WHERE crowded")
+        self.rows = int(row["rows"])
+        return int(row["kept"]), int(row["crowded"])
+
+    def calls(self, condition: str = "true") -> Iterator[pa.Table]:
+        """The calls of the pairs that `regulars` chose, in parts of whole pairs, by pair and time.
 
         Columns: `key`, `start_us`, `end_us`, `cport`, `bytes`, `flags`.
         """
-        self._engine.execute(
-            f"CREATE OR REPLACE TEMP TABLE regulars AS SELECT {KEY} AS key, count(*) AS n FROM oriented"
-            f" WHERE fwd AND way <> 'transit' AND ({condition}) GROUP BY key HAVING n >= {int(least)}"
-        )
-        rows = int(self.sql("SELECT coalesce(sum(n), 0) AS n FROM regulars")["n"][0].as_py())
-        parts = max(-(-rows // PARTITION_ROWS), 1)
+        parts = max(-(-self.rows // PARTITION_ROWS), 1)
         for part in range(parts):
             mine = f"AND {KEY} % {parts} = {part}" if parts > 1 else ""
             yield self._engine.sql(
