@@ -151,6 +151,20 @@ def delegated(rows: list[str], *, day: str = "20141124", announced: int | None =
     return "\n".join([head, f"{registry}|*|ipv4|*|{len(rows)}|summary", *rows, ""]).encode()
 
 
+DNS_FIELDS = (
+    "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "query", "qtype_name", "answers", "TTLs",
+)  # fmt: skip
+
+
+def dns_log(path: Path, rows: list[tuple[int, str, str, int]]) -> Path:
+    """Zeek's dns.log of one client: (epoch seconds, name, answers, time to live)."""
+    ends = "192.0.2.5\t5000\t9.9.9.9\t53\tudp"
+    lines = [f"{when}.0\t{ends}\t{name}\tA\t{answers}\t{ttl}.0" for when, name, answers, ttl in rows]
+    head = ["#separator \\x09", "#path\tdns", "#fields\t" + "\t".join(DNS_FIELDS)]
+    path.write_text("\n".join([*head, *lines, ""]))
+    return path
+
+
 def run_json(
     *arguments: str, site: Site | None = None, code: int = 0, stdin: str | None = None
 ) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hunting.sites import store
-from tests.make import run_json
+from tests.make import dns_log, run_json
 from tidegauge.cli import program
 from tidegauge.detect.beacons import quick_look, regularity, rita_score
 from tidegauge.detect.relays import binned, followed
@@ -273,6 +273,28 @@ def test_generated_names_are_told_from_others(shared: Path) -> None:
     made, real = share(shared / "names" / "dga.csv"), share(shared / "names" / "benign.csv")
     assert real < 0.05
     assert made > 5 * real
+
+
+def test_names_that_carry_data_or_were_made_up_are_found(tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    random = np.random.default_rng(9)
+
+    def letters(count: int) -> str:
+        return "".join(random.choice(list("abcdefghijklmnopqrstuvwxyz234567"), count))
+
+    tunnel = [(f"{letters(50)}.t.example.com", "192.0.2.99") for _ in range(400)]
+    made = [(f"{''.join(random.choice(list('bcdfghjklmnpqrstvwxz'), 14))}.info", "-") for _ in range(120)]
+    usual = [(f"www{i}.library{i}.org", "192.0.2.99") for i in range(60)]
+    site = make_site()
+    flows = synthetic(
+        tmp_path / "f.csv", ["2023-11-14T22:13:20Z,2023-11-14T23:13:20Z,192.0.2.5,9.9.9.9,5000,53,17,1,80,0"]
+    )
+    flows, names = synthetic(tmp_path / "f.csv", [row]), dns_log(tmp_path / "dns.log", asked)
+    found = hunted(site, flows, names, kinds=("beacons",))
+    kinds = {f.kind: f for f in found.findings}
+    assert (kinds["dns-tunnel"].subject, kinds["dns-tunnel"].peers) == ("192.0.2.5", ("example.com",))
+    assert kinds["dns-tunnel"].evidence["names"] == 400
+    assert kinds["generated-names"].evidence["generated"] > 60
+    assert kinds["generated-names"].severity in ("medium", "high")
 
 
 # Real captures

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.make import run_json
+from tests.make import dns_log, run_json
 from tidegauge.hunt import hunt
 from tidegauge.ingest import Ingest
 from tidegauge.lake import Lake
@@ -100,35 +100,12 @@ def test_files_without_indicators_say_so(tmp_path: Path, text: str) -> None:
         read_indicators(tmp_path / "x")
 
 
-def zeek_dns(path: Path, rows: list[tuple[str, str, str, int]]) -> Path:
-    """dns.log: (time, name, answers, time to live)."""
-    fields = [
-        "ts",
-        "id.orig_h",
-        "id.orig_p",
-        "id.resp_h",
-        "id.resp_p",
-        "proto",
-        "query",
-        "qtype_name",
-        "answers",
-        "TTLs",
-    ]
-    head = "#separator \\x09\n#path\tdns\n#fields\t" + "\t".join(fields) + "\n"
-    lines = [
-        f"{at(when)}.0\t192.0.2.5\t5000\t9.9.9.9\t53\tudp\t{name}\tA\t{answers}\t{ttl}.0"
-        for when, name, answers, ttl in rows
-    ]
-    path.write_text(head + "\n".join(lines) + "\n")
-    return path
-
-
 def test_an_address_counts_only_while_the_name_pointed_to_it(tmp_path: Path, make_site: Callable[..., Site]) -> None:
     site = make_site()
-    names = zeek_dns(tmp_path / "dns.log", [
-        ("2014-11-20T00:00Z", "db.studio.example", "203.0.113.7", 300),
-        ("2014-11-22T00:00Z", "db.studio.example", "203.0.113.9", 300),
-        ("2014-11-22T00:00Z", "other.example", "203.0.113.50", 300),
+    names = dns_log(tmp_path / "dns.log", [
+        (at("2014-11-20T00:00Z"), "db.studio.example", "203.0.113.7", 300),
+        (at("2014-11-22T00:00Z"), "db.studio.example", "203.0.113.9", 300),
+        (at("2014-11-22T00:00Z"), "other.example", "203.0.113.50", 300),
     ])  # fmt: skip
     rows = []
     for day in range(19, 25):

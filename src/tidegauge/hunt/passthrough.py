@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from tidegauge.detect.relays import Followed, followed
 from tidegauge.hunt.scene import Scene, amount, flows_query
@@ -48,8 +50,7 @@ def passthrough(scene: Scene) -> Iterator[Finding]:
     best: dict[bytes, tuple[float, dict[str, Any], Followed]] = {}
     candidates = scene.pairs.sql(CANDIDATES).to_pylist()
     scene.examined["pairs of far ends with like volumes"] += len(candidates)
-    flows: dict[tuple[bytes, bytes, str], tuple[np.ndarray, ...]] = {}
-    _fetch(scene, candidates, flows)
+    flows = _flows_of(scene, candidates)
     for row in candidates:
         came = flows.get((row["home"], row["giver"], "in"))
         went = flows.get((row["home"], row["taker"], "out"))
@@ -68,14 +69,12 @@ def passthrough(scene: Scene) -> Iterator[Finding]:
     yield from relays.values()
 
 
-def _fetch(
-    scene: Scene, candidates: list[dict[str, Any]], out: dict[tuple[bytes, bytes, str], tuple[Any, ...]]
-) -> None:
-    """The flows of all candidates, in one query."""
+def _flows_of(
+    scene: Scene, candidates: list[dict[str, Any]]
+) -> dict[tuple[bytes, bytes, str], tuple[NDArray[np.float64], ...]]:
+    """Starts, ends (seconds) and bytes of the flows of all candidates, by host, far end and direction; one query."""
     if not candidates:
-        return
-    import pyarrow as pa
-
+        return {}
     wanted = {(r["home"], r["giver"], "in") for r in candidates} | {(r["home"], r["taker"], "out") for r in candidates}
     ordered = sorted(wanted)
     keys = pa.table({
@@ -91,10 +90,11 @@ def _fetch(
     places = table["place"].to_numpy()
     columns = [table[n].to_numpy().astype(np.float64) / scale for n, scale in (("s", 1e6), ("e", 1e6), ("bytes", 1.0))]
     edges = np.searchsorted(places, np.arange(len(ordered) + 1))
-    for place, key in enumerate(ordered):
-        part = slice(edges[place], edges[place + 1])
-        if edges[place + 1] > edges[place]:
-            out[key] = tuple(column[part] for column in columns)
+    return {
+        key: tuple(column[edges[place] : edges[place + 1]] for column in columns)
+        for place, key in enumerate(ordered)
+        if edges[place + 1] > edges[place]
+    }
 
 
 def _like(ratio: float) -> float:

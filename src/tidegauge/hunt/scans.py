@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.hunt.scene import Scene, amount, flows_query, service, whereabouts
-from tidegauge.model import Finding, Severity, format_address, format_duration
+from tidegauge.model import Finding, Severity, format_address, format_duration, format_time
 
 BENIGN, SCANNER = 0.8, 0.2
 """Probability that a first contact succeeds, of a host that does not scan and of one that does."""
@@ -137,7 +137,7 @@ def _walk_finding(row: dict[str, Any], ratio: float) -> Finding:
     if row["way"] == "out" and row["failed"] >= 50 and shape != "block":
         severity = "high"
     reasons = [
-        f"{who}{whereabouts(row) if inward else ''} tried {what} between {_times(first, last)}:"
+        f"{who}{whereabouts(row) if inward else ''} tried {what} between {format_time(first)} and {format_time(last)}:"
         f" {row['failed']:,} first contacts failed, {row['succeeded']:,} came to something",
         f"log likelihood ratio of a scanner: {ratio:.0f}, above {threshold():.1f}; that takes a host that does not"
         f" scan for a scanner once in {1 / FALSE:,.0f} times",
@@ -154,14 +154,8 @@ def _walk_finding(row: dict[str, Any], ratio: float) -> Finding:
     where = f"src = '{who}'" + (f" AND dst_port = {row['port']}" if shape == "horizontal" and ports == 1 else "")
     return Finding(
         "scan", f"{shape} scan by {who}: {what}", int(first), int(last) + 1, who, score, severity, tuple(reasons),
-        flows_query(where, first, last), (), evidence,
+        flows_query(where, first, last), (format_address(row["server"]),) if servers == 1 else (), evidence,
     )  # fmt: skip
-
-
-def _times(first: float, last: float) -> str:
-    from tidegauge.model import format_time
-
-    return f"{format_time(first)} and {format_time(last)}"
 
 
 def _knocks(scene: Scene) -> Iterator[Finding]:
@@ -179,13 +173,13 @@ def _knocks(scene: Scene) -> Iterator[Finding]:
             continue
         first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
         loud = float(np.clip(np.log10(row["calls"]) / 5, 0, 1))
-        answer = "refused" if (row["down_packets"] or 0) > 0 else "not answered"
+        answer = f"{'refused' if (row['down_packets'] or 0) > 0 else 'not answered'} each time"
+        answer += f" but {row['held']:,}" if row["held"] else ""
         yield Finding(
             "scan", f"{who} knocks at {whom} on {service(row['proto'], row['port'])}: {row['calls']:,} times",
             int(first), int(last) + 1, who, 0.3 + 0.5 * loud, "low",
             (f"{who}{whereabouts(row) if row['way'] == 'in' else ''} tried {service(row['proto'], row['port'])} of"
-             f" {whom} {row['calls']:,} times in {format_duration(round(last - first))}, {answer} each time but"
-             f" {row['held']:,}",),
+             f" {whom} {row['calls']:,} times in {format_duration(round(last - first))}, {answer}",),
             flows_query(f"src = '{who}' AND dst = '{whom}' AND dst_port = {row['port']}", first, last), (whom,),
             {"shape": "knocking", "calls": row["calls"], "port": row["port"], "held": row["held"], "way": row["way"],
              "country": row["far_country"], "as": row["far_as"]},

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from tidegauge.atlas import Atlas
 from tidegauge.hunt.expected import Expected
-from tidegauge.lake import FlowFilter, Lake, Pairs
-from tidegauge.model import class_names, format_address, format_time
+from tidegauge.lake import Lake, Pairs
+from tidegauge.model import TidegaugeError, class_names, format_address, format_time, parse_address
 from tidegauge.site import Site
 
 DAY_S = 86400
@@ -50,10 +50,6 @@ class Scene:
     def span_s(self) -> int:
         return self.until_s - self.since_s
 
-    def before(self) -> FlowFilter:
-        """The flows before the hunted time."""
-        return FlowFilter(self.history_s * 1_000_000, self.since_s * 1_000_000)
-
     def name_of(self, address: bytes) -> str:
         """The name by which an address was asked for, where one was seen; empty otherwise."""
         if self._names is None:
@@ -70,7 +66,8 @@ class Scene:
             some = max(self.examined["flows"] // SOME_FLOWS, 1)
             table = self.pairs.sql(
                 "WITH p AS (SELECT way, count(*) FILTER (NOT fwd) AS answers,"
-                " count(*) FILTER (fwd AND (tcp_flags & 16 <> 0 OR packets > 2 * sampling)) AS held FROM oriented WHERE proto = 6 AND way <> 'transit'"
+                " count(*) FILTER (fwd AND (tcp_flags & 16 <> 0 OR packets > 2 * sampling)) AS held"
+                " FROM oriented WHERE proto = 6 AND way <> 'transit'"
                 f" AND hash(client) % {some} = 0 GROUP BY way, hash(client, server, port))"
                 " SELECT way, count(*) AS held, count(*) FILTER (answers > 0) AS answered FROM p WHERE held > 0"
                 " GROUP BY way"
@@ -91,8 +88,6 @@ class Scene:
 
 def _names_of(table: pa.Table) -> dict[bytes, str]:
     """The last name that pointed to each address: a handshake's server name, or an answer."""
-    from tidegauge.model import TidegaugeError, parse_address
-
     found: dict[bytes, str] = {}
     for row in table.select(["source", "server", "name", "answers"]).to_pylist():
         if row["source"] == "tls":
