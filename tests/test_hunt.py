@@ -285,9 +285,8 @@ def test_names_that_carry_data_or_were_made_up_are_found(tmp_path: Path, make_si
     made = [(f"{''.join(random.choice(list('bcdfghjklmnpqrstvwxz'), 14))}.info", "-") for _ in range(120)]
     usual = [(f"www{i}.library{i}.org", "192.0.2.99") for i in range(60)]
     site = make_site()
-    flows = synthetic(
-        tmp_path / "f.csv", ["2023-11-14T22:13:20Z,2023-11-14T23:13:20Z,192.0.2.5,9.9.9.9,5000,53,17,1,80,0"]
-    )
+    row = "2023-11-14T22:13:20Z,2023-11-14T23:13:20Z,192.0.2.5,9.9.9.9,5000,53,17,1,80,0"
+    asked = [(1_700_000_000 + i, name, answers, 60) for i, (name, answers) in enumerate([*tunnel, *made, *usual])]
     flows, names = synthetic(tmp_path / "f.csv", [row]), dns_log(tmp_path / "dns.log", asked)
     found = hunted(site, flows, names, kinds=("beacons",))
     kinds = {f.kind: f for f in found.findings}
