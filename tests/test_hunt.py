@@ -296,6 +296,22 @@ def test_names_that_carry_data_or_were_made_up_are_found(tmp_path: Path, make_si
     assert kinds["generated-names"].severity in ("medium", "high")
 
 
+def test_a_name_that_moves_among_addresses_is_one_service(tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    rows, asked = [], []
+    for i in range(60):
+        when = 1_700_000_000 + 600 * i
+        far = f"203.0.113.{10 + i % 5}"
+        asked.append((when - 1, "master.example", far, 60))
+        stamp = np.datetime64(when, "s").astype(str) + "Z"
+        rows.append(f"{stamp},{stamp},192.0.2.5,{far},{20000 + i},8443,6,9,900,27")
+        rows.append(f"{stamp},{stamp},{far},192.0.2.5,8443,{20000 + i},6,9,900,27")
+    flows, names = synthetic(tmp_path / "f.csv", rows), dns_log(tmp_path / "dns.log", asked)
+    (found,) = hunted(make_site(), flows, names, kinds=("beacons",)).findings
+    assert (found.kind, found.evidence["calls"], found.evidence["name"]) == ("beacon", 60, "master.example")
+    assert len(found.evidence["addresses"]) == 5
+    assert "203.0.113.14" in found.query
+
+
 # Real captures
 
 

@@ -161,6 +161,9 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         reasons.append(f"the far end is a relay{whereabouts(row)}: who is behind it is not known")
     if expected:
         reasons.append(f"ranked below, since it is expected: {expected}")
+    addresses = [format_address(a) for a, same in scene.aliases.items() if same == row["server"]]
+    if addresses and row["way"] == "out":
+        reasons.append(f"the name pointed to {len(addresses)} addresses, which are taken together")
     evidence = {
         "service": service(row["proto"], row["port"]), "calls": row["calls"], "period_s": round(regular.period_s, 3),
         "spread": round(regular.spread, 4), "skew": round(regular.skew, 4), "even": round(regular.even, 4),
@@ -168,11 +171,13 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         "size_score": round(regular.size_score, 4), "presence": round(regular.presence, 4), "callers": callers,
         "chance": chance, "bytes_out": row["up_bytes"], "bytes_back": row["down_bytes"] or 0,
         "country": row["far_country"], "as": row["far_as"], "name": name, "way": row["way"], "answered": answered,
+        "addresses": addresses,
         "expected": expected,
     }  # fmt: skip
+    query = flows_query(where_pair(row, scene.aliases), first, last)
     return Finding(
         "beacon", f"{who} calls {whom} every {period}", int(first), int(last) + 1, format_address(ours), score,
-        severity, tuple(reasons), flows_query(where_pair(row), first, last), (format_address(far),), evidence,
+        severity, tuple(reasons), query, (format_address(far),), evidence,
     )  # fmt: skip
 
 
@@ -272,7 +277,7 @@ def long_connections(scene: Scene) -> Iterator[Finding]:
         yield Finding(
             "long-connection", f"{who} held a connection to {whom} for {format_duration(round(lasted))}", int(first),
             int(last) + 1, format_address(ours), score, severity, tuple(reasons),
-            flows_query(where_pair(row), first, last), (format_address(far),),
+            flows_query(where_pair(row, {}), first, last), (format_address(far),),
             {"service": service(row["proto"], row["port"]), "duration_s": round(lasted), "bytes_out": row["up_bytes"],
              "bytes_back": row["down_bytes"], "country": row["far_country"], "as": row["far_as"], "way": row["way"]},
         )  # fmt: skip

@@ -15,7 +15,7 @@ from tidegauge.hunt.ledger import Closed, HuntLedger, finding_id
 from tidegauge.hunt.names import names
 from tidegauge.hunt.passthrough import passthrough
 from tidegauge.hunt.scans import scans
-from tidegauge.hunt.scene import Scene
+from tidegauge.hunt.scene import Scene, aliases
 from tidegauge.lake import FlowFilter, Lake, Pairs
 from tidegauge.model import Finding, LakeError, UsageError, format_time
 from tidegauge.site import Site
@@ -98,7 +98,7 @@ def hunt(
     span = lake.span_us()
     if span is None:
         raise LakeError("no flows here yet", where=str(site.data), hint="take some in with `tidegauge ingest PATH`")
-    data_from_s, data_until_s = span[0] // 1_000_000, -(-span[1] // 1_000_000)
+    data_from_s, data_until_s = span[0] // 1_000_000, span[1] // 1_000_000 + 1
     since_s = data_from_s if since_s is None else since_s
     until_s = data_until_s if until_s is None else until_s
     if since_s >= until_s:
@@ -109,10 +109,11 @@ def hunt(
         watched, watch_name = selected.sql, selected.name
     found: list[Finding] = []
     chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
-    with Pairs(lake, chosen) as pairs:
+    same = aliases(lake.names(since_s * 1_000_000, until_s * 1_000_000))
+    with Pairs(lake, chosen, same) as pairs:
         scene = Scene(
             site, lake, pairs, Atlas.of(site), load_expected(site.folder), since_s, until_s,
-            max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watched, watch_name,
+            max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watched, watch_name, same,
         )  # fmt: skip
         scene.examined["flows"] = pairs.count()
         for kind in kinds:

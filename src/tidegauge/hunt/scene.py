@@ -15,6 +15,8 @@ from tidegauge.model import TidegaugeError, class_names, format_address, format_
 from tidegauge.site import Site
 
 DAY_S = 86400
+MOST_ADDRESSES = 40
+"""Of one name: with more it is a network for many services."""
 SOME_FLOWS = 2_000_000
 ANSWERED = 0.7
 """Share of conversations of which both directions are seen, below which silence says nothing."""
@@ -27,6 +29,7 @@ class Scene:
     Attributes:
         since_s, until_s: the time that is hunted in, epoch seconds; `history_s` the start of the data before it.
         examined: what was looked at, by name; `skipped` what was left out, by (what, why).
+        aliases: addresses of one name, each with the one that stands for all in pairs.
         watched: SQL condition for far ends of the watch that is asked about, empty where none is.
     """
 
@@ -40,6 +43,7 @@ class Scene:
     history_s: int
     watched: str = ""
     watch_name: str = ""
+    aliases: dict[bytes, bytes] = field(default_factory=dict)
     examined: Counter[str] = field(default_factory=Counter)
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
     _names: dict[bytes, str] | None = None
@@ -101,12 +105,20 @@ def _names_of(table: pa.Table) -> dict[bytes, str]:
     return found
 
 
-def where_pair(row: dict[str, Any]) -> str:
-    """`--where` for all flows of a pair, both ways."""
-    client, server = format_address(row["client"]), format_address(row["server"])
-    port = row["port"]
-    there = f"src = '{client}' AND dst = '{server}'"
-    back = f"src = '{server}' AND dst = '{client}'"
+def aliases(names: pa.Table) -> dict[bytes, bytes]:
+    """Addresses that shared a name, each with the lowest of them: a service moves among the addresses of its name."""
+    groups: dict[str, set[bytes]] = {}
+    for address, name in _names_of(names).items():
+        groups.setdefault(name, set()).add(address)
+    return {a: min(group) for group in groups.values() if 1 < len(group) <= MOST_ADDRESSES for a in group}
+
+
+def where_pair(row: dict[str, Any], same: dict[bytes, bytes]) -> str:
+    """`--where` for all flows of a pair, both ways, with all addresses of the server's name."""
+    client, server, port = format_address(row["client"]), row["server"], row["port"]
+    listed = ", ".join(f"'{format_address(a)}'" for a in sorted({server, *(a for a, s in same.items() if s == server)}))
+    there = f"src = '{client}' AND dst IN ({listed})"
+    back = f"src IN ({listed}) AND dst = '{client}'"
     if row["proto"] in (1, 58):
         return f"proto = {row['proto']} AND (({there}) OR ({back}))"
     return f"proto = {row['proto']} AND (({there} AND dst_port = {port}) OR ({back} AND src_port = {port}))"

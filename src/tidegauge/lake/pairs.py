@@ -39,6 +39,10 @@ ORIENTED = f"""SELECT *, CASE WHEN fwd THEN src ELSE dst END AS client, CASE WHE
  FROM (SELECT *, {FORWARD} AS fwd FROM flows)"""
 """`way`: `out` where the client is ours, `in` where the server is."""
 
+NAMED = """SELECT * REPLACE (coalesce(same, server) AS server) FROM ({oriented}) LEFT JOIN
+ (SELECT server AS other, same FROM aliases) ON server = other"""
+"""The same with one address for all that a name pointed to."""
+
 KEY = "hash(client, server, port, proto)"
 FAR = "CASE way WHEN 'out' THEN server ELSE client END"
 
@@ -60,10 +64,19 @@ CROWD, CROWD_SHARE = 30, 0.05
 
 
 class Pairs:
-    """Pairs of one time of a lake; use as a context manager, since it holds a DuckDB connection."""
+    """Pairs of one time of a lake; use as a context manager, since it holds a DuckDB connection.
 
-    def __init__(self, lake: Lake, chosen: FlowFilter) -> None:
+    Args:
+        aliases: addresses that one name pointed to, each with the one that stands for all (16 bytes); `regulars`,
+            `calls` and `ends` take them as one server.
+    """
+
+    def __init__(self, lake: Lake, chosen: FlowFilter, aliases: dict[bytes, bytes] | None = None) -> None:
         self._lake, self._chosen = lake, chosen
+        given = aliases or {}
+        self._aliases = pa.table(
+            {"server": pa.array(list(given), pa.binary()), "same": pa.array(list(given.values()), pa.binary())}
+        )
         self._made = False
         self.rows = 0
 
@@ -73,7 +86,12 @@ class Pairs:
         self._engine.execute(f"CREATE TEMP VIEW chosen_flows AS SELECT * FROM flows WHERE {self._chosen.sql()}")
         oriented = ORIENTED.replace("FROM flows)", "FROM chosen_flows)")
         self._engine.execute(f"CREATE TEMP VIEW oriented AS {oriented}")
+        self._engine.register("aliases", self._aliases)
+        self._engine.execute(f"CREATE TEMP VIEW named AS {self._named('oriented')}")
         return self
+
+    def _named(self, relation: str) -> str:
+        return NAMED.format(oriented=f"FROM {relation}") if self._aliases.num_rows else f"SELECT * FROM {relation}"
 
     def __exit__(self, *error: Any) -> None:
         self._context.__exit__(*error)
@@ -105,9 +123,10 @@ class Pairs:
             return {}
         with self._lake.engine(chosen.since_us, chosen.until_us) as engine:
             engine.register("wanted", pa.table({"key": pa.array(keys, pa.uint64())}))
+            engine.register("aliases", self._aliases)
             oriented = ORIENTED.replace("FROM flows)", f"FROM flows WHERE {chosen.sql()})")
             rows = engine.execute(
-                f"SELECT {KEY} AS key, min(epoch_us(time_start)) FROM ({oriented}) SEMI JOIN wanted"
+                f"SELECT {KEY} AS key, min(epoch_us(time_start)) FROM ({self._named(f'({oriented})')}) SEMI JOIN wanted"
                 f" ON {KEY} = wanted.key WHERE fwd GROUP BY ALL"
             ).fetchall()
         return dict(rows)
@@ -132,7 +151,7 @@ class Pairs:
         self._engine.execute(
             "CREATE OR REPLACE TEMP TABLE regulars AS WITH r AS ("
             f"SELECT {KEY} AS key, hash(server, port, proto) AS service, any_value(way) AS way, count(*) AS n"
-            f" FROM oriented WHERE fwd AND way <> 'transit' AND ({condition}) GROUP BY key, service"
+            f" FROM named WHERE fwd AND way <> 'transit' AND ({condition}) GROUP BY key, service"
             f" HAVING n >= {int(least)}), s AS (SELECT service, count(*) AS fellows FROM r GROUP BY service),"
             f" most AS (SELECT greatest({CROWD}, {CROWD_SHARE} * coalesce(max(fellows), 0)) AS crowd FROM s)"
             " SELECT key, n, way = 'out' AND fellows > crowd AS crowded FROM r JOIN s USING (service), most"
@@ -155,7 +174,7 @@ class Pairs:
             mine = f"AND {KEY} % {parts} = {part}" if parts > 1 else ""
             yield self._engine.sql(
                 f"SELECT {KEY} AS key, epoch_us(time_start) AS start_us, epoch_us(time_end) AS end_us, cport,"
-                f" bytes, tcp_flags AS flags FROM oriented SEMI JOIN regulars ON {KEY} = regulars.key"
+                f" bytes, tcp_flags AS flags FROM named SEMI JOIN regulars ON {KEY} = regulars.key"
                 f" WHERE fwd AND way <> 'transit' AND ({condition}) {mine} ORDER BY key, start_us"
             ).to_arrow_table()
 
@@ -163,10 +182,12 @@ class Pairs:
         """Who is behind keys of `calls`: columns of the pairs, with `key`, and how many clients call that server."""
         wanted = pa.table({"key": pa.array(keys, pa.uint64())})
         self._engine.register("wanted", wanted)
-        mine = PAIRS.replace("WHERE way", f"WHERE {KEY} IN (SELECT key FROM wanted) AND way")
+        mine = PAIRS.replace("FROM oriented", "FROM named").replace(
+            "WHERE way", f"WHERE {KEY} IN (SELECT key FROM wanted) AND way"
+        )
         self._engine.execute(f"CREATE OR REPLACE TEMP TABLE found AS {mine}")
         return self._engine.sql(
-            f"WITH callers AS (SELECT server, port, proto, approx_count_distinct(client) AS callers FROM oriented"
+            f"WITH callers AS (SELECT server, port, proto, approx_count_distinct(client) AS callers FROM named"
             " SEMI JOIN found USING (server, port, proto) WHERE fwd GROUP BY ALL)"
             f" SELECT {KEY} AS key, found.*, coalesce(callers, 1) AS callers FROM found"
             " LEFT JOIN callers USING (server, port, proto)"
