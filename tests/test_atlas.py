@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -37,9 +39,11 @@ def test_lookup_is_the_last_start_not_above(
 ) -> None:
     made = pieces(starts, starts6)
     four = [*four, *made.starts4.tolist()]
-    made.prepare()  # both ways of IPv4 must agree
     expected = [sum(s <= a for s in made.starts4.tolist()) - 1 for a in four]
     assert made.ranges4(np.array(four, dtype=np.uint32)).tolist() == expected
+    with patch("tidegauge.atlas.table.FEW_STARTS", 0):
+        made.prepare()  # both ways of IPv4 must agree
+        assert made.ranges4(np.array(four, dtype=np.uint32)).tolist() == expected
     ordered = sorted({0, *starts6})
     high, low = (np.array([f(a) for a in six], dtype=np.uint64) for f in (lambda a: a >> 64, lambda a: a % 2**64))
     assert made.ranges6(high, low).tolist() == [sum(s <= a for s in ordered) - 1 for a in six]

@@ -91,6 +91,18 @@ class Flat:
         return self.rows6[np.searchsorted(self.starts6, keys, side="right") - 1]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some of the addresses that are looked up, and where they stand among all (None: they are all)."""
+
+    addresses: Addresses
+    times_s: Ints
+    rows: Ints | None = None
+
+    def at(self, hit: Ints) -> Ints:
+        return hit if self.rows is None else self.rows[hit]
+
+
 class Atlas:
     """Editions that come with the program, and those of a site's `<data>/atlas` where one is given."""
 
@@ -212,9 +224,9 @@ class Atlas:
             ases[where], spans[where] = numbers, table.spans[found]
         classes = np.zeros(count, dtype=np.uint16)
         for rows, window in self._windows(times_s):
-            where = np.arange(count) if rows is None else rows
-            self._announced(window, where, addresses, times_s, ases, spans)
-            self._listed_classes(window, where, addresses, times_s, (countries, ases, classes))
+            part = _Part(addresses, times_s) if rows is None else _Part(addresses[rows], times_s[rows], rows)
+            self._announced(window, part, ases, spans)
+            self._listed_classes(window, part, countries, ases, classes)
         return Origins(countries, ases, classes, tuple(self._names))
 
     def _shared(self, table: OriginTable) -> NDArray[np.uint16]:
@@ -231,28 +243,26 @@ class Atlas:
         weeks = np.clip(times_s, 0, FOREVER_S) // WINDOW_S
         return [(np.flatnonzero(weeks == week), int(week)) for week in np.unique(weeks)]
 
-    def _announced(
-        self, window: int, where: Ints, addresses: Addresses, times_s: Ints, ases: NDArray[np.uint32],
-        spans: NDArray[np.uint8],
-    ) -> None:  # fmt: skip
+    def _announced(self, window: int, part: _Part, ases: NDArray[np.uint32], spans: NDArray[np.uint8]) -> None:
         """Routes announced since the last table stand above it where they are at least as narrow."""
         routes = self._overlay("updates", window)
         if routes is None:
             return
         layer, numbers, widths = routes
-        hit, _, rows = layer.lookup(addresses[where], times_s[where])
+        hit, _, rows = layer.lookup(part.addresses, part.times_s)
         given = rows >= 0
-        hit, rows = where[hit[given]], rows[given]
+        hit, rows = part.at(hit[given]), rows[given]
         narrower = widths[rows] >= spans[hit]
         ases[hit[narrower]] = numbers[rows[narrower]]
 
     def _listed_classes(
-        self, window: int, where: Ints, addresses: Addresses, times_s: Ints, out: tuple[NDArray[Any], ...]
-    ) -> None:
-        countries, ases, classes = out
+        self, window: int, part: _Part, countries: NDArray[np.uint16], ases: NDArray[np.uint32],
+        classes: NDArray[np.uint16],
+    ) -> None:  # fmt: skip
+        """Classes of lists, and documented facts, in place."""
         layer, fact_countries, fact_ases = self._overlay("list", window)
-        hit, bits, rows = layer.lookup(addresses[where], times_s[where])
-        hit = where[hit]
+        hit, bits, rows = layer.lookup(part.addresses, part.times_s)
+        hit = part.at(hit)
         classes[hit] |= bits
         given = rows >= 0
         hit, rows = hit[given], rows[given]
@@ -260,8 +270,9 @@ class Atlas:
         ases[hit] = np.where(fact_ases[rows] > 0, fact_ases[rows], ases[hit])
         by_as = self._overlay("as", window)
         if by_as is not None:
-            hit, bits, _ = by_as.lookup(mapped_ipv4(ases[where]), times_s[where])
-            classes[where[hit]] |= bits
+            own = ases if part.rows is None else ases[part.rows]
+            hit, bits, _ = by_as.lookup(mapped_ipv4(own), part.times_s)
+            classes[part.at(hit)] |= bits
 
     # Tables of countries and ASes
 

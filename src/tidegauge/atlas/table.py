@@ -17,6 +17,8 @@ from tidegauge.model import Addresses, halves, is_ipv4, low32
 
 FEW = 20_000
 """Below this many addresses a sorted search is faster than building the two-level table."""
+FEW_STARTS = 2_000
+"""With fewer ranges than this it always is."""
 CHUNK = 1 << 16
 """Addresses looked up in one go: intermediate columns stay in the processor's cache."""
 
@@ -56,7 +58,7 @@ class Pieces:
 
     def ranges4(self, addresses: NDArray[np.uint32]) -> NDArray[np.intp]:
         """Which range holds each IPv4 address; shape (n,)."""
-        if len(addresses) < FEW and "_two_levels" not in self.__dict__:
+        if len(self.starts4) < FEW_STARTS or (len(addresses) < FEW and "_two_levels" not in self.__dict__):
             return np.searchsorted(self.starts4, addresses, side="right") - 1
         level1, level2 = self._two_levels
         out = np.empty(len(addresses), dtype=np.intp)
