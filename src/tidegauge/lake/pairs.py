@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tidegauge.lake.query import FlowFilter, Lake
@@ -59,7 +60,7 @@ PAIRS = """SELECT client, server, port, proto, way,
  FROM oriented WHERE way <> 'transit' GROUP BY client, server, port, proto, way"""
 """`held`: calls in which the client went on after the first packet (acknowledged, or sent more than two)."""
 
-PARTITION_ROWS = 8_000_000
+PART_ROWS, BATCH_ROWS = 4_000_000, 500_000
 CROWD, CROWD_SHARE = 30, 0.05
 
 
@@ -169,14 +170,23 @@ class Pairs:
 
         Columns: `key`, `start_us`, `end_us`, `cport`, `bytes`, `flags`.
         """
-        parts = max(-(-self.rows // PARTITION_ROWS), 1)
-        for part in range(parts):
-            mine = f"AND {KEY} % {parts} = {part}" if parts > 1 else ""
-            yield self._engine.sql(
-                f"SELECT {KEY} AS key, epoch_us(time_start) AS start_us, epoch_us(time_end) AS end_us, cport,"
-                f" bytes, tcp_flags AS flags FROM named SEMI JOIN regulars ON {KEY} = regulars.key"
-                f" WHERE fwd AND way <> 'transit' AND ({condition}) {mine} ORDER BY key, start_us"
-            ).to_arrow_table()
+        reader = self._engine.sql(
+            f"SELECT {KEY} AS key, epoch_us(time_start) AS start_us, epoch_us(time_end) AS end_us, cport,"
+            f" bytes, tcp_flags AS flags FROM named SEMI JOIN regulars ON {KEY} = regulars.key"
+            f" WHERE fwd AND way <> 'transit' AND ({condition}) ORDER BY key, start_us"
+        ).to_arrow_reader(BATCH_ROWS)
+        held: list[pa.RecordBatch] = []
+        for batch in reader:
+            held.append(batch)
+            if sum(len(b) for b in held) >= PART_ROWS:
+                table = pa.Table.from_batches(held)
+                keys = table["key"].to_numpy()
+                cut = int(np.searchsorted(keys, keys[-1]))  # the last pair goes on in the next batch
+                if cut:
+                    yield table.slice(0, cut)
+                    held = table.slice(cut).to_batches()
+        if held:
+            yield pa.Table.from_batches(held)
 
     def ends(self, keys: list[int]) -> pa.Table:
         """Who is behind keys of `calls`: columns of the pairs, with `key`, and how many clients call that server."""
