@@ -37,7 +37,7 @@ NEAR_S, FAR_S = 31 * DAY_S, 366 * DAY_S
 WINDOW_S = 7 * DAY_S
 FEW_LISTS = 200
 """With more editions of lists than this, classes are compiled week by week."""
-KEPT_TABLES, KEPT_OVERLAYS = 4, 4
+KEPT_TABLES, KEPT_OVERLAYS, KEPT_FLATS = 4, 4, 24
 ORDERED_KINDS = ("geofeed", "location", "embedded", "registry", "routing")
 LIST_COLUMNS = ("first", "last", "classes", "from_s", "until_s")
 NO_COUNTRY = 0
@@ -111,7 +111,7 @@ class Atlas:
         self._seen: tuple[int, int] | None = None
         self._listed: list[Edition] = []
         self._names: dict[str, int] = {"ZZ": NO_COUNTRY}
-        self._flats: dict[tuple[str, str, str], Flat | None] = {}
+        self._flats: OrderedDict[tuple[str, str, str], Flat | None] = OrderedDict()
         self._tables: OrderedDict[str, OriginTable] = OrderedDict()
         self._overlays: OrderedDict[tuple[str, int], Any] = OrderedDict()
 
@@ -314,6 +314,9 @@ class Atlas:
         key = (edition.source, edition.hash, column)
         if key not in self._flats:
             self._flats[key] = self._flat_world(column) if edition.kind == "embedded" else self._flat(edition, column)
+            while len(self._flats) > KEPT_FLATS:
+                self._flats.popitem(last=False)
+        self._flats.move_to_end(key)
         return self._flats[key]
 
     def _flat(self, edition: Edition, column: str) -> Flat | None:

@@ -209,13 +209,13 @@ def upstreams_in(edition: Edition, asn: int) -> dict[int, int]:
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _routes(edition: Edition) -> tuple[NDArray[np.uint32], pa.Array]:
     table = edition.rows(("as", "upstreams"))
     return table["as"].to_numpy(), table["upstreams"].combine_chunks()
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=6)
 def _rows(edition: Edition) -> pa.Table:
     return edition.rows()
 
