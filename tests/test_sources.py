@@ -453,6 +453,25 @@ def test_a_mirror_folder_works_like_a_server(tmp_path: Path, make_site: Callable
     assert label(atlas, "198.51.100.1", "2014-12-24")[2] == ["vpn"]
 
 
+def test_compiled_tables_are_cached_and_do_not_fill_the_disk(tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    catalogue = Catalogue(make_site().data / "atlas")
+    for month in range(1, 13):
+        for year in (2014, 2015):
+            path = tmp_path / f"loc-{year}{month:02d}01.csv"
+            path.write_text(f"192.1.0.0,192.1.{month}.255,KP\n")
+            import_file(catalogue, str(path), Wanted())
+    atlas = Atlas(catalogue.folder)
+    for month in range(1, 13):
+        for year in (2014, 2015):
+            assert label(atlas, f"192.1.{month}.9", f"{year}-{month:02d}-15")[0] == "KP"
+            assert label(atlas, f"192.1.{month + 1}.9", f"{year}-{month:02d}-15")[0] != "KP"
+    kept = sorted((catalogue.folder / "compiled").iterdir())
+    assert len(kept) == 12
+    again = Atlas(catalogue.folder)
+    assert label(again, "192.1.12.9", "2015-12-15")[0] == "KP"
+    assert sorted((catalogue.folder / "compiled").iterdir()) == kept
+
+
 def test_the_edition_of_a_flows_own_time_decides(tmp_path: Path, make_site: Callable[..., Site]) -> None:
     catalogue = Catalogue(make_site().data / "atlas")
     for day, country in (("20140101", "CN"), ("20150101", "KP"), ("20160101", "RU")):

@@ -37,6 +37,7 @@ NEAR_S, FAR_S = 31 * DAY_S, 366 * DAY_S
 WINDOW_S = 7 * DAY_S
 FEW_LISTS = 200
 """With more editions of lists than this, classes are compiled week by week."""
+KEPT_COMPILED = 12
 KEPT_TABLES, KEPT_OVERLAYS, KEPT_FLATS = 4, 4, 24
 ORDERED_KINDS = ("geofeed", "location", "embedded", "registry", "routing")
 LIST_COLUMNS = ("first", "last", "classes", "from_s", "until_s")
@@ -307,6 +308,7 @@ class Atlas:
             staged.rename(folder / name)
         except OSError:
             shutil.rmtree(staged, ignore_errors=True)  # a full disk, or another process was first
+        _prune(folder)
         return table
 
     def flat(self, edition: Edition, column: str) -> Flat | None:
@@ -487,6 +489,16 @@ def compile_table(countries: list[Flat], ases: list[Flat], names: tuple[str, ...
     high, low = halves(np.frombuffer(edges6[kept[cut:]].tobytes(), dtype=np.uint8).reshape(-1, 16))
     pieces = Pieces(edges4[kept[:cut]].astype(np.uint32), high, low)
     return OriginTable(pieces, out_countries[kept], out_ases[kept], spans[kept], names)
+
+
+def _prune(folder: Path) -> None:
+    """Keep the compiled tables that were made last; who has an older one mapped keeps it."""
+    try:
+        made = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+    except OSError:
+        return  # another process prunes
+    for old in made[:-KEPT_COMPILED]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _age(distance_s: int) -> int:
