@@ -29,7 +29,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS editions (
     id TEXT PRIMARY KEY, source TEXT, date_s INTEGER, format TEXT, licence TEXT, origin TEXT, hash TEXT,
     prefixes INTEGER, ases INTEGER, classes INTEGER, from_s INTEGER, until_s INTEGER, skipped TEXT, added_s INTEGER,
-    UNIQUE (source, hash));
+    UNIQUE (source, hash, date_s));
 CREATE TABLE IF NOT EXISTS fetched (source TEXT PRIMARY KEY, url TEXT, etag TEXT, modified TEXT, checked_s INTEGER);
 """
 PREFIXES, ASES = "prefixes.parquet", "ases.parquet"
@@ -127,10 +127,13 @@ class Catalogue:
             for row in rows
         ]
 
-    def knows(self, source: str, digest: str) -> bool:
-        """Whether this content is an edition of the source already."""
+    def knows(self, source: str, digest: str, date_s: int | None) -> bool:
+        """Whether this content is an edition of the source already, of that date (None: of any)."""
         with self._session() as session:
-            found = session.execute("SELECT 1 FROM editions WHERE source = ? AND hash = ?", (source, digest)).fetchone()
+            found = session.execute(
+                "SELECT 1 FROM editions WHERE source = ? AND hash = ? AND (? IS NULL OR date_s = ?)",
+                (source, digest, date_s, date_s),
+            ).fetchone()
         return found is not None
 
     def add(

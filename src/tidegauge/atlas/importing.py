@@ -65,7 +65,7 @@ def parse_valid(text: str) -> tuple[int, int]:
 
 
 def import_file(catalogue: Catalogue, path: str, wanted: Wanted, *, origin: str | None = None) -> Taken:
-    """Read a file and take it in as an edition; the same content twice changes nothing.
+    """Read a file and take it in as an edition; the same content of the same date twice changes nothing.
 
     Raises:
         InputError: the file is damaged, cut, hostile or empty: nothing of it is used, what was in force stays.
@@ -80,16 +80,17 @@ def import_file(catalogue: Catalogue, path: str, wanted: Wanted, *, origin: str 
     source = wanted.source or _source_of(name, kind)
     if bits or wanted.valid_s:
         digest += f"/{bits}/{wanted.valid_s}"
-    if catalogue.knows(source, digest):
-        return Taken(path, None, Skipped())
     parsed = read_source(path, kind, bits)
     if bits and kind != "list":
         parsed = replace(parsed, prefixes=_with_classes(parsed.prefixes, bits))
     if wanted.valid_s:
         parsed = _valid(parsed, wanted.valid_s)
-    date_s = wanted.date_s or parsed.date_s or wanted.otherwise_s or _dated(Path(name).name)
-    if date_s is None:
-        date_s = wanted.valid_s[0] if wanted.valid_s and wanted.valid_s[0] else int(time.time()) // 86400 * 86400
+    dated = wanted.date_s or parsed.date_s or wanted.otherwise_s or _dated(Path(name).name)
+    if dated is None and wanted.valid_s and wanted.valid_s[0]:
+        dated = wanted.valid_s[0]
+    if catalogue.knows(source, digest, dated):
+        return Taken(path, None, Skipped())
+    date_s = dated if dated is not None else int(time.time()) // 86400 * 86400
     edition = catalogue.add(
         parsed, source=source, kind=kind, date_s=date_s, licence=wanted.licence or FORMATS[kind].licence,
         origin=name, digest=digest,
