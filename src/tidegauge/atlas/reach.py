@@ -14,7 +14,7 @@ from tidegauge.atlas import embedded
 from tidegauge.atlas.catalogue import Edition
 from tidegauge.atlas.editions import Atlas
 from tidegauge.atlas.evidence import Witnesses, cidrs, times, upstreams_in
-from tidegauge.atlas.statements import packed
+from tidegauge.atlas.statements import joined, packed
 from tidegauge.atlas.trust import judge
 from tidegauge.model import V4_MAPPED, Prefix, UsageError, class_bit, format_time, merge_intervals
 
@@ -114,20 +114,28 @@ def _judged(witnesses: Witnesses, found: list[_Found]) -> tuple[Showing, ...]:
     unique: dict[str, _Found] = {}
     for one in found:
         unique.setdefault(one.prefix, one)
+    if len(unique) > MOST_JUDGED:
+        return _labelled(witnesses, list(unique.values()))
     rows = []
     for one in unique.values():
-        if len(unique) <= MOST_JUDGED:
-            origin = judge(witnesses.about(one.first))
-            displayed, asn, trust = origin.evidence.displayed, origin.evidence.asn, origin.trust
-            reasons = (one.why, *origin.reasons)
-        else:
-            packed_one = np.frombuffer(one.first, dtype=np.uint8)[None]
-            label = witnesses.atlas.lookup(packed_one, np.array([witnesses.at_s * 1_000_000]))
-            displayed, asn = label.country_names[label.countries[0]], int(label.ases[0])
-            trust = "medium"
-            reasons = (one.why, f"more than {MOST_JUDGED:,} prefixes: not judged one by one, ask about its addresses")
-        rows.append(Showing(one.prefix, asn, displayed, trust, reasons, one.source, one.valid_s, one.displays))
+        origin = judge(witnesses.about(one.first))
+        said = origin.evidence
+        rows.append(Showing(one.prefix, said.asn, said.displayed, origin.trust, (one.why, *origin.reasons), one.source,
+                            one.valid_s, one.displays))  # fmt: skip
     return tuple(rows)
+
+
+def _labelled(witnesses: Witnesses, found: list[_Found]) -> tuple[Showing, ...]:
+    """Rows of very many prefixes: what each displays, without the rules of trust."""
+    why = f"more than {MOST_JUDGED:,} prefixes: not judged one by one, ask about its addresses"
+    times_us = np.full(len(found), witnesses.at_s * 1_000_000, dtype=np.int64)
+    label = witnesses.atlas.lookup(joined(one.first for one in found), times_us)
+    told = zip(found, label.countries.tolist(), label.ases.tolist(), strict=True)
+    return tuple(
+        Showing(one.prefix, asn, label.country_names[country], "medium", (one.why, why), one.source, one.valid_s,
+                one.displays)
+        for one, country, asn in told
+    )  # fmt: skip
 
 
 def _named(edition: Edition) -> str:
