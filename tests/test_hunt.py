@@ -242,6 +242,17 @@ def test_a_scan_of_ours_is_serious_and_a_browser_is_not(tmp_path: Path, make_sit
     assert [(f.kind, f.subject, f.severity) for f in found.findings] == [("scan", "192.0.2.5", "high")]
 
 
+def test_a_flood_is_serious_and_an_upload_is_none(tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    rows = []
+    for i in range(5):
+        when, end = f"2026-01-01T00:0{i}:00Z", f"2026-01-01T00:0{i}:59Z"
+        rows.append(f"{when},{end},192.0.2.5,203.0.113.9,5000,80,17,600000,36000000,0")
+        rows.append(f"{when},{end},192.0.2.6,203.0.113.8,{5000 + i},443,6,600000,900000000,27")
+        rows.append(f"{when},{end},203.0.113.8,192.0.2.6,443,{5000 + i},6,9000,400000,27")
+    found = hunted(make_site(), synthetic(tmp_path / "f.csv", rows), kinds=("scans",))
+    assert [(f.kind, f.subject, f.severity) for f in found.findings] == [("flood", "192.0.2.5", "high")]
+
+
 def test_hosts_that_begin_together_are_one_group(tmp_path: Path, make_site: Callable[..., Site]) -> None:
     rows = []
     for i in range(200):  # ordinary calls before and after
