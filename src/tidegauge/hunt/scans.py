@@ -235,7 +235,8 @@ def _guessing(scene: Scene) -> Iterator[Finding]:
 def _floods(scene: Scene) -> Iterator[Finding]:
     """Hosts of ours that send very many packets to one far end and get next to nothing back; no acknowledged TCP."""
     table = scene.pairs.sql(
-        f"SELECT * FROM pairs WHERE way = 'out' AND up_packets >= {FLOOD_PACKETS} AND (proto <> 6 OR held < 0.1 * calls)"
+        f"SELECT * FROM pairs WHERE way = 'out' AND up_packets >= {FLOOD_PACKETS}"
+        " AND (proto <> 6 OR held < 0.1 * calls)"
         " AND coalesce(down_packets, 0) < 0.02 * up_packets AND up_packets > 500 *"
         " greatest((last_us - first_us) / 1e6, 60)"
         f" ORDER BY up_packets DESC LIMIT {MOST_LISTED}"
