@@ -188,8 +188,8 @@ def test_relabelling_after_a_late_edition_and_twice(tmp_path: Path, make_site: C
         assert (again["changed"], again["rewritten"]) == (0, 0)
         assert {s.path for s in lake.manifest.segments("flows")} == after
     (answer,) = run_json("ask", "--from", "KP", "--since", "2014-11-24T11:00Z", site=site)
-    assert {"source": "tor-consensus", "edition": "2014-11-24T11:00:00Z"} in answer["editions"]
-    assert {"source": "loc", "edition": "2014-11-20"} in answer["editions"]
+    assert {"source": "tor-consensus", "edition": "2014-11-24T11:00:00Z"} in answer["trust"]["editions"]
+    assert {"source": "loc", "edition": "2014-11-20"} in answer["trust"]["editions"]
     assert not any("relabel" in c for c in answer["caveats"])
 
 

@@ -196,8 +196,8 @@ class Answer:
             "trust": {
                 "relay_share": self.relay_share,
                 "relays": [relay.to_json(self.question.metric) for relay in self.relays],
+                "editions": list(self.editions),
             },
-            "editions": list(self.editions),
             "caveats": list(self.caveats),
             "method": self.method,
             "version": self.version,
