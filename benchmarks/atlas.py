@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.atlas import Atlas, Catalogue, Wanted, import_file, world_table
-from tidegauge.atlas.editions import compile_table
+from tidegauge.atlas.compiling import compile_table
 from tidegauge.model import mapped_ipv4
 from tidegauge.simulate.mrt import write_table
 

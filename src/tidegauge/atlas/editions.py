@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from tidegauge.atlas import embedded
 from tidegauge.atlas.catalogue import Catalogue, Edition, fingerprint
+from tidegauge.atlas.compiling import Flat, compile_table, span_of
 from tidegauge.atlas.flat import flatten, of_halves, spaces
 from tidegauge.atlas.overlay import Overlay, TimedRows, overlay
 from tidegauge.atlas.statements import FOREVER_S, packed
-from tidegauge.atlas.table import OriginTable, Pieces
-from tidegauge.model import V4_MAPPED, Addresses, halves, mapped_ipv4
+from tidegauge.atlas.table import OriginTable
+from tidegauge.model import Addresses, mapped_ipv4
 from tidegauge.site import Site
 
 Ints = NDArray[np.int64]
@@ -62,34 +63,6 @@ class Held:
     from_s: int
     until_s: int
     distance_s: int
-
-
-@dataclass(frozen=True)
-class Flat:
-    """What one edition says of one thing: starts of pieces, the row about each (-1: none), and values by row."""
-
-    starts4: NDArray[Any]
-    rows4: Ints
-    starts6: NDArray[Any]
-    rows6: Ints
-    values: NDArray[Any]
-    spans: NDArray[np.uint8]
-    index: Ints
-    """Positions of the rows in the edition's table."""
-
-    def at(self, address: bytes) -> int:
-        """The edition's row about one address; -1: it says nothing."""
-        if address[:12] == V4_MAPPED:
-            row = self.at4(np.array([int.from_bytes(address[12:])]))[0]
-        else:
-            row = self.at6(np.array([address], dtype="S16"))[0]
-        return int(self.index[row]) if row >= 0 else -1
-
-    def at4(self, keys: Ints) -> Ints:
-        return self.rows4[np.searchsorted(self.starts4, keys, side="right") - 1]
-
-    def at6(self, keys: NDArray[Any]) -> Ints:
-        return self.rows6[np.searchsorted(self.starts6, keys, side="right") - 1]
 
 
 @dataclass(frozen=True)
@@ -341,7 +314,7 @@ class Atlas:
         ipv4, ipv6 = spaces(packed(table["first"]), packed(table["last"]))
         spans = np.zeros(len(values), dtype=np.uint8)
         for space in (ipv4, ipv6):
-            spans[space.rows] = _span(space.width)
+            spans[space.rows] = span_of(space.width)
         return Flat(*flatten(ipv4), *flatten(ipv6), values, spans, index)
 
     def _flat_world(self, column: str) -> Flat:
@@ -458,37 +431,10 @@ class Atlas:
         first, last, opens, closes, ases = (np.concatenate(c) for c in zip(*parts, strict=True))
         spans = np.zeros(len(first), dtype=np.uint8)
         for space in spaces(first, last):
-            spans[space.rows] = _span(space.width)
+            spans[space.rows] = span_of(space.width)
         decides = np.ones(len(first), dtype=bool)
         layer = overlay(TimedRows(first, last, opens, closes, np.zeros(len(first), dtype=np.uint16), decides))
         return layer, ases, spans
-
-
-def compile_table(countries: list[Flat], ases: list[Flat], names: tuple[str, ...]) -> OriginTable:
-    """One table of the statements of several editions, the first that says something deciding."""
-    flats = [*countries, *ases]
-    zero4, zero6 = np.zeros(1, dtype=np.int64), np.zeros(1, dtype="S16")
-    edges4 = np.unique(np.concatenate([zero4, *(f.starts4 for f in flats)]))
-    edges6 = np.unique(np.concatenate([zero6, *(f.starts6 for f in flats)]))
-    count = len(edges4) + len(edges6)
-    out_countries, out_ases = np.zeros(count, dtype=np.uint16), np.zeros(count, dtype=np.uint32)
-    spans = np.zeros(count, dtype=np.uint8)
-    for chosen, out in ((countries, out_countries), (ases, out_ases)):
-        missing = np.ones(count, dtype=bool)
-        for flat in chosen:
-            rows = np.r_[flat.at4(edges4), flat.at6(edges6)]
-            told = missing & (rows >= 0)
-            out[told] = flat.values[rows[told]]
-            if chosen is ases:
-                spans[told] = flat.spans[rows[told]]
-            missing &= ~told
-    cut = len(edges4)
-    kept = np.ones(count, dtype=bool)
-    kept[1:] = (np.diff(out_countries) != 0) | (out_ases[1:] != out_ases[:-1]) | (spans[1:] != spans[:-1])
-    kept[cut] = True
-    high, low = halves(np.frombuffer(edges6[kept[cut:]].tobytes(), dtype=np.uint8).reshape(-1, 16))
-    pieces = Pieces(edges4[kept[:cut]].astype(np.uint32), high, low)
-    return OriginTable(pieces, out_countries[kept], out_ases[kept], spans[kept], names)
 
 
 def _prune(folder: Path) -> None:
@@ -503,11 +449,6 @@ def _prune(folder: Path) -> None:
 
 def _age(distance_s: int) -> int:
     return 0 if distance_s <= NEAR_S else 1 if distance_s <= FAR_S else 2
-
-
-def _span(width: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Length of the prefix (of 128 bits) that a range of so many addresses less one makes."""
-    return np.asarray(128 - np.ceil(np.log2(width + 1)), dtype=np.uint8)
 
 
 def _reach(editions: list[Edition]) -> list[tuple[int, int]]:
