@@ -1,4 +1,4 @@
-"""Statements of several editions to one lookup table: disjoint pieces of each, the first edition that speaks deciding."""
+"""Statements of several editions to one lookup table: disjoint pieces of each, the first that speaks deciding."""
 
 from __future__ import annotations
 
