@@ -253,6 +253,18 @@ def test_a_flood_is_serious_and_an_upload_is_none(tmp_path: Path, make_site: Cal
     assert [(f.kind, f.subject, f.severity) for f in found.findings] == [("flood", "192.0.2.5", "high")]
 
 
+def test_a_connection_that_an_exporter_cut_is_one_long_one(tmp_path: Path, make_site: Callable[..., Site]) -> None:
+    rows = []
+    for i in range(10):
+        begin, end = np.datetime64("2026-01-01T00:00:00") + 1800 * np.array([i, i + 1]).astype("timedelta64[s]")
+        for src, dst, ports in (("192.0.2.5", "203.0.113.9", "5000,22"), ("203.0.113.9", "192.0.2.5", "22,5000")):
+            rows.append(f"{begin}Z,{end}Z,{src},{dst},{ports},6,900,60000,{27 if i == 0 else 24}")
+    found = hunted(make_site(), synthetic(tmp_path / "f.csv", rows), kinds=("beacons",))
+    assert [(f.kind, f.peers, f.evidence["duration_s"]) for f in found.findings] == [
+        ("long-connection", ("203.0.113.9",), 18_000),
+    ]  # fmt: skip
+
+
 def test_hosts_that_begin_together_are_one_group(tmp_path: Path, make_site: Callable[..., Site]) -> None:
     rows = []
     for i in range(200):  # ordinary calls before and after
