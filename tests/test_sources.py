@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from tests.make import consensus, delegated
 from tidegauge.atlas import Atlas, Catalogue, Wanted, import_file, update
 from tidegauge.atlas.sources import format_of, read_source
-from tidegauge.atlas.statements import FOREVER_S, packed
+from tidegauge.atlas.statements import packed
 from tidegauge.cli import program
-from tidegauge.model import InputError, UsageError, class_names, format_address, parse_address, parse_time
+from tidegauge.model import FOREVER_S, InputError, UsageError, class_names, format_address, parse_address, parse_time
 from tidegauge.simulate.mrt import update_record, write_table
 from tidegauge.site import AtlasSource, Site
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from tidegauge.lake import Lake, column_sql
 from tidegauge.model import (
+    FOREVER_S,
     InputError,
     Prefix,
     TidegaugeError,
@@ -35,7 +36,6 @@ CREATE TABLE IF NOT EXISTS indicators (
     watch TEXT, kind TEXT, value TEXT, from_s INTEGER, until_s INTEGER, source TEXT,
     UNIQUE (watch, kind, value, from_s, until_s));
 """
-FOREVER_S = 1 << 33
 KINDS = ("prefix", "as", "domain", "port")
 LAST_ANSWER_S = 86400
 """How long the last answer for a name is held to point where it did, where its time to live is shorter."""

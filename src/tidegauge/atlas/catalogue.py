@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from tidegauge.atlas.flat import flatten, spaces
 from tidegauge.atlas.sources import FORMATS
-from tidegauge.atlas.statements import FOREVER_S, Parsed, packed
-from tidegauge.model import InputError, SiteError, format_time, sqlite_session
+from tidegauge.atlas.statements import Parsed, packed
+from tidegauge.model import FOREVER_S, InputError, SiteError, format_time, sqlite_session
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS editions (

@@ -26,9 +26,9 @@ from tidegauge.atlas.catalogue import Catalogue, Edition, fingerprint
 from tidegauge.atlas.compiling import Flat, compile_table, span_of
 from tidegauge.atlas.flat import flatten, of_halves, spaces
 from tidegauge.atlas.overlay import Overlay, TimedRows, overlay
-from tidegauge.atlas.statements import FOREVER_S, packed
+from tidegauge.atlas.statements import packed
 from tidegauge.atlas.table import OriginTable
-from tidegauge.model import Addresses, mapped_ipv4
+from tidegauge.model import FOREVER_S, Addresses, mapped_ipv4
 from tidegauge.site import Site
 
 Ints = NDArray[np.int64]
@@ -88,6 +88,7 @@ class Atlas:
         self._flats: OrderedDict[tuple[str, str, str], Flat | None] = OrderedDict()
         self._tables: OrderedDict[str, OriginTable] = OrderedDict()
         self._overlays: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._grouped: dict[tuple[str, ...], dict[str, list[Edition]]] = {}
 
     @classmethod
     def of(cls, site: Site) -> Atlas:
@@ -112,16 +113,19 @@ class Atlas:
             self._seen = (stat.st_mtime_ns, stat.st_size)
             self._listed = self.catalogue.editions()
             self._overlays.clear()
+            self._grouped.clear()
         return self._listed
 
     def _sources(self, kinds: tuple[str, ...]) -> dict[str, list[Edition]]:
-        """Editions of these kinds by source, by date."""
-        found: dict[str, list[Edition]] = {}
+        """Editions of these kinds by source, by date; grouped once for what the catalogue says."""
         own = self._own()
-        for edition in [*own, embedded.world_edition()] if "embedded" in kinds else own:
-            if edition.kind in kinds:
-                found.setdefault(edition.source, []).append(edition)
-        return {name: sorted(editions, key=lambda e: e.date_s) for name, editions in found.items()}
+        if kinds not in self._grouped:
+            found: dict[str, list[Edition]] = {}
+            for edition in [*own, embedded.world_edition()] if "embedded" in kinds else own:
+                if edition.kind in kinds:
+                    found.setdefault(edition.source, []).append(edition)
+            self._grouped[kinds] = {n: sorted(editions, key=lambda e: e.date_s) for n, editions in found.items()}
+        return self._grouped[kinds]
 
     def by_source(self, kind: str) -> dict[str, list[Edition]]:
         """The site's editions of a kind, by source, by date."""
@@ -457,9 +461,10 @@ def _reach(editions: list[Edition]) -> list[tuple[int, int]]:
     Statements with times of their own hold then, whatever their edition's date.
     """
     dates = sorted({e.date_s for e in editions})
+    places = {date: place for place, date in enumerate(dates)}
     found = []
     for edition in editions:
-        place = dates.index(edition.date_s)
+        place = places[edition.date_s]
         start = 0 if place == 0 else edition.date_s
         end = dates[place + 1] if place + 1 < len(dates) else FOREVER_S
         found.append((edition.from_s or start, end if edition.until_s == FOREVER_S else edition.until_s))

@@ -15,9 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tidegauge.atlas.catalogue import Edition
-from tidegauge.atlas.statements import FOREVER_S
 from tidegauge.atlas.table import OriginTable, Pieces
-from tidegauge.model import Prefix, class_bit, parse_time
+from tidegauge.model import FOREVER_S, Prefix, class_bit, parse_time
 
 DATA = Path(str(files("tidegauge.atlas") / "data"))
 SOURCE, FACTS = "embedded", "documented facts"

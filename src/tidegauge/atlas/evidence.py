@@ -16,8 +16,8 @@ from tidegauge.atlas import embedded
 from tidegauge.atlas.catalogue import Edition
 from tidegauge.atlas.editions import LIST_COLUMNS, Atlas
 from tidegauge.atlas.flat import keys16
-from tidegauge.atlas.statements import FOREVER_S, packed
-from tidegauge.model import V4_MAPPED, Prefix, class_names, format_address, format_time, parse_address
+from tidegauge.atlas.statements import packed
+from tidegauge.model import FOREVER_S, V4_MAPPED, Prefix, class_names, format_address, format_time, parse_address
 
 CLEAR_SHARE = 0.8
 """An AS without a registry record counts as of a country only where it has so much of its addresses there."""

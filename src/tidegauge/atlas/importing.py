@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from tidegauge.atlas.catalogue import Catalogue, Edition
 from tidegauge.atlas.sources import FORMATS, format_of, read_source
-from tidegauge.atlas.statements import FOREVER_S, Parsed
-from tidegauge.model import Skipped, UsageError, class_bit, parse_time
+from tidegauge.atlas.statements import Parsed
+from tidegauge.model import FOREVER_S, Skipped, UsageError, class_bit, parse_time
 from tidegauge.wire import hash_file
 
 DATED = re.compile(

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.atlas.flat import covered, edges_of, painted, spaces
-from tidegauge.atlas.statements import FOREVER_S
 from tidegauge.atlas.table import Pieces
-from tidegauge.model import Addresses, halves
+from tidegauge.model import FOREVER_S, Addresses, halves
 
 Ints = NDArray[np.int64]
 TIME_BITS = 34

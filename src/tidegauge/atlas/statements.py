@@ -15,10 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tidegauge.model import V4_MAPPED, Addresses, InputError, Skipped, mapped_ipv4
+from tidegauge.model import FOREVER_S, V4_MAPPED, Addresses, InputError, Skipped, mapped_ipv4
 
-FOREVER_S = 1 << 33
-"""Later than any time that is asked about (the year 2242): the end of what has no end."""
 LONGEST_NAME = 120
 MOST_ROWS = 30_000_000
 """Statements that one edition may have: more is an attack or a mistake."""

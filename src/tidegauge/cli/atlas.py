@@ -40,6 +40,7 @@ from tidegauge.cli.common import (
 from tidegauge.hunt.ledger import HuntLedger
 from tidegauge.lake import relabel as relabel_lake
 from tidegauge.model import (
+    FOREVER_S,
     SiteError,
     TidegaugeError,
     UsageError,
@@ -301,7 +302,7 @@ def reach(of: str, at: str | None, picture: Path | None, site_dir: Path | None, 
         click.echo(f"AS{number} {name}, {count:,} prefixes")
         links = [link for link in found.links if link.asn == number]
         for link in links:
-            start, end = (format_time(t)[:10] if 0 < t < 1 << 33 else "" for t in link.valid_s)
+            start, end = (format_time(t)[:10] if 0 < t < FOREVER_S else "" for t in link.valid_s)
             mark = "──" if link.now else "··"
             click.echo(
                 f"  {mark} AS{link.upstream} {link.name} ({link.country or 'country not known'}),"

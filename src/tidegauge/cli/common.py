@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from tidegauge.lake import Lake, compile_where
-from tidegauge.model import parse_time
+from tidegauge.model import format_bytes, parse_time
 from tidegauge.site import Site, find_site, load_site
 from tidegauge.watch import Selection, Watches, watched
 
@@ -114,10 +114,7 @@ def amount_text(value: float | None, metric: str) -> str:
         return "no amount"
     if metric != "bytes":
         return f"{value:,.0f} {metric}" if value >= 10 or value == round(value) else f"{value:.3g} {metric}"
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if value >= size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.0f} B"
+    return format_bytes(value)
 
 
 def sparkline(values: list[float], seen: list[bool]) -> str:

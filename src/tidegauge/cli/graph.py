@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from tidegauge.atlas import Reach
-from tidegauge.model import format_time
+from tidegauge.model import FOREVER_S, format_time
 
 ROW, LEFT, RIGHT, WIDTH, TOP = 30, 250, 590, 900, 60
 MOST = 60
@@ -34,7 +34,7 @@ def draw(found: Reach) -> str:
             continue
         y1, y2 = left[link.asn], right[link.upstream]
         style = 'stroke="#1f5f8b" stroke-width="2"' if link.now else 'stroke="#999" stroke-dasharray="4 4"'
-        start, end = (format_time(t)[:10] if 0 < t < 1 << 33 else "now" for t in link.valid_s)
+        start, end = (format_time(t)[:10] if 0 < t < FOREVER_S else "now" for t in link.valid_s)
         out.append(
             f'<path d="M{LEFT} {y1} C{LEFT + 120} {y1} {RIGHT - 120} {y2} {RIGHT} {y2}" fill="none" {style}>'
             f"<title>{escape(f'{start} to {end}, {link.source}')}</title></path>"

@@ -24,9 +24,9 @@ from tidegauge.hunt import KINDS, Hunted, HuntLedger
 from tidegauge.hunt import hunt as run_hunt
 from tidegauge.hunt.ledger import finding_id
 from tidegauge.lake import FlowFilter, Lake
-from tidegauge.model import Finding, UsageError, format_time, parse_time
+from tidegauge.model import FOREVER_S, Finding, UsageError, format_time, parse_time
 from tidegauge.site import Site
-from tidegauge.watch import FOREVER_S, Indicator, Watches, read_indicators
+from tidegauge.watch import Indicator, Watches, read_indicators
 
 SHOWN = 30
 EXPLAINED = 8

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
 from tidegauge.hunt.names import looks_generated, registered
 from tidegauge.hunt.scans import guesses
-from tidegauge.hunt.scene import Scene, amount, flows_query, service, where_pair, whereabouts
-from tidegauge.model import Finding, Severity, class_bit, format_address, format_duration, format_time
+from tidegauge.hunt.scene import Scene, flows_query, service, where_pair, whereabouts
+from tidegauge.lake import FAR_END
+from tidegauge.model import Finding, Severity, class_bit, format_address, format_bytes, format_duration, format_time
 
 LEAST_CALLS = 8
 LOOSE_SPREAD = 0.85
@@ -33,7 +34,6 @@ NEW_AFTER_S = 3 * 86400
 """What was not seen for so long since the data begin, and then is, is new."""
 C2 = class_bit("botnet-c2")
 COMMON_PORTS = frozenset({21, 22, 25, 53, 80, 110, 123, 143, 443, 465, 587, 853, 993, 995, 8080})
-ODD_CLASSES = C2 | class_bit("tor-exit") | class_bit("tor-relay") | class_bit("vpn") | class_bit("proxy")
 RELAYED = class_bit("tor-exit") | class_bit("tor-relay") | class_bit("vpn") | class_bit("proxy")
 
 
@@ -106,9 +106,7 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         return None  # somebody knocks at a closed door, or guesses passwords, by the clock: the scans have it
     first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
     name = scene.name_of(far)
-    expected = scene.expected.reason(
-        proto=row["proto"], port=row["port"], far=far, asn=row["far_as"] or 0, name=name, way=row["way"]
-    )
+    expected = scene.expects(row)
     callers = int(row["callers"])
     rarity = 1.0 if row["way"] == "in" else min(1.0, RARE_CALLERS / callers) ** 0.5
     weight = 0.55 + 0.15 * regular.size_score + 0.15 * regular.presence + 0.15 * rarity
@@ -140,8 +138,8 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         f"it called in {regular.presence:.0%} of the {'hours' if regular.period_s < 1200 else 'steps'} between"
         f" {format_time(first)} and {format_time(last)}",
         f"sizes are {'all alike' if regular.size_score > 0.9 else 'alike' if regular.size_score > 0.5 else 'mixed'}:"
-        f" {amount(row['up_bytes'] / max(row['calls'], 1))} a call out and"
-        f" {amount((row['down_bytes'] or 0) / max(row['calls'], 1))} back",
+        f" {format_bytes(row['up_bytes'] / max(row['calls'], 1))} a call out and"
+        f" {format_bytes((row['down_bytes'] or 0) / max(row['calls'], 1))} back",
         f"{callers:,} {'host calls' if callers == 1 else 'hosts call'} that service",
         role,
     ]
@@ -215,14 +213,14 @@ def _odd(scene: Scene, row: dict[str, Any], name: str) -> str:
     A service that was found by an ordinary name is somebody's known service; a computer program that calls an address
     nobody looked up, or a port that no service has, is not.
     """
-    if int(row["far_class"] or 0) & ODD_CLASSES:
+    if int(row["far_class"] or 0) & (C2 | RELAYED):
         return f"the far end is of a kind that hides who is behind it{whereabouts(row)}"
     if name:
         made = looks_generated(registered(name)[0])
         return f"its name, {name}, looks as if a program had made it" if made > 0.6 else ""
     if row["port"] not in COMMON_PORTS:
         return f"{service(row['proto'], row['port'])} is the port of no common service"
-    if scene.names_seen(row["client"]):
+    if row["client"] in scene.askers:
         return f"nobody asked for a name of {format_address(row['server'])}: it is called by its bare address"
     return ""
 
@@ -244,9 +242,7 @@ def long_connections(scene: Scene) -> Iterator[Finding]:
         " max(epoch_us(time_end)) AS last_us, count(*) FILTER (fwd) AS flows,"
         " (sum(bytes) FILTER (fwd))::DOUBLE AS up_bytes,"
         " (sum(bytes) FILTER (NOT fwd))::DOUBLE AS down_bytes, count(*) FILTER (fwd AND tcp_flags & 2 <> 0) AS opened,"
-        " max(CASE WHEN fwd = (way = 'out') THEN dst_class ELSE src_class END) AS far_class,"
-        " any_value(CASE WHEN fwd = (way = 'out') THEN dst_country ELSE src_country END) AS far_country,"
-        " any_value(CASE WHEN fwd = (way = 'out') THEN dst_as ELSE src_as END) AS far_as,"
+        f" {FAR_END},"
         " sum(epoch_us(time_end) - epoch_us(time_start)) FILTER (fwd) AS lasted_us FROM oriented"
         " WHERE way IN ('in', 'out') AND proto IN (6, 17) GROUP BY client, server, port, cport, proto, way"
         f" HAVING last_us - first_us >= {int(LONG_S * 1e6)})"
@@ -257,10 +253,7 @@ def long_connections(scene: Scene) -> Iterator[Finding]:
     for row in table.to_pylist():
         first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
         ours, far = (row["client"], row["server"]) if row["way"] == "out" else (row["server"], row["client"])
-        name = scene.name_of(far)
-        expected = scene.expected.reason(
-            proto=row["proto"], port=row["port"], far=far, asn=row["far_as"] or 0, name=name, way=row["way"]
-        )
+        expected = scene.expects(row)
         lasted = last - first
         score = float(np.clip(np.log2(lasted / LONG_S) / 8 + 0.2, 0, 0.8)) * (0.35 if expected else 1.0)
         severity: Severity = "critical" if int(row["far_class"] or 0) & C2 else "info" if expected else "low"
@@ -269,8 +262,8 @@ def long_connections(scene: Scene) -> Iterator[Finding]:
         who, whom = format_address(row["client"]), format_address(row["server"])
         reasons = [
             f"{who} held one connection to {whom} on {service(row['proto'], row['port'])} for"
-            f" {format_duration(round(lasted))}, {amount(row['up_bytes'] or 0)} out and"
-            f" {amount(row['down_bytes'] or 0)} back{whereabouts(row)}"
+            f" {format_duration(round(lasted))}, {format_bytes(row['up_bytes'] or 0)} out and"
+            f" {format_bytes(row['down_bytes'] or 0)} back{whereabouts(row)}"
         ]
         if expected:
             reasons.append(f"ranked below, since it is expected: {expected}")

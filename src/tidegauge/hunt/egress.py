@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.hunt.scene import DAY_S, Scene, amount, flows_query
-from tidegauge.model import Finding, Severity, format_address, format_time
+from tidegauge.hunt.scene import DAY_S, Scene, flows_query
+from tidegauge.lake import column_sql
+from tidegauge.model import Finding, Severity, format_address, format_bytes, format_time
 
+HOME, FAR = column_sql("home"), column_sql("far")
 LEAST_HISTORY_DAYS = 5
 FLOOR = 5_000_000.0
 """Bytes a day below which nothing is unusual."""
@@ -119,15 +121,15 @@ def _unusual_finding(
     times = float(np.exp(score))
     severity: Severity = "high" if expected < 0.02 and sent >= 20_000_000 else "medium" if expected < 0.2 else "low"
     reasons = [
-        f"{who} sent {amount(sent)} outside on {format_time(start)[:10]}"
+        f"{who} sent {format_bytes(sent)} outside on {format_time(start)[:10]}"
         + (" to places it had never sent to" if what == "new" else "")
         + f", {times:.1f} times the most of any day before",
-        f"{amount(mine)} of it went to {far}",
+        f"{format_bytes(mine)} of it went to {far}",
         f"of the {tests:,} hosts and days looked at, {expected:.2g} are expected to stand out as much where nothing"
         " happened (from this site's days before)",
     ]
     return Finding(
-        "egress", f"{who} sent {amount(sent)}{' to new places' if what == 'new' else ''}, far more than ever",
+        "egress", f"{who} sent {format_bytes(sent)}{' to new places' if what == 'new' else ''}, far more than ever",
         max(start, scene.since_s), min(start + DAY_S, scene.until_s), who, score_of(expected),
         severity, tuple(reasons), flows_query(f"src = '{who}' AND direction = 'out'", start, start + DAY_S), (far,),
         {"bytes": int(sent), "to_one": int(mine), "times_the_most": round(times, 2), "expected_by_chance": expected,
@@ -138,8 +140,7 @@ def _unusual_finding(
 def _slow(scene: Scene) -> Iterator[Finding]:
     """Low and slow: a little every day for weeks, nearly all of it outward, to a place that few send to."""
     table = scene.pairs.whole(
-        "WITH sums AS (SELECT CASE direction WHEN 'out' THEN src ELSE dst END AS home,"
-        " CASE direction WHEN 'out' THEN dst ELSE src END AS far,"
+        f"WITH sums AS (SELECT {HOME} AS home, {FAR} AS far,"
         " (sum(bytes) FILTER (direction = 'out'))::DOUBLE AS went,"
         " coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
         " count(DISTINCT epoch_us(time_start) // 86400000000) FILTER (direction = 'out') AS days,"
@@ -158,13 +159,15 @@ def _slow(scene: Scene) -> Iterator[Finding]:
         first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
         new = first > started_before
         reasons = (
-            f"{who} sent {amount(row['went'])} to {far} on {row['days']} days and got {amount(row['came'])} back",
+            f"{who} sent {format_bytes(row['went'])} to {far} on {row['days']} days"
+            f" and got {format_bytes(row['came'])} back",
             f"{row['hosts']} of our hosts send there; it began {format_time(first)}"
             + ("" if new else ", as early as the data reach"),
         )
+        severity: Severity = "medium" if new and row["went"] >= 10 * SLOW_BYTES else "low"
         yield Finding(
-            "egress", f"{who} sends {far} a little every day: {amount(row['went'])} in all", int(first), int(last) + 1,
-            who, 0.55 if new else 0.35, "medium" if new and row["went"] >= 10 * SLOW_BYTES else "low", reasons,
+            "egress", f"{who} sends {far} a little every day: {format_bytes(row['went'])} in all", int(first),
+            int(last) + 1, who, 0.55 if new else 0.35, severity, reasons,
             flows_query(f"src = '{who}' AND dst = '{far}'", first, last), (far,),
             {"bytes": int(row["went"]), "back": int(row["came"]), "days": row["days"], "slow": True},
         )  # fmt: skip
@@ -173,7 +176,7 @@ def _slow(scene: Scene) -> Iterator[Finding]:
 def _watched(scene: Scene) -> Iterator[Finding]:
     """Hosts of ours that exchanged data with the asset, and what they sent elsewhere soon after they took from it."""
     table = scene.pairs.sql(
-        "SELECT CASE direction WHEN 'out' THEN src ELSE dst END AS home,"
+        f"SELECT {HOME} AS home,"
         " coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
         " coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went,"
         " count(*) AS flows, min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us"
@@ -188,7 +191,7 @@ def _watched(scene: Scene) -> Iterator[Finding]:
         sends = row["went"] > row["came"]
         reasons = [
             f"{who} exchanged {row['flows']:,} flows with {scene.watch_name} from {format_time(first)} to"
-            f" {format_time(last)}: it got {amount(row['came'])} and sent {amount(row['went'])}",
+            f" {format_time(last)}: it got {format_bytes(row['came'])} and sent {format_bytes(row['went'])}",
         ]
         before = _before(scene, row["home"])
         if before is not None:
@@ -197,7 +200,8 @@ def _watched(scene: Scene) -> Iterator[Finding]:
                 reasons.append("it had no data from or to it in the history before")
             elif (went > came) != sends:
                 reasons.append(
-                    f"the other way round from its habit: before, it got {amount(came)} and sent {amount(went)}"
+                    f"the other way round from its habit: before, it got {format_bytes(came)}"
+                    f" and sent {format_bytes(went)}"
                 )
         match = _matched(scene, row) if row["came"] >= 1_000_000 else None
         severity: Severity = "low"
@@ -208,7 +212,7 @@ def _watched(scene: Scene) -> Iterator[Finding]:
         if match is not None:
             far, sent, start, chance = match
             reasons.append(
-                f"within {MATCH_S // DAY_S} days after it took from it, it sent {amount(sent)} to {far}"
+                f"within {MATCH_S // DAY_S} days after it took from it, it sent {format_bytes(sent)} to {far}"
                 f" ({sent / row['came']:.2f} of what it took; compressed data are smaller); in other times of the same"
                 f" length that is seen with a probability of {chance:.2g}"
             )
@@ -220,7 +224,7 @@ def _watched(scene: Scene) -> Iterator[Finding]:
         elif row["came"] >= 100_000_000 or row["went"] >= 100_000_000:
             severity = "medium"
         yield Finding(
-            "egress", f"{who} exchanged {amount(row['came'] + row['went'])} with {scene.watch_name}", int(first),
+            "egress", f"{who} exchanged {format_bytes(row['came'] + row['went'])} with {scene.watch_name}", int(first),
             int(last) + 1, who, score, severity, tuple(reasons),
             flows_query(f"src = '{who}' OR dst = '{who}'", first, last), peers, evidence,
         )  # fmt: skip

@@ -10,9 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.detect.relays import Followed, followed
-from tidegauge.hunt.scene import Scene, amount, flows_query
-from tidegauge.model import Finding, Severity, class_bit, class_names, format_address, format_time
+from tidegauge.hunt.scene import Scene, flows_query
+from tidegauge.lake import column_sql
+from tidegauge.model import Finding, Severity, class_bit, class_names, format_address, format_bytes, format_time
 
+HOME, FAR = column_sql("home"), column_sql("far")
 LEAST_BYTES = 200_000
 NEIGHBOURS = 12
 """Far ends of a host that give or take most, each side."""
@@ -27,8 +29,7 @@ LEAST_RELAYED = 10_000_000
 MANY = 10
 
 CANDIDATES = f"""
-WITH sums AS (SELECT CASE direction WHEN 'in' THEN dst ELSE src END AS home,
-  CASE direction WHEN 'in' THEN src ELSE dst END AS far,
+WITH sums AS (SELECT {HOME} AS home, {FAR} AS far,
   coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,
   coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went,
   min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us
@@ -83,8 +84,7 @@ def _flows_of(
     })  # fmt: skip
     table = scene.pairs.joined(
         "SELECT place, epoch_us(time_start) AS s, epoch_us(time_end) AS e, bytes FROM chosen_flows JOIN wanted ON"
-        " direction = wanted.way AND (CASE direction WHEN 'in' THEN dst ELSE src END) = wanted.home"
-        " AND (CASE direction WHEN 'in' THEN src ELSE dst END) = wanted.far ORDER BY place, s",
+        f" direction = wanted.way AND ({HOME}) = wanted.home AND ({FAR}) = wanted.far ORDER BY place, s",
         keys,
     )
     places = table["place"].to_numpy()
@@ -114,7 +114,7 @@ def _pair_finding(scene: Scene, row: dict[str, Any], follow: Followed, tried: in
     severity: Severity = "high" if clear else "medium" if likely else "low"
     first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
     reasons = [
-        f"{home} took {amount(row['came'])} from {giver} and sent {amount(row['went'])} to {taker}"
+        f"{home} took {format_bytes(row['came'])} from {giver} and sent {format_bytes(row['went'])} to {taker}"
         f" ({follow.ratio:.2f} of it), between {format_time(first)} and {format_time(last)}",
         f"what went out followed what came in after {follow.lag_s:.0f} s: correlation {follow.correlation:.2f} in bins"
         f" of {follow.width_s:.0f} s, {follow.z:.0f} standard deviations above other shifts of time;"
@@ -133,7 +133,7 @@ def _pair_finding(scene: Scene, row: dict[str, Any], follow: Followed, tried: in
 
 
 BALANCED = f"""
-WITH bins AS (SELECT CASE direction WHEN 'in' THEN dst ELSE src END AS home,
+WITH bins AS (SELECT {HOME} AS home,
   epoch_us(time_start) // {{width}} AS bin, coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,
   coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went
   FROM chosen_flows WHERE direction IN ('in', 'out') GROUP BY home, bin),
@@ -160,7 +160,7 @@ def _relays(scene: Scene) -> Iterator[tuple[bytes, Finding]]:
     listed = {
         row["home"]: int(row["classes"])
         for row in scene.pairs.sql(
-            "SELECT CASE direction WHEN 'in' THEN dst ELSE src END AS home,"
+            f"SELECT {HOME} AS home,"
             " bit_or(CASE direction WHEN 'in' THEN dst_class ELSE src_class END) AS classes FROM chosen_flows"
             f" WHERE direction IN ('in', 'out') GROUP BY home HAVING classes & {classes} <> 0"
         ).to_pylist()
@@ -201,7 +201,7 @@ def _relay_finding(row: dict[str, Any], bits: int, forward: float, back: float, 
     reasons = [
         f"{row['clients']:,} outside hosts called {who}, mostly on port {row['port']}"
         f"{f' (as for {kind})' if kind else ''}, and it called {row['servers']:,} others",
-        f"{amount(row['came'])} came in and {amount(row['went'])} went out, in step"
+        f"{format_bytes(row['came'])} came in and {format_bytes(row['went'])} went out, in step"
         f" (correlation {row['correlation']:.2f} in bins of {width_s // 60} min): {forward:.0%} of what clients sent"
         f" went on, {back:.0%} came"
         " back; an ordinary server sends far more than it gets, an ordinary client gets far more than it sends",

@@ -15,7 +15,7 @@ from tidegauge.hunt.ledger import Closed, HuntLedger, finding_id
 from tidegauge.hunt.names import names
 from tidegauge.hunt.passthrough import passthrough
 from tidegauge.hunt.scans import scans
-from tidegauge.hunt.scene import Scene, aliases
+from tidegauge.hunt.scene import Scene, aliases, names_of
 from tidegauge.lake import FlowFilter, Lake, Pairs
 from tidegauge.model import Finding, LakeError, UsageError, format_time
 from tidegauge.site import Site
@@ -109,11 +109,14 @@ def hunt(
         watched, watch_name = selected.sql, selected.name
     found: list[Finding] = []
     chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
-    same = aliases(lake.names(since_s * 1_000_000, until_s * 1_000_000))
+    names_seen = lake.names(since_s * 1_000_000, until_s * 1_000_000)
+    pointed = names_of(names_seen)
+    same = aliases(pointed)
     with Pairs(lake, chosen, same) as pairs:
         scene = Scene(
             site, lake, pairs, Atlas.of(site), load_expected(site.folder), since_s, until_s,
-            max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watched, watch_name, same,
+            max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watched, watch_name,
+            names_seen, pointed, same,
         )  # fmt: skip
         scene.examined["flows"] = pairs.count()
         for kind in kinds:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.hunt.scene import Scene, amount, flows_query, service, whereabouts
-from tidegauge.model import Finding, Severity, format_address, format_duration, format_time
+from tidegauge.hunt.scene import Scene, flows_query, service, whereabouts
+from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
 
 BENIGN, SCANNER = 0.8, 0.2
 """Probability that a first contact succeeds, of a host that does not scan and of one that does."""
@@ -167,9 +167,7 @@ def _knocks(scene: Scene) -> Iterator[Finding]:
     )
     for row in table.to_pylist():
         who, whom = format_address(row["client"]), format_address(row["server"])
-        far = row["client"] if row["way"] == "in" else row["server"]
-        if scene.expected.reason(proto=row["proto"], port=row["port"], far=far, asn=row["far_as"] or 0,
-                                 name=scene.name_of(far), way=row["way"]):  # fmt: skip
+        if scene.expects(row):
             continue
         first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
         loud = float(np.clip(np.log10(row["calls"]) / 5, 0, 1))
@@ -205,12 +203,10 @@ def _guessing(scene: Scene) -> Iterator[Finding]:
     )
     for row in [r for r in table.to_pylist() if guesses(r)][:MOST_LISTED]:
         who, whom = format_address(row["client"]), format_address(row["server"])
-        far = row["client"] if row["way"] == "in" else row["server"]
         mail = GUESSED[row["port"]] == "mail"
         if mail and (row["way"] == "out" or row["held"] < 5 * GUESSES):
             continue  # mail programs and servers talk like that
-        if scene.expected.reason(proto=6, port=row["port"], far=far, asn=row["far_as"] or 0,
-                                 name=scene.name_of(far), way=row["way"]) and not mail:  # fmt: skip
+        if scene.expects(row) and not mail:
             continue
         first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
         a_minute = row["held"] / max((last - first) / 60, 1)
@@ -223,8 +219,8 @@ def _guessing(scene: Scene) -> Iterator[Finding]:
             int(last) + 1, who, score, severity,
             (f"{who}{whereabouts(row) if row['way'] == 'in' else ''} had {row['held']:,} short conversations with"
              f" {service(6, row['port'])} of {whom} in {format_duration(round(last - first))}"
-             f" ({a_minute:.1f} a minute), {amount(row['up_bytes'] / max(row['calls'], 1))} out and"
-             f" {amount((row['down_bytes'] or 0) / max(row['calls'], 1))} back in the mean: as if each ended at a"
+             f" ({a_minute:.1f} a minute), {format_bytes(row['up_bytes'] / max(row['calls'], 1))} out and"
+             f" {format_bytes((row['down_bytes'] or 0) / max(row['calls'], 1))} back in the mean: as if each ended at a"
              " refused password",),
             flows_query(f"src = '{who}' AND dst = '{whom}' AND dst_port = {row['port']}", first, last), (whom,),
             {"service": GUESSED[row["port"]], "conversations": row["held"], "a_minute": round(a_minute, 2),
@@ -248,9 +244,10 @@ def _floods(scene: Scene) -> Iterator[Finding]:
         yield Finding(
             "flood", f"{who} floods {whom}", int(first), int(last) + 1, who,
             float(np.clip(0.5 + 0.1 * np.log10(rate / 500 + 1), 0, 0.95)), "high" if rate > 5000 else "medium",
-            (f"{who} sent {row['up_packets']:,} packets ({amount(row['up_bytes'])}) to {whom}{whereabouts(row)} on"
-             f" {service(row['proto'], row['port'])} in {format_duration(round(last - first))}, and"
-             f" {row['down_packets'] or 0:,} came back: one side of a flood, or a stream that nobody acknowledges",),
+            (f"{who} sent {row['up_packets']:,} packets ({format_bytes(row['up_bytes'])}) to"
+             f" {whom}{whereabouts(row)} on {service(row['proto'], row['port'])} in"
+             f" {format_duration(round(last - first))}, and {row['down_packets'] or 0:,} came back:"
+             " one side of a flood, or a stream that nobody acknowledges",),
             flows_query(f"src = '{who}' AND dst = '{whom}'", first, last), (whom,),
             {"packets": row["up_packets"], "back": row["down_packets"] or 0, "packets_per_second": round(rate)},
         )  # fmt: skip
@@ -316,8 +313,7 @@ def _together(scene: Scene) -> Iterator[Finding]:
         hosts = tuple(format_address(c) for c in row["clients"][best : best + joined])
         first = row["times"][best] / 1e6
         name = scene.name_of(row["server"])
-        if scene.expected.reason(proto=row["proto"], port=row["port"], far=row["server"], asn=row["far_as"] or 0,
-                                 name=name, way="out"):  # fmt: skip
+        if scene.expects({**row, "way": "out"}):
             continue
         yield Finding(
             "together", f"{joined} hosts of ours began to call {whom} within {TOGETHER_S // 60} minutes", int(first),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow as pa
 from tidegauge.atlas import Atlas
 from tidegauge.hunt.expected import Expected
 from tidegauge.lake import Lake, Pairs
-from tidegauge.model import TidegaugeError, class_names, format_address, format_time, parse_address
+from tidegauge.model import NAMES_SCHEMA, TidegaugeError, class_names, format_address, format_time, parse_address
 from tidegauge.site import Site
 
 DAY_S = 86400
@@ -29,6 +30,7 @@ class Scene:
     Attributes:
         since_s, until_s: the time that is hunted in, epoch seconds; `history_s` the start of the data before it.
         examined: what was looked at, by name; `skipped` what was left out, by (what, why).
+        names: names seen in the time (`NAMES_SCHEMA`); `pointed` the last one that pointed to each address.
         aliases: addresses of one name, each with the one that stands for all in pairs.
         watched: SQL condition for far ends of the watch that is asked about, empty where none is.
     """
@@ -43,22 +45,28 @@ class Scene:
     history_s: int
     watched: str = ""
     watch_name: str = ""
+    names: pa.Table = field(default_factory=NAMES_SCHEMA.empty_table)
+    pointed: dict[bytes, str] = field(default_factory=dict)
     aliases: dict[bytes, bytes] = field(default_factory=dict)
     examined: Counter[str] = field(default_factory=Counter)
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _names: dict[bytes, str] | None = None
-    _askers: set[bytes] | None = None
     _one_sided: list[str] | None = None
-
-    @property
-    def span_s(self) -> int:
-        return self.until_s - self.since_s
 
     def name_of(self, address: bytes) -> str:
         """The name by which an address was asked for, where one was seen; empty otherwise."""
-        if self._names is None:
-            self._names = _names_of(self.lake.names(self.since_s * 1_000_000, self.until_s * 1_000_000))
-        return self._names.get(address, "")
+        return self.pointed.get(address, "")
+
+    def expects(self, row: dict[str, Any]) -> str | None:
+        """Why the traffic of a pair is expected; None where it is not."""
+        far = row["client"] if row["way"] == "in" else row["server"]
+        return self.expected.reason(
+            proto=row["proto"],
+            port=row["port"],
+            far=far,
+            asn=row["far_as"] or 0,
+            name=self.name_of(far),
+            way=row["way"],
+        )
 
     def one_sided(self) -> list[str]:
         """Ways in which answers are often not seen (asymmetric routes, exporters that watch one direction).
@@ -82,15 +90,13 @@ class Scene:
                 self.skipped[f"answers to calls {way}", "are often not seen: silence says nothing there"] = 1
         return self._one_sided
 
-    def names_seen(self, client: bytes) -> bool:
-        """Whether names that a host asked for were seen at all."""
-        if self._askers is None:
-            table = self.lake.names(self.since_s * 1_000_000, self.until_s * 1_000_000)
-            self._askers = set(table["client"].unique().to_pylist())
-        return client in self._askers
+    @cached_property
+    def askers(self) -> set[bytes]:
+        """The hosts of which names that they asked for were seen at all."""
+        return set(self.names["client"].unique().to_pylist())
 
 
-def _names_of(table: pa.Table) -> dict[bytes, str]:
+def names_of(table: pa.Table) -> dict[bytes, str]:
     """The last name that pointed to each address: a handshake's server name, or an answer."""
     found: dict[bytes, str] = {}
     for row in table.select(["source", "server", "name", "answers"]).to_pylist():
@@ -105,10 +111,10 @@ def _names_of(table: pa.Table) -> dict[bytes, str]:
     return found
 
 
-def aliases(names: pa.Table) -> dict[bytes, bytes]:
+def aliases(pointed: dict[bytes, str]) -> dict[bytes, bytes]:
     """Addresses that shared a name, each with the lowest of them: a service moves among the addresses of its name."""
     groups: dict[str, set[bytes]] = {}
-    for address, name in _names_of(names).items():
+    for address, name in pointed.items():
         groups.setdefault(name, set()).add(address)
     return {a: min(group) for group in groups.values() if 1 < len(group) <= MOST_ADDRESSES for a in group}
 
@@ -142,15 +148,3 @@ def whereabouts(row: dict[str, Any]) -> str:
     parts += class_names(int(row["far_class"] or 0))
     text = ", ".join(part for part in parts if part)
     return f" ({text})" if text else ""
-
-
-def amount(octets: float) -> str:
-    """Bytes as a person reads them.
-
-    >>> amount(1_250_000)
-    '1.2 MB'
-    """
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if octets >= size:
-            return f"{octets / size:.1f} {unit}"
-    return f"{octets:.0f} B"

@@ -2,13 +2,13 @@
 
 from tidegauge.lake.compact import compact
 from tidegauge.lake.manifest import Manifest, Segment
-from tidegauge.lake.pairs import Pairs
+from tidegauge.lake.pairs import FAR_END, Pairs
 from tidegauge.lake.query import METRICS, FlowFilter, Lake
 from tidegauge.lake.relabel import Relabelled, relabel
 from tidegauge.lake.where import COLUMNS, column_sql, compile_where
 from tidegauge.lake.writer import LakeWriter, open_writer
 
 __all__ = [
-    "COLUMNS", "METRICS", "FlowFilter", "Lake", "LakeWriter", "Manifest", "Pairs", "Relabelled", "Segment",
+    "COLUMNS", "FAR_END", "METRICS", "FlowFilter", "Lake", "LakeWriter", "Manifest", "Pairs", "Relabelled", "Segment",
     "column_sql", "compact", "compile_where", "open_writer", "relabel",
 ]  # fmt: skip

@@ -45,18 +45,21 @@ NAMED = """SELECT * REPLACE (coalesce(same, server) AS server) FROM ({oriented})
 """The same with one address for all that a name pointed to."""
 
 KEY = "hash(client, server, port, proto)"
-FAR = "CASE way WHEN 'out' THEN server ELSE client END"
+FAR_END = (
+    "max(CASE WHEN fwd = (way = 'out') THEN dst_class ELSE src_class END) AS far_class,"
+    " any_value(CASE WHEN fwd = (way = 'out') THEN dst_country ELSE src_country END) AS far_country,"
+    " any_value(CASE WHEN fwd = (way = 'out') THEN dst_as ELSE src_as END) AS far_as"
+)
+"""What the far end of grouped calls displays."""
 
-PAIRS = """SELECT client, server, port, proto, way,
+PAIRS = f"""SELECT client, server, port, proto, way,
  count(*) FILTER (fwd) AS calls, count(*) FILTER (NOT fwd) AS answers,
  (sum(packets) FILTER (fwd))::DOUBLE AS up_packets, (sum(bytes) FILTER (fwd))::DOUBLE AS up_bytes,
  (sum(packets) FILTER (NOT fwd))::DOUBLE AS down_packets, (sum(bytes) FILTER (NOT fwd))::DOUBLE AS down_bytes,
  bit_or(tcp_flags) FILTER (fwd) AS up_flags, bit_or(tcp_flags) FILTER (NOT fwd) AS down_flags,
  count(*) FILTER (fwd AND (tcp_flags & 16 <> 0 OR (tcp_flags = 0 AND packets > 2 * sampling))) AS held,
  min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us, max(sampling) AS sampling,
- max(CASE WHEN fwd = (way = 'out') THEN dst_class ELSE src_class END) AS far_class,
- any_value(CASE WHEN fwd = (way = 'out') THEN dst_country ELSE src_country END) AS far_country,
- any_value(CASE WHEN fwd = (way = 'out') THEN dst_as ELSE src_as END) AS far_as
+ {FAR_END}
  FROM oriented WHERE way <> 'transit' GROUP BY client, server, port, proto, way"""
 """`held`: calls in which the client went on after the first packet (acknowledged, or sent more than two)."""
 

@@ -14,6 +14,7 @@ from tidegauge.model.address import (
     mapped_ipv4,
     parse_address,
 )
+from tidegauge.model.amounts import format_bytes
 from tidegauge.model.answer import (
     Answer,
     Blind,
@@ -36,6 +37,7 @@ from tidegauge.model.memory import keep_freed_memory
 from tidegauge.model.names import LONGEST_NAME, NAMES_SCHEMA, names_table
 from tidegauge.model.sqlite import sqlite_session
 from tidegauge.model.times import (
+    FOREVER_S,
     format_duration,
     format_time,
     merge_intervals,
@@ -44,12 +46,12 @@ from tidegauge.model.times import (
 )
 
 __all__ = [
-    "CLASSES", "FLOW_SCHEMA", "LEDGER_AMOUNTS", "LEDGER_SCHEMA", "LONGEST_NAME", "NAMES_SCHEMA", "NUMBERS",
+    "CLASSES", "FLOW_SCHEMA", "FOREVER_S", "LEDGER_AMOUNTS", "LEDGER_SCHEMA", "LONGEST_NAME", "NAMES_SCHEMA", "NUMBERS",
     "RELAYS", "V4_MAPPED", "Addresses", "Answer", "Blind", "Carrier", "Excess", "Finding", "FlowBatch",
     "InputError", "LakeError", "LedgerBuilder", "Limit", "Prefix", "Question", "RelayAnswer", "Severity",
     "SiteError", "Skipped", "TidegaugeError", "UsageError", "Verdict", "WouldHaveSeen", "as_strings16",
     "class_bit", "class_names", "complete_ledger", "fold_ledger", "format_address", "format_addresses",
-    "format_duration", "format_time", "halves", "inside", "interleaved", "is_ipv4", "keep_freed_memory",
+    "format_bytes", "format_duration", "format_time", "halves", "inside", "interleaved", "is_ipv4", "keep_freed_memory",
     "low32", "mapped_ipv4", "merge_intervals", "names_table", "parse_address", "parse_duration", "parse_time",
     "runs", "sane_times", "sqlite_session", "turned",
 ]  # fmt: skip

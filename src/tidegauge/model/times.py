@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from tidegauge.model.errors import UsageError
 
+FOREVER_S = 1 << 33
+"""Later than any time that is asked about (the year 2242): the end of what has no end."""
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 EXAMPLE = "for example 2014-11-24, 2014-11-24T08:00Z or -7d"
 

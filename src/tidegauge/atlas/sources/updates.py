@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tidegauge.atlas.sources.mrt import HEADER, LONGEST_RECORD
-from tidegauge.atlas.statements import FOREVER_S, Parsed, joined, prefix_rows, too_many
-from tidegauge.model import V4_MAPPED, InputError, Skipped
+from tidegauge.atlas.statements import Parsed, joined, prefix_rows, too_many
+from tidegauge.model import FOREVER_S, V4_MAPPED, InputError, Skipped
 from tidegauge.wire import Stream
 
 MESSAGES = {1: 2, 4: 4, 6: 2, 7: 4}
