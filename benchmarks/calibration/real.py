@@ -28,9 +28,9 @@ def main() -> None:
     parser.add_argument("--since", required=True)
     arguments = parser.parse_args()
     lake = Lake(load_site(arguments.site).data)
-    span = lake.span_us()
-    assert span is not None
-    begin_s, end_s = span[0] // 1_000_000, span[1] // 1_000_000
+    extent = lake.extent()
+    assert extent is not None
+    begin_s, end_s = extent.first_s, extent.until_s
     names, table, seen, units = build_many(
         lake, ("direction = 'in'",), by="far_country", metric="bytes", width_s=WIDTH_S, since_s=begin_s, until_s=end_s
     )

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from tidegauge.atlas import Atlas
 from tidegauge.collect import DECODER, RECEIVER, STALE_S, read_status
 from tidegauge.lake import Lake
@@ -22,6 +20,8 @@ RECENT_S = 86400
 LEAST_FREE = 0.05
 LATE_ATLAS_S = 180 * 86400
 SKEW_S = 5.0
+MOST_OF_A_KIND = 4
+CONTRADICTORY = 2
 BACKLOG_BYTES = 512 << 20
 
 
@@ -39,21 +39,31 @@ def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
     """All checks of a site, the lake's before the collector's."""
     now_s = time.time() if now_s is None else now_s
     lake = Lake(site.data, memory_mb=site.memory_mb)
-    span = lake.span_us()
-    if span is None:
+    extent = lake.extent(now_s)
+    if extent is None:
         checks = [Check("data", "warn", "no flows here yet", "tidegauge ingest PATH, or tidegauge collect")]
     else:
-        until_s = -(-span[1] // 1_000_000)
-        checks = [Check("data", "ok", f"flows from {format_time(span[0] / 1e6)} to {format_time(until_s)}")]
-        last = int(np.asarray(lake.ledger()["minute"].cast("int64")).max(initial=until_s - 60)) + 60
-        coverage = measure(lake.ledger(), last - RECENT_S, last)
+        found = f"flows from {format_time(extent.first_s)} to {format_time(extent.until_s)}"
+        checks = [Check("data", "ok", found)]
+        if note := extent.note():
+            checks.append(Check("outliers", "warn", note, "name the time to see them (--since, --until)"))
+        coverage = measure(lake.ledger(), extent.until_s - RECENT_S, extent.until_s)
         checks += [*_coverage(coverage), *_clocks(coverage), *_losses(coverage)]
     return [*checks, *_disk(site), *_atlas(site, now_s), *_collector(site, now_s)]
 
 
+def _few(checks: list[Check]) -> Iterator[Check]:
+    """Checks of one kind about many exporters: the first few, and how many more there are."""
+    yield from checks[:MOST_OF_A_KIND]
+    if len(checks) > MOST_OF_A_KIND:
+        rest = checks[MOST_OF_A_KIND:]
+        worst: State = "fail" if any(c.state == "fail" for c in rest) else "warn"
+        yield Check(rest[0].name, worst, f"and {len(rest)} more like these", "tidegauge coverage --json lists all")
+
+
 def _coverage(coverage: Coverage) -> Iterator[Check]:
     blind = coverage.blind()
-    alive = [e for e in coverage.exporters if e.active.any()]
+    alive = [e for e in coverage.exporters if e.active.any() and e.relied_on]
     if not blind:
         yield Check("coverage", "ok", f"{len(alive)} exporters, {coverage.share:.2%} of the last day of data seen")
     else:
@@ -65,34 +75,45 @@ def _coverage(coverage: Coverage) -> Iterator[Check]:
             f" {format_duration(longest.end_s - longest.start_s)} from {format_time(longest.start_s)} ({longest.why})",
             "tidegauge coverage shows when and why",
         )
+    changed = []
     for exporter in alive:
         if len(exporter.sampling) > 1:
-            intervals = ", ".join(f"1:{n}" for n in exporter.sampling)
-            yield Check("sampling", "warn", f"{exporter.exporter} changed its sampling: {intervals}",
-                        "its volumes are estimates of differing quality; answers say so")  # fmt: skip
+            intervals = ", ".join(f"1:{n}" for n in exporter.sampling[:MOST_OF_A_KIND])
+            changed.append(
+                Check("sampling", "warn", f"{exporter.exporter} changed its sampling: {intervals}",
+                      "its volumes are estimates of differing quality; answers say so")
+            )  # fmt: skip
+    yield from _few(changed)
 
 
 def _clocks(coverage: Coverage) -> Iterator[Check]:
-    off = [e for e in coverage.exporters if abs(e.skew_s) > SKEW_S]
-    for e in off:
-        side = "ahead of" if e.skew_s > 0 else "behind"
-        yield Check("clock", "warn", f"the clock of {e.exporter} is {abs(e.skew_s):.0f} s {side} the time of arrival",
-                    "set it by NTP; live flows are set right by the difference")  # fmt: skip
+    off = [e for e in coverage.exporters if abs(e.skew_s) > SKEW_S and e.standing != CONTRADICTORY]
+    yield from _few([
+        Check("clock", "warn", f"the clock of {e.exporter} is {abs(e.skew_s):.0f} s"
+              f" {'ahead of' if e.skew_s > 0 else 'behind'} the time of arrival",
+              "set it by NTP; live flows are set right by the difference") for e in off
+    ])  # fmt: skip
     if not off and coverage.exporters:
         yield Check("clock", "ok", f"no exporter's clock is off by more than {SKEW_S:.0f} s")
 
 
 def _losses(coverage: Coverage) -> Iterator[Check]:
-    for e in coverage.exporters:
-        if e.lost:
-            yield Check(
-                "loss", "warn", f"{e.exporter} lost {e.lost:,} of {e.records + e.lost:,} records (sequence numbers)",
-                "the way to the collector, or the collector's receive buffer, is too small" if e.dropped
-                else "they were lost before they reached this machine",
-            )  # fmt: skip
-        if e.misses:
-            yield Check("templates", "warn", f"{e.misses:,} data sets of {e.exporter} came without their template",
-                        "let the exporter send its templates more often")  # fmt: skip
+    told = [e for e in coverage.exporters if e.standing != CONTRADICTORY]
+    yield from _few([
+        Check(
+            "loss", "warn", f"{e.exporter} lost {e.lost:,} of {e.records + e.lost:,} records (sequence numbers)",
+            "the way to the collector, or the collector's receive buffer, is too small" if e.dropped
+            else "they were lost before they reached this machine",
+        ) for e in told if e.lost
+    ])  # fmt: skip
+    yield from _few([
+        Check("templates", "warn", f"{e.misses:,} data sets of {e.exporter} came without their template",
+              "let the exporter send its templates more often") for e in told if e.misses
+    ])  # fmt: skip
+    yield from _few([
+        Check("apart", "warn", f"{e.apart:,} of {e.records:,} records of {e.exporter} cannot be true: kept apart",
+              "tidegauge flows --quarantine shows them with the reason") for e in coverage.exporters if e.apart
+    ])  # fmt: skip
 
 
 def _disk(site: Site) -> Iterator[Check]:
@@ -135,8 +156,32 @@ def _collector(site: Site, now_s: float) -> Iterator[Check]:
     if not site.collect.allow:
         yield Check("allow", "warn", "every sender's datagrams are taken, and senders can be forged",
                     "list your exporters under [collect] allow")  # fmt: skip
-    for exporter in decoder.get("silent", []):
-        yield Check("silence", "fail", f"{exporter} is silent", "look at the exporter and the way to it")
+    yield from _few([
+        Check("silence", "fail", f"{exporter} is silent", "look at the exporter and the way to it")
+        for exporter in decoder.get("silent", [])
+    ])  # fmt: skip
+    yield from _senders(decoder.get("senders", {}))
+
+
+SENDERS = {
+    "held": ("most datagrams of {} do not hold what they say: they are not read but for a sample",
+             "stop the sender, or list your exporters under [collect] allow"),
+    "contradictory": ("the datagrams of {} contradict one another: answers leave its flows out where there are others",
+                      "a stranger, or several exporters behind one address; name it under [exporters] if it is yours"),
+    "new": ("{} came in by itself and does not weigh in coverage yet", ""),
+    "turned_away": ("datagrams of {} were not taken: not on the list, or no place left",
+                    "name your exporters under [exporters], or raise [collect] most_exporters"),
+}  # fmt: skip
+
+
+def _senders(kinds: dict[str, Any]) -> Iterator[Check]:
+    """Senders that are new, odd or not let in; one line a kind."""
+    for kind, (text, advice) in SENDERS.items():
+        told = kinds.get(kind, {"count": 0, "named": []})
+        if told["count"]:
+            more = told["count"] - len(told["named"])
+            named = ", ".join(told["named"]) + (f" and {more:,} more" if more else "")
+            yield Check("senders", "ok" if kind == "new" else "warn", text.format(named), advice)
 
 
 def _states(receiver: dict[str, Any], decoder: dict[str, Any]) -> Iterator[Check]:

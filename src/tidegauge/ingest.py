@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from tidegauge.atlas import Atlas, label
 from tidegauge.lake import LakeWriter, Manifest, open_writer
-from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, keep_freed_memory
+from tidegauge.model import FlowBatch, InputError, LedgerBuilder, NoFlowsError, Skipped, UsageError, keep_freed_memory
 from tidegauge.site import Site
 from tidegauge.wire import (
     ArgusReader,
@@ -25,6 +25,7 @@ from tidegauge.wire import (
     hash_file,
     holds_flow_export,
     is_pcap,
+    mask_of,
     nfdump_table,
     open_stream,
     read_packets,
@@ -63,28 +64,33 @@ class Report:
         }
 
 
-def find_files(paths: list[str]) -> list[str]:
+@dataclass(frozen=True)
+class Found:
+    """A file to take in: `named` by the user, or found in a directory, where other files may lie too."""
+
+    path: str
+    named: bool
+
+
+def find_files(paths: list[str]) -> list[Found]:
     """The files meant by paths: directories are searched, in order of name; hidden and temporary files left out.
 
     Raises:
         UsageError: a path does not exist.
     """
-    found: list[str] = []
+    found: dict[str, Found] = {}
     for path in paths:
         place = Path(path)
         if path == "-" or place.is_file() or place.is_fifo():
-            found.append(path)
+            found[path] = Found(path, named=True)
         elif place.is_dir():
-            inside = sorted(p for p in place.rglob("*") if p.is_file())
-            found += [
-                str(p)
-                for p in inside
-                if not any(part.startswith(".") for part in p.relative_to(place).parts)
-                and p.suffix not in SKIPPED_NAMES
-            ]
+            for inside in sorted(p for p in place.rglob("*") if p.is_file()):
+                hidden = any(part.startswith(".") for part in inside.relative_to(place).parts)
+                if not hidden and inside.suffix not in SKIPPED_NAMES:
+                    found.setdefault(str(inside), Found(str(inside), named=False))
         else:
             raise UsageError("no such file or directory", where=path)
-    return list(dict.fromkeys(found))
+    return list(found.values())
 
 
 class Ingest:
@@ -101,18 +107,24 @@ class Ingest:
         self._site, self._kind, self._exporter, self._map = site, kind, exporter, column_map
         self._atlas = Atlas.of(site)
         self.report = Report()
-        self._decoder = Decoder(Names(site.exporter_names), site.sampling, self.report.skipped)
+        self._tunnels = {name: mask_of(kinds) for name, kinds in site.decapsulate.items()}
+        self._decoder = Decoder(
+            Names(site.exporter_names), site.sampling, self.report.skipped, relays=site.relays, tunnels=self._tunnels
+        )
         self._readers: dict[str, Reader] = {}
 
     def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:
-        """Take in files; each that fails is one line in `failures`, and what was good in it is kept."""
+        """Take in files; each that fails is one line in `failures`, and what was good in it is kept.
+
+        What a search found and is no file of flows is only counted.
+        """
         keep_freed_memory()
         with open_writer(self._site.data, self._atlas.stamp) as writer:
             self._manifest = Manifest(self._site.data)
             remember_templates(self._decoder, self._manifest.load_state("templates") or {})
-            for path in find_files(paths):
-                progress(path)
-                self._file(path, writer)
+            for file in find_files(paths):
+                progress(file.path)
+                self._file(file, writer)
                 if writer.uncommitted_rows > COMMIT_ROWS:
                     self._commit(writer)
             self._write(self._decoder.finish(), writer)
@@ -132,7 +144,8 @@ class Ingest:
                 source.names.clear()
         writer.commit()
 
-    def _file(self, path: str, writer: LakeWriter) -> None:
+    def _file(self, file: Found, writer: LakeWriter) -> None:
+        path = file.path
         try:
             digest = hash_file(path)
             if digest is not None and self._manifest.knows(digest):
@@ -143,13 +156,25 @@ class Ingest:
                 self.report.files += 1
                 try:
                     self._write(self._flows(stream, path), writer)
-                finally:
-                    # What was good in a damaged file stays; the same file again changes nothing.
-                    counts = {"flows": self.report.flows - before}
-                    writer.add_source(digest or stream.content_hash(), stream.name, counts)
+                except NoFlowsError:
+                    raise  # it may be one with another map or format
+                except InputError as error:
+                    self._failed(path, error)
+                # What was good in a damaged file stays; the same file again changes nothing.
+                counts = {"flows": self.report.flows - before}
+                writer.add_source(digest or stream.content_hash(), stream.name, counts)
+        except NoFlowsError as error:
+            if file.named:
+                self._failed(path, error)
+            else:
+                self.report.files -= 1
+                self.report.skipped.add("file found in a directory", "no kind that holds flows")
         except InputError as error:
-            self.report.failures.append(str(error))
-            self.report.skipped.add(path, error.what)
+            self._failed(path, error)
+
+    def _failed(self, path: str, error: InputError) -> None:
+        self.report.failures.append(str(error))
+        self.report.skipped.add(path, error.what)
 
     def _write(self, batches: Iterator[FlowBatch], writer: LakeWriter) -> None:
         for batch in batches:
@@ -160,7 +185,7 @@ class Ingest:
     def _flows(self, stream: Stream, path: str) -> Iterator[FlowBatch]:
         kind = sniff(stream) if self._kind == "auto" else self._kind
         if kind == "empty":
-            raise InputError("empty", where=stream.name)
+            raise NoFlowsError("empty", where=stream.name)
         if kind in ("netflow", "pcap", "capture"):
             yield from self._capture(stream, kind)
         elif kind == "zeek":
@@ -181,7 +206,7 @@ class Ingest:
                 raise InputError("Parquet cannot be read from standard input", where=stream.name, hint="name the file")
             yield from self._reader(TableReader, self._exporter or "table", column_map=self._map).read_parquet(path)
         else:
-            raise InputError(
+            raise NoFlowsError(
                 "not a kind of file that holds flows",
                 where=stream.name,
                 hint="pcap, Zeek log, Suricata EVE, Argus, nfcapd, CSV or Parquet",
@@ -202,7 +227,8 @@ class Ingest:
         if not is_pcap(stream.peek(4)):
             raise InputError("not a pcap or pcapng capture", where=f"{stream.name}, offset 0")
         self._decoder.new_capture()
-        meter = None if kind == "netflow" else self._reader(FlowMeter, self._exporter or "pcap")
+        name = self._exporter or "pcap"
+        meter = None if kind == "netflow" else self._reader(FlowMeter, name, tunnels=self._tunnels.get(name))
         damage: InputError | None = None
         blocks = read_packets(stream, self.report.skipped)
         while True:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from tidegauge.model import Prefix, SiteError, TidegaugeError, UsageError, class_bit, format_address, parse_address
 
 FILE_NAME = "tidegauge.toml"
+TUNNELS = ("vxlan", "geneve", "gre", "ipip", "srv6")
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -66,9 +67,25 @@ def _listen(text: str) -> str:
     return text
 
 
+def _exporter(text: str) -> str:
+    """An exporter's address; or a name, for exporters that have none (captured packets, tables)."""
+    if re.fullmatch(r"[0-9a-fA-F.:]*[.:][0-9a-fA-F.:]*", text):
+        return _address(text)
+    if not re.fullmatch(r"[\w][\w.-]{0,63}", text):
+        raise ValueError(f"not an address or a name: {text!r}")
+    return text
+
+
+def _tunnel(text: str) -> str:
+    if text not in TUNNELS:
+        raise ValueError(f"no such tunnel: {text!r}; one of {', '.join(TUNNELS)}")
+    return text
+
+
 ListenText = Annotated[str, AfterValidator(_listen)]
 PrefixText = Annotated[str, AfterValidator(_prefix)]
-AddressText = Annotated[str, AfterValidator(_address)]
+ExporterText = Annotated[str, AfterValidator(_exporter)]
+TunnelText = Annotated[str, AfterValidator(_tunnel)]
 Uint32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
@@ -77,11 +94,14 @@ class _Strict(BaseModel):
 
 
 class ExporterSettings(_Strict):
-    """One `[exporters."ADDRESS"]` table."""
+    """One `[exporters."ADDRESS"]` table; the key is a name for exporters without an address."""
 
     name: str | None = Field(default=None, min_length=1)
     external: list[Uint32] = []
     sampling: Annotated[int, Field(ge=1, le=2**32 - 1)] | None = None
+    relays: list[PrefixText] = []
+    decapsulate: list[TunnelText] = []
+    speed_mbps: Annotated[float, Field(gt=0, strict=False)] | None = None
 
 
 class SiteSettings(_Strict):
@@ -121,6 +141,11 @@ class CollectSettings(_Strict):
     sync_s: Annotated[float, Field(gt=0, le=60, strict=False)] = 1.0
     commit_s: Annotated[float, Field(gt=0, le=3600, strict=False)] = 30.0
     metrics: ListenText | None = None
+    back_s: Annotated[float, Field(gt=0, le=366 * 86400, strict=False)] = 86_400.0
+    ahead_s: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 300.0
+    speed_mbps: Annotated[float, Field(gt=0, strict=False)] = 800_000.0
+    most_exporters: Annotated[int, Field(ge=1, le=10_000)] = 64
+    quarantine_mb: Annotated[int, Field(ge=0, le=65_536)] = 64
 
 
 class CalendarSettings(_Strict):
@@ -160,7 +185,7 @@ class SiteFile(_Strict):
     snmp: SnmpSettings = SnmpSettings()
     calendar: CalendarSettings = CalendarSettings()
     atlas: AtlasSettings = AtlasSettings()
-    exporters: dict[AddressText, ExporterSettings] = {}
+    exporters: dict[ExporterText, ExporterSettings] = {}
 
 
 @dataclass(frozen=True)
@@ -175,6 +200,13 @@ class Collecting:
     sync_s: float
     commit_s: float
     metrics: tuple[str, int] | None
+    back_s: float
+    ahead_s: float
+    """Flow times hold from so long before their arrival to so long after it."""
+    speed_bps: float
+    """What an interface carries at most, where an exporter's own speed is not given."""
+    most_exporters: int
+    quarantine_bytes: int
 
 
 @dataclass(frozen=True)
@@ -210,6 +242,11 @@ class Site:
     external: dict[str, tuple[int, ...]]
     """Exporter (by the name that flows carry) to its external interfaces; not listed: all flows count."""
     sampling: dict[str, int]
+    relays: dict[str, tuple[Prefix, ...]]
+    """Exporter to the sFlow agents that it may relay."""
+    decapsulate: dict[str, tuple[str, ...]]
+    """Exporter to the tunnels that are taken off its packets."""
+    speeds_bps: dict[str, float]
     collect: Collecting
     snmp: SnmpSettings
     holidays: tuple[int, ...]
@@ -273,6 +310,9 @@ def load_site(folder: Path) -> Site:
         exporter_names=names,
         external={n: tuple(s.external) for n, s in by_name.items() if s.external},
         sampling={n: s.sampling for n, s in by_name.items() if s.sampling is not None},
+        relays={n: tuple(Prefix.parse(p) for p in s.relays) for n, s in by_name.items() if s.relays},
+        decapsulate={n: tuple(s.decapsulate) for n, s in by_name.items() if s.decapsulate},
+        speeds_bps={n: s.speed_mbps * 1e6 for n, s in by_name.items() if s.speed_mbps is not None},
         collect=_collecting(file.collect),
         snmp=file.snmp,
         holidays=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.holidays),
@@ -291,6 +331,11 @@ def _collecting(settings: CollectSettings) -> Collecting:
         sync_s=settings.sync_s,
         commit_s=settings.commit_s,
         metrics=None if settings.metrics is None else parse_listen(settings.metrics),
+        back_s=settings.back_s,
+        ahead_s=settings.ahead_s,
+        speed_bps=settings.speed_mbps * 1e6,
+        most_exporters=settings.most_exporters,
+        quarantine_bytes=settings.quarantine_mb << 20,
     )
 
 
@@ -304,8 +349,12 @@ def _atlas_source(folder: Path, name: str, settings: AtlasSourceSettings) -> Atl
     )  # fmt: skip
 
 
-def _canonical(address: str) -> str:
-    return format_address(parse_address(address))
+def _canonical(exporter: str) -> str:
+    """An address as it is written everywhere; a name as it is."""
+    try:
+        return format_address(parse_address(exporter))
+    except UsageError:
+        return exporter
 
 
 def _expectation(problem: Any) -> str:
@@ -373,6 +422,14 @@ data = "data"
 # seconds.
 # sync_s = 1.0
 # commit_s = 30.0
+# Senders that are not named below come in by themselves, up to so many.
+# most_exporters = 64
+# Flows hold whose times lie so long before their arrival, or so long after it, in seconds (once an exporter's clock has
+# been set right), and that an interface of this speed can have carried. Others are kept apart, up to so much of them.
+# back_s = 86400
+# ahead_s = 300
+# speed_mbps = 800000
+# quarantine_mb = 64
 # Where counters are shown to Prometheus.
 # metrics = "127.0.0.1:9464"
 
@@ -396,7 +453,8 @@ data = "data"
 # community = "public"
 # user = "tidegauge"
 
-# One table for each exporter that needs one; the key is the address it sends from.
+# One table for each exporter that needs one; the key is the address it sends from (or a name such as "pcap", for
+# packets and tables that are taken in without one).
 # [exporters."192.0.2.1"]
 # name = "router-a"
 # Where given, only flows that cross one of these interfaces (SNMP ifIndex) count as `in` or `out`,
@@ -404,6 +462,12 @@ data = "data"
 # external = [1, 2]
 # Use this sampling interval whatever the exporter says (1 = unsampled).
 # sampling = 1000
+# The speed of its fastest interface, in Mbit/s.
+# speed_mbps = 10000
+# It passes on the datagrams of these sFlow agents: they are exporters of their own.
+# relays = ["192.0.2.16/28"]
+# Of sampled or captured packets inside these tunnels the inner packet counts.
+# decapsulate = ["vxlan", "geneve", "gre", "ipip", "srv6"]
 """
 
 

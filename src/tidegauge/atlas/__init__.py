@@ -6,7 +6,7 @@ from tidegauge.atlas.embedded import facts, world_table
 from tidegauge.atlas.evidence import Evidence, Witnesses
 from tidegauge.atlas.fetching import Outcome, update
 from tidegauge.atlas.importing import Taken, Wanted, import_file, parse_valid
-from tidegauge.atlas.label import directions, label, relabelled
+from tidegauge.atlas.label import directions, label, relabelled, unlabelled
 from tidegauge.atlas.reach import Reach, Showings, reach, showings
 from tidegauge.atlas.sources import FORMATS
 from tidegauge.atlas.table import OriginTable, Pieces
@@ -37,6 +37,7 @@ __all__ = [
     "reach",
     "relabelled",
     "showings",
+    "unlabelled",
     "update",
     "world_table",
 ]  # fmt: skip

@@ -56,18 +56,32 @@ def relabelled(table: pa.Table, atlas: Atlas) -> pa.Table:
 
 def label(flows: FlowBatch, site: Site, atlas: Atlas) -> pa.Table:
     """The flows as a table of `FLOW_SCHEMA`. The exporter's AS is kept where the atlas has none."""
-    count = len(flows)
     times = flows["time_start"]
     src, dst = atlas.lookup(flows["src"], times), atlas.lookup(flows["dst"], times)
-    columns: dict[str, Any] = {
-        "exporter": _dictionary(flows["exporter"], flows.exporters),
-        "direction": _dictionary(directions(flows, site), DIRECTIONS),
+    return _table(flows, site, {
         "src_country": _dictionary(src.countries, src.country_names),
         "dst_country": _dictionary(dst.countries, dst.country_names),
         "src_as": _ases(src, flows["src_as"]),
         "dst_as": _ases(dst, flows["dst_as"]),
         "src_class": src.classes,
         "dst_class": dst.classes,
+    })  # fmt: skip
+
+
+def unlabelled(flows: FlowBatch, site: Site) -> pa.Table:
+    """The flows as a table of `FLOW_SCHEMA` without origins: their times cannot be believed."""
+    nowhere = _dictionary(np.zeros(len(flows)), ("ZZ",))
+    none = np.zeros(len(flows), dtype=np.uint16)
+    columns = {"src_country": nowhere, "dst_country": nowhere, "src_class": none, "dst_class": none}
+    return _table(flows, site, columns)
+
+
+def _table(flows: FlowBatch, site: Site, labels: dict[str, Any]) -> pa.Table:
+    count = len(flows)
+    columns: dict[str, Any] = {
+        "exporter": _dictionary(flows["exporter"], flows.exporters),
+        "direction": _dictionary(directions(flows, site), DIRECTIONS),
+        **labels,
     }
     for name in ("src", "dst"):
         data = np.ascontiguousarray(flows[name])

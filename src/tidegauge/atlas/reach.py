@@ -16,7 +16,7 @@ from tidegauge.atlas.editions import Atlas
 from tidegauge.atlas.evidence import Witnesses, cidrs, times, upstreams_in
 from tidegauge.atlas.statements import joined, packed
 from tidegauge.atlas.trust import judge
-from tidegauge.model import V4_MAPPED, Prefix, UsageError, class_bit, format_time, merge_intervals
+from tidegauge.model import V4_MAPPED, Prefix, UsageError, class_bit, format_time, merge_intervals, parse_country
 
 MOST_JUDGED = 4000
 """Prefixes whose trust is judged one by one; of more, only their source is named."""
@@ -84,19 +84,21 @@ def showings(atlas: Atlas, of: str, at_s: int) -> Showings:
     """
     of = of.strip()
     witnesses = Witnesses(atlas, at_s)
-    if re.fullmatch("[A-Za-z]{2}", of):
-        country = of.upper()
-        found = [*_used_by(country, at_s), *_displayed(atlas, at_s, country=country),
-                 *_registered(atlas, at_s, country), *_announced(atlas, at_s, country, witnesses)]  # fmt: skip
-        ases = country_ases(atlas, country, at_s, witnesses)
-        return Showings(country, at_s, _judged(witnesses, found), tuple(_further(atlas, at_s, ases, witnesses)))
     if match := re.fullmatch(r"[Aa][Ss](\d{1,10})", of):
         asn = int(match[1])
+        if not atlas.knows_as(asn, (at_s,)):
+            raise UsageError(f"no edition of the atlas knows AS{asn} at that time", hint="tidegauge atlas editions")
         found = [*_displayed(atlas, at_s, asn=asn), *_route_objects(atlas, at_s, asn)]
         return Showings(f"AS{asn}", at_s, _judged(witnesses, found), tuple(_further(atlas, at_s, [asn], witnesses)))
     if of.startswith("class:"):
         return Showings(of, at_s, _judged(witnesses, list(_of_class(atlas, at_s, class_bit(of[6:])))), ())
-    raise UsageError(f"not a country, AS or class: {of!r}", hint="KP, AS131279 or class:tor-exit")
+    if not any(letter.isalpha() for letter in of) or "/" in of:
+        raise UsageError(f"not a country, AS or class: {of!r}", hint="KP, AS131279 or class:tor-exit")
+    country = parse_country(of)
+    found = [*_used_by(country, at_s), *_displayed(atlas, at_s, country=country),
+             *_registered(atlas, at_s, country), *_announced(atlas, at_s, country, witnesses)]  # fmt: skip
+    ases = country_ases(atlas, country, at_s, witnesses)
+    return Showings(country, at_s, _judged(witnesses, found), tuple(_further(atlas, at_s, ases, witnesses)))
 
 
 @dataclass(frozen=True)
@@ -316,10 +318,8 @@ def reach(atlas: Atlas, of: str, at_s: int) -> Reach:
     witnesses = Witnesses(atlas, at_s)
     if match := re.fullmatch(r"[Aa][Ss](\d{1,10})", of.strip()):
         numbers = [int(match[1])]
-    elif re.fullmatch("[A-Za-z]{2}", of.strip()):
-        numbers = country_ases(atlas, of.strip().upper(), at_s, witnesses)
     else:
-        raise UsageError(f"not a country or AS: {of!r}", hint="KP or AS131279")
+        numbers = country_ases(atlas, parse_country(of), at_s, witnesses)
     table = atlas.table(at_s)
     ases = []
     for asn in numbers:

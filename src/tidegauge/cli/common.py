@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tidegauge.lake import Lake, compile_where
+from tidegauge.lake import Extent, Lake, compile_where
 from tidegauge.model import format_bytes, parse_time
 from tidegauge.site import Site, find_site, load_site
 from tidegauge.watch import Selection, Watches, watched
@@ -42,13 +42,23 @@ def open_lake(site: Site) -> Lake:
 
 
 def newest_s(lake: Lake) -> int:
-    """The end of the data: what relative times are relative to."""
-    span = lake.span_us()
-    return -(-span[1] // 1_000_000) if span else 0
+    """What relative times are relative to: the clock while a collector runs here, else the end of the data's bulk."""
+    extent = lake.extent()
+    return extent.now_s if extent else 0
 
 
 def moment_us(text: str | None, lake: Lake) -> int | None:
     return None if text is None else parse_time(text, now_s=newest_s(lake)) * 1_000_000
+
+
+def asked_span_s(since: str | None, until: str | None, lake: Lake) -> tuple[int, int, Extent]:
+    """The asked time in epoch seconds, all of the data's bulk where nothing is said, and the data's extent."""
+    extent = lake.extent() or Extent(0, 0, 0, False)
+    since_s = extent.first_s if since is None else parse_time(since, now_s=extent.now_s)
+    until_s = extent.until_s if until is None else parse_time(until, now_s=extent.now_s)
+    if (since is None or until is None) and (note := extent.note()):
+        click.echo(f"tidegauge: {note}", err=True)
+    return since_s, until_s, extent
 
 
 def conditions(where: str | None, lake: Lake) -> tuple[str, ...]:
@@ -57,8 +67,8 @@ def conditions(where: str | None, lake: Lake) -> tuple[str, ...]:
 
 def watched_flows(site: Site, name: str, lake: Lake) -> Selection:
     """The flows of a watched asset, at any time that there are data of."""
-    span = lake.span_us() or (0, 0)
-    return watched(Watches(site.data).get(name), lake, span[0] // 1_000_000, newest_s(lake))
+    extent = lake.extent() or Extent(0, 0, 0, False)
+    return watched(Watches(site.data).get(name), lake, extent.first_s, extent.until_s)
 
 
 @contextmanager

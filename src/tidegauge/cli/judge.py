@@ -31,7 +31,7 @@ from tidegauge.inquiry import ask as answer_question
 from tidegauge.inquiry import assess as assess_series
 from tidegauge.lake import METRICS, compile_where
 from tidegauge.model import Answer, TidegaugeError, UsageError, format_duration, format_time, parse_duration, parse_time
-from tidegauge.series import DIRECTIONS
+from tidegauge.series import DIRECTIONS, canonical_origin
 
 EXIT = {"surge": 10, "cannot_say": 11, "no_surge": 0}
 BARS = 96
@@ -105,7 +105,7 @@ def ask(
     lake = open_lake(site)
     now_s = newest_s(lake)
     asked = Asked(
-        origin=None if origin == "all" else origin,
+        origin=None if origin in (None, "all") else canonical_origin(origin),
         where_text=where,
         where_sql=compile_where(where, now_s=now_s) if where else None,
         direction=direction,

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from tidegauge.cli.common import (
     SPARKS,
     amount_text,
+    asked_span_s,
     conditions,
     json_option,
     moment_us,
-    newest_s,
     open_lake,
     open_site,
     print_json,
@@ -33,11 +33,24 @@ from tidegauge.cli.common import (
     where_option,
     working,
 )
+from tidegauge.inquiry import check_origins
 from tidegauge.lake import METRICS, FlowFilter
 from tidegauge.model import FLOW_SCHEMA, UsageError, class_names, format_address, format_time, parse_duration
-from tidegauge.series import DIRECTIONS, build_series, exporter_blind, measure, origin_sql
+from tidegauge.series import (
+    DIRECTIONS,
+    ExporterCoverage,
+    build_series,
+    canonical_origin,
+    exporter_blind,
+    measure,
+    origin_sql,
+)
 
 SHOWN_ROWS = 100
+MOST_SHOWN, MOST_DRAWN, MOST_INTERVALS = 40, 12, 4
+"""Exporters in a table, drawn over time, and sampling intervals of one that are named; of more the sums are told."""
+STANDINGS = ("proven", "new", "contradictory")
+OTHERS = 0xFFFFFFFF
 SHORT = ("time_start", "direction", "src", "src_port", "dst", "dst_port", "proto", "packets", "bytes",
          "src_country", "dst_country", "src_as", "dst_as")  # fmt: skip
 
@@ -73,11 +86,12 @@ def output(path: Path | None) -> Iterator[IO[str]]:
 @click.option("--limit", type=click.IntRange(min=0), help=f"At most so many; a table shows {SHOWN_ROWS} by itself.")
 @click.option("--format", "kind", type=click.Choice(("table", "csv", "json", "parquet")), default="table")
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Write to a file.")
+@click.option("--quarantine", is_flag=True, help="What the collector kept apart since it cannot be true, with reasons.")
 @site_option
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def flows(
     since: str | None, until: str | None, where: str | None, limit: int | None, kind: str, target: Path | None,
-    site_dir: Path | None, as_json: bool,
+    quarantine: bool, site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """List flows by start time. `json` is one object a line.
 
@@ -86,15 +100,18 @@ def flows(
     lake = open_lake(open_site(site_dir))
     kind = "json" if as_json else kind
     chosen = FlowFilter(moment_us(since, lake), moment_us(until, lake), conditions(where, lake))
-    batches = lake.flows(chosen, limit=SHOWN_ROWS if limit is None and kind == "table" else limit)
+    most = SHOWN_ROWS if limit is None and kind == "table" else limit
+    schema = FLOW_SCHEMA.append(pa.field("reason", pa.string())) if quarantine else FLOW_SCHEMA
+    shown_columns = (*SHORT, "reason") if quarantine else SHORT
+    batches = lake.quarantined(chosen, limit=most) if quarantine else lake.flows(chosen, limit=most)
     if kind == "parquet":
         if target is None:
             raise UsageError("Parquet goes to a file", hint="-o FILE")
         import pyarrow.parquet as pq
 
-        with pq.ParquetWriter(target, FLOW_SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for batch in batches:
-                writer.write_table(pa.Table.from_batches([batch]).cast(FLOW_SCHEMA))
+                writer.write_table(pa.Table.from_batches([batch]).cast(schema))
         return
     with output(target) as file:
         if kind == "json":
@@ -102,13 +119,13 @@ def flows(
                 for row in plain_rows(batch):
                     file.write(json.dumps(row) + "\n")
         elif kind == "csv":
-            rows = csv.DictWriter(file, FLOW_SCHEMA.names, lineterminator="\n")
+            rows = csv.DictWriter(file, schema.names, lineterminator="\n")
             rows.writeheader()
             for batch in batches:
                 rows.writerows(plain_rows(batch))
         else:
-            shown = [[str(row[n]) for n in SHORT] for batch in batches for row in plain_rows(batch)]
-            table(list(SHORT), shown)
+            shown = [[str(row[n]) for n in shown_columns] for batch in batches for row in plain_rows(batch)]
+            table(list(shown_columns), shown)
 
 
 @click.command()
@@ -166,10 +183,10 @@ def series(
     site = open_site(site_dir)
     lake = open_lake(site)
     width_s = parse_duration(width)
-    span = lake.span_us() or (0, 0)
-    since_us, until_us = moment_us(since, lake), moment_us(until, lake)
-    since_s = (span[0] if since_us is None else since_us) // 1_000_000
-    until_s = newest_s(lake) if until_us is None else until_us // 1_000_000
+    since_s, until_s, _ = asked_span_s(since, until, lake)
+    if origin is not None:
+        origin = canonical_origin(origin)
+        check_origins(site, origin, direction, since_s, until_s, lake)
     if (until_s - since_s) // width_s > 2_000_000:
         raise UsageError("more than two million bins", hint="a larger --width or a shorter time")
     selected = (origin_sql(origin, direction) if origin else f"direction = '{direction}'", *conditions(where, lake))
@@ -210,43 +227,51 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
     Example: tidegauge coverage --since 2014-11-24
     """
     lake = open_lake(open_site(site_dir))
-    span = lake.span_us() or (0, 0)
-    since_us, until_us = moment_us(since, lake), moment_us(until, lake)
-    since_s = (span[0] if since_us is None else since_us) // 1_000_000
-    until_s = newest_s(lake) if until_us is None else until_us // 1_000_000
+    since_s, until_s, _ = asked_span_s(since, until, lake)
     found = measure(lake.ledger(), since_s, until_s)
     if as_json:
-        exporters = [
-            {"exporter": e.exporter, "domain": e.domain, "share": round(e.share, 6), "datagrams": e.datagrams,
-             "records": e.records, "lost": e.lost, "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3),
-             "dropped": e.dropped, "duplicates": e.duplicates, "overtaken": e.overtaken, "restarts": e.restarts,
-             "misses": e.misses, "delay_s": round(e.delay_s, 3),
-             "blind": [b.to_json() for b in exporter_blind(e)]}
-            for e in found.exporters
-        ]  # fmt: skip
         print_json({"share": round(found.share, 6), "since": format_time(since_s), "until": format_time(until_s),
-                    "exporters": exporters})  # fmt: skip
+                    "exporters": [_exporter_json(e) for e in found.exporters]})  # fmt: skip
         return
     click.echo(f"{found.share:.2%} seen from {format_time(since_s)} to {format_time(until_s)}")
-    header = (
-        "exporter",
-        "domain",
-        "seen",
-        "datagrams",
-        "records",
-        "lost",
-        "twice",
-        "late",
-        "restarts",
-        "sampling",
-        "clock",
-    )
-    table(list(header), [
-        [e.exporter, str(e.domain), f"{e.share:.2%}", f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}",
-         f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}",
-         " ".join(f"1:{n}" for n in e.sampling), f"{e.skew_s:+.1f} s"] for e in found.exporters
-    ])  # fmt: skip
-    for e in found.exporters:
-        click.echo(f"{e.exporter} {e.domain}: {coverage_bar(e.seen * e.active)}")
-    for blind in found.blind():
-        click.echo(f"blind from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}")
+    columns = ("exporter", "domain", "seen", "datagrams", "records", "lost", "apart", "twice", "late", "restarts",
+               "sampling", "clock", "standing")  # fmt: skip
+    shown = sorted(found.exporters, key=lambda e: (not e.relied_on, -e.weight))
+    rows = [
+        [e.exporter, _part(e), f"{e.share:.2%}", f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}", f"{e.apart:,}",
+         f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}", _intervals(e.sampling), f"{e.skew_s:+.1f} s",
+         STANDINGS[e.standing]] for e in shown[:MOST_SHOWN]
+    ]  # fmt: skip
+    if len(shown) > MOST_SHOWN:
+        rest = shown[MOST_SHOWN:]
+        sums = [f"{sum(getattr(e, n) for e in rest):,}" for n in (
+            "datagrams", "records", "lost", "apart", "duplicates", "overtaken", "restarts")]  # fmt: skip
+        rows.append([f"and {len(rest)} more", "", "", *sums, "", "", ""])
+    table(list(columns), rows)
+    for e in shown[:MOST_DRAWN]:
+        click.echo(f"{e.exporter} {_part(e)}: {coverage_bar(e.seen * e.active)}")
+    blind = found.blind()
+    for one in blind[:MOST_SHOWN]:
+        click.echo(f"blind from {format_time(one.start_s)} to {format_time(one.end_s)}: {one.why}")
+    if len(blind) > MOST_SHOWN:
+        click.echo(f"and blind {len(blind) - MOST_SHOWN} more times (--json has them all)")
+
+
+def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
+    return {
+        "exporter": e.exporter, "agent": e.agent, "domain": e.domain, "standing": STANDINGS[e.standing],
+        "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,
+        "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped, "duplicates": e.duplicates,
+        "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "apart": e.apart, "held": e.held,
+        "delay_s": round(e.delay_s, 3), "blind": [b.to_json() for b in exporter_blind(e)],
+    }  # fmt: skip
+
+
+def _part(e: ExporterCoverage) -> str:
+    domain = "others" if e.domain == OTHERS else str(e.domain)
+    return f"{e.agent} {domain}" if e.agent else domain
+
+
+def _intervals(sampling: tuple[int, ...]) -> str:
+    more = f" and {len(sampling) - MOST_INTERVALS} more" if len(sampling) > MOST_INTERVALS else ""
+    return " ".join(f"1:{n}" for n in sampling[:MOST_INTERVALS]) + more

@@ -47,7 +47,8 @@ def ingest(
     Captures of NetFlow, IPFIX and sFlow datagrams, captures of any other packets (which are metered), Zeek logs,
     Suricata EVE, Argus records, nfcapd files, CSV, Parquet.
 
-    A file that was taken in before is passed over. Exit status 1 when a file failed; what was good in it is kept.
+    A file that was taken in before is passed over; what a search finds and holds no flows is counted. Exit status 1
+    when a file failed; what was good in it is kept.
 
     Example: tidegauge ingest captures/ zeek/2024-04-19
     """
@@ -60,15 +61,15 @@ def ingest(
     column_map = None if map_file is None else ColumnMap.load(map_file)
     run = Ingest(site, kind=kind, exporter=exporter, column_map=column_map)
     console = Console(stderr=True)
-    files = find_files(list(paths))
+    found = find_files(list(paths))
     if console.is_terminal:
         from rich.progress import Progress
 
         with Progress(console=console, transient=True) as bar:
-            task = bar.add_task("ingest", total=len(files))
-            report = run.run(files, lambda name: bar.update(task, advance=1, description=Path(name).name))
+            task = bar.add_task("ingest", total=len(found))
+            report = run.run(list(paths), lambda name: bar.update(task, advance=1, description=Path(name).name))
     else:
-        report = run.run(files)
+        report = run.run(list(paths))
     for failure in report.failures:
         click.echo(f"tidegauge: {failure}", err=True)
     if as_json:

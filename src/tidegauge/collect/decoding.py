@@ -14,9 +14,12 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegauge.atlas import Atlas, label
+from tidegauge.collect.door import CONTRADICTORY, PROVEN, Door
 from tidegauge.collect.log import log_event
+from tidegauge.collect.quarantine import Quarantine
 from tidegauge.collect.silence import SilenceWatch
 from tidegauge.collect.spool import DATA, Frame, Position, SpoolReader
 from tidegauge.collect.status import DECODER, write_status
@@ -24,16 +27,15 @@ from tidegauge.lake import LakeWriter, Manifest, compact, open_writer
 from tidegauge.model import (
     Addresses,
     Finding,
+    FlowBatch,
     LakeError,
     LedgerBuilder,
     Skipped,
-    as_strings16,
-    format_address,
-    inside,
     keep_freed_memory,
+    stamp_ledger,
 )
 from tidegauge.site import Site
-from tidegauge.wire import Buffer, Datagrams, Decoder, Names, resume, whole_state
+from tidegauge.wire import Bounds, Buffer, Datagrams, Decoder, Names, mask_of, resume, whole_state
 
 COMMIT_ROWS = 4_000_000
 PENDING_S = 1800
@@ -43,6 +45,8 @@ COMPACT_S = 60.0
 RETRY_S = 5.0
 IDLE_S = 0.05
 STATE = "collector"
+NAMED = 5
+"""Senders that are named in logs and states; of more only the number is told."""
 
 
 class Consumer:
@@ -83,8 +87,16 @@ class Consumer:
         state = self._manifest.load_state(STATE) or {}
         self._reader = SpoolReader(self._folder / "spool", Position(*state.get("position", (0, 0))))
         self._reader.remove_read()
-        self._decoder = Decoder(Names(self._site.exporter_names), self._site.sampling, self.skipped, live=True)
+        wanted = self._site.collect
+        self._decoder = Decoder(
+            Names(self._site.exporter_names), self._site.sampling, self.skipped, live=True, relays=self._site.relays,
+            tunnels={name: mask_of(kinds) for name, kinds in self._site.decapsulate.items()},
+            bounds=Bounds(wanted.back_s, wanted.ahead_s, wanted.speed_bps, self._site.speeds_bps),
+        )  # fmt: skip
         resume(self._decoder, state.get("decoder", {}))
+        self._door = Door(self._site)
+        self._door.resume(state.get("door", []))
+        self._quarantine = Quarantine(self._site)
         self._fresh = 0
         self._committed_s = time.monotonic()
 
@@ -118,7 +130,7 @@ class Consumer:
         entries = np.concatenate([frame.entries for frame in data])
         arrived_us = np.repeat([frame.arrived_us for frame in data], [frame.count for frame in data])
         senders = np.ascontiguousarray(entries["sender"])
-        kept = self._admitted(senders)
+        kept = self._admitted(senders, arrived_us)
         lengths = entries["length"].astype(np.int64)
         block = Datagrams(
             Buffer.of(b"".join([frame.payloads for frame in data])),
@@ -134,21 +146,60 @@ class Consumer:
         block.senders[:] = self._decoder.names.positions(senders)
         self._heard(block)
         self.counts["datagrams"] += len(block)
-        for flows in self._decoder.decode(block):
-            if len(flows):
-                self.counts["flows"] += len(flows)
-                self._writer.add_flows(label(flows, self._site, self._atlas))
+        flows = [batch for batch in self._decoder.decode(block) if len(batch)]
+        suspects = self._judged(float(block.arrived_us[-1]) / 1e6)
+        for batch in flows:
+            self._store(batch, suspects)
+        for batch, codes in self._decoder.apart:
+            self._quarantine.add(batch, codes)
+        self._decoder.apart.clear()
 
-    def _admitted(self, senders: Addresses) -> Any:
-        """Which senders are on the allow-list, where there is one."""
-        if not self._site.collect.allow:
-            return np.ones(len(senders), dtype=bool)
-        kept = inside(senders, self._site.collect.allow)
-        if refused := int((~kept).sum()):
-            self.counts["refused"] += refused
-            names = [format_address(bytes(a)) for a in np.unique(as_strings16(senders[~kept]))[:5]]
-            log_event("refused", limited=True, count=refused, senders=names)
+    def _admitted(self, senders: Addresses, arrived_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which datagrams are read; the others are counted, and new senders reported."""
+        kept, waiting = self._door.admit(senders, arrived_us)
+        for address in self._door.departures:
+            self._decoder.forget(address)
+            self._silence.forget(self._name(address))
+        if waiting:
+            self._decoder.ledger.add(
+                exporters=[self._name(address) for address in waiting],
+                exporter=np.arange(len(waiting), dtype=np.int32), held=np.array(list(waiting.values())),
+                minute_s=np.full(len(waiting), int(arrived_us[-1]) // 1_000_000),
+            )  # fmt: skip
+        if self._door.arrivals:
+            log_event("new_exporters", limited=True, senders=self._door.arrivals[:NAMED])
+        if not kept.all():
+            log_event("not_read", limited=True, counts=dict(self._door.counts),
+                      senders=[a for a, _ in self._door.turned_away.most_common(NAMED)])  # fmt: skip
+        self._door.departures, self._door.arrivals = [], []
+        for name, count in self._door.counts.items():
+            self.counts[name] = count
         return kept
+
+    def _name(self, address: str) -> str:
+        return self._site.exporter_names.get(address, address)
+
+    def _judged(self, now_s: float) -> set[str]:
+        """Exporters whose flows are kept out of the lake, by how the datagrams of the block were."""
+        suspects = set()
+        names = self._decoder.names
+        for position, conduct in self._decoder.conduct.items():
+            name = names.names[position]
+            if self._door.behaved(names.address(name), conduct, now_s):
+                suspects.add(name)
+                log_event("on_hold", limited=True, exporter=name, why="most of its datagrams do not hold")
+        self._decoder.conduct.clear()
+        return suspects
+
+    def _store(self, flows: FlowBatch, suspects: set[str]) -> None:
+        """Flows into the lake, those of suspects into quarantine."""
+        if suspects:
+            wrong = np.isin(flows["exporter"], [i for i, n in enumerate(flows.exporters) if n in suspects])
+            self._quarantine.add(flows.take(wrong), np.zeros(int(wrong.sum()), dtype=np.uint8))
+            flows = flows.take(~wrong)
+        if len(flows):
+            self.counts["flows"] += len(flows)
+            self._writer.add_flows(label(flows, self._site, self._atlas))
 
     def _heard(self, block: Datagrams) -> None:
         names = self._decoder.names.names
@@ -178,18 +229,24 @@ class Consumer:
         begun = time.monotonic()
         self._decoder.give_up(int((time.time() - PENDING_S) * 1e6))
         ledger, self._decoder.ledger = self._decoder.ledger, LedgerBuilder()
-        self._writer.add_ledger(ledger.table())
+        self._writer.add_ledger(stamp_ledger(ledger.table(), self._standings()))
         rows = self._writer.uncommitted_rows
         position = self._reader.position
         self._writer.commit(
-            {STATE: {"position": [position.file, position.offset], "decoder": whole_state(self._decoder)}}
-        )
+            {STATE: {"position": [position.file, position.offset], "decoder": whole_state(self._decoder),
+                     "door": self._door.state()}}
+        )  # fmt: skip
+        self._quarantine.write()
         self._reader.remove_read()
         self._fresh = 0
         self._committed_s = time.monotonic()
         self._states.pop("lake_failed", None)
         self.counts["commits"] += 1
         log_event("committed", limited=True, flows=rows, seconds=round(time.monotonic() - begun, 3))
+
+    def _standings(self) -> dict[str, int]:
+        """How far each exporter can be relied on, by name."""
+        return {self._name(address): sender.standing for address, sender in self._door.senders.items()}
 
     def _look(self, *, caught_up: bool) -> None:
         if time.monotonic() - self._looked_s < LOOK_S:
@@ -221,5 +278,20 @@ class Consumer:
                 "templates": len(self._decoder.templates.histories),
                 "silent": self._silence.silent()[:100],
                 "states": self._states,
+                **self._senders(),
             },
         )
+
+    def _senders(self) -> dict[str, Any]:
+        """Senders that somebody should look at: how many, and the first of each kind by name."""
+        door = self._door
+        kinds = {
+            "held": [a for a, s in door.senders.items() if s.held],
+            "contradictory": [a for a, s in door.senders.items() if s.standing == CONTRADICTORY and not s.held],
+            "new": [a for a, s in door.senders.items() if s.standing not in (PROVEN, CONTRADICTORY) and not s.held],
+            "turned_away": [a for a, _ in door.turned_away.most_common()],
+        }
+        return {
+            "senders": {kind: {"count": len(found), "named": found[:NAMED]} for kind, found in kinds.items()},
+            "quarantined": self._quarantine.total,
+        }

@@ -48,6 +48,10 @@ class SilenceWatch:
         known.last_s, known.silent = max(last_s, known.last_s), False
         return _finding(name, before, first_s, known, over=True) if was_silent else None
 
+    def forget(self, name: str) -> None:
+        """An exporter gave up its place: it is not missed."""
+        self.exporters.pop(name, None)
+
     def look(self, now_s: float) -> list[Finding]:
         """Findings for exporters that have just become silent."""
         found = []

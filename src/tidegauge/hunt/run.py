@@ -95,12 +95,12 @@ def hunt(
         UsageError: the time is empty, or there is no such watch.
     """
     lake = Lake(site.data, memory_mb=site.memory_mb)
-    span = lake.span_us()
-    if span is None:
+    extent = lake.extent()
+    if extent is None:
         raise LakeError("no flows here yet", where=str(site.data), hint="take some in with `tidegauge ingest PATH`")
-    data_from_s, data_until_s = span[0] // 1_000_000, span[1] // 1_000_000 + 1
+    data_from_s = extent.first_s
     since_s = data_from_s if since_s is None else since_s
-    until_s = data_until_s if until_s is None else until_s
+    until_s = extent.until_s if until_s is None else until_s
     if since_s >= until_s:
         raise UsageError(f"the time is empty: since {format_time(since_s)}, until {format_time(until_s)}")
     watched, watch_name = "", ""

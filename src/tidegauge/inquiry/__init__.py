@@ -2,6 +2,7 @@
 
 from tidegauge.inquiry.ask import ALL_METRICS, Asked, Reply, ask, widened
 from tidegauge.inquiry.files import assess
+from tidegauge.inquiry.origins import check_origins
 from tidegauge.inquiry.ranking import Ranking, ask_all
 
-__all__ = ["ALL_METRICS", "Asked", "Ranking", "Reply", "ask", "ask_all", "assess", "widened"]
+__all__ = ["ALL_METRICS", "Asked", "Ranking", "Reply", "ask", "ask_all", "assess", "check_origins", "widened"]

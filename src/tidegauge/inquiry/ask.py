@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tidegauge import __version__
 from tidegauge.atlas import Atlas, showings
 from tidegauge.detect import Calendar, Outcome, decide
+from tidegauge.inquiry.answering import answered
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.explain import explained
 from tidegauge.inquiry.files import MOST_BINS
-from tidegauge.lake import FlowFilter, Lake
+from tidegauge.inquiry.origins import check_origins, origin_caveats
+from tidegauge.lake import FlowFilter, Lake, quoted
 from tidegauge.model import (
     RELAYS,
     Answer,
@@ -22,9 +23,10 @@ from tidegauge.model import (
     UsageError,
     Verdict,
     class_bit,
+    format_bytes,
     format_time,
 )
-from tidegauge.series import Coverage, Series, build_series, origin_sql, origin_where
+from tidegauge.series import Coverage, Series, build_series, doubtful, origin_sql, origin_where
 from tidegauge.site import Site
 from tidegauge.watch import Selection
 
@@ -43,6 +45,7 @@ class Asked:
     Attributes:
         wanted: amounts and durations (seconds) for which the chance of being seen is asked.
         watch: the flows of a watched asset.
+        without: exporters whose flows are not counted, since their datagrams contradict one another.
         further: prefixes that display another origin but can be this one (`widened` finds them).
     """
 
@@ -58,6 +61,7 @@ class Asked:
     power: float
     wanted: tuple[tuple[float, int], ...] = ()
     further: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     watch: Selection | None = None
 
     @property
@@ -68,7 +72,11 @@ class Asked:
     def conditions(self) -> tuple[str, ...]:
         parts = [origin_sql(self.origins, self.direction) if self.origins else f"direction = '{self.direction}'"]
         parts += [self.where_sql] if self.where_sql else []
+        parts += [f"exporter NOT IN ({self._excluded()})"] if self.without else []
         return (*parts, self.watch.sql) if self.watch else tuple(parts)
+
+    def _excluded(self) -> str:
+        return ", ".join(quoted(name) for name in self.without)
 
     def selection(self) -> str:
         return " and ".join(part for part in (self._name(), self._watch_name(), self.where_text) if part) or "all"
@@ -84,6 +92,7 @@ class Asked:
     def where(self) -> str:
         """The selection as `--where` takes it, for the commands that answers name."""
         chosen = origin_where(self.origins, self.direction) if self.origins else f"direction = '{self.direction}'"
+        chosen += f" AND exporter NOT IN ({self._excluded()})" if self.without else ""
         chosen += f" AND ({self.watch.where})" if self.watch and self.watch.where else ""
         return f"{chosen} AND ({self.where_text})" if self.where_text else chosen
 
@@ -105,6 +114,8 @@ class Span:
     history_s: int
     since_s: int
     until_s: int
+    notes: tuple[str, ...] = ()
+    """What was left out of the data when the asked time was said without one, or relative."""
 
 
 def calendar_of(site: Site) -> Calendar:
@@ -118,10 +129,10 @@ def span_of(lake: Lake, site: Site, asked: Asked) -> Span:
         LakeError: there are no flows.
         UsageError: the asked time is empty.
     """
-    span = lake.span_us()
-    if span is None:
+    extent = lake.extent()
+    if extent is None:
         raise LakeError("no flows here yet", where=str(site.data), hint="take some in with `tidegauge ingest PATH`")
-    data_from_s, data_until_s = span[0] // 1_000_000, -(-span[1] // 1_000_000)
+    data_from_s, data_until_s = extent.first_s, extent.until_s
     until_s = data_until_s if asked.until_s is None else asked.until_s
     since_s = max(until_s - DEFAULT_SPAN_S, data_from_s) if asked.since_s is None else asked.since_s
     if since_s >= until_s:
@@ -133,7 +144,8 @@ def span_of(lake: Lake, site: Site, asked: Asked) -> Span:
     history_s = min(max(since_s - asked.baseline_s, data_from_s // WIDTH_S * WIDTH_S), since_s)
     if (until_s - history_s) // WIDTH_S > MOST_BINS:
         raise UsageError("the asked time is longer than tidegauge judges at once", hint="ask for a few years at most")
-    return Span(history_s, since_s, until_s)
+    note = extent.note() if asked.since_s is None or asked.until_s is None else None
+    return Span(history_s, since_s, until_s, (note,) if note else ())
 
 
 def ask(site: Site, asked: Asked) -> Reply:
@@ -141,8 +153,13 @@ def ask(site: Site, asked: Asked) -> Reply:
 
     Raises:
         LakeError: there are no flows.
-        UsageError: the asked time is empty.
+        UsageError: the asked time is empty, or the origin is none that can be asked about.
     """
+    lake = Lake(site.data, memory_mb=site.memory_mb)
+    asked = replace(asked, without=tuple(doubtful(lake.ledger())))
+    if asked.origin is not None:
+        span = span_of(lake, site, asked)
+        check_origins(site, asked.origin, asked.direction, span.since_s, span.until_s, lake)
     if asked.metric != "all":
         return _ask_one(site, asked)
     replies = [
@@ -189,21 +206,20 @@ def _ask_one(site: Site, asked: Asked) -> Reply:
         lake, outcome.surges, asked.conditions(), asked.where(), metric=asked.metric,
         history_s=(span.history_s, span.since_s),
     )  # fmt: skip
-    answer = Answer(
-        question=Question(
-            asked.selection(), asked.direction, asked.metric, WIDTH_S, span.since_s, span.until_s,
-            (span.history_s, span.since_s),
-        ),
-        verdict=outcome.verdict,
-        false_alarm=asked.false_alarm,
-        power=asked.power,
-        surges=surges,
-        largest=outcome.largest,
-        limits=outcome.limits,
+    question = Question(
+        asked.selection(), asked.direction, asked.metric, WIDTH_S, span.since_s, span.until_s,
+        (span.history_s, span.since_s),
+    )  # fmt: skip
+    answer = answered(
+        question, outcome, false_alarm=asked.false_alarm, power=asked.power,
         coverage_share=float(series.seen[chosen].mean()),
         blind=tuple(_blind_within(coverage, span.since_s, span.until_s)),
+        surges=surges,
         caveats=(
+            *(origin_caveats(site, asked.origin, span.since_s, span.until_s, lake) if asked.origin else ()),
             *outcome.caveats,
+            *span.notes,
+            *_doubt_caveats(asked, lake, span),
             *caveats(
                 site, asked.origins, coverage, span.since_s, span.until_s, relay_share,
                 hour_limit if asked.metric == "bytes" else None, packet_bytes,
@@ -212,11 +228,8 @@ def _ask_one(site: Site, asked: Asked) -> Reply:
             *_edition_caveats(lake, site, span),
             *_wide_caveats(asked),
         ),
-        method=outcome.method,
-        version=__version__,
         relay_share=relay_share,
         relays=relays,
-        would_have_seen=outcome.would_have_seen,
         editions=tuple(lake.manifest.editions_behind(span.since_s * 1_000_000, span.until_s * 1_000_000)),
     )  # fmt: skip
     return Reply(answer, series, chosen, outcome)
@@ -267,6 +280,20 @@ def _relay_caveats(relays: tuple[RelayAnswer, ...]) -> Iterator[str]:
         )
     if surged:
         yield f"there was a surge from {', '.join(surged)} in that time: an origin can hide behind it"
+
+
+def _doubt_caveats(asked: Asked, lake: Lake, span: Span) -> Iterator[str]:
+    if not asked.without:
+        return
+    names = asked.without
+    excluded = f"exporter IN ({', '.join(quoted(name) for name in names)})"
+    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, (excluded,))
+    flows, octets = lake.scalar("[count(*), coalesce(sum(bytes), 0)]", chosen)
+    named = ", ".join(names[:NAMED_FURTHER]) + (", ..." if len(names) > NAMED_FURTHER else "")
+    yield (
+        f"the datagrams of {named} contradict one another: their {flows:,} flows ({format_bytes(octets)}) of that time"
+        " are not in this answer; name the sender under [exporters] if it is yours"
+    )
 
 
 def _wide_caveats(asked: Asked) -> Iterator[str]:

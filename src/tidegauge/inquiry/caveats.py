@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from tidegauge.atlas import Atlas, facts
 from tidegauge.model import format_duration
-from tidegauge.series import Coverage
+from tidegauge.series import Coverage, parse_origin
 from tidegauge.site import Site
 
 ATLAS_NEAR_S = 31 * 86400
@@ -21,7 +20,8 @@ def caveats(
     """What weakens the answer, each with its size."""
     if site.simulated:
         yield "all data of this site are simulated"
-    by_table = origin and re.search(r"(^|,)\s*([A-Za-z]{2}|[Aa][Ss]\d+)\s*(,|$)", origin)
+    parts = parse_origin(origin) if origin else []
+    by_table = any(part.kind in ("country", "as") for part in parts)
     atlas = Atlas.of(site)
     if by_table:
         held = max(atlas.deciding(since_s), atlas.deciding(until_s - 1), key=lambda h: h.distance_s)
@@ -31,7 +31,7 @@ def caveats(
                 f" the nearest there is, {held.distance_s / 86400:,.0f} days from the asked time"
             )
     if origin:
-        wanted = {part.strip().upper() for part in origin.split(",")}
+        wanted = {str(part) for part in parts}
         for fact in facts():
             in_time = fact.from_s < until_s and fact.until_s > since_s
             if in_time and fact.used_by in wanted and fact.country not in wanted and str(fact.prefix) not in wanted:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge import __version__
 from tidegauge.detect import NO_CALENDAR, Calendar, decide
+from tidegauge.inquiry.answering import answered
 from tidegauge.model import Answer, Blind, InputError, Question, UsageError, format_time, parse_time, runs
 from tidegauge.series import BLIND_BELOW
 
@@ -142,21 +142,11 @@ def assess(
     question = Question(
         path.name, "", "value", width, asked_since_s, asked_until_s, (read.first_s + begin * width, asked_since_s)
     )
-    return Answer(
-        question=question,
-        verdict=outcome.verdict,
-        false_alarm=false_alarm,
-        power=power,
-        surges=outcome.surges,
-        largest=outcome.largest,
-        limits=outcome.limits,
+    return answered(
+        question, outcome, false_alarm=false_alarm, power=power,
         coverage_share=float(seen[first - begin :].mean()),
         blind=tuple(
             Blind(asked_since_s + a * width, asked_since_s + b * width, "no or little coverage in the file")
             for a, b in runs(seen[first - begin :] < BLIND_BELOW)
         ),
-        caveats=outcome.caveats,
-        method=outcome.method,
-        version=__version__,
-        would_have_seen=outcome.would_have_seen,
-    )
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from tidegauge.detect import Calendar, Outcome, decide
 from tidegauge.inquiry.ask import WIDTH_S, Asked, calendar_of, span_of
 from tidegauge.lake import Lake
 from tidegauge.model import Verdict, format_time
-from tidegauge.series import build_many
+from tidegauge.series import build_many, doubtful
 from tidegauge.site import Site
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,8 @@ def ask_all(site: Site, asked: Asked) -> Ranking:
     """
     lake = Lake(site.data, memory_mb=site.memory_mb)
     span = span_of(lake, site, asked)
-    conditions = (f"direction = '{asked.direction}'", *((asked.where_sql,) if asked.where_sql else ()))
+    asked = replace(asked, without=tuple(doubtful(lake.ledger())))
+    conditions = asked.conditions()
     names, table, seen, units = build_many(
         lake, conditions, by="far_country", metric=asked.metric, width_s=WIDTH_S,
         since_s=span.history_s, until_s=span.until_s,

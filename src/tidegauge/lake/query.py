@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tidegauge.lake.extent import Extent, find_extent, live_now
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.where import VIRTUAL, column_sql
 from tidegauge.model import (
@@ -29,6 +31,8 @@ from tidegauge.model import (
 
 SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
 METRICS = tuple(SUMS)
+QUARANTINE_FOLDER = "quarantine"
+"""Where a collector keeps apart what cannot be true."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +114,20 @@ class Lake:
     def engine(self, since_us: int | None, until_us: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
         """DuckDB with a view `flows` over the segments that can hold the time; for the stages of the lake alone."""
         segments = self.manifest.segments("flows", since_us, until_us)
+        with self._over([str(self.folder / s.path) for s in segments]) as connection:
+            yield connection
+
+    @contextmanager
+    def _over(self, paths: list[str]) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = duckdb.connect(":memory:")
         try:
             connection.execute(f"SET memory_limit = '{self._memory_mb}MiB'")
-            connection.execute(f"SET temp_directory = '{_quoted(str(self.folder / 'spill'))}'")
+            connection.execute(f"SET temp_directory = {quoted(str(self.folder / 'spill'))}")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET preserve_insertion_order = false")
-            if segments:
-                paths = ", ".join(f"'{_quoted(str(self.folder / s.path))}'" for s in segments)
-                source = f"read_parquet([{paths}], hive_partitioning = false)"
+            if paths:
+                listed = ", ".join(quoted(path) for path in paths)
+                source = f"read_parquet([{listed}], hive_partitioning = false)"
             else:
                 connection.register("no_flows", FLOW_SCHEMA.empty_table())
                 source = "no_flows"
@@ -129,10 +138,24 @@ class Lake:
         finally:
             connection.close()
 
-    def span_us(self) -> tuple[int, int] | None:
-        """Start of the first flow and end of the last; None where there is none."""
+    def extent(self, now_s: float | None = None) -> Extent | None:
+        """Where the data lie and what "now" is, by the flows and the ledger; None where there are none."""
+        now_s = time.time() if now_s is None else now_s
         segments = self.manifest.segments("flows")
-        return (min(s.first_us for s in segments), max(s.end_us for s in segments)) if segments else None
+        minutes = self._ledger_minutes()
+        told = np.array([(s.first_us, s.last_us, s.end_us, s.rows) for s in segments], dtype=np.int64).reshape(-1, 4)
+        signs = np.stack([minutes, minutes, minutes + 60_000_000, np.ones_like(minutes)], axis=1)
+        starts, lasts, ends, rows = np.concatenate([told, signs]).T
+        flows = np.arange(len(starts)) < len(segments)
+        return find_extent(starts, lasts, ends, rows, flows, live=live_now(self.folder, now_s), now_s=now_s)
+
+    def _ledger_minutes(self) -> NDArray[np.int64]:
+        """The minutes (microseconds) of the ledger's rows."""
+        paths = [self.folder / s.path for s in self.manifest.segments("coverage")]
+        tables = [self._coverage(path, ["minute"]) for path in paths]
+        if not tables:
+            return np.zeros(0, dtype=np.int64)
+        return np.asarray(pa.concat_tables(tables)["minute"].cast(pa.int64()).to_numpy()) * 1_000_000
 
     def flows(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Flows by start time, in batches of `FLOW_SCHEMA`'s columns."""
@@ -140,6 +163,16 @@ class Lake:
         bound = f"LIMIT {int(limit)}" if limit is not None else ""
         sql = f"SELECT {columns} FROM flows WHERE {chosen.sql()} ORDER BY time_start, time_end, src, dst {bound}"
         with self.engine(chosen.since_us, chosen.until_us) as engine:
+            yield from engine.sql(sql).to_arrow_reader(100_000)
+
+    def quarantined(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Flows that a collector kept apart, in batches of `FLOW_SCHEMA`'s columns and `reason`."""
+        paths = [str(p) for p in sorted((self.folder / QUARANTINE_FOLDER).glob("*.parquet"))]
+        if not paths:
+            return
+        bound = f"LIMIT {int(limit)}" if limit is not None else ""
+        sql = f"SELECT * FROM flows WHERE {chosen.sql()} ORDER BY time_start, src, dst {bound}"
+        with self._over(paths) as engine:
             yield from engine.sql(sql).to_arrow_reader(100_000)
 
     def top(self, by: list[str], chosen: FlowFilter, *, metric: str, limit: int) -> tuple[pa.Table, int]:
@@ -229,17 +262,18 @@ class Lake:
 
     def ledger(self) -> pa.Table:
         """All coverage rows (`LEDGER_SCHEMA`), one per exporter, domain and minute, by minute."""
-        paths = [str(self.folder / s.path) for s in self.manifest.segments("coverage")]
-        if not paths:
+        tables = [self._coverage(self.folder / s.path) for s in self.manifest.segments("coverage")]
+        if not tables:
             return LEDGER_SCHEMA.empty_table()
+        return complete_ledger(fold_ledger(pa.concat_tables(tables))).sort_by("minute")
 
+    def _coverage(self, path: Path, columns: list[str] | None = None) -> pa.Table:
         try:
-            tables = [pq.read_table(path, schema=LEDGER_SCHEMA) for path in paths]
+            return pq.read_table(path, schema=LEDGER_SCHEMA, columns=columns)
         except (pa.ArrowException, OSError) as error:
             raise LakeError(
                 f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(self.folder)
             ) from None
-        return complete_ledger(fold_ledger(pa.concat_tables(tables))).sort_by("minute")
 
     def names(self, since_us: int | None = None, until_us: int | None = None) -> pa.Table:
         """Names seen between two times (`NAMES_SCHEMA`), by time."""
@@ -261,5 +295,6 @@ class Lake:
         return row[0] if row else None
 
 
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
+def quoted(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"

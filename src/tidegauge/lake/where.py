@@ -7,11 +7,12 @@ from typing import cast
 import sqlglot
 from sqlglot import exp
 
-from tidegauge.model import FLOW_SCHEMA, Prefix, UsageError, class_bit, parse_address, parse_time
+from tidegauge.model import FLOW_SCHEMA, Prefix, UsageError, class_bit, parse_address, parse_country, parse_time
 
 LONGEST = 20_000
 ADDRESS = {"src", "dst", "far", "home"}
 TIME = {"time_start", "time_end"}
+COUNTRY = {"src_country", "dst_country", "far_country"}
 CLASS = {"src_class", "dst_class", "far_class"}
 
 VIRTUAL = {
@@ -98,13 +99,15 @@ def _children(node: exp.Expression) -> list[exp.Expression]:
 
 
 def _operand(node: exp.Expression, columns: set[str], now_s: int) -> exp.Expression:
-    """A literal beside an address or a time is read as one."""
+    """A literal beside an address, a time or a country is read as one."""
     if isinstance(node, exp.Literal) and node.is_string:
         if columns & ADDRESS:
             return _blob(parse_address(node.name))
         if columns & TIME:
             seconds = parse_time(node.name, now_s=now_s)
             return exp.Anonymous(this="make_timestamptz", expressions=[exp.Literal.number(seconds * 1_000_000)])
+        if columns & COUNTRY:  # a code that there is not would match nothing, which reads like a no
+            return exp.Literal.string(parse_country(node.name))
     if isinstance(node, exp.Identifier):
         return node
     return _rebuild(node, now_s)

@@ -33,5 +33,9 @@ class InputError(TidegaugeError):
     """An input file or stream cannot be read past some point; what came before it is good."""
 
 
+class NoFlowsError(InputError):
+    """A file that is whole, and of no kind that holds flows."""
+
+
 class LakeError(TidegaugeError):
     """The data folder cannot be used."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 LEDGER_SCHEMA = pa.schema(
     [
         ("exporter", pa.string()),
+        ("agent", pa.string()),
         ("domain", pa.uint32()),
         ("minute", pa.timestamp("s", tz="UTC")),
         ("datagrams", pa.uint64()),
@@ -23,18 +24,25 @@ LEDGER_SCHEMA = pa.schema(
         ("overtaken", pa.uint64()),
         ("restarts", pa.uint64()),
         ("misses", pa.uint64()),
+        ("apart", pa.uint64()),
+        ("held", pa.uint64()),
         ("sampling", pa.uint32()),
         ("skew_s", pa.float64()),
         ("delay_s", pa.float64()),
         ("stated", pa.float64()),
+        ("standing", pa.uint8()),
     ]
 )
-"""`lost` in records, by sequence number; negative where an overtaken datagram takes back a loss of an earlier row.
-`dropped`: datagrams that our own machine dropped, shared out over those that were sending. `duplicates`: datagrams
-left out since they came twice. `overtaken`: datagrams that came late. `restarts` of the exporter. `misses`: data sets
-whose template never came. `sampling`: the largest interval of the minute. `skew_s`: the exporter's clock minus the
-arrival. `delay_s`: from the end of a flow to its arrival, at most. `stated`: the share of the minute that the
-source itself says it saw, null where it says nothing."""
+"""`agent`: the sFlow agent, where that is not the exporter itself. `lost` in records, by sequence number; negative
+where an overtaken datagram takes back a loss of an earlier row. `dropped`: datagrams that our own machine dropped,
+shared out over those that were sending. `duplicates`: datagrams left out since they came twice. `overtaken`: datagrams
+that came late. `restarts` of the exporter. `misses`: data sets whose template never came. `apart`: records kept out of
+the lake since they cannot be true. `held`: datagrams that were not read since most of their sender's did not hold.
+`sampling`: the largest interval of the minute. `skew_s`: the exporter's clock minus the arrival. `delay_s`: from the
+end of a flow to its arrival, at most. `stated`: the share of the minute that the source itself says it saw, null where
+it says nothing. `standing` of the exporter then: 0 proven (as whatever comes from files), 1 new, 2 its datagrams
+contradict one another."""
+KEYS = ("exporter", "agent", "domain", "minute")
 
 HOW = {
     "datagrams": "sum",
@@ -45,19 +53,22 @@ HOW = {
     "overtaken": "sum",
     "restarts": "sum",
     "misses": "sum",
+    "apart": "sum",
+    "held": "sum",
     "sampling": "max",
     "skew_s": "mean",
     "delay_s": "max",
     "stated": "min",
+    "standing": "max",
 }
 LEDGER_AMOUNTS = tuple(name for name, how in HOW.items() if how == "sum")
 
 
 def fold_ledger(table: pa.Table) -> pa.Table:
-    """One row per exporter, domain and minute, whatever number of rows came in."""
-    folded = table.group_by(["exporter", "domain", "minute"]).aggregate(list(HOW.items()))
+    """One row per exporter, agent, domain and minute, whatever number of rows came in."""
+    folded = table.group_by(list(KEYS)).aggregate(list(HOW.items()))
     return (
-        folded.select(["exporter", "domain", "minute", *(f"{name}_{how}" for name, how in HOW.items())])
+        folded.select([*KEYS, *(f"{name}_{how}" for name, how in HOW.items())])
         .rename_columns(LEDGER_SCHEMA.names)
         .cast(LEDGER_SCHEMA)
     )
@@ -65,12 +76,18 @@ def fold_ledger(table: pa.Table) -> pa.Table:
 
 def complete_ledger(table: pa.Table) -> pa.Table:
     """Folded rows as readers take them: no negative losses, and 0 for amounts that older files do not have."""
-    for name in (*LEDGER_AMOUNTS, "sampling"):
-        column = pc.fill_null(table[name], 0)
+    for name in ("agent", *LEDGER_AMOUNTS, "sampling", "standing"):
+        column = pc.fill_null(table[name], "" if name == "agent" else 0)
         if name == "lost":
             column = pc.max_element_wise(column, pa.scalar(0, pa.int64()))
         table = table.set_column(table.schema.get_field_index(name), LEDGER_SCHEMA.field(name), column)
     return table
+
+
+def stamp_ledger(table: pa.Table, standings: dict[str, int]) -> pa.Table:
+    """The same rows with the standing of their exporters, by name; of one that is not named it is 0 (proven)."""
+    values = pa.array([standings.get(name, 0) for name in table["exporter"].to_pylist()], pa.uint8())
+    return table.set_column(table.schema.get_field_index("standing"), LEDGER_SCHEMA.field("standing"), values)
 
 
 @dataclass
@@ -87,6 +104,7 @@ class LedgerBuilder:
         exporter: NDArray[np.int32],
         minute_s: NDArray[np.int64],
         domain: NDArray[Any] | int = 0,
+        agent: str = "",
         **columns: NDArray[Any] | int | None,
     ) -> None:
         """Add rows.
@@ -103,10 +121,11 @@ class LedgerBuilder:
             pa.DictionaryArray.from_arrays(pa.array(exporter, pa.int32()), pa.array(list(exporters), pa.string())).cast(
                 pa.string()
             ),
+            pa.array([agent] * count, pa.string()),
             pa.array(np.broadcast_to(np.asarray(domain), (count,)).astype(np.uint32)),
             pa.array((np.asarray(minute_s) // 60 * 60).astype(np.int64)).cast(pa.timestamp("s", tz="UTC")),
         ]
-        for column in list(LEDGER_SCHEMA)[3:]:
+        for column in list(LEDGER_SCHEMA)[len(KEYS) :]:
             given = columns.pop(column.name, None)
             if given is None and pa.types.is_floating(column.type):
                 arrays.append(pa.nulls(count, column.type))

@@ -11,7 +11,9 @@ from tidegauge.model.errors import UsageError
 FOREVER_S = 1 << 33
 """Later than any time that is asked about (the year 2242): the end of what has no end."""
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-EXAMPLE = "for example 2014-11-24, 2014-11-24T08:00Z or -7d"
+EXAMPLE = "for example 2014-11-24, 2014-11-24T08:00Z, 1416816000 or -7d"
+DATES_OR_YEARS = re.compile(r"(19|20|21)\d\d((0[1-9]|1[0-2])\d\d)?")
+"""Digits that a person means as a day (or a year, which is refused), not as seconds."""
 
 
 def parse_duration(text: str) -> int:
@@ -28,10 +30,10 @@ def parse_duration(text: str) -> int:
 
 
 def parse_time(text: str, *, now_s: int) -> int:
-    """Epoch seconds of an RFC 3339 time (UTC where it names no offset) or of one relative to `now_s`.
+    """Epoch seconds of an RFC 3339 time (UTC where it names no offset), of epoch seconds or of one relative to `now_s`.
 
-    >>> parse_time("2014-11-24T08:00Z", now_s=0)
-    1416816000
+    >>> parse_time("2014-11-24T08:00Z", now_s=0), parse_time("1416816000", now_s=0)
+    (1416816000, 1416816000)
     >>> parse_time("-1d", now_s=100000)
     13600
 
@@ -43,6 +45,11 @@ def parse_time(text: str, *, now_s: int) -> int:
         return now_s
     if text.startswith("-"):
         return now_s - parse_duration(text[1:])
+    if re.fullmatch(r"\d+(\.\d*)?", text) and not DATES_OR_YEARS.fullmatch(text):
+        seconds = float(text)
+        if seconds > FOREVER_S:
+            raise UsageError(f"not a time: {text!r}", hint="epoch seconds, not milliseconds")
+        return int(seconds)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

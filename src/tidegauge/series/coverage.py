@@ -14,21 +14,29 @@ from tidegauge.model import LEDGER_AMOUNTS, Blind, merge_intervals, runs
 SILENT_S = 300
 """An exporter is silent when it sends nothing for this long, or for much longer than it usually does."""
 USUAL_FACTOR = 4
+CONTRADICTORY = 2
+OTHERS = 0xFFFFFFFF
+"""The domain of parts that are not told apart."""
+MOST_REASONS = 8
 BLIND_BELOW = 0.8
 """A minute seen less than this is listed as blind."""
 
 
 @dataclass(frozen=True)
 class ExporterCoverage:
-    """One exporter and domain over minutes `[first, first + n)`.
+    """One exporter and part of it (agent, domain) over minutes `[first, first + n)`.
 
     Attributes:
+        standing: 0 proven, 1 new, 2 its datagrams contradict one another; `relied_on`: it weighs in the site's.
         seen: share of each minute that was seen; shape (n,), 0 to 1.
         active: minutes within its life: from its first sign to the end of the asked time.
     """
 
     exporter: str
+    agent: str
     domain: int
+    standing: int
+    relied_on: bool
     seen: NDArray[np.float64]
     active: NDArray[np.bool_]
     datagrams: int
@@ -39,6 +47,8 @@ class ExporterCoverage:
     overtaken: int
     restarts: int
     misses: int
+    apart: int
+    held: int
     sampling: tuple[int, ...]
     skew_s: float
     delay_s: float
@@ -52,7 +62,8 @@ class ExporterCoverage:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Coverage of a site over minutes from `first_minute_s`; exporters weigh by the records they usually send."""
+    """Coverage of a site over minutes from `first_minute_s`; exporters weigh by the records they usually send, those
+    that are new or contradict themselves not at all where there are others."""
 
     first_minute_s: int
     minutes: NDArray[np.float64]
@@ -78,13 +89,16 @@ class Coverage:
         return found
 
     def _why(self, start_s: int, end_s: int) -> str:
+        relied_on = [e for e in self.exporters if e.relied_on]
         reasons = {
-            why if len(self.exporters) == 1 else f"{e.exporter}: {why}"
-            for e in self.exporters
+            why if len(relied_on) == 1 else f"{e.exporter}: {why}"
+            for e in relied_on
             for a, b, why in e.reasons
             if a < end_s and b > start_s
         }
-        return "; ".join(sorted(reasons)) if reasons else "no telemetry"
+        named = sorted(reasons)[:MOST_REASONS]
+        more = [f"and {len(reasons) - len(named)} more"] if len(reasons) > len(named) else []
+        return "; ".join([*named, *more]) if named else "no telemetry"
 
 
 def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:
@@ -97,28 +111,69 @@ def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:
     count = max(last - first, 0)
     exporters = []
     if ledger.num_rows and count:
-        keys = list(zip(ledger["exporter"].to_pylist(), ledger["domain"].to_pylist(), strict=True))
-        names = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-        codes = np.array([names[key] for key in keys])
         columns = {
             name: ledger[name].cast(pa.int64() if name == "minute" else ledger[name].type).to_numpy()
             for name in ("minute", *LEDGER_AMOUNTS, "sampling", "skew_s", "delay_s", "stated")
         }
-        for (name, domain), code in names.items():
-            rows = codes == code
+        names, owners = _coded(ledger["exporter"])
+        standings = np.full(len(names), 255, dtype=np.uint8)
+        np.minimum.at(standings, owners, ledger["standing"].to_numpy())
+        relied_on = standings == standings.min()
+        agents, agent_codes = _coded(ledger["agent"])
+        domains = ledger["domain"].to_numpy().astype(np.int64)
+        # Parts of an exporter that nobody relies on are of no use one by one, and can be very many.
+        several = ~relied_on[owners] & _has_several(owners, agent_codes << 32 | domains)[owners]
+        domains, agent_codes = np.where(several, OTHERS, domains), np.where(several, agents.index(""), agent_codes)
+        for rows in _groups(owners, agent_codes << 32 | domains):
             own = {key: values[rows] for key, values in columns.items()}
-            exporters.append(_exporter(name, domain, own, first, count))
-    weights = np.array([e.weight for e in exporters]) if exporters else np.zeros(0)
+            row, owner = int(rows[0]), int(owners[rows[0]])
+            exporters.append(
+                _exporter(names[owner], agents[agent_codes[row]], int(domains[row]), int(standings[owner]),
+                          bool(relied_on[owner]), own, first, count)
+            )  # fmt: skip
     seen = np.zeros(count)
     alive = np.zeros(count)
-    for exporter, weight in zip(exporters, weights, strict=True):
-        seen += weight * exporter.seen * exporter.active
-        alive += weight * exporter.active
+    for exporter in exporters:
+        if exporter.relied_on:
+            seen += exporter.weight * exporter.seen * exporter.active
+            alive += exporter.weight * exporter.active
     minutes = np.divide(seen, alive, out=np.zeros(count), where=alive > 0)
     return Coverage(first * 60, minutes, tuple(exporters))
 
 
-def _exporter(name: str, domain: int, rows: dict[str, NDArray[Any]], first: int, count: int) -> ExporterCoverage:
+def doubtful(ledger: pa.Table) -> list[str]:
+    """Exporters whose datagrams contradict one another, where there are others to rely on; by name."""
+    least = ledger.group_by("exporter").aggregate([("standing", "min")])
+    standings = dict(zip(least["exporter"].to_pylist(), least["standing_min"].to_pylist(), strict=True))
+    best = min(standings.values(), default=CONTRADICTORY)
+    return sorted(name for name, standing in standings.items() if standing == CONTRADICTORY > best)
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """Distinct texts in order of first sight (the empty one always among them), and for each row which it is."""
+    found = column.combine_chunks().dictionary_encode()
+    found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    names = found.dictionary.to_pylist()
+    return (names if "" in names else [*names, ""]), np.asarray(found.indices).astype(np.int64)
+
+
+def _has_several(owners: NDArray[np.int64], parts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """By owner, whether it has more than one part."""
+    pairs = np.unique(np.stack([owners, parts]), axis=1)
+    return np.asarray(np.bincount(pairs[0], minlength=int(owners.max()) + 2) > 1)
+
+
+def _groups(owners: NDArray[np.int64], parts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Rows of each owner and part, in order; groups in the order of their first row."""
+    order = np.lexsort((parts, owners))
+    edges = np.flatnonzero((np.diff(owners[order]) != 0) | (np.diff(parts[order]) != 0)) + 1
+    return sorted(np.split(order, edges), key=lambda rows: int(rows[0]))
+
+
+def _exporter(
+    name: str, agent: str, domain: int, standing: int, relied_on: bool, rows: dict[str, NDArray[Any]], first: int,
+    count: int,
+) -> ExporterCoverage:  # fmt: skip
     order = np.argsort(rows["minute"], kind="stable")
     rows = {key: values[order] for key, values in rows.items()}
     minutes = rows["minute"] // 60
@@ -139,7 +194,9 @@ def _exporter(name: str, domain: int, rows: dict[str, NDArray[Any]], first: int,
             seen[max(int(start) - first, 0) : max(int(end) - first, 0)] = 1.0
         else:
             seen[max(int(start) - first, 0) : max(int(start) + 1 - first, 0)] = 1.0
-    ratio = np.divide(records, records + lost, out=np.ones(len(records)), where=records + lost > 0)
+    # What was kept apart came, but is not in the lake.
+    kept = np.maximum(records - rows["apart"].astype(np.float64), 0)
+    ratio = np.divide(kept, records + lost, out=np.ones(len(records)), where=records + lost > 0)
     share = np.where(told, np.minimum(np.nan_to_num(stated, nan=1.0), ratio), ratio)
     inside = (minutes >= first) & (minutes < first + count)
     seen[minutes[inside] - first] = np.minimum(share[inside], 1.0)
@@ -148,7 +205,10 @@ def _exporter(name: str, domain: int, rows: dict[str, NDArray[Any]], first: int,
     span = max(int(signs[-1] - signs[0]) + 1, 1) if len(signs) else 1
     return ExporterCoverage(
         exporter=name,
+        agent=agent,
         domain=domain,
+        standing=standing,
+        relied_on=relied_on,
         seen=seen,
         active=active,
         **{name: int(rows[name][inside].sum()) for name in LEDGER_AMOUNTS},
@@ -169,6 +229,8 @@ def _causes(
         ("dropped", "our own machine dropped datagrams"),
         ("misses", "data came without their template"),
         ("restarts", "the exporter restarted"),
+        ("apart", "records that cannot be true were kept apart"),
+        ("held", "its datagrams mostly did not hold and were not read"),
     ):
         causes[why] = np.zeros(count, dtype=bool)
         causes[why][rows["minute"][inside] // 60 - first] = rows[name][inside] > 0

@@ -3,12 +3,98 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from tidegauge.model import Prefix, UsageError, class_bit
+from tidegauge.model import Prefix, UsageError, class_bit, parse_country
 
 DIRECTIONS = ("in", "out", "internal", "transit")
-HINT = "KP, AS131279, 175.45.176.0/22, class:tor-exit or @FILE; several joined by commas"
+HINT = "KP, North Korea, AS131279, 175.45.176.0/22, class:tor-exit or @FILE; several joined by commas"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One origin of a union: `kind` is `country`, `as`, `prefix` or `class`, `value` its canonical text."""
+
+    kind: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """Read one origin.
+
+        >>> str(Part.parse("north korea")), str(Part.parse("as131279"))
+        ('KP', 'AS131279')
+
+        Raises:
+            UsageError: it is none; the hint names what may have been meant.
+        """
+        text = text.strip()
+        if match := re.fullmatch(r"[Aa][Ss]\s?(\d{1,10})", text):
+            if not 0 < int(match[1]) < 1 << 32:
+                raise UsageError(f"not an AS number: {text!r}", hint="1 to 4294967295")
+            return cls("as", str(int(match[1])))
+        if text.startswith("class:"):
+            class_bit(text[6:])
+            return cls("class", text[6:])
+        if re.fullmatch(r"[0-9a-fA-F:.]+(/\d+)?", text) and (set(text) & {".", ":", "/"}):
+            Prefix.parse(text)
+            return cls("prefix", text)
+        if not any(letter.isalpha() for letter in text):
+            raise UsageError(f"not an origin: {text!r}", hint=HINT)
+        return cls("country", parse_country(text))
+
+    def __str__(self) -> str:
+        return {"as": "AS", "class": "class:"}.get(self.kind, "") + self.value
+
+    def sql(self, end: str) -> str:
+        """Condition on flows whose end `src` or `dst` is of this origin."""
+        if self.kind == "country":
+            return f"{end}_country = '{self.value}'"
+        if self.kind == "as":
+            return f"{end}_as = {self.value}"
+        if self.kind == "class":
+            return f"({end}_class & {class_bit(self.value)}) <> 0"
+        prefix = Prefix.parse(self.value)
+        return f"{end} BETWEEN unhex('{prefix.first.hex()}') AND unhex('{prefix.last.hex()}')"
+
+    def where(self, end: str) -> str:
+        """The same as `--where` takes it."""
+        if self.kind == "country":
+            return f"{end}_country = '{self.value}'"
+        if self.kind == "as":
+            return f"{end}_as = {self.value}"
+        if self.kind == "class":
+            return f"is_class({end}_class, '{self.value}')"
+        return f"inside({end}, '{self.value}')"
+
+
+def parse_origin(text: str) -> list[Part]:
+    """The origins of a union, those of list files among them.
+
+    Raises:
+        UsageError: one is no origin, or a list file cannot be read.
+    """
+    found: list[Part] = []
+    for part in (p.strip() for p in text.split(",")):
+        if part.startswith("@"):
+            found += _list_file(Path(part[1:]))
+        elif part:
+            found.append(Part.parse(part))
+    if not found:
+        raise UsageError("no origin given", where=repr(text), hint=HINT)
+    return found
+
+
+def canonical_origin(text: str) -> str:
+    """The same union with countries as codes, list files as they are; checked.
+
+    >>> canonical_origin("north korea, as131279")
+    'KP,AS131279'
+    """
+    parse_origin(text)
+    parts = [p.strip() for p in text.split(",") if p.strip()]
+    return ",".join(p if p.startswith("@") else str(Part.parse(p)) for p in parts)
 
 
 def origin_sql(text: str, direction: str) -> str:
@@ -25,7 +111,7 @@ def origin_sql(text: str, direction: str) -> str:
     if direction not in DIRECTIONS:
         raise UsageError(f"no such direction: {direction!r}", hint="one of " + ", ".join(DIRECTIONS))
     ends = {"in": ("src",), "out": ("dst",)}.get(direction, ("src", "dst"))
-    parts = [_one(part, end) for part in _parts(text) for end in ends]
+    parts = [part.sql(end) for part in parse_origin(text) for end in ends]
     return f"direction = '{direction}' AND ({' OR '.join(parts)})"
 
 
@@ -36,58 +122,23 @@ def origin_where(text: str, direction: str) -> str:
     "direction = 'in' AND (far_country = 'KP' OR inside(far, '192.0.2.0/24'))"
     """
     ends = ("far",) if direction in ("in", "out") else ("src", "dst")
-    return f"direction = '{direction}' AND ({' OR '.join(_where(part, end) for part in _parts(text) for end in ends)})"
+    parts = [part.where(end) for part in parse_origin(text) for end in ends]
+    return f"direction = '{direction}' AND ({' OR '.join(parts)})"
 
 
-def _where(part: str, end: str) -> str:
-    if re.fullmatch(r"[A-Za-z]{2}", part):
-        return f"{end}_country = '{part.upper()}'"
-    if match := re.fullmatch(r"[Aa][Ss](\d{1,10})", part):
-        return f"{end}_as = {int(match[1])}"
-    if part.startswith("class:"):
-        return f"is_class({end}_class, '{part[6:]}')"
-    return f"inside({end}, '{part}')"
-
-
-def _parts(text: str) -> list[str]:
-    found: list[str] = []
-    for part in (p.strip() for p in text.split(",")):
-        if part.startswith("@"):
-            found += _list_file(Path(part[1:]))
-        elif part:
-            found.append(part)
-    if not found:
-        raise UsageError("no origin given", where=repr(text), hint=HINT)
-    return found
-
-
-def _list_file(path: Path) -> list[str]:
+def _list_file(path: Path) -> list[Part]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the list: {error}", where=str(path)) from None
-    entries = [line.split("#", 1)[0].strip() for line in lines]
-    for number, entry in enumerate(entries, start=1):
+    found = []
+    for number, line in enumerate(lines, start=1):
+        entry = line.split("#", 1)[0].strip()
         try:
             if entry.startswith("@"):
                 raise UsageError("a list names no other list")
             if entry:
-                _one(entry, "src")
+                found.append(Part.parse(entry))
         except UsageError as error:
-            raise UsageError(str(error), where=f"{path}, line {number}") from None
-    return [entry for entry in entries if entry]
-
-
-def _one(part: str, end: str) -> str:
-    if re.fullmatch(r"[A-Za-z]{2}", part):
-        return f"{end}_country = '{part.upper()}'"
-    if match := re.fullmatch(r"[Aa][Ss](\d{1,10})", part):
-        if int(match[1]) >= 1 << 32:
-            raise UsageError(f"not an AS number: {part!r}")
-        return f"{end}_as = {int(match[1])}"
-    if part.startswith("class:"):
-        return f"({end}_class & {class_bit(part[6:])}) <> 0"
-    if re.fullmatch(r"[0-9a-fA-F:.]+(/\d+)?", part):
-        prefix = Prefix.parse(part)
-        return f"{end} BETWEEN unhex('{prefix.first.hex()}') AND unhex('{prefix.last.hex()}')"
-    raise UsageError(f"not an origin: {part!r}", hint=HINT)
+            raise UsageError(error.what, where=f"{path}, line {number}", hint=error.hint) from None
+    return found

@@ -1,10 +1,13 @@
 """Bytes to flow batches: what lies in files and datagrams becomes flows of one schema."""
 
 from tidegauge.wire.argus import ArgusReader
+from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.conduct import Conduct
 from tidegauge.wire.datagrams import Datagrams, Names, datagrams_in, holds_flow_export, protocols
 from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.eve import EveReader
+from tidegauge.wire.grouping import groups
 from tidegauge.wire.meter import FlowMeter
 from tidegauge.wire.nfcapd import nfdump_table
 from tidegauge.wire.pcap import is_pcap, read_packets
@@ -12,11 +15,12 @@ from tidegauge.wire.reading import Stream, damage_named, hash_file, open_stream
 from tidegauge.wire.sniff import Kind, sniff
 from tidegauge.wire.state import remember_templates, resume, templates_state, whole_state
 from tidegauge.wire.tabular import ColumnMap, TableReader
+from tidegauge.wire.tunnels import mask_of
 from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
-    "ArgusReader", "Buffer", "ColumnMap", "Datagrams", "Decoder", "EveReader", "FlowMeter", "Kind", "Names",
-    "Stream", "TableReader", "ZeekReader", "damage_named", "datagrams_in", "hash_file", "holds_flow_export", "is_pcap",
-    "nfdump_table", "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff",
-    "templates_state", "whole_state",
+    "REASONS", "ArgusReader", "Bounds", "Buffer", "ColumnMap", "Conduct", "Datagrams", "Decoder", "EveReader",
+    "FlowMeter", "Kind", "Names", "Stream", "TableReader", "ZeekReader", "damage_named", "datagrams_in", "groups",
+    "hash_file", "holds_flow_export", "is_pcap", "mask_of", "nfdump_table", "open_stream", "protocols", "read_packets",
+    "remember_templates", "resume", "sniff", "templates_state", "whole_state",
 ]  # fmt: skip

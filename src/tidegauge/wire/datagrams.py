@@ -24,18 +24,35 @@ class Names:
 
     def __init__(self, configured: dict[str, str] | None = None) -> None:
         self._configured = configured or {}
+        self._addresses = {name: address for address, name in self._configured.items()}
         self._position: dict[str, int] = {}
+        self._free: list[int] = []
         self.names: list[str] = []
+
+    def address(self, name: str) -> str:
+        """The address of a configured name; the name itself where it is none."""
+        return self._addresses.get(name, name)
 
     def position(self, address: str) -> int:
         """Position of an exporter's address (its configured name where there is one)."""
         name = self._configured.get(address, address)
-        if name not in self._position and len(self.names) >= MOST_NAMES:
+        if name not in self._position and len(self._position) >= MOST_NAMES:
             name = BEYOND
         if name not in self._position:
-            self._position[name] = len(self.names)
-            self.names.append(name)
+            if self._free:
+                self._position[name] = self._free.pop()
+                self.names[self._position[name]] = name
+            else:
+                self._position[name] = len(self.names)
+                self.names.append(name)
         return self._position[name]
+
+    def forget(self, address: str) -> int | None:
+        """Give the position of an exporter to whoever comes next; which it was, None where there was none."""
+        position = self._position.pop(self._configured.get(address, address), None)
+        if position is not None:
+            self._free.append(position)
+        return position
 
     def positions(self, addresses: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Positions of addresses of shape (n, 16)."""

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import FlowBatch, LedgerBuilder, Skipped
+from tidegauge.model import FlowBatch, LedgerBuilder, Prefix, Skipped, format_address, inside
+from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.clocks import Clocks
+from tidegauge.wire.conduct import Conduct
 from tidegauge.wire.datagrams import IPFIX, SFLOW, V5, V9, Datagrams, Names, protocols
 from tidegauge.wire.fields import describes_flows, flows_of
 from tidegauge.wire.grouping import groups
-from tidegauge.wire.netflow5 import decode_v5
+from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
+from tidegauge.wire.parts import AGENT_SHIFT, OTHERS, Parts, domains_of
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
     DEFAULT,
@@ -26,13 +29,11 @@ from tidegauge.wire.sampling import (
 )
 from tidegauge.wire.sequence import Recent, SequenceTracker
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
-from tidegauge.wire.sflow import decode_sflow, read_headers
+from tidegauge.wire.sflow import Headers, decode_sflow, read_headers
 from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templates
 
 MOST_PENDING_BYTES = 32 << 20
 """Data sets that wait for their template, in all; the oldest go first."""
-MOST_STREAMS = 1 << 16
-"""Exporters' domains of which something is remembered; the oldest go when somebody sends more."""
 ORDINARY_RECORD = 48
 UPTIME_WRAP_MS = 1 << 32
 RESTART_MS = 60_000
@@ -44,7 +45,12 @@ class Decoder:
 
     Attributes:
         overrides: sampling interval by exporter name, from the site file.
-        sequences, clocks, drops, boots: what is known of each exporter, from block to block.
+        relays: by exporter name, the sFlow agents whose datagrams it may pass on; what others relay is their own.
+        tunnels: by exporter name, the tunnels that are taken off its packets (`tunnels.mask_of`).
+        bounds: what flows that come in live may claim; None: they are taken as they are.
+        conduct: what each exporter's datagrams were like since somebody looked and cleared it.
+        apart: flows that broke a bound, and which (positions in `bounds.REASONS`); likewise.
+        sequences, clocks, drops, boots, parts: what is known of each exporter, from block to block.
         pending: data sets that wait for their template or sampler.
         skipped: what was left out, and why.
         ledger: datagrams, records and losses by exporter, domain and minute of export.
@@ -60,7 +66,13 @@ class Decoder:
     """Templates of earlier runs: used at the end, for data whose template never came in this one."""
     live: bool = False
     """Datagrams carry our own time of arrival: an exporter's clock that is off is set right by it."""
+    relays: dict[str, tuple[Prefix, ...]] = field(default_factory=dict)
+    tunnels: dict[str, np.uint8] = field(default_factory=dict)
+    bounds: Bounds | None = None
+    conduct: dict[int, Conduct] = field(default_factory=dict)
+    apart: list[tuple[FlowBatch, NDArray[np.uint8]]] = field(default_factory=list)
     datagrams: int = 0
+    parts: Parts = field(default_factory=Parts)
     sequences: dict[int, SequenceTracker] = field(
         default_factory=lambda: {
             kind: SequenceTracker(counts_records=kind in (V5, IPFIX)) for kind in (V5, V9, IPFIX, SFLOW)
@@ -82,6 +94,8 @@ class Decoder:
         kinds = protocols(datagrams)
         self.skipped.add("datagram", "not NetFlow v5, v9, IPFIX or sFlow v5", int((kinds == 0).sum()))
         self.datagrams += int((kinds > 0).sum())
+        self._behave(datagrams.senders, "datagrams", np.ones(len(kinds), dtype=bool))
+        self._behave(datagrams.senders, "broken", kinds == 0)
         again = self._recent.seen_before(datagrams) & (kinds > 0)
         if again.any():
             self.skipped.add("datagram", "came twice", int(again.sum()))
@@ -95,10 +109,30 @@ class Decoder:
                 yield decode(datagrams.take(chosen))
         if (chosen := (kinds == V9) | (kinds == IPFIX)).any():
             yield from self._decode_sets(datagrams.take(chosen), kinds[chosen])
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is remembered of parts that are not told apart any more: senders can make them up without end."""
+        told = self.parts.heard_us
+        count = sum(len(own) for own in told.values())
         remembered: list[dict[Any, Any]] = [self.drops, self.boots, *(t.streams for t in self.sequences.values())]
         for known in remembered:
-            while len(known) > MOST_STREAMS:
-                known.pop(next(iter(known)))
+            if len(known) > count or any(key[0] not in told for key in known):
+                for key in [k for k in known if k[1] not in told.get(k[0], ())]:
+                    del known[key]
+
+    def forget(self, address: str) -> None:
+        """Drop all that is known of an exporter: it gave up its place."""
+        position = self.names.forget(address)
+        if position is None:
+            return
+        self.templates.forget(position)
+        self.sampling.forget(position)
+        self.clocks.forget(position)
+        self.parts.heard_us.pop(position, None)
+        self.conduct.pop(position, None)
+        self._forget()
+        self.pending = [sets.take(sets.senders != position) for sets in self.pending]
 
     def finish(self) -> Iterator[FlowBatch]:
         """Flows of data whose template never came but is known from before; the rest is counted as lost."""
@@ -144,69 +178,172 @@ class Decoder:
         """Sets that are given up: their records are lost, as many as would fit at an ordinary size."""
         self.skipped.add("data set", why, len(sets))
         self.ledger.add(
-            exporters=self.names.names, exporter=sets.senders, domain=sets.domains, minute_s=sets.export_ms // 1000,
-            misses=1, lost=np.maximum(sets.lengths // ORDINARY_RECORD, 1),
+            exporters=self.names.names, exporter=sets.senders, domain=self._told_apart(sets),
+            minute_s=self._minutes_s(sets.export_ms, sets.arrived_us), misses=1,
+            lost=np.maximum(sets.lengths // ORDINARY_RECORD, 1),
         )  # fmt: skip
 
+    def _behave(self, exporters: NDArray[np.int32], what: str, counted: NDArray[np.bool_]) -> None:
+        """Note for each exporter how many of its datagrams are counted as something (a field of `Conduct`)."""
+        if self.bounds is None or not counted.any():
+            return
+        for position, count in enumerate(np.bincount(exporters[counted]).tolist()):
+            if count:
+                self.conduct.setdefault(position, Conduct()).add(what, count)
+
+    def _bounded(
+        self, flows: FlowBatch, arrived_us: NDArray[np.int64], apart: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> FlowBatch:
+        """Named flows that hold; others are kept apart.
+
+        Args:
+            arrived_us: of each flow's datagram; shape (n,), as `rows`.
+            apart: by datagram, how many of its flows were kept apart; added to in place.
+            rows: position of each flow's datagram, -1 where it came in an earlier block.
+        """
+        flows = self._named(flows)
+        if self.bounds is None or not len(flows):
+            return flows
+        codes = self.bounds.check(flows, self.names.names, arrived_us)
+        bad = codes > 0
+        if not bad.any():
+            return flows
+        for code, count in enumerate(np.bincount(codes[bad]).tolist()):
+            self.skipped.add("flow", REASONS[code], count)
+        self.apart.append((flows.take(bad), codes[bad]))
+        apart += np.bincount(rows[bad & (rows >= 0)], minlength=len(apart))
+        return flows.take(~bad)
+
+    def _minutes_s(self, clock_ms: NDArray[np.int64], arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Minutes of the ledger: by the exporter's clock, by the arrival where that clock cannot be meant."""
+        if self.bounds is None:
+            return clock_ms // 60_000 * 60
+        late_us = arrived_us - clock_ms * 1000
+        odd = (late_us > self.bounds.back_s * 1e6) | (late_us < -self.bounds.ahead_s * 1e6)
+        return np.where(odd & (arrived_us > 0), arrived_us // 60_000_000 * 60, clock_ms // 60_000 * 60)
+
+    def _told_apart(self, sets: SetTable) -> NDArray[np.int64]:
+        """The domain of each set, that of all others where its part is not told apart."""
+        known = self.parts.known(sets.senders, sets.domains, sets.arrived_us)
+        return np.where(known, sets.domains, OTHERS)
+
     def _account(
-        self, kind: int, clock_ms: NDArray[np.int64], exporters: NDArray[np.int32], domains: NDArray[np.int64],
-        sequences: NDArray[np.int64], steps: NDArray[np.int64], records: NDArray[np.int64],
-        unsure: NDArray[np.bool_] | None = None, more_lost: NDArray[np.int64] | int = 0, **more: Any,
+        self, kind: int, datagrams: Datagrams, clock_ms: NDArray[np.int64], exporters: NDArray[np.int32],
+        parts: NDArray[np.int64], sequences: NDArray[np.int64], steps: NDArray[np.int64],
+        records: NDArray[np.int64], unsure: NDArray[np.bool_] | None = None,
+        more_lost: NDArray[np.int64] | int = 0, **more: Any,
     ) -> None:  # fmt: skip
-        """Ledger rows of a block, by the clock that its flows have."""
-        minutes_s = clock_ms // 60_000 * 60
-        found = self.sequences[kind].follow(exporters, domains, sequences, steps, records, minutes_s, unsure)
-        self.ledger.add(
-            exporters=self.names.names, exporter=exporters, domain=domains, minute_s=minutes_s, datagrams=1,
-            records=records, lost=found.lost + more_lost, overtaken=found.overtaken, restarts=found.restarted, **more,
+        """Ledger rows of a block, by the clock that its flows have. Parts beyond the bound are counted together,
+        without their sequence."""
+        minutes_s = self._minutes_s(clock_ms, datagrams.arrived_us)
+        known = self.parts.known(exporters, parts, datagrams.arrived_us)
+        own = slice(None) if known.all() else known
+        found = self.sequences[kind].follow(
+            exporters[own], parts[own], sequences[own], steps[own], records[own], minutes_s[own],
+            None if unsure is None else unsure[own],
         )  # fmt: skip
-        if found.credits:
-            exporter, domain, minute_s, units = (np.array(c, dtype=np.int64) for c in zip(*found.credits, strict=True))
+        lost, overtaken, restarted = (np.zeros(len(parts), dtype=np.int64) for _ in range(3))
+        lost[own], overtaken[own], restarted[own] = found.lost, found.overtaken, found.restarted
+        if self.bounds is not None:
+            for position in np.unique(exporters).tolist():
+                mine = exporters == position
+                conduct = self.conduct.setdefault(position, Conduct())
+                conduct.add("restarts", int(restarted[mine].sum()))
+                conduct.add("lost", int(lost[mine].sum()))
+                conduct.add("records", int(records[mine].sum()))
+        shown = np.where(known, parts, OTHERS)
+        for agent in np.unique(shown >> AGENT_SHIFT).tolist():
+            mine = shown >> AGENT_SHIFT == agent
             self.ledger.add(
-                exporters=self.names.names, exporter=exporter.astype(np.int32), domain=domain, minute_s=minute_s,
-                lost=-units,
+                exporters=self.names.names, exporter=exporters[mine], agent=self.parts.agents[agent],
+                domain=domains_of(shown[mine]), minute_s=minutes_s[mine], datagrams=1, records=records[mine],
+                lost=(lost + more_lost)[mine], overtaken=overtaken[mine], restarts=restarted[mine],
+                **{name: column[mine] for name, column in more.items()},
+            )  # fmt: skip
+        for exporter, part, minute_s, units in found.credits:
+            self.ledger.add(
+                exporters=self.names.names, exporter=np.array([exporter], dtype=np.int32),
+                agent=self.parts.name(part), domain=part & OTHERS, minute_s=np.array([minute_s]),
+                lost=np.array([-units]),
             )  # fmt: skip
 
     def _decode_v5(self, datagrams: Datagrams) -> FlowBatch:
-        flows, owner, heads = decode_v5(datagrams, self.skipped)
-        skew_s, shift_ms = self.clocks.read(heads["export_ms"], datagrams, correct=self.live)
-        flows = flows.shifted(shift_ms[owner] * 1000)
+        heads = read_heads5(datagrams)
+        raw_ms = heads.secs * 1000 + heads.millis
+        if not self.live:
+            raw_ms = clock_ms(heads.secs, heads.millis, datagrams.arrived_us)
+        clocked = self.clocks.read(raw_ms, datagrams, correct=self.live)
+        export_ms = raw_ms - clocked.shift_ms
+        flows, owner = decode_v5(datagrams, heads, export_ms, self.skipped)
+        delay_s = _delay_s(flows["time_end"], owner, datagrams.arrived_us)
+        apart = np.zeros(len(datagrams), dtype=np.int64)
+        flows = self._bounded(flows, datagrams.arrived_us[owner], apart, owner)
+        broken = (heads.counts > heads.present) | ~clocked.trusted | (2 * apart > heads.present)
+        self._behave(datagrams.senders, "broken", broken)
         self._account(
-            V5, heads["export_ms"] - shift_ms, datagrams.senders, heads["domain"], heads["sequence"], heads["count"],
-            np.bincount(owner, minlength=len(datagrams)), sampling=heads["sampling"], skew_s=skew_s,
-            delay_s=_delay_s(flows["time_end"], owner, datagrams.arrived_us),
+            V5, datagrams, export_ms, datagrams.senders, heads.domains, heads.sequences, heads.counts,
+            heads.present, apart=apart, sampling=heads.sampling, skew_s=clocked.skew_s, delay_s=delay_s,
         )  # fmt: skip
-        return self._named(flows)
+        return flows
 
     def _decode_sflow(self, datagrams: Datagrams) -> FlowBatch:
-        headers = read_headers(datagrams, self.names)
-        flows, owner, drops = decode_sflow(datagrams, headers, self.skipped)
+        headers = read_headers(datagrams)
+        exporters, parts = self._sflow_parts(datagrams, headers)
+        sampled = decode_sflow(datagrams, headers, exporters, self._tunnels(exporters), self.skipped)
+        flows, owner = sampled.flows, sampled.owner
         rates = np.zeros(len(datagrams), dtype=np.int64)
         np.maximum.at(rates, owner, flows["sampling"].astype(np.int64))
+        records = np.bincount(owner, minlength=len(datagrams))
+        apart = np.zeros(len(datagrams), dtype=np.int64)
+        flows = self._bounded(flows, datagrams.arrived_us[owner], apart, owner)
+        self._behave(datagrams.senders, "broken", sampled.broken | (2 * apart > records))
         self._account(
-            SFLOW, datagrams.arrived_us // 1000, headers.agents, headers.domains, headers.sequences,
-            np.ones(len(datagrams), dtype=np.int64), np.bincount(owner, minlength=len(datagrams)),
-            more_lost=self._newly_dropped(headers.agents, headers.domains, drops), sampling=rates,
+            SFLOW, datagrams, datagrams.arrived_us // 1000, exporters, parts, headers.sequences,
+            np.ones(len(datagrams), dtype=np.int64), records,
+            more_lost=self._newly_dropped(exporters, parts, sampled.drops), apart=apart, sampling=rates,
         )  # fmt: skip
-        return self._named(flows)
+        return flows
+
+    def _sflow_parts(self, datagrams: Datagrams, headers: Headers) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Exporter and part of sFlow datagrams: the sender with the agent as a part of it; the agent itself where the
+        site says that this sender relays it."""
+        exporters = datagrams.senders.copy()
+        parts = headers.domains.copy()
+        pairs = np.concatenate([headers.agents, exporters[:, None].view(np.uint8)], axis=1)
+        _, firsts, inverse = np.unique(pairs.view("V20").reshape(-1), return_index=True, return_inverse=True)
+        for number, first in enumerate(firsts.tolist()):
+            sender, agent = self._name(int(datagrams.senders[first])), format_address(bytes(headers.agents[first]))
+            if inside(headers.agents[first : first + 1], self.relays.get(sender, ()))[0]:
+                exporters[inverse == number] = self.names.position(agent)
+            elif agent not in (sender, self.names.address(sender)):
+                parts[inverse == number] |= self.parts.agent(agent) << AGENT_SHIFT
+        return exporters, parts
+
+    def _tunnels(self, exporters: NDArray[np.int32]) -> NDArray[np.uint8] | None:
+        """The tunnels that are taken off, by exporter; None where that is none."""
+        if not self.tunnels:
+            return None
+        masks = np.array([self.tunnels.get(name, 0) for name in self.names.names], dtype=np.uint8)[exporters]
+        return masks if masks.any() else None
 
     def _newly_dropped(
-        self, agents: NDArray[np.int32], domains: NDArray[np.int64], drops: NDArray[np.int64]
+        self, exporters: NDArray[np.int32], parts: NDArray[np.int64], drops: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """Samples that agents say they dropped since the datagram before; the counter is cumulative."""
         new = np.zeros(len(drops), dtype=np.int64)
         for i in np.flatnonzero(drops > 0).tolist():
-            key = (int(agents[i]), int(domains[i]))
+            key = (int(exporters[i]), int(parts[i]))
             before = self.drops.get(key, int(drops[i]))
             new[i] = max(int(drops[i]) - before, 0)
             self.drops[key] = int(drops[i])
         return new
 
     def _decode_sets(self, datagrams: Datagrams, kinds: NDArray[np.int64]) -> Iterator[FlowBatch]:
-        heads = read_heads(datagrams, kinds)
-        skew_s, shift_ms = self.clocks.read(heads.export_ms, datagrams, correct=self.live)
-        heads = replace(heads, export_ms=heads.export_ms - shift_ms)
-        fresh = walk_sets(datagrams, kinds, heads, shift_ms, self.order, self.skipped)
+        heads = read_heads(datagrams, kinds, live=self.live)
+        clocked = self.clocks.read(heads.export_ms, datagrams, correct=self.live)
+        heads = replace(heads, export_ms=heads.export_ms - clocked.shift_ms)
+        broken, apart = ~clocked.trusted, np.zeros(len(datagrams), dtype=np.int64)
+        fresh = walk_sets(datagrams, kinds, heads, clocked.shift_ms, self.order, self.skipped, broken)
         self.order += len(fresh) + 1
         self._notice_restarts(fresh, heads, datagrams)
         self._learn_templates(fresh)
@@ -229,7 +366,8 @@ class Decoder:
                     fresh_rows = rows >= 0
                     late = _delay_s(flows["time_end"][fresh_rows], rows[fresh_rows], datagrams.arrived_us)
                     delay_s = np.fmax(delay_s, late)
-                    yield self._named(flows)
+                    yield self._bounded(flows, sets.arrived_us[owner], apart, rows)
+        self._behave(datagrams.senders, "broken", broken | (2 * apart > records))
         unsure = np.zeros(len(datagrams), dtype=bool)
         for kept in self.pending:
             unsure[kept.waiting[kept.waiting >= 0]] = True
@@ -239,9 +377,10 @@ class Decoder:
             if chosen.any():
                 steps = np.where(kinds == V9, 1, records + optional)[chosen]
                 self._account(
-                    kind, heads.export_ms[chosen], datagrams.senders[chosen], heads.domains[chosen],
-                    heads.sequences[chosen], steps, records[chosen], unsure[chosen] & (kind == IPFIX),
-                    skew_s=skew_s[chosen], delay_s=delay_s[chosen],
+                    kind, datagrams.take(chosen), heads.export_ms[chosen], datagrams.senders[chosen],
+                    heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],
+                    unsure[chosen] & (kind == IPFIX), apart=apart[chosen], skew_s=clocked.skew_s[chosen],
+                    delay_s=delay_s[chosen],
                 )  # fmt: skip
         self.templates.forget_past()
         self.sampling.forget_past()
@@ -310,9 +449,8 @@ class Decoder:
         return [(template, table.take(rows)) for _, template, rows in work]
 
     def _keep(self, sets: SetTable) -> None:
-        """Keep sets for a later block, the newest where there are too many."""
-        newest_first = np.cumsum(sets.lengths[::-1] + 128)[::-1]
-        kept = newest_first <= MOST_PENDING_BYTES
+        """Keep sets for a later block; where there are too many, the oldest of those exporters that have the most."""
+        kept = fair_share(sets.senders, sets.lengths + 128, MOST_PENDING_BYTES)
         if not kept.all():
             self._missed(sets.take(~kept), "waited for a template too long")
         sets = sets.take(kept).compact()
@@ -344,7 +482,7 @@ class Decoder:
                 return
             self.skipped.add("sampler", "never announced, its flows count as unsampled", int(unknown.sum()))
             intervals = np.maximum(intervals, 1)
-        flows, owner = flows_of(records, sets, intervals)
+        flows, owner = flows_of(records, sets, intervals, self._tunnels(sets.senders), self.skipped)
         if len(flows) < len(records.owners):
             self.skipped.add("record", "its packet section holds no IP header", len(records.owners) - len(flows))
         if counted is not None:
@@ -356,8 +494,8 @@ class Decoder:
         if late.any():
             rows = records.owners[late]
             self.ledger.add(
-                exporters=self.names.names, exporter=sets.senders[rows], domain=sets.domains[rows],
-                minute_s=sets.export_ms[rows] // 1000, records=1,
+                exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
+                minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), records=1,
             )  # fmt: skip
         yield flows, owner
 
@@ -387,6 +525,24 @@ class Decoder:
             waits = kind == "sampler" and selector != 0 and self._name(exporter) not in self.overrides
             found[rows] = interval or (0 if waits else 1)
         return found if own is None else np.where(own > 0, own, found)
+
+
+def fair_share(owners: NDArray[np.int32], sizes: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+    """Which of the items (oldest first) fit into a bound that is shared evenly: who has less keeps all, the newest of
+    the others are kept. Shapes (n,)."""
+    if int(sizes.sum()) <= most:
+        return np.ones(len(sizes), dtype=bool)
+    totals = np.bincount(owners, weights=sizes)
+    share, left = most, np.sort(totals[totals > 0])
+    for rest, total in zip(range(len(left), 0, -1), left.tolist(), strict=True):
+        if total * rest > share:
+            most = int(share // rest)
+            break
+        share -= total
+    newer = np.zeros(len(sizes), dtype=np.int64)
+    for rows in groups(owners):
+        newer[rows] = np.cumsum(sizes[rows][::-1])[::-1]
+    return newer <= most
 
 
 def _delay_s(

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import FlowBatch, interleaved, mapped_ipv4, sane_times, turned
+from tidegauge.model import FlowBatch, Skipped, interleaved, mapped_ipv4, sane_times, turned
 from tidegauge.wire.frames import ETHERNET, ICMP, ICMP6, IpHeaders, network_offsets, parse_ip
 from tidegauge.wire.netflow5 import since_boot_us
 from tidegauge.wire.records import Records
 from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import REVERSE_PEN, Template
+from tidegauge.wire.tunnels import decapsulated
 
 Column = NDArray[Any]
 
@@ -21,6 +22,8 @@ PACKETS = (2, 86, 24)
 SRC_PORTS, DST_PORTS = (7, 182, 180), (11, 183, 181)
 IN_INTERFACES, OUT_INTERFACES = (10, 252), (14, 253)
 FRAME_SECTION, PACKET_SECTION, PACKET_SECTION_V9 = 315, 313, 104
+MOST = (1 << 63) - 1
+"""The largest amount of a flow: sums of more are no numbers that anything behind this can take."""
 NTP_EPOCH_S = 2_208_988_800
 NTP_ERA_S = 1 << 32
 
@@ -32,16 +35,19 @@ def describes_flows(template: Template) -> bool:
     return sections or ({(8, 4), (27, 16)} & fields != set() and {(12, 4), (28, 16)} & fields != set())
 
 
-def flows_of(records: Records, sets: SetTable, intervals: NDArray[np.int64]) -> tuple[FlowBatch, NDArray[np.int64]]:
+def flows_of(
+    records: Records, sets: SetTable, intervals: NDArray[np.int64], tunnels: NDArray[np.uint8] | None, skipped: Skipped
+) -> tuple[FlowBatch, NDArray[np.int64]]:
     """Flows of records; a biflow gives two, the reverse one left out where it carried no packet.
 
     Args:
         intervals: sampling interval for each record; shape (n,).
+        tunnels: the tunnels that are taken off the packets of each set's exporter, by row of `sets`; None: none are.
     Returns:
         The flows, `packets` and `bytes` scaled, and for each the row of `sets` that it came in.
     """
     owners = records.owners
-    columns = _addresses_and_ports(records)
+    columns = _addresses_and_ports(records, None if tunnels is None else tunnels[owners], skipped)
     starts, ends = sane_times(*_times(records, sets))
     octets, packets = _first(records, OCTETS), _first(records, PACKETS)
     if octets is None and (initiated := records.number(231)) is not None:  # Cisco's firewalls
@@ -52,7 +58,9 @@ def flows_of(records: Records, sets: SetTable, intervals: NDArray[np.int64]) -> 
         packets = np.full(len(owners), 1 if sampled else 0, dtype=np.uint64)
     if octets is None:
         octets = (
-            header.ip_lengths * packets.astype(np.int64) if header is not None else np.zeros(len(owners), np.uint64)
+            scaled(header.ip_lengths.astype(np.uint64), packets)
+            if header is not None
+            else np.zeros(len(owners), np.uint64)
         )
     forward = _batch(columns, sets, owners, starts, ends, octets, packets, intervals)
     if header is not None:
@@ -88,7 +96,6 @@ def _batch(
     packets: Column,
     intervals: NDArray[np.int64],
 ) -> FlowBatch:
-    scale = intervals.astype(np.uint64)
     return FlowBatch.build(
         **columns,
         exporters=(),
@@ -96,10 +103,24 @@ def _batch(
         time_end=ends,
         exporter=sets.senders[owners],
         domain=sets.domains[owners],
-        packets=packets.astype(np.uint64) * scale,
-        bytes=octets.astype(np.uint64) * scale,
+        packets=scaled(packets, intervals),
+        bytes=scaled(octets, intervals),
         sampling=intervals,
     )
+
+
+def scaled(amounts: Column, intervals: Column) -> NDArray[np.uint64]:
+    """Amounts times their sampling intervals; what does not fit becomes the largest number that does."""
+    amounts, intervals = amounts.astype(np.uint64), intervals.astype(np.uint64)
+    largest = int(amounts.max(initial=0)) * int(intervals.max(initial=1))
+    if largest <= MOST:
+        return np.asarray(amounts * intervals)
+    return np.asarray(np.minimum(amounts, np.uint64(MOST) // np.maximum(intervals, 1)) * intervals)
+
+
+def _fitting(values: Column, most: int) -> NDArray[np.int64]:
+    """Numbers of any width as a column takes them: larger ones than it can hold become its largest."""
+    return np.minimum(values.astype(np.uint64), np.uint64(most)).astype(np.int64)
 
 
 def _both(
@@ -150,17 +171,19 @@ def _zeros(records: Records) -> Column:
     return np.zeros(len(records.owners), dtype=np.int64)
 
 
-def _addresses_and_ports(records: Records) -> dict[str, Any]:
+def _addresses_and_ports(
+    records: Records, tunnels: NDArray[np.uint8] | None, skipped: Skipped
+) -> dict[str, Any]:  # fmt: skip
     """Columns from fields; where there are none but a packet section, from the packet's headers (`header` then set)."""
     sections = ((FRAME_SECTION, True), (PACKET_SECTION_V9, True), (PACKET_SECTION, False))
     for element, framed in sections:
         if (span := records.span(element)) is not None and not _has_addresses(records.template):
-            return _from_section(records, span, framed)
+            return _from_section(records, span, framed, tunnels, skipped)
     protos = _first(records, (4,))
-    protos = _zeros(records) if protos is None else protos.astype(np.int64)
+    protos = _zeros(records) if protos is None else _fitting(protos, 255)
     src_ports, dst_ports = _first(records, SRC_PORTS), _first(records, DST_PORTS)
-    src_ports = _zeros(records) if src_ports is None else src_ports
-    dst_ports = _zeros(records) if dst_ports is None else dst_ports
+    src_ports = _zeros(records) if src_ports is None else _fitting(src_ports, 65535)
+    dst_ports = _zeros(records) if dst_ports is None else _fitting(dst_ports, 65535)
     icmp = (protos == ICMP) | (protos == ICMP6)
     if icmp.any():
         src_ports = np.where(icmp, 0, src_ports)
@@ -189,12 +212,17 @@ def _has_addresses(template: Template) -> bool:
     return template.has(8) or template.has(27)
 
 
-def _from_section(records: Records, span: tuple[Any, Column, Column], framed: bool) -> dict[str, Any]:
+def _from_section(
+    records: Records, span: tuple[Any, Column, Column], framed: bool, tunnels: NDArray[np.uint8] | None,
+    skipped: Skipped,
+) -> dict[str, Any]:  # fmt: skip
     buffer, begins, ends = span
     at, known = begins, np.ones(len(begins), dtype=bool)
     if framed:
         at, known = network_offsets(buffer, begins, ends, np.full(len(begins), ETHERNET))
     header = parse_ip(buffer, at, np.where(known, ends, at))
+    if tunnels is not None:
+        header = decapsulated(buffer, header, ends, tunnels, skipped)
     return {**header_columns(header), **_counters(records), "header": header}
 
 
@@ -225,14 +253,14 @@ def _address(records: Records, four: int, six: int) -> Column:
 
 def _icmp(records: Records, protos: Column, dst_ports: Column) -> Column:
     """Type and code as type*256+code; by convention in the destination port where there is no field for them."""
-    result = np.asarray(dst_ports).astype(np.int64)
+    result = dst_ports.astype(np.int64)
     for proto, both, kind, code in ((ICMP, 32, 176, 177), (ICMP6, 139, 178, 179)):
         given = records.number(both)
         if given is None and (kinds := records.number(kind)) is not None:
             codes = records.number(code)
-            given = kinds.astype(np.int64) * 256 + (0 if codes is None else codes)
+            given = _fitting(kinds, 255) * 256 + (0 if codes is None else _fitting(codes, 255))
         if given is not None:
-            result = np.where(protos == proto, given, result)
+            result = np.where(protos == proto, _fitting(given, 65535), result)
     return result
 
 

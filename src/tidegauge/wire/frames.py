@@ -16,6 +16,8 @@ from tidegauge.wire.bytesio import Buffer, Offsets
 ETHERNET, RAW_IP, NULL, SLL, SLL2 = 1, 101, 0, 113, 276
 VLAN_TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
 EXTENSION_HEADERS = (0, 43, 44, 51, 60, 135, 139, 140)
+ROUTING, SEGMENTS = 43, 4
+"""The routing header, and its type for segment routing."""
 TCP, UDP, ICMP, ICMP6, SCTP, DCCP, UDPLITE = 6, 17, 1, 58, 132, 33, 136
 IPV4 = np.dtype(
     [
@@ -39,9 +41,11 @@ class IpHeaders:
 
     Attributes:
         valid: the IP header is whole; the other columns mean nothing elsewhere.
+        network: where the IP header begins.
         ip_lengths: total length of the IP packet in bytes, header included.
         payloads, payload_lengths: the transport payload's place (behind UDP's header) as far as captured.
         fragments: part of a fragmented packet.
+        six: IPv6; `segments`: with a segment routing header (RFC 8754).
     """
 
     valid: NDArray[np.bool_]
@@ -52,10 +56,13 @@ class IpHeaders:
     dst_ports: NDArray[np.int64]
     tcp_flags: NDArray[np.int64]
     tos: NDArray[np.int64]
+    network: Offsets
     ip_lengths: NDArray[np.int64]
     payloads: Offsets
     payload_lengths: NDArray[np.int64]
     fragments: NDArray[np.bool_]
+    six: NDArray[np.bool_]
+    segments: NDArray[np.bool_]
 
 
 def network_offsets(
@@ -139,6 +146,7 @@ def parse_ip(buffer: Buffer, at: Offsets, ends: Offsets) -> IpHeaders:
     fragments = fragment_words & 0x3FFF != 0
     first_parts = fragment_words & 0x1FFF == 0
 
+    segments = np.zeros(count, dtype=bool)
     # IPv6 extension headers: a chain, walked for all packets at once; ten are more than any honest packet has.
     for _ in range(10 if six.any() else 0):
         chained = six & np.isin(protos, EXTENSION_HEADERS) & (transport + 8 <= ends)
@@ -146,6 +154,7 @@ def parse_ip(buffer: Buffer, at: Offsets, ends: Offsets) -> IpHeaders:
             break
         kind, where = protos[chained], transport[chained]
         is_fragment = kind == 44
+        segments[chained] |= (kind == ROUTING) & (buffer.u8(where + 2) == SEGMENTS)
         fragments[chained] |= is_fragment
         first_parts[chained] &= ~is_fragment | (buffer.u16(where + 2) >> 3 == 0)
         step = np.where(kind == 51, (buffer.u8(where + 1) + 2) * 4, (buffer.u8(where + 1) + 1) * 8)
@@ -180,8 +189,11 @@ def parse_ip(buffer: Buffer, at: Offsets, ends: Offsets) -> IpHeaders:
         dst_ports=dst_ports,
         tcp_flags=tcp_flags,
         tos=tos,
+        network=at,
         ip_lengths=ip_lengths,
         payloads=payloads,
         payload_lengths=np.maximum(payload_ends - payloads, 0),
         fragments=fragments,
+        six=six,
+        segments=segments,
     )

@@ -1,7 +1,8 @@
 """Raw packets to flows: a vectorised flow meter over blocks of captured packets.
 
 Packets of one pair of ends are one flow until a pause (idle timeout), its age (active timeout), or, for TCP, a new
-connection after the old one's end. The first packet's side is the initiator. Tunnels are taken by their outer header.
+connection after the old one's end. The first packet's side is the initiator. Tunnels are taken by their outer header,
+unless they are to be taken off.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from tidegauge.model import FlowBatch, LedgerBuilder, Skipped, halves, sane_times
 from tidegauge.wire.frames import ICMP, ICMP6, TCP, IpHeaders, network_offsets, parse_ip
 from tidegauge.wire.pcap import Packets
+from tidegauge.wire.tunnels import decapsulated
 
 IDLE_US = 60_000_000
 ACTIVE_US = 300_000_000
@@ -34,6 +36,7 @@ class FlowMeter:
     Attributes:
         exporter: name that the flows get.
         idle_us, active_us: timeouts.
+        tunnels: which are taken off (`tunnels.mask_of`); the inner packet counts with its IP length.
     """
 
     exporter: str
@@ -41,6 +44,7 @@ class FlowMeter:
     ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
     idle_us: int = IDLE_US
     active_us: int = ACTIVE_US
+    tunnels: np.uint8 | None = None
     _open: Columns | None = None
     _key: int = field(default_factory=lambda: int(np.random.default_rng().integers(1, 2**63)) * 2 + 1)
     _span: tuple[int, int] | None = None
@@ -59,7 +63,13 @@ class FlowMeter:
         self._span = (first, last) if self._span is None else (min(first, self._span[0]), max(last, self._span[1]))
         # As softflowd counts: what lies behind the link header, the padding of short frames included.
         behind = packets.wire_lengths - (at - packets.offsets)
-        rows = _rows(ip, behind[has_ip], times_us)
+        octets = behind[has_ip]
+        if self.tunnels:
+            wanted = np.full(len(octets), self.tunnels, dtype=np.uint8)
+            inner = decapsulated(packets.buffer, ip, ends[has_ip], wanted, self.skipped)
+            octets = np.where(inner.network != ip.network, inner.ip_lengths, octets)
+            ip = inner
+        rows = _rows(ip, octets, times_us)
         if self._open is not None:
             rows = {name: np.concatenate([self._open[name], column]) for name, column in rows.items()}
         flows = self._joined(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,7 @@ RECORD = np.dtype(
         ("src_as", ">u2"), ("dst_as", ">u2"), ("src_mask", "u1"), ("dst_mask", "u1"), ("pad2", ">u2"),
     ]
 )  # fmt: skip
+JUST_BOOTED_MS, AHEAD_MS, AGO_MS = 60_000, 300_000, 86_400_000
 EARLIEST_CLOCK_S = 631_152_000  # 1990: a header time before it is an unset clock
 
 
@@ -33,45 +36,75 @@ def clock_ms(secs: NDArray[np.int64], millis: NDArray[np.int64], arrived_us: NDA
 def since_boot_us(
     export_ms: NDArray[np.int64], uptime_ms: NDArray[np.int64], switched_ms: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Absolute microseconds of a sysUptime value; both may wrap at 2^32 ms (49.7 days)."""
+    """Absolute microseconds of a sysUptime value; both may wrap at 2^32 ms (49.7 days).
+
+    Of a flow that was switched long after a box that has only just booted says it is now (softflowd says so while it
+    reads a capture) nothing is known but when it was exported.
+    """
     ago = (uptime_ms - switched_ms + 0x80000000) % 0x100000000 - 0x80000000
-    return (export_ms - ago) * 1000
+    unrelated = (uptime_ms < JUST_BOOTED_MS) & (switched_ms > uptime_ms + AHEAD_MS) & (ago > AGO_MS)
+    unrelated |= (uptime_ms < JUST_BOOTED_MS) & (ago < -AHEAD_MS)
+    return np.where(unrelated, export_ms, export_ms - ago) * 1000
+
+
+@dataclass(frozen=True)
+class Heads5:
+    """Header columns of v5 datagrams; arrays of shape (n,). `present`: records that are whole."""
+
+    domains: NDArray[np.int64]
+    sequences: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    present: NDArray[np.int64]
+    secs: NDArray[np.int64]
+    millis: NDArray[np.int64]
+    uptime_ms: NDArray[np.int64]
+    sampling: NDArray[np.int64]
+
+
+def read_heads5(datagrams: Datagrams) -> Heads5:
+    """The headers."""
+    heads = datagrams.buffer.bytes_at(datagrams.offsets, V5_HEADER).view(HEADER).reshape(-1)
+    columns = {name: heads[name].astype(np.int64) for name in HEADER.names or ()}
+    room = (datagrams.lengths - V5_HEADER) // V5_RECORD
+    return Heads5(
+        domains=columns["engine_type"] * 256 + columns["engine_id"],
+        sequences=columns["sequence"],
+        counts=columns["count"],
+        present=np.minimum(columns["count"], room),
+        secs=columns["secs"],
+        millis=columns["nsecs"] // 1_000_000,
+        uptime_ms=columns["uptime_ms"],
+        sampling=np.maximum(columns["sampling"] & 0x3FFF, 1),
+    )
 
 
 def decode_v5(
-    datagrams: Datagrams, skipped: Skipped
-) -> tuple[FlowBatch, NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+    datagrams: Datagrams, heads: Heads5, export_ms: NDArray[np.int64], skipped: Skipped
+) -> tuple[FlowBatch, NDArray[np.int64]]:
     """All flows of v5 datagrams, in order, `packets` and `bytes` scaled by the header's sampling interval.
 
     A datagram shorter than its count says gives the records that are whole.
 
+    Args:
+        export_ms: the exporter's time of each datagram, set right where it was wrong; shape (n,).
     Returns:
-        The flows (`exporter` holds senders), for each the position of its datagram, and the header columns of
-        each datagram (`domain`, `sequence`, `count`, `export_ms`, `sampling`).
+        The flows (`exporter` holds senders), and for each the position of its datagram.
     """
-    buffer, at = datagrams.buffer, datagrams.offsets
-    heads = buffer.bytes_at(at, V5_HEADER).view(HEADER).reshape(-1)
-    counts = heads["count"].astype(np.int64)
-    room = (datagrams.lengths - V5_HEADER) // V5_RECORD
-    skipped.add("record", "NetFlow v5 datagram is shorter than its count", int(np.maximum(counts - room, 0).sum()))
-    present = np.minimum(counts, room)
+    buffer, at, present = datagrams.buffer, datagrams.offsets, heads.present
+    missing = int((heads.counts - present).sum())
+    skipped.add("record", "NetFlow v5 datagram is shorter than its count", missing)
 
     joined = buffer.join(at + V5_HEADER, present * V5_RECORD)
     records = np.frombuffer(joined, dtype=RECORD)
     owner = np.repeat(np.arange(len(at)), present)
 
-    export_ms = clock_ms(
-        heads["secs"].astype(np.int64), heads["nsecs"].astype(np.int64) // 1_000_000, datagrams.arrived_us
-    )
-    uptime = heads["uptime_ms"].astype(np.int64)
-    interval = np.maximum(heads["sampling"].astype(np.int64) & 0x3FFF, 1)
-    domain = heads["engine_type"].astype(np.int64) * 256 + heads["engine_id"]
+    uptime, domain = heads.uptime_ms, heads.domains
     starts, ends = sane_times(
         since_boot_us(export_ms[owner], uptime[owner], records["first"].astype(np.int64)),
         since_boot_us(export_ms[owner], uptime[owner], records["last"].astype(np.int64)),
     )
     icmp = (records["prot"] == 1) & (records["dstport"] == 0)
-    sampling = interval[owner]
+    sampling = heads.sampling[owner]
     flows = FlowBatch.build(
         src=mapped_ipv4(records["srcaddr"]),
         dst=mapped_ipv4(records["dstaddr"]),
@@ -93,8 +126,4 @@ def decode_v5(
         src_as=records["src_as"],
         dst_as=records["dst_as"],
     )
-    heads_out = {
-        "domain": domain, "sequence": heads["sequence"].astype(np.int64), "count": counts,
-        "export_ms": export_ms, "sampling": interval,
-    }  # fmt: skip
-    return flows, owner, heads_out
+    return flows, owner

@@ -26,6 +26,8 @@ SCOPE_INTERFACE_V9 = 2
 SAMPLER_IDS = (SELECTOR_ID, SAMPLER_ID)
 
 DEFAULT = ("", 0)
+MOST_SELECTORS = 4096
+"""Samplers and interfaces of one exporter whose intervals are kept."""
 Selector = tuple[str, int]
 """("sampler", id), ("interface", ifIndex), or `DEFAULT`."""
 
@@ -75,12 +77,23 @@ class SamplingTable:
     remembered: dict[tuple[int, int, Selector], int] = field(default_factory=dict)
     """Intervals of earlier runs; they give way to whatever is announced in this one."""
 
+    own: dict[int, dict[tuple[int, int, Selector], None]] = field(default_factory=dict)
+    """Keys of each exporter, oldest first: who announces without end forgets only its own."""
+
     def put(self, exporter: int, domain: int, selector: Selector, order: int, interval: int) -> None:
-        history = self.histories.setdefault((exporter, domain, selector), [])
+        key = (exporter, domain, selector)
+        history = self.histories.setdefault(key, [])
         if not history or history[-1][1] != interval:
             history.append((order, interval))
-        if len(self.histories) > 65536:
-            self.histories.pop(next(iter(self.histories)))
+        own = self.own.setdefault(exporter, {})
+        own[key] = None
+        if len(own) > MOST_SELECTORS:
+            oldest = next(iter(own))
+            del own[oldest], self.histories[oldest]
+
+    def forget(self, exporter: int) -> None:
+        for key in self.own.pop(exporter, ()):
+            del self.histories[key]
 
     def learn(self, records: Records, exporters: NDArray[Any], domains: NDArray[Any], orders: NDArray[Any]) -> None:
         """Take in options records; arrays of shape (n,) describe the set of each record."""
@@ -105,7 +118,8 @@ class SamplingTable:
         history = self.histories.get((exporter, domain, selector))
         if history is None and selector[0] == "sampler":
             # Some routers announce samplers in one domain and use them in the others.
-            others = {h[-1][1] for (e, _, s), h in self.histories.items() if e == exporter and s == selector}
+            own = self.own.get(exporter, {})
+            others = {self.histories[key][-1][1] for key in own if key[2] == selector}
             if len(others) == 1:
                 return others.pop()
         if not history:

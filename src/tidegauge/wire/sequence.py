@@ -99,7 +99,7 @@ class SequenceTracker:
         """
         count = len(numbers)
         found = Followed(np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool), [])
-        for rows in groups(domains * (1 << 20) + senders):
+        for rows in groups(domains << 20 | senders):
             key = (int(senders[rows[0]]), int(domains[rows[0]]))
             stream = self.streams.setdefault(key, Stream())
             stream.datagrams += len(rows)

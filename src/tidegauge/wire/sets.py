@@ -82,8 +82,8 @@ class SetTable:
         return cls(Buffer(np.concatenate([t.buffer.data for t in tables])), **columns)
 
 
-def read_heads(datagrams: Datagrams, kinds: NDArray[np.int64]) -> Heads:
-    """The headers of v9 and IPFIX messages."""
+def read_heads(datagrams: Datagrams, kinds: NDArray[np.int64], *, live: bool) -> Heads:
+    """The headers of v9 and IPFIX messages; an unset clock gives way to the arrival, live it is set right as others."""
     buffer, at = datagrams.buffer, datagrams.offsets
     nine = kinds == V9
     secs = np.where(nine, buffer.u32(at + 8), buffer.u32(at + 4))
@@ -91,7 +91,7 @@ def read_heads(datagrams: Datagrams, kinds: NDArray[np.int64]) -> Heads:
         domains=np.where(nine, buffer.u32(at + 16), buffer.u32(at + 12)),
         sequences=np.where(nine, buffer.u32(at + 12), buffer.u32(at + 8)),
         counts=np.where(nine, buffer.u16(at + 2), 0),
-        export_ms=clock_ms(secs, np.zeros(len(at), dtype=np.int64), datagrams.arrived_us),
+        export_ms=secs * 1000 if live else clock_ms(secs, np.zeros_like(secs), datagrams.arrived_us),
         uptime_ms=np.where(nine, buffer.u32(at + 4), -1),
     )
 
@@ -103,10 +103,11 @@ def walk_sets(
     shift_ms: NDArray[np.int64],
     first_order: int,
     skipped: Skipped,
+    broken: NDArray[np.bool_],
 ) -> SetTable:
     """All sets of all messages, in order; where a set's length is wrong, the rest of its message is left out.
 
-    All messages are walked side by side, one set a step.
+    All messages are walked side by side, one set a step. `broken` is set for messages with a wrong length in them.
     """
     buffer = datagrams.buffer
     nine = kinds == V9
@@ -114,6 +115,7 @@ def walk_sets(
     ends = datagrams.offsets + datagrams.lengths
     message_ends = np.where(nine, ends, np.minimum(datagrams.offsets + buffer.u16(datagrams.offsets + 2), ends))
     cut = ~nine & (buffer.u16(datagrams.offsets + 2) > datagrams.lengths)
+    broken |= cut
     skipped.add("datagram", "IPFIX message is cut short", int(cut.sum()))
     active = np.flatnonzero(cursors + 4 <= message_ends)
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], Offsets, NDArray[np.int64]]] = []
@@ -123,6 +125,7 @@ def walk_sets(
         room = message_ends[active] - at
         over = lengths > room
         bad = lengths < 4
+        broken[active[over | (bad & (ids != 0))]] = True
         # A set that runs past its message is cut to what is there: its whole records are good.
         skipped.add("set", "longer than its message", int(over.sum()))
         skipped.add("set", "length below 4", int((bad & (ids != 0)).sum()))

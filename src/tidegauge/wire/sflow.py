@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import FlowBatch, Skipped, mapped_ipv4
+from tidegauge.model import Addresses, FlowBatch, Skipped, mapped_ipv4
 from tidegauge.wire.bytesio import Buffer, Offsets
-from tidegauge.wire.datagrams import Datagrams, Names
+from tidegauge.wire.datagrams import Datagrams
 from tidegauge.wire.fields import header_columns
 from tidegauge.wire.frames import ETHERNET, NULL, RAW_IP, IpHeaders, network_offsets, parse_ip
+from tidegauge.wire.tunnels import decapsulated
 
 FLOW_SAMPLE, COUNTER_SAMPLE, EXPANDED_FLOW, EXPANDED_COUNTER, DISCARDED = 1, 2, 3, 4, 5
 RAW_HEADER, SAMPLED_IPV4, SAMPLED_IPV6, EXTENDED_GATEWAY = 1, 3, 4, 1003
@@ -37,23 +38,23 @@ MOST_RECORDS = 64
 
 @dataclass(frozen=True)
 class Headers:
-    """Datagram headers; arrays of shape (n,). `agents` are positions in `Names`, `samples` where samples begin."""
+    """Datagram headers; arrays of shape (n,), `agents` (n, 16). `samples`: where samples begin."""
 
-    agents: NDArray[np.int32]
+    agents: Addresses
     domains: NDArray[np.int64]
     sequences: NDArray[np.int64]
     counts: NDArray[np.int64]
     samples: Offsets
 
 
-def read_headers(datagrams: Datagrams, names: Names) -> Headers:
-    """The agent is the exporter: it stays the same whatever address the datagrams come from."""
+def read_headers(datagrams: Datagrams) -> Headers:
+    """The headers. The agent's address is what the datagram says, whoever sent it."""
     buffer, at = datagrams.buffer, datagrams.offsets
     six = buffer.u32(at + 4) == 2
     agents = np.where(six[:, None], buffer.bytes_at(at + 8, 16), mapped_ipv4(buffer.u32(at + 8).astype(np.uint32)))
     behind = at + np.where(six, 24, 12)
     return Headers(
-        names.positions(agents),
+        agents,
         buffer.u32(behind),
         buffer.u32(behind + 4),
         buffer.u32(behind + 12),
@@ -79,9 +80,14 @@ def _walk(
     most: int,
     what: str,
     skipped: Skipped,
-) -> _Items:
-    """Walk many lists side by side, one item a step; an item that runs past its list ends the list."""
-    skipped.add(what, f"beyond the {most}th of its list", int(np.maximum(counts - most, 0).sum()))
+) -> tuple[_Items, NDArray[np.bool_]]:
+    """Walk many lists side by side, one item a step; an item that runs past its list ends the list.
+
+    Returns:
+        The items, and which lists are not what they say: cut short, or longer than any honest one.
+    """
+    broken = counts > most
+    skipped.add(what, f"its list is said to have more than {most}", int(broken.sum()))
     cursors, left = begins.copy(), np.minimum(counts, most)
     active = np.flatnonzero(left > 0)
     parts: list[tuple[NDArray[np.int64], ...]] = []
@@ -91,6 +97,7 @@ def _walk(
         tags, lengths = heads["tag"].astype(np.int64), heads["length"].astype(np.int64)
         whole = (at + 8 <= ends[active]) & (lengths <= ends[active] - at - 8)
         skipped.add(what, "cut short", int((~whole).sum()))
+        broken[active[~whole]] = True
         active, at = active[whole], at[whole]
         parts.append((active, tags[whole], at + 8, at + 8 + lengths[whole]))
         cursors[active] = at + 8 + (lengths[whole] + 3) // 4 * 4
@@ -98,24 +105,42 @@ def _walk(
         active = active[left[active] > 0]
     if not parts:
         none = np.zeros(0, dtype=np.int64)
-        return _Items(none, none, none, none)
+        return _Items(none, none, none, none), broken
     owners, tags, item_begins, item_ends = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(owners, kind="stable")
-    return _Items(owners[order], tags[order], item_begins[order], item_ends[order])
+    return _Items(owners[order], tags[order], item_begins[order], item_ends[order]), broken
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Flows of sFlow datagrams.
+
+    Attributes:
+        flows: a packet each, scaled; `exporter` holds what the caller gave.
+        owner: for each the position of its datagram.
+        drops: for each datagram the drops counter that its samples state (the largest; packets the agent could not
+            sample); shape (n,), as `broken`: lists in it are not what they say.
+    """
+
+    flows: FlowBatch
+    owner: NDArray[np.int64]
+    drops: NDArray[np.int64]
+    broken: NDArray[np.bool_]
 
 
 def decode_sflow(
-    datagrams: Datagrams, headers: Headers, skipped: Skipped
-) -> tuple[FlowBatch, NDArray[np.int64], NDArray[np.int64]]:
+    datagrams: Datagrams, headers: Headers, exporters: NDArray[np.int32], tunnels: NDArray[np.uint8] | None,
+    skipped: Skipped,
+) -> Sampled:  # fmt: skip
     """Flows of flow samples: a packet each, scaled by its sampling rate, at the time of arrival (sFlow has no clock).
 
-    Returns:
-        The flows (`exporter` holds agents), for each the position of its datagram, and for each datagram
-        the drops counters that its samples state (the largest; packets the agent could not sample).
+    Args:
+        exporters: of each datagram, as flows shall have it; shape (n,).
+        tunnels: the tunnels that are taken off the packets of each datagram (`tunnels.MASKS`); None: none are.
     """
     buffer = datagrams.buffer
     ends = datagrams.offsets + datagrams.lengths
-    samples = _walk(buffer, headers.samples, ends, headers.counts, MOST_SAMPLES, "sFlow sample", skipped)
+    samples, broken = _walk(buffer, headers.samples, ends, headers.counts, MOST_SAMPLES, "sFlow sample", skipped)
     skipped.add("sFlow sample", "counter sample", int(np.isin(samples.tags, (COUNTER_SAMPLE, EXPANDED_COUNTER)).sum()))
     skipped.add("sFlow sample", "a packet that was discarded, not forwarded", int((samples.tags == DISCARDED).sum()))
     skipped.add("sFlow sample", "of an unknown kind", int(((samples.tags > DISCARDED) | (samples.tags == 0)).sum()))
@@ -132,8 +157,10 @@ def decode_sflow(
         out_ifs[expanded] = np.where(long["output_format"] == 0, long["output"], 0)
     rates = np.maximum(rates, 1)
     behind = at + np.where(expanded, EXPANDED_SAMPLE.itemsize, SAMPLE.itemsize)
-    records = _walk(buffer, behind, samples.ends[flow], counts, MOST_RECORDS, "sFlow record", skipped)
-    columns, ip_lengths, found = _packets(buffer, records, len(flow))
+    records, cut = _walk(buffer, behind, samples.ends[flow], counts, MOST_RECORDS, "sFlow record", skipped)
+    broken[samples.owners[flow][cut]] = True
+    own_tunnels = None if tunnels is None else tunnels[samples.owners[flow]]
+    columns, ip_lengths, found = _packets(buffer, records, len(flow), own_tunnels, skipped)
     skipped.add("sFlow sample", "no IP packet in it", int((~found).sum()))
     src_as, dst_as = _gateways(buffer, records, len(flow))
 
@@ -144,7 +171,7 @@ def decode_sflow(
         exporters=(),
         time_start=datagrams.arrived_us[owner],
         time_end=datagrams.arrived_us[owner],
-        exporter=headers.agents[owner],
+        exporter=exporters[owner],
         domain=headers.domains[owner],
         in_if=in_ifs[found],
         out_if=out_ifs[found],
@@ -156,7 +183,7 @@ def decode_sflow(
     )
     dropped = np.zeros(len(datagrams), dtype=np.int64)
     np.maximum.at(dropped, samples.owners[flow], drops)
-    return flows, owner, dropped
+    return Sampled(flows, owner, dropped, broken)
 
 
 def _interface(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -172,10 +199,10 @@ def _first_of(records: _Items, tag: int) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def _packets(
-    buffer: Buffer, records: _Items, count: int
+    buffer: Buffer, records: _Items, count: int, tunnels: NDArray[np.uint8] | None, skipped: Skipped
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[np.bool_]]:
     """Flow columns of the sampled packets, their IP lengths, and which samples hold an IP packet."""
-    raw_samples, ip = _raw_headers(buffer, records)
+    raw_samples, ip = _raw_headers(buffer, records, tunnels, skipped)
     if len(raw_samples) == count and ip.valid.all():
         return header_columns(ip), ip.ip_lengths, ip.valid
     columns: dict[str, NDArray[Any]] = {
@@ -212,7 +239,9 @@ def _packets(
     return columns, ip_lengths, found
 
 
-def _raw_headers(buffer: Buffer, records: _Items) -> tuple[NDArray[np.int64], IpHeaders]:
+def _raw_headers(
+    buffer: Buffer, records: _Items, tunnels: NDArray[np.uint8] | None, skipped: Skipped
+) -> tuple[NDArray[np.int64], IpHeaders]:
     """The samples that hold the start of a packet, and its headers (valid where it is IP)."""
     samples, rows = _first_of(records, RAW_HEADER)
     whole = records.ends[rows] - records.begins[rows] >= RAW.itemsize
@@ -224,7 +253,8 @@ def _raw_headers(buffer: Buffer, records: _Items) -> tuple[NDArray[np.int64], Ip
     for protocol, link in HEADER_PROTOCOLS.items():
         links[raw["protocol"] == protocol] = link
     network, known = network_offsets(buffer, at, ends, links)
-    return samples, parse_ip(buffer, network, np.where(known, ends, network))
+    ip = parse_ip(buffer, network, np.where(known, ends, network))
+    return samples, ip if tunnels is None else decapsulated(buffer, ip, ends, tunnels[samples], skipped)
 
 
 def _gateways(buffer: Buffer, records: _Items, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -50,9 +50,12 @@ def whole_state(decoder: Decoder) -> dict[str, Any]:
             for kind, tracker in decoder.sequences.items()
             for (e, d), stream in tracker.streams.items()
         ],
+        "agents": decoder.parts.agents,
+        "parts": [[names[e], list(own.items())] for e, own in decoder.parts.heard_us.items()],
         "drops": [[names[e], d, count] for (e, d), count in decoder.drops.items()],
         "boots": [[names[e], d, *known] for (e, d), known in decoder.boots.items()],
         "shifts": [[names[e], shift] for e, shift in decoder.clocks.shifts_ms.items()],
+        "doubts": [[names[e], *doubt] for e, doubt in decoder.clocks.doubts.items()],
         "pending": [_packed(sets, names) for sets in decoder.pending],
     }
 
@@ -67,12 +70,17 @@ def resume(decoder: Decoder, state: dict[str, Any]) -> None:
     for kind, name, domain, stream in state.get("sequences", []):
         gaps = [Gap(**gap) for gap in stream.pop("gaps")]
         decoder.sequences[kind].streams[position(name), domain] = Stream(**stream, gaps=gaps)
+    decoder.parts.agents = state.get("agents", decoder.parts.agents)
+    for name, own in state.get("parts", []):
+        decoder.parts.heard_us[position(name)] = dict(own)
     for name, domain, count in state.get("drops", []):
         decoder.drops[position(name), domain] = count
     for name, domain, boot_ms, sequence in state.get("boots", []):
         decoder.boots[position(name), domain] = (boot_ms, sequence)
     for name, shift_ms in state.get("shifts", []):
         decoder.clocks.shifts_ms[position(name)] = shift_ms
+    for name, shift_ms, count in state.get("doubts", []):
+        decoder.clocks.doubts[position(name)] = (shift_ms, count)
     for packed in state.get("pending", []):
         sets = _unpacked(packed, decoder)
         decoder.order = max(decoder.order, int(sets.orders.max(initial=0)) + 1)

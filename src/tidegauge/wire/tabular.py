@@ -15,7 +15,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tidegauge.model import FLOW_SCHEMA, NUMBERS, FlowBatch, InputError, LedgerBuilder, Skipped, UsageError, sane_times
+from tidegauge.model import (
+    FLOW_SCHEMA,
+    NUMBERS,
+    FlowBatch,
+    InputError,
+    LedgerBuilder,
+    NoFlowsError,
+    Skipped,
+    UsageError,
+    sane_times,
+)
 from tidegauge.wire.reading import Stream, damage_named
 from tidegauge.wire.text import csv_block, flags_of_letters, numbers, packed_addresses, protocol_numbers
 
@@ -106,7 +116,7 @@ class ColumnMap:
     def check(self, header: list[str], where: str) -> None:
         missing = [n for n in NEEDED if n not in self.columns and n not in self.constants]
         if missing:
-            raise InputError(
+            raise NoFlowsError(
                 f"no column for {', '.join(missing)} among {', '.join(header[:12])}",
                 where=where,
                 hint="name them with --map FILE",
@@ -153,7 +163,7 @@ class TableReader:
                     table = csv_block(block, header, delimiter, wanted, self.skipped)
                 yield self._flows(table, chosen)
         if not header:
-            raise InputError("empty", where=stream.name)
+            raise NoFlowsError("empty", where=stream.name)
 
     def read_parquet(self, path: str) -> Iterator[FlowBatch]:
         """Flows of a Parquet file, by row groups.

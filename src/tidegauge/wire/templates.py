@@ -102,8 +102,8 @@ class TemplateStore:
             self._drop(key[0])
             skipped.add("template", "its exporter has too many, the oldest was dropped")
         while self.totals.total() > MOST_FIELDS_IN_ALL:
-            self._drop(next(iter(self.sizes)))
-            skipped.add("template", "all exporters together have too many, the oldest was dropped")
+            self._drop(max(self.totals, key=self.totals.__getitem__))
+            skipped.add("template", "all exporters together have too many, the oldest of the largest was dropped")
 
     def _drop(self, exporter: int) -> None:
         own = self.sizes[exporter]
@@ -114,6 +114,10 @@ class TemplateStore:
         if not own:
             del self.sizes[exporter], self.totals[exporter]
 
+    def forget(self, exporter: int) -> None:
+        while exporter in self.sizes:
+            self._drop(exporter)
+
     def expire(self, key: Key, order: float) -> None:
         history = self.histories.get(key)
         if history and (last := history[-1][1]) is not None:
@@ -121,7 +125,7 @@ class TemplateStore:
             history.append((order, None))
 
     def expire_stream(self, exporter: int, domain: int, order: float) -> None:
-        for key in [k for k in self.histories if k[:2] == (exporter, domain)]:
+        for key in [k for k in self.sizes.get(exporter, ()) if k[1] == domain]:
             self.expire(key, order)
 
     def at(self, key: Key, order: float) -> Template | None:

@@ -1,0 +1,86 @@
+"""Is what was asked about an origin at all? What cannot be displayed is refused, what was never displayed is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidegauge.atlas import Atlas
+from tidegauge.lake import FlowFilter, Lake
+from tidegauge.model import Prefix, UsageError, class_bit, country_names
+from tidegauge.series import Part, parse_origin
+from tidegauge.site import Site
+
+FAR_DIRECTIONS = ("in", "out")
+MOST_LOOKED_FOR = 200
+MOST_NAMED = 8
+
+
+def check_origins(site: Site, origins: str, direction: str, since_s: int, until_s: int, lake: Lake) -> None:
+    """Refuse an origin that no far end can display at that time.
+
+    Raises:
+        UsageError: an AS that no edition of that time knows and no flow here displays; or an AS or prefix of ours.
+    """
+    atlas = Atlas.of(site)
+    for part in parse_origin(origins):
+        if direction in FAR_DIRECTIONS and (ours := _ours(site, part)):
+            raise UsageError(
+                f"{part} is ours ({ours}): the far end of what goes {direction} is never home",
+                hint="ask with --direction internal or transit, or about the other side's origin",
+            )
+        if part.kind == "as" and not atlas.knows_as(int(part.value), (since_s, until_s - 1)) and not _displayed(
+            lake, [part]
+        )[0]:  # fmt: skip
+            raise UsageError(
+                f"no edition of the atlas knows {part} at that time, and no flow here displays it",
+                hint="take in an edition that knows it (tidegauge atlas import), or ask about its prefixes",
+            )
+
+
+def origin_caveats(site: Site, origins: str, since_s: int, until_s: int, lake: Lake) -> Iterator[str]:
+    """What weakens an answer about these origins before anything else does: that nothing here ever displayed them."""
+    parts = parse_origin(origins)
+    looked_for = parts[:MOST_LOOKED_FOR]
+    absent = [part for part, there in zip(looked_for, _displayed(lake, looked_for), strict=True) if not there]
+    if absent:
+        names = ", ".join(_named(part) for part in absent[:MOST_NAMED])
+        more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
+        yield (
+            f"no flow in these data ever displayed {names}{more}: that nothing was seen may only mean that it"
+            " shows itself otherwise"
+        )
+    atlas = Atlas.of(site)
+    for part in looked_for:
+        if part.kind == "prefix" and not atlas.knows_prefix(Prefix.parse(part.value), (since_s, until_s - 1)):
+            yield f"no edition of the atlas knows {part} at that time: it is not announced, or not for public use"
+        elif part.kind == "prefix" and (inside := _overlap(site, part)):
+            yield f"{part} holds addresses of ours ({inside}): what comes from these is not from outside"
+        elif part.kind == "class" and not atlas.class_known(class_bit(part.value), since_s, until_s):
+            yield f"no list of that time says which addresses are {part}: who was one then is not known"
+
+
+def _named(part: Part) -> str:
+    return f"{part} ({country_names()[part.value]})" if part.kind == "country" else str(part)
+
+
+def _ours(site: Site, part: Part) -> str | None:
+    """The home prefix or AS that holds all of an origin; None where it is not ours."""
+    if part.kind == "as":
+        return f"home_as = {part.value}" if int(part.value) in site.home_as else None
+    if part.kind != "prefix":
+        return None
+    asked = Prefix.parse(part.value)
+    return next((str(h) for h in site.home if h.first <= asked.first and asked.last <= h.last), None)
+
+
+def _overlap(site: Site, part: Part) -> str | None:
+    asked = Prefix.parse(part.value)
+    return next((str(h) for h in site.home if asked.first <= h.first and h.last <= asked.last), None)
+
+
+def _displayed(lake: Lake, parts: list[Part]) -> list[bool]:
+    """Which origins some flow of these data, of any time and direction, displayed at either end."""
+    if not parts:
+        return []
+    tests = ", ".join(f"coalesce(bool_or({part.sql('src')} OR {part.sql('dst')}), false)" for part in parts)
+    return [bool(found) for found in lake.scalar(f"[{tests}]", FlowFilter())]

@@ -1,0 +1,42 @@
+"""How a sender's datagrams were: what of them held, and whether their numbers make sense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEAST = 20
+"""Fewer datagrams than this say nothing of a sender."""
+BROKEN_SHARE, RESTART_SHARE, STEADY_SHARE = 0.5, 0.1, 0.1
+LOST_TIMES = 50
+
+
+@dataclass
+class Conduct:
+    """Counts of datagrams (`restarts`: after which the sequence began anew) and of records."""
+
+    datagrams: int = 0
+    broken: int = 0
+    restarts: int = 0
+    records: int = 0
+    lost: int = 0
+
+    def add(self, name: str, count: int) -> None:
+        setattr(self, name, getattr(self, name) + count)
+
+    def merge(self, other: Conduct) -> None:
+        for name, count in vars(other).items():
+            self.add(name, count)
+
+    @property
+    def mostly_broken(self) -> bool:
+        """Most datagrams do not hold what they say."""
+        return self.datagrams >= LEAST and self.broken > BROKEN_SHARE * self.datagrams
+
+    @property
+    def contradictory(self) -> bool:
+        """It contradicts itself: its sequence begins anew all the time, or would mean that nearly all was lost."""
+        return self.datagrams >= LEAST and (
+            self.restarts > RESTART_SHARE * self.datagrams
+            or self.broken > STEADY_SHARE * self.datagrams
+            or self.lost > LOST_TIMES * max(self.records, 1)
+        )
