@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tidegauge.atlas import Atlas
 from tidegauge.collect import DECODER, RECEIVER, STALE_S, read_status
 from tidegauge.lake import Lake
-from tidegauge.model import format_duration, format_time
+from tidegauge.model import CONTRADICTORY, format_duration, format_time
 from tidegauge.series import Coverage, measure
 from tidegauge.site import Site
 
@@ -21,7 +21,6 @@ LEAST_FREE = 0.05
 LATE_ATLAS_S = 180 * 86400
 SKEW_S = 5.0
 MOST_OF_A_KIND = 4
-CONTRADICTORY = 2
 BACKLOG_BYTES = 512 << 20
 
 

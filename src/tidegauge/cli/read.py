@@ -35,7 +35,15 @@ from tidegauge.cli.common import (
 )
 from tidegauge.inquiry import check_origins
 from tidegauge.lake import METRICS, FlowFilter
-from tidegauge.model import FLOW_SCHEMA, UsageError, class_names, format_address, format_time, parse_duration
+from tidegauge.model import (
+    FLOW_SCHEMA,
+    OTHER_PARTS,
+    UsageError,
+    class_names,
+    format_address,
+    format_time,
+    parse_duration,
+)
 from tidegauge.series import (
     DIRECTIONS,
     ExporterCoverage,
@@ -50,7 +58,6 @@ SHOWN_ROWS = 100
 MOST_SHOWN, MOST_DRAWN, MOST_INTERVALS = 40, 12, 4
 """Exporters in a table, drawn over time, and sampling intervals of one that are named; of more the sums are told."""
 STANDINGS = ("proven", "new", "contradictory")
-OTHERS = 0xFFFFFFFF
 SHORT = ("time_start", "direction", "src", "src_port", "dst", "dst_port", "proto", "packets", "bytes",
          "src_country", "dst_country", "src_as", "dst_as")  # fmt: skip
 
@@ -268,7 +275,7 @@ def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
 
 
 def _part(e: ExporterCoverage) -> str:
-    domain = "others" if e.domain == OTHERS else str(e.domain)
+    domain = "others" if e.domain == OTHER_PARTS else str(e.domain)
     return f"{e.agent} {domain}" if e.agent else domain
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.atlas import Atlas, label
-from tidegauge.collect.door import CONTRADICTORY, PROVEN, Door
+from tidegauge.collect.door import Door
 from tidegauge.collect.log import log_event
 from tidegauge.collect.quarantine import Quarantine
 from tidegauge.collect.silence import SilenceWatch
@@ -25,6 +25,8 @@ from tidegauge.collect.spool import DATA, Frame, Position, SpoolReader
 from tidegauge.collect.status import DECODER, write_status
 from tidegauge.lake import LakeWriter, Manifest, compact, open_writer
 from tidegauge.model import (
+    CONTRADICTORY,
+    PROVEN,
     Addresses,
     Finding,
     FlowBatch,
@@ -108,7 +110,7 @@ class Consumer:
                 self._take(frames)
             due = self._fresh and time.monotonic() - self._committed_s >= self._commit_s
             if due or self._writer.uncommitted_rows > COMMIT_ROWS or (ending and not frames):
-                self._commit()
+                self._commit(ending=ending)
             self._look(caught_up=not frames)
             if not frames:
                 if ending:
@@ -160,6 +162,8 @@ class Consumer:
         for address in self._door.departures:
             self._decoder.forget(address)
             self._silence.forget(self._name(address))
+        for address in waiting:
+            self._silence.heard(self._name(address), float(arrived_us[0]) / 1e6, float(arrived_us[-1]) / 1e6)
         if waiting:
             self._decoder.ledger.add(
                 exporters=[self._name(address) for address in waiting],
@@ -225,7 +229,7 @@ class Consumer:
             minute_s=np.full(len(names), arrived_us // 1_000_000),
         )  # fmt: skip
 
-    def _commit(self) -> None:
+    def _commit(self, *, ending: bool) -> None:
         begun = time.monotonic()
         self._decoder.give_up(int((time.time() - PENDING_S) * 1e6))
         ledger, self._decoder.ledger = self._decoder.ledger, LedgerBuilder()
@@ -236,7 +240,7 @@ class Consumer:
             {STATE: {"position": [position.file, position.offset], "decoder": whole_state(self._decoder),
                      "door": self._door.state()}}
         )  # fmt: skip
-        self._quarantine.write()
+        self._quarantine.write(at_once=ending)
         self._reader.remove_read()
         self._fresh = 0
         self._committed_s = time.monotonic()

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import Addresses, as_strings16, format_address, inside
+from tidegauge.model import CONTRADICTORY, NEW, PROVEN, Addresses, as_strings16, format_address, inside
 from tidegauge.site import Site
 from tidegauge.wire import Conduct
 
-PROVEN, NEW, CONTRADICTORY = 0, 1, 2
-"""How far a sender can be relied on, as the ledger has it."""
 GOOD_MINUTES = 10
 """Minutes in which a new sender must have behaved before it weighs as others do."""
 GIVES_UP_S = 600
@@ -98,6 +96,7 @@ class Door:
                 kept[inverse == place] = False
                 continue
             sender.last_s = now_s
+            self._turn(sender, now_s)
             if sender.held:
                 rows = np.flatnonzero(inverse == place)
                 looks = max(HELD_LOOKS - sender.looked, 0)
@@ -139,17 +138,19 @@ class Door:
         sender = self.senders.get(address)
         if sender is None:
             return False
-        minute = int(arrived_s // 60)
-        if minute != sender.minute:
-            self._close(sender, minute)
+        self._turn(sender, arrived_s)
         sender.conduct.merge(conduct)
         sender.ever.merge(conduct)
         if sender.conduct.mostly_broken:
             sender.held = True
-        return sender.held or (sender.standing != PROVEN and conduct.broken > conduct.datagrams / 2)
+        return sender.held or (sender.standing != PROVEN and conduct.unsound)
 
     @staticmethod
-    def _close(sender: Sender, minute: int) -> None:
+    def _turn(sender: Sender, now_s: float) -> None:
+        """Where a new minute has begun, draw the sum of the one before."""
+        minute = int(now_s // 60)
+        if minute == sender.minute:
+            return
         if sender.conduct.datagrams:
             sender.held = sender.conduct.mostly_broken
             if not sender.conduct.contradictory and not sender.ever.contradictory:

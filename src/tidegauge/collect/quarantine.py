@@ -1,4 +1,4 @@
-"""Flows that cannot be true, kept apart for who wants to look: a few of each sender and commit, in files of bounded
+"""Flows that cannot be true, kept apart for who wants to look: a few of each sender and minute, in files of bounded
 size altogether. `tidegauge flows --quarantine` shows them."""
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ from tidegauge.wire import REASONS, groups
 
 SUSPECT = "its sender's datagrams mostly do not hold"
 MOST_OF_ONE = 2000
-"""Flows of one exporter that are kept of a commit, the first of them."""
+"""Flows of one exporter that are kept for a file, the first of them."""
 SHARE = 32
 """One file takes at most this part of the room."""
 BYTES_A_FLOW = 40
+EVERY_S = 60.0
 
 
 class Quarantine:
-    """Collects flows and writes a file a commit; the oldest files go first. `total` counts all, kept or not."""
+    """Collects flows and writes a file a minute at most; the oldest files go first. `total` counts all, kept or not."""
 
     def __init__(self, site: Site) -> None:
         self._site, self._most = site, site.collect.quarantine_bytes
         self._folder = site.data / QUARANTINE_FOLDER
         self._held: list[pa.Table] = []
         self._taken: Counter[str] = Counter()
+        self._written_s = 0.0
         self.total = 0
 
     def add(self, flows: FlowBatch, codes: NDArray[np.uint8]) -> None:
@@ -52,8 +54,11 @@ class Quarantine:
             table = unlabelled(flows.take(chosen), self._site)
             self._held.append(table.append_column("reason", pa.array(reasons, pa.string())))
 
-    def write(self) -> None:
-        """Write what was taken since the last time; a disk that fails loses it, and nothing else."""
+    def write(self, *, at_once: bool) -> None:
+        """Write what was taken since the last time, once a minute or now; a disk that fails loses only that."""
+        if not at_once and time.monotonic() - self._written_s < EVERY_S:
+            return
+        self._written_s = time.monotonic()
         held, self._held, self._taken = self._held, [], Counter()
         rows = max(self._most // SHARE // BYTES_A_FLOW, 1)
         if not held or not self._most:

@@ -28,6 +28,8 @@ BIND_PATIENCE_S = 10
 PR_SET_PDEATHSIG = 1
 GATHER_S = 0.001
 STATUS_S, POLL_S = 1.0, 0.1
+DRAIN_S = 3.0
+"""How long a stop waits at most for what the kernel holds."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,13 @@ class Receiver:
 
     def _take(self, bound: socket.socket) -> None:
         receiver = BatchReceiver(bound)
-        while not self._stopping:
+        deadline = None
+        while True:
+            # What the kernel holds when it is time to stop is taken first; who goes on sending does not hold it up.
+            if self._stopping and deadline is None:
+                deadline = time.monotonic() + DRAIN_S
+            if deadline is not None and time.monotonic() > deadline:
+                return
             try:
                 batch = receiver.receive()
             except OSError as error:
@@ -131,6 +139,8 @@ class Receiver:
                 self.stop()
                 return
             if batch is None:
+                if deadline is not None:
+                    return
                 continue
             count = len(batch.entries)
             with self._lock:
@@ -141,7 +151,7 @@ class Receiver:
                     continue
                 self._queued += len(batch.payloads)
             self._queue.put((DATA, time.time_ns() // 1000, batch))
-            if count < BATCH // 2:
+            if count < BATCH // 2 and deadline is None:
                 # A little later more are there: few large batches cost less than many small ones.
                 time.sleep(GATHER_S)
 
@@ -160,6 +170,7 @@ class Receiver:
             except Empty:
                 continue
             if not kind:
+                self._count_unspooled(spool, time.time_ns() // 1000)
                 return
             if isinstance(batch, Batch):
                 with self._lock:
@@ -169,17 +180,27 @@ class Receiver:
                 self._refuse("spool_full", "the spool has reached its limit", count if kind == DATA else 0)
                 continue
             try:
-                if self._unspooled:
-                    with self._lock:
-                        dropped, self._unspooled = self._unspooled, 0
-                    self._counts["spool_dropped"] += dropped
-                    spool.write(SPOOL_DROPPED, dropped, arrived_us)
+                self._count_unspooled(spool, arrived_us)
                 parts = batch_parts(batch) if isinstance(batch, Batch) else ()
                 spool.write(kind, count, arrived_us, *parts)
                 self._counts["spooled"] += count if kind == DATA else 0
                 self._states.clear()
             except OSError as error:
                 self._refuse("spool_failed", f"the spool cannot be written: {error.strerror}", count)
+
+    def _count_unspooled(self, spool: SpoolWriter, arrived_us: int) -> None:
+        """Tell the decoder how many datagrams found no place, once there is one for that."""
+        with self._lock:
+            dropped = self._unspooled
+        if not dropped:
+            return
+        try:
+            spool.write(SPOOL_DROPPED, dropped, arrived_us)
+        except OSError:
+            return  # they wait on
+        with self._lock:
+            self._unspooled -= dropped
+        self._counts["spool_dropped"] += dropped
 
     def _refuse(self, state: str, why: str, count: int) -> None:
         if state not in self._states:

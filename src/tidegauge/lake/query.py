@@ -20,6 +20,7 @@ from tidegauge.lake.extent import Extent, find_extent, live_now
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.where import VIRTUAL, column_sql
 from tidegauge.model import (
+    CONTRADICTORY,
     FLOW_SCHEMA,
     LEDGER_SCHEMA,
     NAMES_SCHEMA,
@@ -31,6 +32,7 @@ from tidegauge.model import (
 
 SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
 METRICS = tuple(SUMS)
+MINUTE_US, LONGEST_US = 60_000_000, 3_600_000_000
 QUARANTINE_FOLDER = "quarantine"
 """Where a collector keeps apart what cannot be true."""
 
@@ -142,20 +144,26 @@ class Lake:
         """Where the data lie and what "now" is, by the flows and the ledger; None where there are none."""
         now_s = time.time() if now_s is None else now_s
         segments = self.manifest.segments("flows")
-        minutes = self._ledger_minutes()
+        minutes, doubted = self._ledger_minutes()
         told = np.array([(s.first_us, s.last_us, s.end_us, s.rows) for s in segments], dtype=np.int64).reshape(-1, 4)
-        signs = np.stack([minutes, minutes, minutes + 60_000_000, np.ones_like(minutes)], axis=1)
+        if doubted.any() and not doubted.all():
+            # What only a sender that contradicts itself says does not decide when the data begin.
+            minutes = minutes[~doubted]
+            told = told[told[:, 1] >= int(minutes.min()) - LONGEST_US]
+        signs = np.stack([minutes, minutes, minutes + MINUTE_US, np.ones_like(minutes)], axis=1)
         starts, lasts, ends, rows = np.concatenate([told, signs]).T
-        flows = np.arange(len(starts)) < len(segments)
+        flows = np.arange(len(starts)) < len(told)
         return find_extent(starts, lasts, ends, rows, flows, live=live_now(self.folder, now_s), now_s=now_s)
 
-    def _ledger_minutes(self) -> NDArray[np.int64]:
-        """The minutes (microseconds) of the ledger's rows."""
+    def _ledger_minutes(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The minutes (microseconds) of the ledger's rows, and which are of senders that contradict themselves."""
         paths = [self.folder / s.path for s in self.manifest.segments("coverage")]
-        tables = [self._coverage(path, ["minute"]) for path in paths]
+        tables = [self._coverage(path, ["minute", "standing"]) for path in paths]
         if not tables:
-            return np.zeros(0, dtype=np.int64)
-        return np.asarray(pa.concat_tables(tables)["minute"].cast(pa.int64()).to_numpy()) * 1_000_000
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
+        table = pa.concat_tables(tables)
+        minutes = np.asarray(table["minute"].cast(pa.int64()).to_numpy()) * 1_000_000
+        return minutes, np.asarray(pc.fill_null(table["standing"], 0).to_numpy()) == CONTRADICTORY
 
     def flows(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Flows by start time, in batches of `FLOW_SCHEMA`'s columns."""

@@ -42,6 +42,10 @@ the lake since they cannot be true. `held`: datagrams that were not read since m
 end of a flow to its arrival, at most. `stated`: the share of the minute that the source itself says it saw, null where
 it says nothing. `standing` of the exporter then: 0 proven (as whatever comes from files), 1 new, 2 its datagrams
 contradict one another."""
+PROVEN, NEW, CONTRADICTORY = 0, 1, 2
+"""Standings."""
+OTHER_PARTS = 0xFFFFFFFF
+"""The domain under which parts of an exporter that are not told apart are counted."""
 KEYS = ("exporter", "agent", "domain", "minute")
 
 HOW = {

@@ -9,14 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tidegauge.model import LEDGER_AMOUNTS, Blind, merge_intervals, runs
+from tidegauge.model import CONTRADICTORY, LEDGER_AMOUNTS, OTHER_PARTS, Blind, merge_intervals, runs
 
 SILENT_S = 300
 """An exporter is silent when it sends nothing for this long, or for much longer than it usually does."""
 USUAL_FACTOR = 4
-CONTRADICTORY = 2
-OTHERS = 0xFFFFFFFF
-"""The domain of parts that are not told apart."""
 MOST_REASONS = 8
 BLIND_BELOW = 0.8
 """A minute seen less than this is listed as blind."""
@@ -123,7 +120,7 @@ def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:
         domains = ledger["domain"].to_numpy().astype(np.int64)
         # Parts of an exporter that nobody relies on are of no use one by one, and can be very many.
         several = ~relied_on[owners] & _has_several(owners, agent_codes << 32 | domains)[owners]
-        domains, agent_codes = np.where(several, OTHERS, domains), np.where(several, agents.index(""), agent_codes)
+        domains, agent_codes = np.where(several, OTHER_PARTS, domains), np.where(several, agents.index(""), agent_codes)
         for rows in _groups(owners, agent_codes << 32 | domains):
             own = {key: values[rows] for key, values in columns.items()}
             row, owner = int(rows[0]), int(owners[rows[0]])

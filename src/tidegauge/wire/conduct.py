@@ -7,6 +7,9 @@ from dataclasses import dataclass
 LEAST = 20
 """Fewer datagrams than this say nothing of a sender."""
 BROKEN_SHARE, RESTART_SHARE, STEADY_SHARE = 0.5, 0.1, 0.1
+PARTLY_BROKEN_SHARE, UNSOUND_SHARE = 0.2, 0.6
+"""Datagrams that do not hold, or follow upon no other. Two line cards that count apart behind one address make up to
+half of theirs begin anew, but none that does not hold."""
 LOST_TIMES = 50
 
 
@@ -30,7 +33,15 @@ class Conduct:
     @property
     def mostly_broken(self) -> bool:
         """Most datagrams do not hold what they say."""
-        return self.datagrams >= LEAST and self.broken > BROKEN_SHARE * self.datagrams
+        return self.datagrams >= LEAST and self.unsound
+
+    @property
+    def unsound(self) -> bool:
+        """The same of however few."""
+        partly = self.broken > PARTLY_BROKEN_SHARE * self.datagrams
+        return self.broken > BROKEN_SHARE * self.datagrams or (
+            partly and self.broken + self.restarts > UNSOUND_SHARE * self.datagrams
+        )
 
     @property
     def contradictory(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import FlowBatch, LedgerBuilder, Prefix, Skipped, format_address, inside
+from tidegauge.model import OTHER_PARTS, FlowBatch, LedgerBuilder, Prefix, Skipped, format_address, inside
 from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.clocks import Clocks
 from tidegauge.wire.conduct import Conduct
@@ -17,7 +17,7 @@ from tidegauge.wire.datagrams import IPFIX, SFLOW, V5, V9, Datagrams, Names, pro
 from tidegauge.wire.fields import describes_flows, flows_of
 from tidegauge.wire.grouping import groups
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
-from tidegauge.wire.parts import AGENT_SHIFT, OTHERS, Parts, domains_of
+from tidegauge.wire.parts import AGENT_SHIFT, Parts, domains_of
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
     DEFAULT,
@@ -225,7 +225,7 @@ class Decoder:
     def _told_apart(self, sets: SetTable) -> NDArray[np.int64]:
         """The domain of each set, that of all others where its part is not told apart."""
         known = self.parts.known(sets.senders, sets.domains, sets.arrived_us)
-        return np.where(known, sets.domains, OTHERS)
+        return np.where(known, sets.domains, OTHER_PARTS)
 
     def _account(
         self, kind: int, datagrams: Datagrams, clock_ms: NDArray[np.int64], exporters: NDArray[np.int32],
@@ -251,7 +251,7 @@ class Decoder:
                 conduct.add("restarts", int(restarted[mine].sum()))
                 conduct.add("lost", int(lost[mine].sum()))
                 conduct.add("records", int(records[mine].sum()))
-        shown = np.where(known, parts, OTHERS)
+        shown = np.where(known, parts, OTHER_PARTS)
         for agent in np.unique(shown >> AGENT_SHIFT).tolist():
             mine = shown >> AGENT_SHIFT == agent
             self.ledger.add(
@@ -263,7 +263,7 @@ class Decoder:
         for exporter, part, minute_s, units in found.credits:
             self.ledger.add(
                 exporters=self.names.names, exporter=np.array([exporter], dtype=np.int32),
-                agent=self.parts.name(part), domain=part & OTHERS, minute_s=np.array([minute_s]),
+                agent=self.parts.name(part), domain=part & OTHER_PARTS, minute_s=np.array([minute_s]),
                 lost=np.array([-units]),
             )  # fmt: skip
 

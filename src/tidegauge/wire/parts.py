@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.model import OTHER_PARTS
+
 MOST_PARTS = 256
 """Parts of one exporter that are told apart. One that was silent gives up its place when a new one comes."""
 SILENT_US = 3_600_000_000
 AGENT_SHIFT = 32
 MOST_AGENTS = 1 << 10
-OTHERS = 0xFFFFFFFF
-"""The domain under which parts beyond the bound are counted."""
 
 
 @dataclass
@@ -71,4 +71,4 @@ class Parts:
 
 def domains_of(parts: NDArray[np.int64]) -> NDArray[np.int64]:
     """The observation domain or sub-agent of parts."""
-    return parts & OTHERS
+    return parts & OTHER_PARTS
