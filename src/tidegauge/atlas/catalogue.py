@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tidegauge.atlas.flat import flatten, spaces
+from tidegauge.atlas.flat import disjoint, flatten, spaces
 from tidegauge.atlas.sources import FORMATS
 from tidegauge.atlas.statements import Parsed, packed
 from tidegauge.model import FOREVER_S, InputError, SiteError, format_time, sqlite_session
@@ -144,8 +144,9 @@ class Catalogue:
         Raises:
             InputError: what it says cannot be compiled (ranges that overlap beyond reason).
         """
+        first, last = packed(parsed.prefixes["first"]), packed(parsed.prefixes["last"])
         try:
-            for space in spaces(packed(parsed.prefixes["first"]), packed(parsed.prefixes["last"])):
+            for space in () if disjoint(first, last) else spaces(first, last):
                 flatten(space)
         except InputError as error:
             raise InputError(error.what, where=origin, hint=error.hint) from None
@@ -214,7 +215,8 @@ def _own_times(table: pa.Table) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
-def fingerprint(editions: tuple[Edition, ...]) -> str:
-    """A short name for a set of editions."""
-    text = "\n".join(sorted(f"{e.source} {e.date_s} {e.hash}" for e in editions))
+def fingerprint(editions: tuple[Edition, ...], *, in_order: bool = False) -> str:
+    """A short name for a set of editions; of the same ones in another order another, where the order decides."""
+    names = [f"{e.source} {e.date_s} {e.hash}" for e in editions]
+    text = "\n".join(names if in_order else sorted(names))
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

@@ -6,7 +6,6 @@ Classes, documented facts and announced routes hold for times of their own and l
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import uuid
@@ -288,9 +287,7 @@ class Atlas:
         order = [h.edition for h in self.held(at_s)]
         if len(order) == 1:
             return embedded.world_table()
-        name = hashlib.blake2b(
-            "\n".join(f"{e.source} {e.date_s} {e.hash}" for e in order).encode(), digest_size=10
-        ).hexdigest()
+        name = fingerprint(tuple(order), in_order=True)
         if name not in self._tables:
             self._tables[name] = self._compiled(name, order)
             while len(self._tables) > KEPT_TABLES:

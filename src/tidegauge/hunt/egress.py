@@ -22,6 +22,11 @@ LEAST_HISTORY_DAYS = 5
 FLOOR = 5_000_000.0
 """Bytes a day below which nothing is unusual."""
 TAIL = 0.01
+CAME_AND_WENT = (
+    "coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
+    " coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went"
+)
+"""Bytes both ways, as SQL."""
 LISTED = 100
 MATCH_S = 3 * DAY_S
 SLOW_DAYS = 7
@@ -141,8 +146,7 @@ def _slow(scene: Scene) -> Iterator[Finding]:
     """Low and slow: a little every day for weeks, nearly all of it outward, to a place that few send to."""
     table = scene.pairs.whole(
         f"WITH sums AS (SELECT {HOME} AS home, {FAR} AS far,"
-        " (sum(bytes) FILTER (direction = 'out'))::DOUBLE AS went,"
-        " coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
+        f" {CAME_AND_WENT},"
         " count(DISTINCT epoch_us(time_start) // 86400000000) FILTER (direction = 'out') AS days,"
         " min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us"
         " FROM all_flows WHERE direction IN ('in', 'out') GROUP BY home, far),"
@@ -177,8 +181,7 @@ def _watched(scene: Scene) -> Iterator[Finding]:
     """Hosts of ours that exchanged data with the asset, and what they sent elsewhere soon after they took from it."""
     table = scene.pairs.sql(
         f"SELECT {HOME} AS home,"
-        " coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
-        " coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went,"
+        f" {CAME_AND_WENT},"
         " count(*) AS flows, min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us"
         f" FROM chosen_flows WHERE direction IN ('in', 'out') AND {scene.watched} GROUP BY home"
         f" ORDER BY came + went DESC LIMIT {LISTED}"
@@ -234,8 +237,7 @@ def _before(scene: Scene, home: bytes) -> tuple[float, float] | None:
     if scene.since_s - scene.history_s < DAY_S:
         return None
     table = scene.pairs.whole(
-        "SELECT coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
-        " coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went FROM all_flows"
+        f"SELECT {CAME_AND_WENT} FROM all_flows"
         f" WHERE {scene.watched} AND (src = unhex('{home.hex()}') OR dst = unhex('{home.hex()}'))",
         scene.history_s, scene.since_s,
     )  # fmt: skip

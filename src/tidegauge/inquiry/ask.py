@@ -216,7 +216,7 @@ def _ask_one(site: Site, asked: Asked) -> Reply:
         blind=tuple(_blind_within(coverage, span.since_s, span.until_s)),
         surges=surges,
         caveats=(
-            *(origin_caveats(site, asked.origin, span.since_s, span.until_s, lake) if asked.origin else ()),
+            *(_origin_caveats(site, asked, span, lake, series) if asked.origin else ()),
             *outcome.caveats,
             *span.notes,
             *_doubt_caveats(asked, lake, span),
@@ -280,6 +280,12 @@ def _relay_caveats(relays: tuple[RelayAnswer, ...]) -> Iterator[str]:
         )
     if surged:
         yield f"there was a surge from {', '.join(surged)} in that time: an origin can hide behind it"
+
+
+def _origin_caveats(site: Site, asked: Asked, span: Span, lake: Lake, series: Series) -> Iterator[str]:
+    assert asked.origin is not None
+    seen = bool(series.values.any())
+    return origin_caveats(site, asked.origin, span.since_s, span.until_s, lake, seen=seen)
 
 
 def _doubt_caveats(asked: Asked, lake: Lake, span: Span) -> Iterator[str]:

@@ -37,11 +37,19 @@ def check_origins(site: Site, origins: str, direction: str, since_s: int, until_
             )
 
 
-def origin_caveats(site: Site, origins: str, since_s: int, until_s: int, lake: Lake) -> Iterator[str]:
-    """What weakens an answer about these origins before anything else does: that nothing here ever displayed them."""
+def origin_caveats(
+    site: Site, origins: str, since_s: int, until_s: int, lake: Lake, *, seen: bool
+) -> Iterator[str]:  # fmt: skip
+    """What weakens an answer about these origins before anything else does: that nothing here ever displayed them.
+
+    Args:
+        seen: some flow of the asked origins is in the answer.
+    """
     parts = parse_origin(origins)
     looked_for = parts[:MOST_LOOKED_FOR]
-    absent = [part for part, there in zip(looked_for, _displayed(lake, looked_for), strict=True) if not there]
+    absent = []
+    if not seen or len(parts) > 1:
+        absent = [part for part, there in zip(looked_for, _displayed(lake, looked_for), strict=True) if not there]
     if absent:
         names = ", ".join(_named(part) for part in absent[:MOST_NAMED])
         more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""

@@ -10,12 +10,12 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from tidegauge.model import LakeError
+from tidegauge.model import LakeError, sqlite_session
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS commits (
@@ -28,8 +28,7 @@ CREATE TABLE IF NOT EXISTS labelled (atlas TEXT PRIMARY KEY, editions TEXT);
 CREATE TABLE IF NOT EXISTS replaced (path TEXT PRIMARY KEY, at INTEGER, commit_id INTEGER);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
 """
-BUSY_S = 30
-"""How long a writer waits for another one's commit."""
+ADDED = (("commits", "staging TEXT"), ("segments", "atlas TEXT DEFAULT ''"))
 
 
 @dataclass(frozen=True)
@@ -62,29 +61,8 @@ class Manifest:
         self.folder = folder
         self.path = folder / "manifest.sqlite"
 
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=BUSY_S)
-            connection.executescript(SCHEMA)
-            if "staging" not in {row[1] for row in connection.execute("PRAGMA table_info(commits)")}:
-                connection.execute("ALTER TABLE commits ADD COLUMN staging TEXT")
-            if "atlas" not in {row[1] for row in connection.execute("PRAGMA table_info(segments)")}:
-                connection.execute("ALTER TABLE segments ADD COLUMN atlas TEXT DEFAULT ''")
-        except (OSError, sqlite3.Error) as error:
-            raise LakeError(f"cannot open the manifest: {error}", where=str(self.path)) from None
-        return connection
-
-    @contextmanager
-    def _session(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connect()
-        try:
-            with connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise LakeError(f"the manifest is damaged: {error}", where=str(self.path)) from None
-        finally:
-            connection.close()
+    def _session(self) -> AbstractContextManager[sqlite3.Connection]:
+        return sqlite_session(self.path, SCHEMA, what="the manifest", added=ADDED)
 
     @contextmanager
     def writing(self) -> Iterator[Path]:

@@ -14,8 +14,14 @@ BUSY_S = 30
 
 
 @contextmanager
-def sqlite_session(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
+def sqlite_session(
+    path: Path, schema: str, *, what: str = "", added: tuple[tuple[str, str], ...] = ()
+) -> Iterator[sqlite3.Connection]:
     """A connection within one transaction, to a file that is made with its tables where it is missing.
+
+    Args:
+        what: how errors call the file.
+        added: (table, column and type) of columns that older files do not have.
 
     Raises:
         LakeError: it cannot be opened, or is damaged; nothing of the transaction is kept.
@@ -24,12 +30,15 @@ def sqlite_session(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=BUSY_S)
     except (OSError, sqlite3.Error) as error:
-        raise LakeError(f"cannot be opened: {error}", where=str(path)) from None
+        raise LakeError(f"{what} cannot be opened: {error}".lstrip(), where=str(path)) from None
     try:
         with connection:
             connection.executescript(schema)
+            for table, column in added:
+                if column.split()[0] not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+                    connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
             yield connection
     except sqlite3.Error as error:
-        raise LakeError(f"is damaged: {error}", where=str(path)) from None
+        raise LakeError(f"{what} is damaged: {error}".lstrip(), where=str(path)) from None
     finally:
         connection.close()

@@ -251,7 +251,7 @@ class Decoder:
                 conduct.add("restarts", int(restarted[mine].sum()))
                 conduct.add("lost", int(lost[mine].sum()))
                 conduct.add("records", int(records[mine].sum()))
-        shown = np.where(known, parts, OTHER_PARTS)
+        shown = parts if known.all() else np.where(known, parts, OTHER_PARTS)
         for agent in np.unique(shown >> AGENT_SHIFT).tolist():
             mine = shown >> AGENT_SHIFT == agent
             self.ledger.add(
@@ -310,7 +310,10 @@ class Decoder:
         exporters = datagrams.senders.copy()
         parts = headers.domains.copy()
         pairs = np.concatenate([headers.agents, exporters[:, None].view(np.uint8)], axis=1)
-        _, firsts, inverse = np.unique(pairs.view("V20").reshape(-1), return_index=True, return_inverse=True)
+        if (pairs == pairs[0]).all():
+            firsts, inverse = np.zeros(1, dtype=np.intp), np.zeros(len(pairs), dtype=np.intp)
+        else:
+            _, firsts, inverse = np.unique(pairs.view("V20").reshape(-1), return_index=True, return_inverse=True)
         for number, first in enumerate(firsts.tolist()):
             sender, agent = self._name(int(datagrams.senders[first])), format_address(bytes(headers.agents[first]))
             if inside(headers.agents[first : first + 1], self.relays.get(sender, ()))[0]:

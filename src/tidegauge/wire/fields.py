@@ -111,15 +111,22 @@ def _batch(
 
 def scaled(amounts: Column, intervals: Column) -> NDArray[np.uint64]:
     """Amounts times their sampling intervals; what does not fit becomes the largest number that does."""
-    amounts, intervals = amounts.astype(np.uint64), intervals.astype(np.uint64)
-    largest = int(amounts.max(initial=0)) * int(intervals.max(initial=1))
-    if largest <= MOST:
-        return np.asarray(amounts * intervals)
+    highest = int(intervals.max(initial=1))
+    unscaled = highest == 1 and int(intervals.min(initial=1)) == 1
+    narrow = amounts.dtype.itemsize < 8
+    amounts = amounts.astype(np.uint64)
+    if unscaled and narrow:
+        return amounts
+    if int(amounts.max(initial=0)) * highest <= MOST:
+        return amounts if unscaled else np.asarray(amounts * intervals.astype(np.uint64))
+    intervals = intervals.astype(np.uint64)
     return np.asarray(np.minimum(amounts, np.uint64(MOST) // np.maximum(intervals, 1)) * intervals)
 
 
-def _fitting(values: Column, most: int) -> NDArray[np.int64]:
+def _fitting(values: Column, most: int) -> Column:
     """Numbers of any width as a column takes them: larger ones than it can hold become its largest."""
+    if values.dtype.kind == "u" and np.iinfo(values.dtype).max <= most:
+        return values
     return np.minimum(values.astype(np.uint64), np.uint64(most)).astype(np.int64)
 
 
@@ -258,7 +265,7 @@ def _icmp(records: Records, protos: Column, dst_ports: Column) -> Column:
         given = records.number(both)
         if given is None and (kinds := records.number(kind)) is not None:
             codes = records.number(code)
-            given = _fitting(kinds, 255) * 256 + (0 if codes is None else _fitting(codes, 255))
+            given = _fitting(kinds, 255).astype(np.int64) * 256 + (0 if codes is None else _fitting(codes, 255))
         if given is not None:
             result = np.where(protos == proto, _fitting(given, 65535), result)
     return result

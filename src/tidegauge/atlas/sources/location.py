@@ -7,8 +7,12 @@ publishers' (CC-BY for the free ones) and are noted with each edition.
 from __future__ import annotations
 
 import csv
+from array import array
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from tidegauge.atlas.statements import (
     LONGEST_NAME,
@@ -175,10 +179,10 @@ def read_mmdb(path: str) -> Parsed:
 
     if Path(path).stat().st_size > MMDB_MOST_BYTES:
         raise InputError("larger than any database of this kind", where=path)
-    firsts, lasts = [], []
-    countries: list[str | None] = []
-    numbers: list[int] = []
-    classes: list[int] = []
+    # Packed columns: a table of cities has millions of networks, and each object of Python's takes fifty bytes.
+    firsts, lasts = bytearray(), bytearray()
+    countries, numbers, classes = array("i"), array("I"), array("H")
+    codes: dict[str | None, int] = {None: -1}
     names: dict[int, str] = {}
     try:
         with maxminddb.open_database(path) as database:
@@ -187,17 +191,16 @@ def read_mmdb(path: str) -> Parsed:
                 says = _mmdb_says(record)
                 if says is None:
                     continue
-                four = network.version == 4
-                ends = (network.network_address.packed, network.broadcast_address.packed)
-                firsts.append(V4_MAPPED + ends[0] if four else ends[0])
-                lasts.append(V4_MAPPED + ends[1] if four else ends[1])
+                lead = V4_MAPPED if network.version == 4 else b""
+                firsts += lead + network.network_address.packed
+                lasts += lead + network.broadcast_address.packed
                 country, number, bits, name = says
-                countries.append(country)
+                countries.append(codes.setdefault(country, len(codes) - 1))
                 numbers.append(number)
                 classes.append(bits)
                 if number and name:
                     names.setdefault(number, name[:LONGEST_NAME])
-                too_many(len(firsts), path)
+                too_many(len(numbers), path)
     except (maxminddb.InvalidDatabaseError, ValueError, KeyError, TypeError, AttributeError, IndexError,
             UnicodeDecodeError, OverflowError, RecursionError) as error:  # fmt: skip
         cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
@@ -205,9 +208,16 @@ def read_mmdb(path: str) -> Parsed:
     if not firsts:
         raise InputError("an MMDB without country, AS or traits", where=path)
     ordered = sorted(names)
-    columns: dict[str, Any] = {"country": countries, "as": numbers, "classes": classes}
+    places = np.frombuffer(countries, dtype=np.int32)
+    columns: dict[str, Any] = {
+        "country": pa.DictionaryArray.from_arrays(
+            pa.array(places, mask=places < 0), pa.array([c for c in codes if c is not None], pa.string())
+        ),
+        "as": np.frombuffer(numbers, dtype=np.uint32), "classes": np.frombuffer(classes, dtype=np.uint16),
+    }  # fmt: skip
+    first, last = (np.frombuffer(ends, dtype=np.uint8).reshape(-1, 16) for ends in (firsts, lasts))
     return Parsed(
-        prefix_rows(joined(firsts), joined(lasts), **columns),
+        prefix_rows(first, last, **columns),
         as_rows(ordered, ordered, name=[names[n] for n in ordered]),
         built if 0 < built < 1 << 33 else None,
     )
