@@ -23,10 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.common import WORK, start_collector, table, write_page
 from tidegauge.lake import FlowFilter, Lake
-from tidegauge.site import init_site
 
-WORK = Path(__file__).parent / "work"
 SENDER = Path(__file__).parent / "sender.py"
 PORT = 29_555
 BUFFER = 64 << 20
@@ -68,15 +67,8 @@ def sender_cpu_s(rate: int, seconds: float) -> tuple[int, float, float]:
 
 
 def ours(rate: int, seconds: float) -> Outcome:
-    shutil.rmtree(WORK, ignore_errors=True)
-    init_site(WORK / "site", home=["198.18.0.0/16"])
     before = children_cpu_s()
-    collector = subprocess.Popen(
-        [sys.executable, "-m", "tidegauge.cli", "collect", "--site", str(WORK / "site"),
-         "--listen", f"127.0.0.1:{PORT}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    time.sleep(3)
+    collector = start_collector(WORK / "site", PORT)
     sent, reached, sender = sender_cpu_s(rate, seconds)
     begin = time.monotonic()
     collector.send_signal(signal.SIGTERM)
@@ -127,15 +119,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5)
     seconds = parser.parse_args().seconds
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
     rows = []
     for name, run in (("tidegauge collect", ours), ("nfcapd 1.7 (LZ4)", nfcapd)):
         print(name, flush=True)
         best, at_best, most = measure(run, seconds)
         spent = at_best.drained_s + seconds
         rows.append(
-            f"| {name} | {best:,} | {best * 30 / 1e6:.2f} M | {most.lost:.1%} at {most.rate:,.0f}/s |"
-            f" {at_best.cpu_s / at_best.stored * 1e6:.2f} s | {at_best.stored / spent / 1e6:.2f} M/s |"
+            (name, f"{best:,}", f"{best * 30 / 1e6:.2f} M", f"{most.lost:.1%} at {most.rate:,.0f}/s",
+             f"{at_best.cpu_s / at_best.stored * 1e6:.2f} s", f"{at_best.stored / spent / 1e6:.2f} M/s")
         )
     lines = [
         "# Collecting",
@@ -143,15 +134,13 @@ def main() -> None:
         f"{os.cpu_count()} cores, {platform.machine()}; sender, receiver and decoder share them. Receive buffer"
         f" {BUFFER >> 20} MiB, {seconds:g} s a rate, NetFlow v5 of 30 flows. Made by `make bench-collector`.",
         "",
-        "| receiver | datagrams/s without loss | flows/s | lost at the sender's most | CPU a million flows | stored |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *rows,
+        *table(("receiver", "datagrams/s without loss", "flows/s", "lost at the sender's most", "CPU a million flows",
+                "stored"), rows),
         "",
         "`stored`: flows in the files, divided by the time from the first datagram until all were there, at the rate of"
         " the first column. tidegauge decodes, labels and sorts into Parquet; nfcapd stores the records as they come.",
     ]
-    (Path(__file__).parent / "COLLECTOR.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    write_page("COLLECTOR.md", lines)
     shutil.rmtree(WORK, ignore_errors=True)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.common import WORK, table, write_page
 from benchmarks.flows import EACH, START_S, v5_datagrams, zipf_flows
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import FlowBatch, keep_freed_memory, mapped_ipv4
@@ -31,7 +32,6 @@ from tidegauge.simulate import encode
 from tidegauge.site import init_site, load_site
 from tidegauge.wire import Datagrams, Decoder
 
-WORK = Path(__file__).parent / "work"
 BIN = Path(sys.executable).parent
 Row = tuple[str, str, str, str, str]
 
@@ -249,12 +249,9 @@ def main() -> None:
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__};"
         " made by `make bench`. Ratios are what counts; figures are of one machine.",
         "",
-        "| what | tidegauge | peer | ratio | aim |",
-        "| --- | --- | --- | --- | --- |",
-        *("| " + " | ".join(row) + " |" for row in rows),
+        *table(("what", "tidegauge", "peer", "ratio", "aim"), rows),
     ]
-    (Path(__file__).parent / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    write_page("RESULTS.md", lines)
     shutil.rmtree(WORK, ignore_errors=True)
 
 

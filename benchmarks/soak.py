@@ -22,10 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.common import WORK, start_collector, table
 from tests.make import sets, template, v9
-from tidegauge.site import init_site
 
-WORK = Path(__file__).parent / "work"
 PORT = 29_556
 
 
@@ -73,20 +72,12 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=10_000)
     arguments = parser.parse_args()
     seconds = arguments.minutes * 60
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
-    shutil.rmtree(WORK / "soak", ignore_errors=True)
-    init_site(WORK / "soak", home=["198.18.0.0/16"])
-    collector = subprocess.Popen(
-        [sys.executable, "-m", "tidegauge.cli", "collect", "--site", str(WORK / "soak"),
-         "--listen", f"127.0.0.1:{PORT}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    time.sleep(3)
+    collector = start_collector(WORK / "soak", PORT)
     sender = subprocess.Popen(
         [sys.executable, str(Path(__file__).parent / "sender.py"), str(PORT), str(arguments.rate), str(seconds)],
         stdout=subprocess.PIPE,
     )
-    print("| after | decoder MiB, mean and largest | receiver MiB, mean and largest |\n| --- | --- | --- |")
+    print("\n".join(table(("after", "decoder MiB, mean and largest", "receiver MiB, mean and largest"), ())))
     seen: list[list[float]] = []
     begin, quarter = time.monotonic(), 1
     while sender.poll() is None:

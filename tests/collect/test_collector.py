@@ -36,7 +36,10 @@ def coverage(running: Running) -> list[dict[str, object]]:
 def datagram(sequence: int, records: int = 10) -> bytes:
     """Its records have its sequence number as their bytes, so that each can be found again."""
     now = int(time.time())
-    record = v5_record("198.51.100.1", "192.0.2.1", octets=sequence + 1, first=90_000, last=99_000)
+    octets = sequence + 1
+    record = v5_record(
+        "198.51.100.1", "192.0.2.1", octets=octets, packets=octets // 1000 + 1, first=90_000, last=99_000
+    )
     return v5([record] * records, sequence=sequence & 0xFFFFFFFF, secs=now)
 
 
