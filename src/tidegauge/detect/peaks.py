@@ -20,6 +20,8 @@ LARGEST = 10
 UNLIKELY = 0.001
 SHALLOWEST = 0.7
 COMPARED = 10
+LIKE, FEWEST_ALIKE = 0.5, 2
+"""Peaks of at least half a size are alike; one other is no habit, two are."""
 REMEMBERS = 0.3
 
 
@@ -135,6 +137,35 @@ def strangers(peaks: Peaks) -> NDArray[np.bool_]:
         if -np.expm1(-(place + 1) * tail.survival(np.array([score]))[0]) < UNLIKELY:
             found[order[place:]] = True
             break
+    return found
+
+
+def single(peaks: Peaks, doubted: NDArray[np.bool_], *, windows: float, false_alarm: float) -> NDArray[np.bool_]:
+    """Which of the doubted peaks no other of its like stands beside: the rest of the history, others of its size
+    included, would not expect one so large within the asked time. What recurs is usual, and counts. Shape (n,).
+
+    Bursts are often a kind of their own, which no tail of the peaks below them foretells: so many of at least half its
+    size make the next one as probable as their number tells (a Poisson count whose rate is Gamma).
+
+    Args:
+        windows: of the asked time.
+        false_alarm: how probable one at most may be.
+    """
+    found = np.zeros(len(peaks.scores), dtype=bool)
+    # The largest first: once one is left out, the next one is held against what is below both.
+    for i in sorted(np.flatnonzero(doubted).tolist(), key=lambda i: -float(peaks.scores[i])):
+        rest = ~found
+        rest[i] = False
+        tail = fit_tail(
+            peaks.scores[rest], threshold=peaks.threshold, depth=peaks.depth, exposure=peaks.exposure
+        )  # fmt: skip
+        alike = int((rest & (peaks.scores >= LIKE * peaks.scores[i])).sum())
+        recurs = 0.0
+        if alike >= FEWEST_ALIKE:
+            recurs = float(-np.expm1(-alike * np.log1p(windows / max(peaks.exposure, 1.0))))
+        if max(recurs, tail.p_value(peaks.scores[[i]], windows)[0]) >= false_alarm:
+            break
+        found[i] = True
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.baseline import DAY_S, fit_baseline, is_on
-from tidegauge.detect.peaks import Peaks, find_peaks, memory_of, separate_lengths, strangers, tail_of
+from tidegauge.detect.peaks import Peaks, find_peaks, memory_of, separate_lengths, single, strangers, tail_of
 from tidegauge.detect.tail import tempered
 from tidegauge.model import runs
 
@@ -105,6 +105,7 @@ class Judgement:
         expected: expectation for each bin of the asked time, as seen.
         history_days: days of covered history.
         past_surges: bins of the history (begin, end) that were left out of it as surges.
+        recurring: bins of past surges that count as usual, since there are others of their like.
         unknown: share by which the level may be higher because the history is too short to show it.
     """
 
@@ -114,6 +115,7 @@ class Judgement:
     history_days: float
     past_surges: tuple[tuple[int, int], ...] = ()
     unknown: float = 0.0
+    recurring: tuple[tuple[int, int], ...] = ()
 
 
 def window_lengths(width_s: int, asked_bins: int) -> list[int]:
@@ -167,7 +169,7 @@ def judge(
     if reasons:
         return Judgement(tuple(reasons), (), np.zeros(len(present)), days)
     lengths = window_lengths(width_s, len(present))
-    strange = np.zeros(asked.start, dtype=bool)
+    strange, alone, recurring = (np.zeros(asked.start, dtype=bool) for _ in range(3))
     for _ in range(2):
         kept = past[~strange[past]]
         whole = fit_baseline(starts_s[kept], values[kept], seen[kept], width_s=width_s, holidays=calendar.holidays)
@@ -177,7 +179,8 @@ def judge(
         series = _Standardised(values[: asked.stop], expected, seen[: asked.stop], asked.start, unit, left_out)
         if strange.any():
             break
-        strange = _past_surges(series, width_s)
+        alone, recurring = _past_surges(series, width_s, len(present), false_alarm)
+        strange = alone | recurring
         if not strange.any():
             break
     scored = [scored for length in lengths if (scored := _score(series, length)) is not None]
@@ -186,11 +189,12 @@ def judge(
     unknown = _unknown(days, len(present) * width_s / DAY_S)
     for one in scored:
         scan, weights = _scan(
-            series, one, false_alarm / share, share, lent, unknown, min((days / WHOLE_DAYS) ** 0.25, 1.0)
-        )
+            series, one, false_alarm / share, share, lent, unknown, min((days / WHOLE_DAYS) ** 0.25, 1.0),
+            tuple(runs(recurring)),
+        )  # fmt: skip
         scans.append(scan)
         lent = tempered(weights, LENDING)
-    return Judgement((), tuple(scans), expected[asked], days, tuple(runs(strange)), unknown)
+    return Judgement((), tuple(scans), expected[asked], days, tuple(runs(alone)), unknown, tuple(runs(recurring)))
 
 
 def _unknown(history_days: float, asked_days: float) -> float:
@@ -310,9 +314,12 @@ def _positive(scores: Floats, known: NDArray[np.bool_]) -> tuple[Floats, float]:
     return scores + raised, raised
 
 
-def _past_surges(series: _Standardised, width_s: int) -> NDArray[np.bool_]:
-    """Bins of the history that belong to surges of the past: peaks that do not fit those below them. Shape (first,)."""
-    strange = np.zeros(series.first, dtype=bool)
+def _past_surges(
+    series: _Standardised, width_s: int, asked_bins: int, false_alarm: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Bins of the history that belong to surges of the past, peaks that do not fit those below them: those that are
+    left out, and those that count since others of their like stand beside them. Shapes (first,)."""
+    strange, recurring = np.zeros(series.first, dtype=bool), np.zeros(series.first, dtype=bool)
     for length in sorted({max(round(d / width_s), 1) for d in STRANGER_LENGTHS_S}):
         observed, mean, spread, usable = series.windows(length)
         past = series.past(usable, length)
@@ -321,11 +328,20 @@ def _past_surges(series: _Standardised, width_s: int) -> NDArray[np.bool_]:
         scores, _ = _positive((observed - mean) / spread, past)
         floor = series.unit / float(np.median(spread))
         peaks = find_peaks(scores, past, observed > 0, length, floor=floor, memory=series.memory)
-        for i in np.flatnonzero(strangers(peaks)).tolist():
-            strange[peaks.begins[i] : peaks.ends[i] + length - 1] = True
-    if len(runs(strange)) > MOST_STRANGERS or strange.mean() > MOST_STRANGE_SHARE:
-        return np.zeros(series.first, dtype=bool)
-    return strange
+        doubted = strangers(peaks)
+        alone = single(peaks, doubted, windows=float(asked_bins), false_alarm=false_alarm)
+        for i in np.flatnonzero(doubted).tolist():
+            target = strange if alone[i] else recurring
+            target[peaks.begins[i] : peaks.ends[i] + length - 1] = True
+    # What recurs at one window length is usual, however alone it looks at another.
+    for begin, end in runs(strange):
+        if recurring[begin:end].any():
+            strange[begin:end] = False
+            recurring[begin:end] = True
+    found = strange | recurring
+    if len(runs(found)) > MOST_STRANGERS or found.mean() > MOST_STRANGE_SHARE:
+        return np.zeros(series.first, dtype=bool), np.zeros(series.first, dtype=bool)
+    return strange, recurring
 
 
 @dataclass(frozen=True)
@@ -363,10 +379,17 @@ def _scan(
     lent: Floats | None,
     unknown: float,
     known: float,
+    recurring: tuple[tuple[int, int], ...],
 ) -> tuple[Scan, Floats]:
-    """One window length: its critical level from the history, and what it says of the tail's shape."""
+    """One window length: its critical level from the history, and what it says of the tail's shape.
+
+    Args:
+        recurring: bins of bursts that count as usual.
+    """
     tail = tail_of(one.peaks, floor=one.least, before=lent)
-    tail = replace(tail, weights=tempered(tail.weights, known))
+    highest = [float(one.scores[max(a - one.length + 1, 0) : b].max()) for a, b in recurring]
+    bursts = tuple(score for score in highest if score > one.peaks.threshold)
+    tail = replace(tail, weights=tempered(tail.weights, known), bursts=bursts)
     asked = slice(series.first, len(one.scores))
     windows = float(len(one.scores) - series.first + one.length - 1)
     level = max(tail.level(false_alarm, windows), one.least + one.raised)

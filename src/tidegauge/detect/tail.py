@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +24,8 @@ REFERENCE = 6.0
 PRIOR_SLOPE, PRIOR_SPREAD = 1.3, 1.0
 PARETO_WEIGHT = 4.0
 """Pareto's tail lies at the edge of the family and is common in traffic: it weighs more than a grid point within."""
+BURST_PRIOR, BURST_SPREAD = 2.0, 0.5
+"""Before any is seen, bursts of a kind differ by a factor of 1.6, as sure as two of them would show."""
 FEW = 1e-300
 GRID = 96
 
@@ -44,6 +47,8 @@ class Tail:
         depth: -log of the share of all windows that lie above it.
         peaks: how many there were, in `exposure` windows.
         weights: posterior of shape (thetas, slopes).
+        bursts: scores of bursts that recur, a kind of their own that no tail of the peaks foretells; they came within
+            the same windows.
     """
 
     threshold: float
@@ -51,6 +56,7 @@ class Tail:
     peaks: int
     exposure: float
     weights: Floats
+    bursts: tuple[float, ...] = ()
 
     def survival(self, scores: Floats) -> Floats:
         """P(a peak is above the score), predictive; 1 below the threshold. Shape (n,) to (n,)."""
@@ -60,12 +66,28 @@ class Tail:
         return np.asarray((self.weights * np.exp(-deeper)).sum(axis=(1, 2)).reshape(shape))
 
     def p_value(self, scores: Floats, windows: float) -> Floats:
-        """P(some peak within `windows` windows is above the score): the number of peaks is Poisson, its rate Gamma."""
+        """P(some peak or recurring burst within `windows` windows is above the score)."""
+        ordinary = self._ordinary(scores, windows)
+        return 1 - (1 - ordinary) * (1 - self._burst(scores, windows)) if self.bursts else ordinary
+
+    def _burst(self, scores: Floats, windows: float) -> Floats:
+        """The same of bursts alone: their number is Poisson with a Gamma rate, the log of their size Gaussian with
+        both parameters unknown (Student's t; Gelman et al., Bayesian Data Analysis, 3.2)."""
+        sizes = np.log(self.bursts)
+        count = len(sizes)
+        freedom = BURST_PRIOR + count - 1
+        variance = (BURST_PRIOR * BURST_SPREAD**2 + float(((sizes - sizes.mean()) ** 2).sum())) / freedom
+        far = (np.log(np.maximum(scores, FEW)) - sizes.mean()) / np.sqrt(variance * (1 + 1 / count))
+        rate = student.sf(far, freedom) * windows / max(self.exposure, 1.0)
+        return np.asarray(-np.expm1(-(count + 0.5) * np.log1p(rate)))
+
+    def _ordinary(self, scores: Floats, windows: float) -> Floats:
+        """The same of peaks: their number is Poisson, its rate Gamma."""
         shape = np.shape(scores)
         above = np.log(np.maximum(np.asarray(scores, dtype=np.float64).reshape(-1), self.threshold) / self.threshold)
         if len(above) > 2 * GRID:  # a smooth curve: between close points it is as good as straight
             grid = np.linspace(0, max(float(above.max()), 1e-9), GRID)
-            points = self.p_value(self.threshold * np.exp(grid), windows)
+            points = self._ordinary(self.threshold * np.exp(grid), windows)
             return np.asarray(np.exp(np.interp(above, grid, np.log(np.maximum(points, FEW)))).reshape(shape))
         peaks = np.exp(-_deeper(above[:, None, None], self.depth)) * windows / max(self.exposure, windows * 1e-6)
         none = np.exp(-(self.peaks + 0.5) * np.log1p(peaks))

@@ -14,6 +14,7 @@ from tidegauge.model import Excess, Limit, Verdict, WouldHaveSeen, format_durati
 
 Floats = NDArray[np.float64]
 MOST_SURGES = 50
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,13 @@ def decide(
             for a, b in judgement.past_surges
         )
         caveats.append(f"the history holds what looks like surges itself and was taken without them: {spans}")
+    if judgement.recurring:
+        times = [format_time(int(starts_s[a])) for a, _ in judgement.recurring]
+        named = ", ".join(times[:MOST_NAMED]) + (", ..." if len(times) > MOST_NAMED else "")
+        caveats.append(
+            f"the history holds {len(times)} bursts of a like ({named}): what recurs is usual, so one more like them is"
+            " no surge, and the limits are larger by them"
+        )
     seen_chances = tuple(
         WouldHaveSeen(amount, d, found_probability(judgement, seen[asked], duration_bins=d / width_s, amount=amount))
         for amount, d in wanted

@@ -88,7 +88,8 @@ def find_extent(
     until_s = max(-(-int(ends[kept].max()) // 1_000_000), int(lasts_us[kept].max()) // 1_000_000 + 1)
     if live:
         now = int(now_s)
-        until_s = until_s if now - SETTLING_S < until_s <= now else now
+        # The newest minute is not over yet, and belongs to the data all the same.
+        until_s = min(until_s, now + SETTLING_S) if until_s > now - SETTLING_S else now
     else:
         now = until_s
     away = ~kept & flows
