@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS fetched (source TEXT PRIMARY KEY, url TEXT, etag TEXT
 """
 PREFIXES, ASES = "prefixes.parquet", "ases.parquet"
 DAY_S = 86400
+ROW_GROUP = 1 << 17
+"""Statements that are packed at once: small, since their columns are many."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class Catalogue:
         try:
             staged.mkdir(parents=True)
             for table, file in ((parsed.prefixes, PREFIXES), (parsed.ases, ASES)):
-                pq.write_table(table, staged / file, compression="zstd")
+                pq.write_table(table, staged / file, compression="zstd", row_group_size=ROW_GROUP)
                 with (staged / file).open("rb") as written:
                     os.fsync(written.fileno())
             final.parent.mkdir(parents=True, exist_ok=True)
