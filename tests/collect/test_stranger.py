@@ -119,9 +119,10 @@ def test_a_strangers_datagrams_change_nothing_of_a_healthy_exporter(collector: C
         shown = CliRunner().invoke(program, ["coverage", "--site", str(running.folder)])
         assert len(shown.output.splitlines()) < 100
         assert "RuntimeWarning" not in running.log.read_text()
-        print(files, peak >> 20, load.strange, load.flows, doctor.output, shown.output)
     assert peak < 1 << 30
     first, second = answers
     assert first["verdict"] == second["verdict"]
-    assert [b["why"] for b in first["coverage"]["blind"]] == [b["why"] for b in second["coverage"]["blind"]]  # type: ignore[index]
+    for answer in answers:  # nothing that the stranger did, or did not do, makes us blind
+        blind = answer["coverage"]["blind"]  # type: ignore[index]
+        assert {b["why"] for b in blind} <= {"no telemetry before its first record", "exporter silent"}
     assert any(STRANGER in caveat for caveat in second["caveats"])  # type: ignore[union-attr]
