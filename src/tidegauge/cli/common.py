@@ -51,14 +51,14 @@ def moment_us(text: str | None, lake: Lake) -> int | None:
     return None if text is None else parse_time(text, now_s=newest_s(lake)) * 1_000_000
 
 
-def asked_span_s(since: str | None, until: str | None, lake: Lake) -> tuple[int, int, Extent]:
-    """The asked time in epoch seconds, all of the data's bulk where nothing is said, and the data's extent."""
+def asked_span_s(since: str | None, until: str | None, lake: Lake) -> tuple[int, int]:
+    """The asked time in epoch seconds; all of the data's bulk where nothing is said."""
     extent = lake.extent() or Extent(0, 0, 0, False)
     since_s = extent.first_s if since is None else parse_time(since, now_s=extent.now_s)
     until_s = extent.until_s if until is None else parse_time(until, now_s=extent.now_s)
     if (since is None or until is None) and (note := extent.note()):
         click.echo(f"tidegauge: {note}", err=True)
-    return since_s, until_s, extent
+    return since_s, until_s
 
 
 def conditions(where: str | None, lake: Lake) -> tuple[str, ...]:

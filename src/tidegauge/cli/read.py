@@ -190,7 +190,7 @@ def series(
     site = open_site(site_dir)
     lake = open_lake(site)
     width_s = parse_duration(width)
-    since_s, until_s, _ = asked_span_s(since, until, lake)
+    since_s, until_s = asked_span_s(since, until, lake)
     if origin is not None:
         origin = canonical_origin(origin)
         check_origins(site, origin, direction, since_s, until_s, lake)
@@ -234,7 +234,7 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
     Example: tidegauge coverage --since 2014-11-24
     """
     lake = open_lake(open_site(site_dir))
-    since_s, until_s, _ = asked_span_s(since, until, lake)
+    since_s, until_s = asked_span_s(since, until, lake)
     found = measure(lake.ledger(), since_s, until_s)
     if as_json:
         print_json({"share": round(found.share, 6), "since": format_time(since_s), "until": format_time(until_s),

@@ -85,14 +85,12 @@ class Door:
         for place, (packed, count) in enumerate(zip(unique.tolist(), counts.tolist(), strict=True)):
             address = format_address(bytes(packed))
             if self._allow and not inside(np.frombuffer(packed, np.uint8).reshape(1, 16), self._allow)[0]:
-                self.counts["refused"] += count
-                self._note(address, count)
+                self._turn_away(address, count, "refused")
                 kept[inverse == place] = False
                 continue
             sender = self.senders.get(address) or self._newcomer(address, now_s)
             if sender is None:
-                self.counts["crowded"] += count
-                self._note(address, count)
+                self._turn_away(address, count, "crowded")
                 kept[inverse == place] = False
                 continue
             sender.last_s = now_s
@@ -107,13 +105,18 @@ class Door:
                     self.counts["held"] += len(rows) - looks
         return kept, waiting
 
-    def _note(self, address: str, count: int) -> None:
+    def _listed(self, address: str) -> bool:
+        """Whether the site names a sender that was let in: by an exporter's table, or by the allow-list."""
+        return address in self._named or bool(self._allow)
+
+    def _turn_away(self, address: str, count: int, why: str) -> None:
+        self.counts[why] += count
         if address in self.turned_away or len(self.turned_away) < MOST_REFUSED_NAMED:
             self.turned_away[address] += count
 
     def _newcomer(self, address: str, now_s: float) -> Sender | None:
         """A place for a sender that was not here before; None where there is none."""
-        listed = address in self._named or bool(self._allow)
+        listed = self._listed(address)
         own = [s for s in self.senders.values() if not s.listed]
         if not listed and len(own) >= self._most:
             idle = [
@@ -167,7 +170,6 @@ class Door:
     def resume(self, state: list[list[Any]]) -> None:
         """Go on where the state was written; what the site file says now counts."""
         for address, first_s, last_s, good, held, minute, looked, conduct, ever in state:
-            listed = address in self._named or bool(self._allow)
             self.senders[address] = Sender(
-                first_s, last_s, listed, minute, good, held, looked, Conduct(**conduct), Conduct(**ever)
+                first_s, last_s, self._listed(address), minute, good, held, looked, Conduct(**conduct), Conduct(**ever)
             )
