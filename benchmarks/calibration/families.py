@@ -1,13 +1,14 @@
-"""Series whose making is known: families of quiet traffic, each with settings drawn at random.
+"""Series whose making is known: families of quiet traffic, the settings of each series drawn afresh.
 
-A family knows the true expectation of every bin and can make the asked week anew as often as wanted, which is what the
-oracle needs. Times are 5-minute bins of five weeks, the last of which is asked about.
+A family can make the asked week anew as often as wanted, which is what the oracle needs. Times are 5-minute bins of
+five weeks, the last of which is asked about. `FAMILIES` are those that the method was made with, `UNSEEN` those that were
+written before it was changed and looked at once, afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +32,19 @@ class Made:
         family: its name.
         noise: makes values of shape (runs, bins) for a slice of the five weeks.
         campaigns: what was added to the history (past surges); shape (BINS,).
+        seen: coverage of each bin; shape (BINS,).
     """
 
     family: str
     noise: Callable[[Random, int, slice], Floats]
-    campaigns: Floats
+    campaigns: Floats = field(default_factory=lambda: np.zeros(BINS))
+    seen: Floats = field(default_factory=lambda: np.ones(BINS))
 
     def series(self, random: Random) -> Floats:
-        return self.noise(random, 1, slice(0, BINS))[0] + self.campaigns
+        return (self.noise(random, 1, slice(0, BINS))[0] + self.campaigns) * self.seen
 
     def asked_weeks(self, random: Random, runs: int) -> Floats:
-        return self.noise(random, runs, slice(HISTORY, BINS))
+        return self.noise(random, runs, slice(HISTORY, BINS)) * self.seen[HISTORY:]
 
 
 def season(random: Random, *, strong: float = 1.0) -> Floats:
@@ -68,6 +71,10 @@ def lognormal(sigma: float) -> Callable[[Random, int], Floats]:
 
 def pareto(alpha: float) -> Callable[[Random, int], Floats]:
     return lambda random, count: 5_000 * random.random(count) ** (-1 / alpha)
+
+
+def gamma(shape: float) -> Callable[[Random, int], Floats]:
+    return lambda random, count: 20_000 / shape * random.gamma(shape, size=count)
 
 
 def autoregressive(random: Random, runs: int, bins: int, phi: float, deviation: float) -> Floats:
@@ -151,4 +158,104 @@ def sessions(random: Random) -> Made:
     return Made("sessions", noise, np.zeros(BINS))
 
 
-FAMILIES = (bulk, sparse, silent, correlated, heavy, growing, campaigned, sessions)
+def few(random: Random) -> Made:
+    """A few flows a day."""
+    rates = season(random) * random.uniform(1.5, 12) / DAY
+    sizes = random.choice([lognormal(random.uniform(0.6, 1.8)), gamma(random.uniform(0.4, 3))])
+    return Made("few a day", lambda r, runs, part: compound(r, rates[part], runs, sizes))
+
+
+def wide(random: Random) -> Made:
+    """Sizes that spread over orders of magnitude, in bins most of which are empty."""
+    rates, sizes = season(random) * 10 ** random.uniform(-1.7, -0.2), lognormal(random.uniform(1.4, 2.1))
+    return Made("wide sizes", lambda r, runs, part: compound(r, rates[part], runs, sizes))
+
+
+def noisy(random: Random) -> Made:
+    """A level with Gaussian noise that remembers, as gauges and rates have it."""
+    level, share = season(random, strong=random.uniform(0, 1)) * 10 ** random.uniform(5, 8), random.uniform(0.02, 0.15)
+    phi = random.uniform(0.3, 0.99)
+
+    def noise(r: Random, runs: int, part: slice) -> Floats:
+        return np.maximum(level[part] * (1 + autoregressive(r, runs, len(level[part]), phi, share)), 0)
+
+    return Made("remembering noise", noise)
+
+
+def bursts(random: Random) -> Made:
+    """Bursts of hours that come again: backups, mirrors, lessons; at random, or about so many days apart."""
+    made = bulk(random)
+    level = made.noise(random, 3, slice(0, WEEK)).mean()
+    rate, size, spread = random.uniform(1, 4) / WEEK, level * random.uniform(2, 12), random.uniform(0.05, 0.6)
+    shortest, longest = 6, int(random.integers(12, 72))
+    every = random.uniform(1, 4) * DAY if random.random() < 0.5 else 0.0
+
+    def noise(r: Random, runs: int, part: slice) -> Floats:
+        values = made.noise(r, runs, part)
+        bins = values.shape[1]
+        for row in values:
+            if every:
+                begins = np.arange(r.uniform(0, every), bins, every) + r.normal(size=1 + int(bins // every))[0] * 12
+            else:
+                begins = r.uniform(0, bins, r.poisson(rate * bins))
+            for begin in np.clip(begins, 0, bins - 1).astype(int):
+                row[begin : begin + int(r.integers(shortest, longest + 1))] += size * np.exp(spread * r.normal())
+        return values
+
+    return Made("recurring bursts", noise)
+
+
+def gapped(random: Random) -> Made:
+    """Bulk or sparse traffic of which telemetry missed stretches, and a share of some days."""
+    made = (bulk, sparse, sessions)[int(random.integers(3))](random)
+    seen = np.ones(BINS)
+    for _ in range(int(random.integers(2, 12))):
+        start, length = int(random.integers(0, BINS)), int(random.geometric(1 / 40))
+        seen[start : start + length] = random.choice([0.0, random.uniform(0.3, 0.95)])
+    return Made("gaps in coverage", made.noise, made.campaigns, seen)
+
+
+def office(random: Random) -> Made:
+    """Traffic that is there in working hours only, at a rate of its own each day."""
+    day, weekday = TIME % DAY, TIME // DAY % 7
+    begin, end = random.uniform(6, 10) * 12, random.uniform(15, 20) * 12
+    shape = np.where((day >= begin) & (day < end) & (weekday < 5), 1.0, random.uniform(0.01, 0.1))
+    rates, sizes = shape * 10 ** random.uniform(0, 2), lognormal(random.uniform(0.3, 1.2))
+    between = random.uniform(0.05, 0.25)
+
+    def noise(r: Random, runs: int, part: slice) -> Floats:
+        days = -(-len(rates[part]) // DAY)
+        levels = np.repeat(np.exp(between * r.normal(size=(runs, days))), DAY, axis=1)[:, : len(rates[part])]
+        return np.concatenate([compound(r, rates[part] * own, 1, sizes) for own in levels])
+
+    return Made("office hours", noise)
+
+
+def mixed(random: Random) -> Made:
+    """Everything drawn at once: rate, sizes and their tail, memory, rhythm, growth, bursts, gaps."""
+    rates = season(random, strong=random.uniform(0, 1.2)) * 10 ** random.uniform(-2.2, 2.2)
+    rates = rates * np.exp(random.choice([0.0, random.uniform(-0.005, 0.02)]) * TIME / DAY)
+    kinds = (lognormal(random.uniform(0.2, 2)), gamma(random.uniform(0.3, 4)), pareto(random.uniform(1.5, 3.5)))
+    sizes = kinds[int(random.integers(3))]
+    phi = random.choice([0.0, 1 - 10 ** random.uniform(-2.2, -0.5)])
+    deviation = random.uniform(0.05, 0.4)
+    bursting = random.random() < 0.3
+    burst, length = random.uniform(1, 6) * float(rates.mean()), int(random.integers(6, 48))
+
+    def noise(r: Random, runs: int, part: slice) -> Floats:
+        level = np.exp(autoregressive(r, runs, len(rates[part]), phi, deviation)) if phi else 1.0
+        own = np.broadcast_to(rates[part] * level, (runs, len(rates[part]))).copy()
+        if bursting:
+            for row in own:
+                for begin in r.integers(0, len(row), r.poisson(3 * len(row) / WEEK)).tolist():
+                    row[begin : begin + length] += burst
+        return compound(r, own, runs, sizes)
+
+    seen = gapped(random).seen if random.random() < 0.3 else np.ones(BINS)
+    return Made("everything drawn", noise, seen=seen)
+
+
+FAMILIES = (
+    bulk, sparse, silent, correlated, heavy, growing, campaigned, sessions, few, wide, noisy, bursts,
+)  # fmt: skip
+UNSEEN = (gapped, office, mixed)
