@@ -1,8 +1,8 @@
 """Series whose making is known: families of quiet traffic, the settings of each series drawn afresh.
 
 A family can make the asked week anew as often as wanted, which is what the oracle needs. Times are 5-minute bins of
-five weeks, the last of which is asked about. `FAMILIES` are those that the method was made with, `UNSEEN` those that were
-written before it was changed and looked at once, afterwards.
+five weeks, the last of which is asked about. `FAMILIES` are those that the method was made with, `UNSEEN` those that
+were written before it was changed and looked at once, afterwards.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.calibration.families import BIN_S, Floats, Made, Random
+from tidegauge.detect.history import window_lengths
 from tidegauge.detect.limits import detection_limit
-from tidegauge.detect.surge import Judgement, Scan, window_lengths
+from tidegauge.detect.surge import Judgement, Scan
 
 RUNS = 1200
 

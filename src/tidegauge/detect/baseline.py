@@ -134,10 +134,14 @@ def _cut(table: Floats, weekday: Ints) -> Floats:
 
 
 def _median(table: Floats) -> Floats:
-    filled = np.isfinite(table).any(axis=0)
-    found = np.full(table.shape[1], np.nan)
-    found[filled] = np.nanmedian(table[:, filled], axis=0)
-    return found
+    """Medians of columns over what is known; NaN where nothing is. Shape (n, m) to (m,)."""
+    ordered = np.sort(table, axis=0)  # what is not known comes last
+    count = np.isfinite(table).sum(axis=0)
+    columns = np.arange(table.shape[1])
+    if not len(table):
+        return np.full(table.shape[1], np.nan)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(table) - 1)
+    return np.where(count > 0, (ordered[low, columns] + ordered[high, columns]) / 2, np.nan)
 
 
 def _mean(table: Floats, axis: int) -> tuple[Floats, Floats]:

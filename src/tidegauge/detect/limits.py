@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.detect.surge import SEEN_ENOUGH, Judgement, Scan
+from tidegauge.detect.surge import Judgement
+from tidegauge.detect.windows import SEEN_ENOUGH
 
 Floats = NDArray[np.float64]
 
@@ -26,32 +27,35 @@ def needed_amounts(judgement: Judgement, seen: Floats, *, duration_bins: float, 
     Returns:
         Shape (m,); infinite where no amount would be seen. What lies behind the asked time is not seen.
     """
-    bins = len(seen)
     cumulated = np.r_[0.0, np.cumsum(np.where(seen >= SEEN_ENOUGH, seen, 0.0))]
-    grid = np.arange(bins + 1)
     needed = np.full(len(moments), np.inf)
     for scan in judgement.scans:
-        lack = np.where(scan.usable, scan.critical - scan.observed, np.inf)
-        for first in _first_windows(scan, moments, duration_bins):
-            inside = (first >= 0) & (first < len(lack))
-            place = np.clip(first, 0, len(lack) - 1)
-            begin = np.maximum(moments, place)
-            end = np.minimum(moments + duration_bins, place + scan.length)
-            caught = np.interp(end, grid, cumulated) - np.interp(begin, grid, cumulated)
-            share = np.where(inside & (end > begin), caught / duration_bins, 0.0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                amount = np.where(share > 0, np.maximum(lack[place], 0.0) / share, np.inf)
-            needed = np.minimum(needed, np.where(np.isnan(amount), np.inf, amount))
+        lack = np.where(scan.usable, np.maximum(scan.critical - scan.observed, 0.0), np.inf)
+        first = np.floor(moments).astype(np.int64) + _shifts(scan.length, duration_bins)[:, None]
+        inside = (first >= 0) & (first < len(lack))
+        place = np.clip(first, 0, len(lack) - 1)
+        begin = np.maximum(moments, place)
+        end = np.minimum(moments + duration_bins, place + scan.length)
+        caught = np.where(inside & (end > begin), _between(cumulated, end) - _between(cumulated, begin), 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            amounts = np.where(caught > 0, lack[place] * duration_bins / caught, np.inf)
+        needed = np.minimum(needed, amounts.min(axis=0))
     return needed
 
 
-def _first_windows(scan: Scan, moments: Floats, duration_bins: float) -> list[NDArray[np.int64]]:
-    """Windows that overlap the addition: starts for each moment, at evenly taken shifts."""
-    begin = np.floor(moments).astype(np.int64)
-    shifts = np.unique(np.linspace(1 - scan.length, np.ceil(duration_bins), SHIFTS).round().astype(np.int64))
+def _shifts(length: int, duration_bins: float) -> NDArray[np.int64]:
+    """Starts of windows that overlap the addition, in bins from its own: evenly taken, shape (k,)."""
+    last = int(np.ceil(duration_bins))
+    shifts = np.linspace(1 - length, last, SHIFTS).round().astype(np.int64)
     # Always among them: the window that begins with it, and the one that ends with it.
-    exact = {0, 1, int(np.ceil(duration_bins)) - scan.length, int(np.ceil(duration_bins)) - scan.length + 1}
-    return [begin + shift for shift in sorted({*shifts.tolist(), *exact})]
+    return np.unique(np.r_[shifts, 0, 1, last - length, last - length + 1])
+
+
+def _between(cumulated: Floats, places: Floats) -> Floats:
+    """Cumulated values between grid points; places within the grid or beyond its end."""
+    below = np.minimum(places.astype(np.int64), len(cumulated) - 2)
+    share = np.minimum(places - below, 1.0)
+    return np.asarray(cumulated[below] + share * (cumulated[below + 1] - cumulated[below]))
 
 
 def drawn_moments(seen: Floats) -> Floats:

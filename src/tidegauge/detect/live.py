@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.baseline import DAY_S
-from tidegauge.detect.surge import NO_CALENDAR, Calendar, judge
+from tidegauge.detect.history import NO_CALENDAR, Calendar
+from tidegauge.detect.surge import judge
 
 Floats = NDArray[np.float64]
 MONTH_S = 30 * DAY_S

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammainc
 
 from tidegauge.detect.tail import Tail, fit_tail
 
@@ -18,6 +19,8 @@ QUANTILES = 1 - np.geomspace(0.0015, 0.5, 36)
 LARGEST = 10
 """So many of the largest peaks are doubted: each must fit what lies below it."""
 UNLIKELY = 0.001
+STRANGE = 0.03
+"""A tail is given up where some of the peaks are less probable than this."""
 SHALLOWEST = 0.7
 COMPARED = 10
 LIKE, FEWEST_ALIKE = 0.5, 2
@@ -34,6 +37,7 @@ class Peaks:
         begins, ends: positions of the run's windows; shape (n,).
         depth: -log of the share of active windows above the threshold.
         exposure: usable windows.
+        smaller: where peaks are all that ever happened, the smaller half of them, which lies at or below the threshold.
     """
 
     scores: Floats
@@ -42,6 +46,7 @@ class Peaks:
     threshold: float
     depth: float
     exposure: float
+    smaller: Peaks | None = None
 
 
 def find_peaks(
@@ -64,20 +69,28 @@ def find_peaks(
     for threshold in np.unique(np.quantile(known, QUANTILES))[::-1] if len(known) else ():
         if threshold < floor:
             break
-        begins, ends = _runs(usable & (scores > threshold), apart)
+        begins, ends = runs_above(usable & (scores > threshold), apart)
         if best is None or len(begins) > len(best[1]):
             best = (float(threshold), begins, ends)
         if len(begins) >= wanted:
             break
     if best is None or not len(best[1]):
         # Hardly anything ever happened: all there is counts, or what a single unit would have amounted to.
-        begins, ends = _runs(usable & (scores >= floor), apart)
+        begins, ends = runs_above(usable & (scores >= floor), apart)
         best = (floor * 0.9, begins, ends)
     threshold, begins, ends = best
     masked = np.where(usable, scores, -np.inf)
     tops = np.array([masked[a:b].max() for a, b in zip(begins, ends, strict=True)])
+    usual, smaller = known[active[usable]], None
+    if len(tops) and (usual > threshold).sum() > len(usual) / 2:
+        # The tail is that of the larger half: nothing follows from how much smaller the smallest are.
+        threshold = max(float(np.sort(tops)[(len(tops) - 1) // 2]), threshold)
+        kept = tops > threshold
+        smaller = Peaks(tops[~kept], begins[~kept], ends[~kept], 0.0, 0.0, exposure)
+        tops, begins, ends = tops[kept], begins[kept], ends[kept]
     share = max(float((known > threshold).sum()), 0.5) / max(float((usable & active).sum()), 1.0)
-    return Peaks(tops, begins, ends, threshold, max(-np.log(share), SHALLOWEST), exposure)
+    depth = SHALLOWEST if smaller else max(-np.log(share), SHALLOWEST)
+    return Peaks(tops, begins, ends, threshold, depth, exposure, smaller)
 
 
 def memory_of(scores: Floats, usable: NDArray[np.bool_]) -> int:
@@ -101,23 +114,37 @@ def memory_of(scores: Floats, usable: NDArray[np.bool_]) -> int:
     return int(low[0]) if len(low) else len(correlation)
 
 
-def _runs(above: NDArray[np.bool_], length: int) -> tuple[Places, Places]:
+def runs_above(above: NDArray[np.bool_], length: int) -> tuple[Places, Places]:
     """Begin and end of runs; runs that are closer than a window are one."""
-    edges = np.flatnonzero(np.diff(np.r_[False, above, False].astype(np.int8)))
+    if not len(above):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    edges = np.flatnonzero(above[1:] != above[:-1]) + 1
+    edges = np.concatenate(([0] if above[0] else [], edges, [len(above)] if above[-1] else [])).astype(np.int64)
     begins, ends = edges[::2], edges[1::2]
     if len(begins) > 1:
         apart = begins[1:] - ends[:-1] >= length
-        begins, ends = begins[np.r_[True, apart]], ends[np.r_[apart, True]]
+        begins, ends = begins[np.concatenate(([True], apart))], ends[np.concatenate((apart, [True]))]
     return begins, ends
 
 
 def tail_of(peaks: Peaks, *, floor: float, before: Floats | None = None) -> Tail:
     """The tail of peaks; where there was none, one of the floor's size stands for them."""
-    scores = peaks.scores if len(peaks.scores) else np.array([floor])
+    scores = peaks.scores if len(peaks.scores) or peaks.smaller is not None else np.array([floor])
     found = fit_tail(
         scores, threshold=peaks.threshold, depth=peaks.depth, exposure=peaks.exposure, before=before
     )  # fmt: skip
-    return found if len(peaks.scores) else Tail(found.threshold, found.depth, 0, found.exposure, found.weights)
+    count: float = len(peaks.scores)
+    if peaks.smaller is not None:
+        count = (count + len(peaks.smaller.scores)) / 2
+    return replace(found, peaks=count)
+
+
+def fits(tail: Tail, peaks: Peaks) -> bool:
+    """Whether so many peaks, as large as they are, are nothing strange under a tail: the largest, the second, and so
+    on, each against the number of peaks that the tail expects above it."""
+    largest = np.sort(peaks.scores)[::-1][:LARGEST]
+    expected = tail.expected(largest, peaks.exposure)
+    return bool((gammainc(np.arange(1, len(largest) + 1), np.maximum(expected, 1e-12)) >= STRANGE).all())
 
 
 def strangers(peaks: Peaks) -> NDArray[np.bool_]:

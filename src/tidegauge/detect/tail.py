@@ -22,17 +22,21 @@ SLOPES = np.exp(np.linspace(np.log(0.25), np.log(14.0), 44))
 """d log x / d log y where y is `REFERENCE`: 0.5 for a Gaussian tail, 1 for an exponential, 6 / alpha for Pareto's."""
 REFERENCE = 6.0
 PRIOR_SLOPE, PRIOR_SPREAD = 1.3, 1.0
+SINGLE_SLOPE = 2.2
+"""The same where a peak is a single flow: sizes of flows differ by more than their sums."""
 PARETO_WEIGHT = 4.0
 """Pareto's tail lies at the edge of the family and is common in traffic: it weighs more than a grid point within."""
 BURST_PRIOR, BURST_SPREAD = 2.0, 0.5
 """Before any is seen, bursts of a kind differ by a factor of 1.6, as sure as two of them would show."""
 FEW = 1e-300
+MOST_ABOVE = 60.0
+"""Logarithm of the largest score that is thought of."""
 GRID = 96
 
 
-def prior() -> Floats:
-    """Weights before anything is seen, of shape (thetas, slopes)."""
-    slopes = np.exp(-0.5 * (np.log(SLOPES / PRIOR_SLOPE) / PRIOR_SPREAD) ** 2)
+def prior(slope: float = PRIOR_SLOPE) -> Floats:
+    """Weights before anything is seen, of shape (thetas, slopes), around a slope."""
+    slopes = np.exp(-0.5 * (np.log(SLOPES / slope) / PRIOR_SPREAD) ** 2)
     thetas = np.ones(len(THETAS))
     thetas[-1] = PARETO_WEIGHT
     return np.asarray((thetas / thetas.sum())[:, None] * (slopes / slopes.sum())[None, :])
@@ -47,16 +51,17 @@ class Tail:
         depth: -log of the share of all windows that lie above it.
         peaks: how many there were, in `exposure` windows.
         weights: posterior of shape (thetas, slopes).
-        bursts: scores of bursts that recur, a kind of their own that no tail of the peaks foretells; they came within
-            the same windows.
+        bursts: scores of bursts that recur, a kind of their own that no tail of the peaks foretells; they came in
+            `bursts_within` windows.
     """
 
     threshold: float
     depth: float
-    peaks: int
+    peaks: float
     exposure: float
     weights: Floats
     bursts: tuple[float, ...] = ()
+    bursts_within: float = 1.0
 
     def survival(self, scores: Floats) -> Floats:
         """P(a peak is above the score), predictive; 1 below the threshold. Shape (n,) to (n,)."""
@@ -64,6 +69,10 @@ class Tail:
         above = np.log(np.maximum(np.asarray(scores, dtype=np.float64).reshape(-1), self.threshold) / self.threshold)
         deeper = _deeper(above[:, None, None], self.depth)
         return np.asarray((self.weights * np.exp(-deeper)).sum(axis=(1, 2)).reshape(shape))
+
+    def expected(self, scores: Floats, windows: float) -> Floats:
+        """How many peaks above each score are expected in `windows` windows; shape (n,) to (n,)."""
+        return np.asarray(self.survival(scores) * (self.peaks + 0.5) * windows / max(self.exposure, 1.0))
 
     def p_value(self, scores: Floats, windows: float) -> Floats:
         """P(some peak or recurring burst within `windows` windows is above the score)."""
@@ -78,7 +87,7 @@ class Tail:
         freedom = BURST_PRIOR + count - 1
         variance = (BURST_PRIOR * BURST_SPREAD**2 + float(((sizes - sizes.mean()) ** 2).sum())) / freedom
         far = (np.log(np.maximum(scores, FEW)) - sizes.mean()) / np.sqrt(variance * (1 + 1 / count))
-        rate = student.sf(far, freedom) * windows / max(self.exposure, 1.0)
+        rate = student.sf(far, freedom) * windows / max(self.bursts_within, 1.0)
         return np.asarray(-np.expm1(-(count + 0.5) * np.log1p(rate)))
 
     def _ordinary(self, scores: Floats, windows: float) -> Floats:
@@ -93,10 +102,19 @@ class Tail:
         none = np.exp(-(self.peaks + 0.5) * np.log1p(peaks))
         return np.asarray((self.weights * -(none - 1)).sum(axis=(1, 2)).reshape(shape))
 
+    def draw(self, random: np.random.Generator, epochs: int, count: int) -> Floats:
+        """Peaks drawn from the posterior: in each epoch with one shape of the tail. Shape (epochs, count)."""
+        cells = random.choice(self.weights.size, size=epochs, p=self.weights.reshape(-1))
+        thetas = THETAS[cells // len(SLOPES)][:, None]
+        scale = SLOPES[cells % len(SLOPES)][:, None] / REFERENCE**thetas
+        deeper = self.depth + random.exponential(size=(epochs, count))
+        above = scale / thetas * (deeper**thetas - self.depth**thetas)
+        return np.asarray(self.threshold * np.exp(np.minimum(above, MOST_ABOVE)))
+
     def level(self, probability: float, windows: float) -> float:
         """The score that some peak within `windows` windows exceeds with this probability."""
         low, high = 0.0, 1.0
-        while high < 60 and self.p_value(np.array([self.threshold * np.exp(high)]), windows)[0] > probability:
+        while high < MOST_ABOVE and self.p_value(np.array([self.threshold * np.exp(high)]), windows)[0] > probability:
             low, high = high, high * 2
         for _ in range(4):
             tried = np.linspace(low, high, 18)
@@ -126,20 +144,23 @@ def fit_tail(
         before: weights to begin with; `prior()` where left out.
         censored: of the largest peaks so many count only as being no smaller than the largest of the others.
     """
-    ordered = np.sort(peaks)
-    above = np.log(np.maximum(ordered, threshold) / threshold)
+    weights = np.log(np.maximum(prior() if before is None else before, FEW))
+    weights = weights + log_likelihood(peaks, threshold, depth, censored)
+    weights = np.exp(weights - weights.max())
+    return Tail(threshold, depth, len(peaks), exposure, weights / weights.sum())
+
+
+def log_likelihood(peaks: Floats, threshold: float, depth: float, censored: int = 0) -> Floats:
+    """What peaks say of each shape of the tail, as `fit_tail`; shape (thetas, slopes)."""
+    above = np.log(np.maximum(np.sort(peaks), threshold) / threshold)
     kept = above[: len(above) - censored]
     thetas, slopes = THETAS[:, None], SLOPES[None, :]
     scale = slopes / REFERENCE**thetas
-    log_posterior = np.log(np.maximum(prior() if before is None else before, FEW))
-    if len(kept):
-        deeper = _deeper(kept[:, None, None], depth)
-        density = -deeper + (1 - thetas) * np.log(deeper + depth) - np.log(scale)
-        log_posterior = log_posterior + density.sum(axis=0)
-        if censored:
-            log_posterior = log_posterior - censored * deeper[-1]
-    weights = np.exp(log_posterior - log_posterior.max())
-    return Tail(threshold, depth, len(peaks), exposure, weights / weights.sum())
+    if not len(kept):
+        return np.zeros((len(THETAS), len(SLOPES)))
+    deeper = _deeper(kept[:, None, None], depth)
+    logs = (-deeper + (1 - thetas) * np.log(deeper + depth) - np.log(scale)).sum(axis=0)
+    return np.asarray(logs - censored * deeper[-1] if censored else logs)
 
 
 def tempered(weights: Floats, power: float) -> Floats:

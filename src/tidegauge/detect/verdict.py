@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.detect.history import DURATIONS_S, NO_CALENDAR, Calendar
 from tidegauge.detect.limits import detection_limit, found_probability
-from tidegauge.detect.surge import DURATIONS_S, METHOD, NO_CALENDAR, Calendar, Judgement, judge
+from tidegauge.detect.surge import METHOD, Judgement, judge
 from tidegauge.model import Excess, Limit, Verdict, WouldHaveSeen, format_duration, format_time, merge_intervals
 
 Floats = NDArray[np.float64]

@@ -1,0 +1,171 @@
+"""What a series' history says before anything is asked of it: the expectation, surges of the past, scores and peaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.detect.baseline import DAY_S, fit_baseline, is_on
+from tidegauge.detect.peaks import find_peaks, single, strangers
+from tidegauge.detect.windows import SEEN_ENOUGH, Scored, Standardised, positive, score
+from tidegauge.model import runs
+
+Floats = NDArray[np.float64]
+
+DURATIONS_S = (300, 900, 3600, 21600, 86400)
+HARDLY_SEEN = 0.05
+"""A bin seen less than this does not count as history at all."""
+LEAST_HISTORY_S = DAY_S
+LEAST_COVERAGE = 0.8
+STRANGER_LENGTHS_S = (300, 3600, 21600)
+MOST_STRANGERS = 8
+MOST_STRANGE_SHARE = 0.15
+"""More past surges than this, or more of the history, are a habit and count as usual."""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Days (numbers since 1970-01-01, UTC) that are not like others of their weekday.
+
+    Attributes:
+        holidays: they are like Sundays.
+        one_off: they teach nothing: left out of the history.
+    """
+
+    holidays: frozenset[int] = frozenset()
+    one_off: frozenset[int] = frozenset()
+
+
+NO_CALENDAR = Calendar()
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the history says.
+
+    Attributes:
+        reasons: why nothing can be said; empty where something can, and then all else is filled.
+        days: of covered history.
+        expected: expectation of each bin, history and asked time, as seen; shape (n,).
+        scored: one a window length, the shortest first.
+        alone, recurring: bins of past surges that were left out, and of those that count; shape (h,).
+    """
+
+    reasons: tuple[str, ...]
+    days: float
+    width_s: int
+    asked: slice
+    expected: Floats
+    series: Standardised | None = None
+    scored: tuple[Scored, ...] = ()
+    alone: tuple[tuple[int, int], ...] = ()
+    recurring: tuple[tuple[int, int], ...] = ()
+
+
+def window_lengths(width_s: int, asked_bins: int) -> list[int]:
+    """Bins of the windows that fit into the asked time.
+
+    >>> window_lengths(300, 2016)
+    [1, 3, 12, 72, 288]
+    """
+    lengths = sorted({max(round(d / width_s), 1) for d in DURATIONS_S})
+    return [n for n in lengths if n <= asked_bins] or [1]
+
+
+def learn(
+    starts_s: NDArray[np.int64], values: Floats, seen: Floats, *, width_s: int, asked: slice, false_alarm: float,
+    unit: float, calendar: Calendar = NO_CALENDAR,
+) -> Learned:  # fmt: skip
+    """Learn from the bins before the asked ones; arguments as for `judge`."""
+    good = (seen >= SEEN_ENOUGH) & ~is_on(starts_s, calendar.one_off)
+    past = np.flatnonzero(good[: asked.start])
+    present = seen[asked]
+    reasons = []
+    covered_s = int((seen[: asked.start] >= HARDLY_SEEN).sum()) * width_s
+    if covered_s < LEAST_HISTORY_S or not len(past):
+        reasons.append(
+            f"too little history: {covered_s / 3600:.1f} hours of covered time before the asked time,"
+            f" {LEAST_HISTORY_S // 3600} are needed"
+        )
+    if not len(present):
+        reasons.append("the asked time holds no data")
+    elif present.mean() < LEAST_COVERAGE:
+        reasons.append(
+            f"too little coverage: {present.mean():.1%} of the asked time was seen, {LEAST_COVERAGE:.0%} are needed"
+        )
+    days = len(past) * width_s / DAY_S
+    if reasons:
+        return Learned(tuple(reasons), days, width_s, asked, np.zeros(asked.stop))
+    strange, alone, recurring = (np.zeros(asked.start, dtype=bool) for _ in range(3))
+    for _ in range(2):
+        kept = past[~strange[past]]
+        whole = fit_baseline(starts_s[kept], values[kept], seen[kept], width_s=width_s, holidays=calendar.holidays)
+        expected = _held_out(starts_s[: asked.start], values, seen, kept, calendar, width_s)
+        expected = np.r_[expected, whole.expected(starts_s[asked], calendar.holidays)] * seen[: asked.stop]
+        left_out = strange | is_on(starts_s[: asked.start], calendar.one_off)
+        series = Standardised(values[: asked.stop], expected, seen[: asked.stop], asked.start, unit, left_out, width_s)
+        if strange.any():
+            break
+        alone, recurring = _past_surges(series, width_s, len(present), false_alarm)
+        strange = alone | recurring
+        if not strange.any():
+            break
+    lengths = window_lengths(width_s, len(present))
+    scored = tuple(one for length in lengths if (one := score(series, length)) is not None)
+    return Learned(
+        (), days, width_s, asked, expected, series, scored, tuple(runs(alone)), tuple(runs(recurring))
+    )  # fmt: skip
+
+
+def _held_out(
+    starts_s: NDArray[np.int64], values: Floats, seen: Floats, past: NDArray[np.int64], calendar: Calendar,
+    width_s: int,
+) -> Floats:  # fmt: skip
+    """Expectation of the history, each part from the others: as far off as the expectation of the asked time is."""
+    span = starts_s[past[-1]] - starts_s[past[0]]
+    part_s = 7 * DAY_S if span >= 13 * DAY_S else DAY_S if span >= 2 * DAY_S else max(int(span) // 4, 1)
+    parts = (starts_s - starts_s[past[0]]) // part_s
+    # The last part is what the next one looks like: it comes from those before it alone. A stub joins its neighbour.
+    last = int(parts[past[-1]])
+    if last and (parts[past] == last).sum() < 0.5 * (parts[past] == last - 1).sum():
+        parts = np.minimum(parts, last - 1)
+    expected = np.zeros(len(starts_s))
+    for part in np.unique(parts):
+        rest = past[parts[past] != part]
+        rest = rest if len(rest) >= 12 else past
+        fitted = fit_baseline(starts_s[rest], values[rest], seen[rest], width_s=width_s, holidays=calendar.holidays)
+        own = parts == part
+        expected[own] = fitted.expected(starts_s[own], calendar.holidays)
+    return expected
+
+
+def _past_surges(
+    series: Standardised, width_s: int, asked_bins: int, false_alarm: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Bins of the history that belong to surges of the past, peaks that do not fit those below them: those that are
+    left out, and those that count since others of their like stand beside them. Shapes (first,)."""
+    strange, recurring = np.zeros(series.first, dtype=bool), np.zeros(series.first, dtype=bool)
+    for length in sorted({max(round(d / width_s), 1) for d in STRANGER_LENGTHS_S}):
+        observed, mean, spread, usable = series.windows(length)
+        past = series.past(usable, length)
+        if past.sum() < 20 * length:
+            continue
+        scores, _, _ = positive((observed - mean) / spread, past)
+        floor = series.unit / float(np.median(spread))
+        peaks = find_peaks(scores, past, observed > 0, length, floor=floor, memory=series.memory)
+        doubted = strangers(peaks)
+        alone = single(peaks, doubted, windows=float(asked_bins), false_alarm=false_alarm)
+        for i in np.flatnonzero(doubted).tolist():
+            target = strange if alone[i] else recurring
+            target[peaks.begins[i] : peaks.ends[i] + length - 1] = True
+    # What recurs at one window length is usual, however alone it looks at another.
+    for begin, end in runs(strange):
+        if recurring[begin:end].any():
+            strange[begin:end] = False
+            recurring[begin:end] = True
+    found = strange | recurring
+    if len(runs(found)) > MOST_STRANGERS or found.mean() > MOST_STRANGE_SHARE:
+        return np.zeros(series.first, dtype=bool), np.zeros(series.first, dtype=bool)
+    return strange, recurring
