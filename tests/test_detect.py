@@ -68,8 +68,11 @@ def test_peaks_are_runs_and_quiet_series_have_none() -> None:
     peaks = find_peaks(scores, np.ones(3000, bool), scores > 0, 1, floor=1.0)
     # All that ever happened: the tail is that of the larger half.
     assert peaks.smaller is not None
-    assert peaks.scores.tolist() == [9] and peaks.smaller.scores.tolist() == [7, 8] and peaks.threshold == 8
-    assert peaks.begins.tolist() == [100] and peaks.smaller.begins.tolist() == [500, 2000]
+    assert peaks.scores.tolist() == [9]
+    assert peaks.smaller.scores.tolist() == [7, 8]
+    assert peaks.threshold == 8
+    assert peaks.begins.tolist() == [100]
+    assert peaks.smaller.begins.tolist() == [500, 2000]
     none = find_peaks(np.zeros(3000), np.ones(3000, bool), np.zeros(3000, bool), 1, floor=1.0)
     assert len(none.scores) == 0
 

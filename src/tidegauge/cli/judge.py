@@ -26,7 +26,7 @@ from tidegauge.cli.common import (
     working,
 )
 from tidegauge.detect import Calendar
-from tidegauge.inquiry import Asked, Ranking, Reply, ask_all, widened
+from tidegauge.inquiry import Asked, Ranking, Reply, ask_all, borne, widened
 from tidegauge.inquiry import ask as answer_question
 from tidegauge.inquiry import assess as assess_series
 from tidegauge.lake import METRICS, compile_where
@@ -39,6 +39,7 @@ RANKED = 20
 EDITIONS_SHOWN = 6
 
 
+SPANS = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
 SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "": 1}
 
 
@@ -60,13 +61,28 @@ def parse_wanted(texts: tuple[str, ...]) -> tuple[tuple[float, int], ...]:
     return tuple(found)
 
 
+def parse_alarms(text: str) -> tuple[float, int]:
+    """A number of false alarms and the seconds in which they are borne.
+
+    >>> parse_alarms("1/month"), parse_alarms("2/3d")
+    ((1.0, 2592000), (2.0, 259200))
+
+    Raises:
+        UsageError: not of that form.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*/\s*(\w+)\s*", text)
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(f"not a number of alarms over a time: {text!r}", hint="for example 1/month or 2/week")
+    return float(match[1]), SPANS.get(match[2]) or parse_duration(match[2])
+
+
 def judgement_options(function: Any) -> Any:
     for option in (
         click.option("--would-have-seen", "wanted", multiple=True, metavar="AMOUNT/TIME",
                      help="With which probability would that have been seen? For example 40MB/2h."),
         click.option("--exit-code", is_flag=True, help="Exit 10 for surge, 11 for cannot_say."),
         click.option("--power", type=click.FloatRange(0.5, 0.999), default=0.95, help="Of the detection limit."),
-        click.option("--false-alarm", type=click.FloatRange(1e-6, 0.5), default=0.01,
+        click.option("--false-alarm", type=click.FloatRange(1e-6, 0.5), default=0.01, show_default=True,
                      help="Probability of a surge verdict over the whole question when nothing happened."),
         click.option("--baseline", default="28d", help="How much history it is held against."),
     ):  # fmt: skip
@@ -87,17 +103,26 @@ def judgement_options(function: Any) -> Any:
 @click.option(
     "--picture", type=click.Path(path_type=Path), help="Draw series, baseline, critical level and blind times (SVG)."
 )
+@click.option(
+    "--alarms", metavar="N/TIME", help="False alarms borne over all that is asked, such as 1/month."
+)
+@click.option(
+    "--false-discovery", type=click.FloatRange(1e-3, 0.5), metavar="SHARE",
+    help="With --from all: the share of false ones among the origins called, instead of --false-alarm.",
+)  # fmt: skip
 @judgement_options
 @site_option
 @json_option
 def ask(
     origin: str | None, wide: bool, watch: str | None, where: str | None, since: str | None, until: str | None,
-    direction: str, metric: str, picture: Path | None, baseline: str, false_alarm: float, power: float,
-    exit_code: bool, wanted: tuple[str, ...], site_dir: Path | None, as_json: bool,
+    direction: str, metric: str, picture: Path | None, alarms: str | None, false_discovery: float | None,
+    baseline: str, false_alarm: float, power: float, exit_code: bool, wanted: tuple[str, ...], site_dir: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats.
 
-    `--from all` asks about every country at once, under one false-alarm bound, and ranks them.
+    `--from all` asks about every country at once, under one false-alarm bound, and ranks them. Its tails are pooled:
+    what the site's other origins show of how large rare things get counts for those of which few flows were seen.
 
     Example: tidegauge ask --from KP --since 2014-11-24 --would-have-seen 40MB/2h
     """
@@ -118,13 +143,17 @@ def ask(
         wanted=parse_wanted(wanted),
         watch=None if watch is None else watched_flows(site, watch, lake),
     )
+    if alarms is not None:
+        asked = borne(site, asked, *parse_alarms(alarms))
     if wide:
         asked = widened(site, asked)
+    if false_discovery is not None and (origin != "all" or alarms is not None):
+        raise UsageError("--false-discovery bounds what is called of all origins", hint="--from all, without --alarms")
     if origin == "all":
         if metric == "all":
             raise UsageError("all origins are asked about one metric at a time")
         with working("asking about all origins"):
-            ranking = ask_all(site, asked)
+            ranking = ask_all(site, asked, false_discovery=false_discovery)
         if as_json:
             print_json(ranking.to_json())
         else:
@@ -312,7 +341,9 @@ def print_ranking(ranking: Ranking) -> None:
     table(["origin", "verdict", ranking.metric, "p", "stood out at", "seen if added over 1 h"], rows)
     if len(ranking.origins) > RANKED:
         click.echo(f"and {len(ranking.origins) - RANKED} more (--json has them all)")
-    click.echo(
-        f"A false alarm over all origins together has a probability of at most {ranking.false_alarm:g};"
-        f" we saw {ranking.coverage_share:.2%} of that time"
+    bound = (
+        f"Of the origins called at most {ranking.false_discovery:.0%} are false ones in the mean"
+        if ranking.false_alarm is None
+        else f"A false alarm over all origins together has a probability of at most {ranking.false_alarm:.2g}"
     )
+    click.echo(f"{bound}; we saw {ranking.coverage_share:.2%} of that time")

@@ -1,11 +1,12 @@
 """Pure functions over arrays: baseline, critical levels, surges, and the limits of what would have been seen."""
 
-from tidegauge.detect.history import DURATIONS_S, NO_CALENDAR, Calendar, window_lengths
+from tidegauge.detect.history import DURATIONS_S, NO_CALENDAR, Calendar, learn, window_lengths
 from tidegauge.detect.live import Alarm, live_alarms
-from tidegauge.detect.surge import Judgement, judge
-from tidegauge.detect.verdict import Outcome, decide
+from tidegauge.detect.pool import THIN, Pool, evidence, pooled
+from tidegauge.detect.surge import Judgement, conclude, judge
+from tidegauge.detect.verdict import Outcome, decide, settle
 
 __all__ = [
-    "DURATIONS_S", "NO_CALENDAR", "Alarm", "Calendar", "Judgement", "Outcome", "decide", "judge", "live_alarms",
-    "window_lengths",
+    "DURATIONS_S", "NO_CALENDAR", "THIN", "Alarm", "Calendar", "Judgement", "Outcome", "Pool", "conclude", "decide",
+    "evidence", "judge", "learn", "live_alarms", "pooled", "settle", "window_lengths",
 ]  # fmt: skip

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.baseline import DAY_S, fit_baseline, is_on
-from tidegauge.detect.peaks import find_peaks, single, strangers
-from tidegauge.detect.windows import SEEN_ENOUGH, Scored, Standardised, positive, score
+from tidegauge.detect.peaks import single, strangers
+from tidegauge.detect.windows import SEEN_ENOUGH, Scored, Standardised
 from tidegauge.model import runs
 
 Floats = NDArray[np.float64]
@@ -113,7 +113,7 @@ def learn(
         if not strange.any():
             break
     lengths = window_lengths(width_s, len(present))
-    scored = tuple(one for length in lengths if (one := score(series, length)) is not None)
+    scored = tuple(one for length in lengths if (one := series.scored(length)) is not None)
     return Learned(
         (), days, width_s, asked, expected, series, scored, tuple(runs(alone)), tuple(runs(recurring))
     )  # fmt: skip
@@ -148,13 +148,10 @@ def _past_surges(
     left out, and those that count since others of their like stand beside them. Shapes (first,)."""
     strange, recurring = np.zeros(series.first, dtype=bool), np.zeros(series.first, dtype=bool)
     for length in sorted({max(round(d / width_s), 1) for d in STRANGER_LENGTHS_S}):
-        observed, mean, spread, usable = series.windows(length)
-        past = series.past(usable, length)
-        if past.sum() < 20 * length:
+        scored = series.scored(length)
+        if scored is None or scored.peaks.exposure < 20 * length:
             continue
-        scores, _, _ = positive((observed - mean) / spread, past)
-        floor = series.unit / float(np.median(spread))
-        peaks = find_peaks(scores, past, observed > 0, length, floor=floor, memory=series.memory)
+        peaks = scored.peaks
         doubted = strangers(peaks)
         alone = single(peaks, doubted, windows=float(asked_bins), false_alarm=false_alarm)
         for i in np.flatnonzero(doubted).tolist():

@@ -15,7 +15,7 @@ from tidegauge.detect.windows import SEEN_ENOUGH
 Floats = NDArray[np.float64]
 
 MOMENTS = 400
-SHIFTS = 48
+SHIFTS = 32
 
 
 def needed_amounts(judgement: Judgement, seen: Floats, *, duration_bins: float, moments: Floats) -> Floats:

@@ -51,6 +51,10 @@ class Pool:
         """Weights to begin with, by the scores of single bins."""
         return self.thin if is_thin(single) else self.thick
 
+    def others(self, single: Scored) -> int:
+        """How many series these weights rest on."""
+        return self.series[0] if is_thin(single) else self.series[1]
+
 
 def unpooled() -> Pool:
     """What is thought where there are no other series."""

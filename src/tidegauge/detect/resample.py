@@ -22,7 +22,7 @@ from tidegauge.detect.windows import UPPER, Scored, Standardised
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-REMADE = 200_000
+REMADE = 150_000
 """Bins that are put together."""
 LARGEST_SHARE = 1 / 12
 """Of a day: pieces come from times of day no further apart."""

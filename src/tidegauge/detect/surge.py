@@ -32,7 +32,8 @@ LENDING = 0.6
 METHOD = (
     "Windows of {windows} against a robust baseline (level, growth, hour of day, day and hour of week, each shrunk by"
     " empirical Bayes); standardised excess; critical levels from the predictive log-generalised Weibull tail of the"
-    " peaks of {days:.1f} days of history (weeks left out in turn{strange}); false alarms shared over window lengths by"
+    " peaks of {days:.1f} days of history (weeks left out in turn{strange}{shapes}), of windows longer than what the"
+    " series remembers by that of remade time; false alarms shared over window lengths by"
     " how many say something of their own; detection limits by injection."
 )
 
@@ -78,6 +79,7 @@ class Judgement:
         history_days: days of covered history.
         past_surges: bins of the history (begin, end) that were left out of it as surges.
         recurring: bins of past surges that count as usual, since there are others of their like.
+        pooled: other series of the site that the shape of the tails rests on.
         unknown: share by which the level may be higher because the history is too short to show it.
     """
 
@@ -88,6 +90,7 @@ class Judgement:
     past_surges: tuple[tuple[int, int], ...] = ()
     unknown: float = 0.0
     recurring: tuple[tuple[int, int], ...] = ()
+    pooled: int = 0
 
 
 def judge(
@@ -140,7 +143,8 @@ def conclude(learned: Learned, *, false_alarm: float, pool: Pool | None = None) 
             remakes = Remakes(learned.series, one, tail, learned.recurring, day=day, before=first)
         tail = remakes.tail(one) or tail
         scans.append(_scan(learned, one, tail, false_alarm / share, share, unknown))
-    return Judgement((), tuple(scans), expected, learned.days, learned.alone, unknown, learned.recurring)
+    others = pool.others(learned.scored[0]) if pool else 0
+    return Judgement((), tuple(scans), expected, learned.days, learned.alone, unknown, learned.recurring, others)
 
 
 def _unknown(history_days: float, asked_days: float) -> float:
@@ -166,10 +170,11 @@ def _scan(
     tail = replace(tail, bursts=bursts, bursts_within=one.peaks.exposure)
     asked = slice(first, len(one.scores))
     windows = float(len(one.scores) - first + one.length - 1)
-    level = max(tail.level(false_alarm, windows), one.least + one.raised)
+    curve = tail.curve(windows)
+    level = max(curve.level(false_alarm), one.least + one.raised)
     allowance = one.mean[asked] * unknown
     scores = one.scores[asked] - allowance / one.spread[asked]
-    p_values = tail.p_value(scores, windows)
+    p_values = curve.p_value(scores)
     # Whatever the tail: the largest of all that the history and the asked time show lies in either by its length alone.
     largest, by_rank = float(one.peaks.scores.max(initial=0.0)), windows / (windows + one.peaks.exposure)
     if by_rank >= false_alarm:

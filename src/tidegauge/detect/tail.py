@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,8 @@ BURST_PRIOR, BURST_SPREAD = 2.0, 0.5
 FEW = 1e-300
 MOST_ABOVE = 60.0
 """Logarithm of the largest score that is thought of."""
-GRID = 96
+GRID = np.r_[np.linspace(0, 3, 60, endpoint=False), np.geomspace(3, MOST_ABOVE, 36)]
+"""Logarithms of scores above the threshold between which p-values are taken as straight (in logarithms)."""
 
 
 def prior(slope: float = PRIOR_SLOPE) -> Floats:
@@ -79,6 +80,11 @@ class Tail:
         ordinary = self._ordinary(scores, windows)
         return 1 - (1 - ordinary) * (1 - self._burst(scores, windows)) if self.bursts else ordinary
 
+    def curve(self, windows: float) -> Curve:
+        """The same over all scores, to read off many p-values and levels."""
+        p_values = self.p_value(self.threshold * np.exp(GRID), windows)
+        return Curve(self.threshold, np.minimum.accumulate(np.log(np.maximum(p_values, FEW))))
+
     def _burst(self, scores: Floats, windows: float) -> Floats:
         """The same of bursts alone: their number is Poisson with a Gamma rate, the log of their size Gaussian with
         both parameters unknown (Student's t; Gelman et al., Bayesian Data Analysis, 3.2)."""
@@ -87,17 +93,13 @@ class Tail:
         freedom = BURST_PRIOR + count - 1
         variance = (BURST_PRIOR * BURST_SPREAD**2 + float(((sizes - sizes.mean()) ** 2).sum())) / freedom
         far = (np.log(np.maximum(scores, FEW)) - sizes.mean()) / np.sqrt(variance * (1 + 1 / count))
-        rate = student.sf(far, freedom) * windows / max(self.bursts_within, 1.0)
+        rate = stdtr(freedom, -far) * windows / max(self.bursts_within, 1.0)
         return np.asarray(-np.expm1(-(count + 0.5) * np.log1p(rate)))
 
     def _ordinary(self, scores: Floats, windows: float) -> Floats:
         """The same of peaks: their number is Poisson, its rate Gamma."""
         shape = np.shape(scores)
         above = np.log(np.maximum(np.asarray(scores, dtype=np.float64).reshape(-1), self.threshold) / self.threshold)
-        if len(above) > 2 * GRID:  # a smooth curve: between close points it is as good as straight
-            grid = np.linspace(0, max(float(above.max()), 1e-9), GRID)
-            points = self._ordinary(self.threshold * np.exp(grid), windows)
-            return np.asarray(np.exp(np.interp(above, grid, np.log(np.maximum(points, FEW)))).reshape(shape))
         peaks = np.exp(-_deeper(above[:, None, None], self.depth)) * windows / max(self.exposure, windows * 1e-6)
         none = np.exp(-(self.peaks + 0.5) * np.log1p(peaks))
         return np.asarray((self.weights * -(none - 1)).sum(axis=(1, 2)).reshape(shape))
@@ -113,15 +115,28 @@ class Tail:
 
     def level(self, probability: float, windows: float) -> float:
         """The score that some peak within `windows` windows exceeds with this probability."""
-        low, high = 0.0, 1.0
-        while high < MOST_ABOVE and self.p_value(np.array([self.threshold * np.exp(high)]), windows)[0] > probability:
-            low, high = high, high * 2
-        for _ in range(4):
-            tried = np.linspace(low, high, 18)
-            above = self.p_value(self.threshold * np.exp(tried), windows) > probability
-            place = int(above.sum())
-            low, high = tried[max(place - 1, 0)], tried[min(place, 17)]
-        return float(self.threshold * np.exp(high))
+        return self.curve(windows).level(probability)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """P-values of the largest score of a time over a grid of logarithms above the threshold, evenly taken between.
+
+    Attributes:
+        logs: of the p-values at `GRID`, falling; shape (len(GRID),).
+    """
+
+    threshold: float
+    logs: Floats
+
+    def p_value(self, scores: Floats) -> Floats:
+        """P(the largest is above the score); shape (n,) to (n,)."""
+        above = np.log(np.maximum(scores, self.threshold) / self.threshold)
+        return np.asarray(np.exp(np.interp(above, GRID, self.logs)))
+
+    def level(self, probability: float) -> float:
+        """The score that the largest exceeds with this probability."""
+        return float(self.threshold * np.exp(np.interp(-np.log(probability), -self.logs, GRID)))
 
 
 def _deeper(above: Floats, depth: float) -> Floats:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tidegauge.detect.history import DURATIONS_S, NO_CALENDAR, Calendar
 from tidegauge.detect.limits import detection_limit, found_probability
+from tidegauge.detect.pool import Pool
 from tidegauge.detect.surge import METHOD, Judgement, judge
 from tidegauge.model import Excess, Limit, Verdict, WouldHaveSeen, format_duration, format_time, merge_intervals
 
@@ -44,22 +45,33 @@ def decide(
     unit: float,
     calendar: Calendar = NO_CALENDAR,
     wanted: Sequence[tuple[float, int]] = (),
+    pool: Pool | None = None,
 ) -> Outcome:
     """Judge the asked bins of a series against its history.
 
     Args:
-        starts_s, values, seen: as for `judge`.
+        starts_s, values, seen, pool: as for `judge`.
         false_alarm: probability of a surge verdict over the whole question when nothing happened.
         power: probability with which an addition of the detection limit is found.
         wanted: amounts and durations (seconds) for which the chance of being found is asked.
     """
     judgement = judge(
-        starts_s, values, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit, calendar=calendar
-    )
+        starts_s, values, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit, calendar=calendar,
+        pool=pool,
+    )  # fmt: skip
+    return settle(judgement, starts_s, values, seen, width_s=width_s, asked=asked, power=power, wanted=wanted)
+
+
+def settle(
+    judgement: Judgement, starts_s: NDArray[np.int64], values: Floats, seen: Floats, *, width_s: int, asked: slice,
+    power: float, wanted: Sequence[tuple[float, int]] = (),
+) -> Outcome:  # fmt: skip
+    """Verdict, surges and limits from a judgement; arguments as for `decide`."""
     windows = ", ".join(format_duration(scan.length * width_s) for scan in judgement.scans) or "none"
     left_out = len(judgement.past_surges)
     strange = f", {left_out} surge{'s' if left_out != 1 else ''} of the past left out" if left_out else ""
-    method = METHOD.format(windows=windows, days=judgement.history_days, strange=strange)
+    shapes = f", their shape with that of {judgement.pooled} other series here" if judgement.pooled else ""
+    method = METHOD.format(windows=windows, days=judgement.history_days, strange=strange, shapes=shapes)
     if judgement.reasons or not judgement.scans:
         reasons = judgement.reasons or ("nothing that carries an answer: no window of history was seen enough",)
         return Outcome("cannot_say", (), None, (), reasons, method, judgement)

@@ -41,6 +41,7 @@ class Standardised:
         width_s: int,
     ) -> None:  # fmt: skip
         self.first, self.unit, self.strange = first, unit, strange
+        self._scored: dict[int, Scored | None] = {}
         self._hidden = np.where(seen >= SEEN_ENOUGH, 1.0, 0.0)
         self._seen = seen * self._hidden
         self._values, self._expected = values * self._hidden, expected * self._hidden
@@ -106,6 +107,23 @@ class Standardised:
             inside &= touched < 0.5
         return inside
 
+    def scored(self, length: int) -> Scored | None:
+        """Scores of the windows of a length, worked out once; None where the history has none."""
+        if length not in self._scored:
+            self._scored[length] = self._score(length)
+        return self._scored[length]
+
+    def _score(self, length: int) -> Scored | None:
+        observed, mean, spread, usable = self.windows(length)
+        past = self.past(usable, length)
+        if past.sum() < (FEWEST_WINDOWS - 1) * length + 1:
+            return None
+        scores, raised, deviation = positive((observed - mean) / spread, past)
+        least = max(self.unit / float(np.median(spread)), 1e-12)
+        peaks = find_peaks(scores, past, observed > 0, length, floor=least, memory=self.memory)
+        active = float((past & (observed > 0)).sum() / past.sum())
+        return Scored(length, observed, mean, spread, usable, scores, raised, deviation, least, active, peaks)
+
 
 def _spread_power(values: Floats, expected: Floats) -> float:
     """How the deviation grows with the level: its power, between that of counts (0.5) and of shares (1).
@@ -168,16 +186,3 @@ class Scored:
     least: float
     active: float
     peaks: Peaks
-
-
-def score(series: Standardised, length: int) -> Scored | None:
-    """Scores of the windows of a length; None where the history has none."""
-    observed, mean, spread, usable = series.windows(length)
-    past = series.past(usable, length)
-    if past.sum() < (FEWEST_WINDOWS - 1) * length + 1:
-        return None
-    scores, raised, deviation = positive((observed - mean) / spread, past)
-    least = max(series.unit / float(np.median(spread)), 1e-12)
-    peaks = find_peaks(scores, past, observed > 0, length, floor=least, memory=series.memory)
-    active = float((past & (observed > 0)).sum() / past.sum())
-    return Scored(length, observed, mean, spread, usable, scores, raised, deviation, least, active, peaks)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from tidegauge.atlas import Atlas, showings
-from tidegauge.detect import Calendar, Outcome, decide
+from tidegauge.detect import THIN, Calendar, Outcome, Pool, decide, evidence, learn, pooled
 from tidegauge.inquiry.answering import answered
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.explain import explained
@@ -26,7 +28,16 @@ from tidegauge.model import (
     format_bytes,
     format_time,
 )
-from tidegauge.series import Coverage, Series, build_series, doubtful, origin_sql, origin_where
+from tidegauge.series import (
+    Coverage,
+    Series,
+    build_series,
+    doubtful,
+    origin_sql,
+    origin_where,
+    parse_origin,
+    sums_by,
+)
 from tidegauge.site import Site
 from tidegauge.watch import Selection
 
@@ -35,6 +46,8 @@ DEFAULT_SPAN_S = 7 * 86400
 HOUR_S = 3600
 NAMED_FURTHER = 12
 MOST_FURTHER = 5000
+MOST_FELLOWS = 20
+"""Other origins, those of which as little is seen, that tell what a thin one's tail is like."""
 ALL_METRICS = ("bytes", "packets", "flows", "hosts")
 
 
@@ -197,7 +210,7 @@ def _ask_one(site: Site, asked: Asked) -> Reply:
     outcome = decide(
         series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=chosen,
         false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
-        wanted=asked.wanted,
+        wanted=asked.wanted, pool=_fellows(lake, site, asked, series, first, max(unit, 1.0)),
     )  # fmt: skip
     relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0))
     hour_limit = next((limit.amount for limit in outcome.limits if limit.duration_s == HOUR_S), None)
@@ -233,6 +246,34 @@ def _ask_one(site: Site, asked: Asked) -> Reply:
         editions=tuple(lake.manifest.editions_behind(span.since_s * 1_000_000, span.until_s * 1_000_000)),
     )  # fmt: skip
     return Reply(answer, series, chosen, outcome)
+
+
+def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, unit: float) -> Pool | None:
+    """What other countries of which about as little is seen say of the tail; None where the asked origin's own flows
+    say enough, or no origin is asked about."""
+    filled = int((series.values[:first] > 0).sum())
+    if asked.origin is None or filled >= THIN * first or asked.metric == "hosts":
+        return None
+    others = replace(asked, origin=None, further=())
+    names, table = sums_by(
+        lake, others.conditions(), by="far_country", metric=asked.metric, width_s=WIDTH_S,
+        first=series.first_bin, bins=first,
+    )  # fmt: skip
+    own = {str(part) for part in parse_origin(asked.origin)}
+    counts = (table > 0).sum(axis=1)
+    near = [
+        place for place in np.argsort(np.abs(np.log((counts + 1) / (filled + 1))), kind="stable").tolist()
+        if counts[place] and names[place] not in own
+    ]  # fmt: skip
+    # The last bin stands for the asked time, of which nothing is taken.
+    asked_bins = slice(first - 1, first)
+    return pooled(
+        evidence(
+            learn(series.starts_s[:first], table[place], series.seen[:first], width_s=WIDTH_S, asked=asked_bins,
+                  false_alarm=asked.false_alarm, unit=unit, calendar=calendar_of(site))
+        )
+        for place in near[:MOST_FELLOWS]
+    )  # fmt: skip
 
 
 def _ordinary_flow(lake: Lake, asked: Asked, span: Span) -> tuple[float, float]:
@@ -323,6 +364,18 @@ def _edition_caveats(lake: Lake, site: Site, span: Span) -> Iterator[str]:
             f"the labels of {old:,} flows in segments of that time were made by other editions of the atlas than there"
             f" are now: tidegauge lake relabel --since {format_time(span.since_s)}"
         )
+
+
+def borne(site: Site, asked: Asked, alarms: float, within_s: int) -> Asked:
+    """The same question with the false-alarm probability that so many alarms in a time mean over the asked one (they
+    come as a Poisson process).
+
+    Raises:
+        LakeError, UsageError: as `span_of`.
+    """
+    span = span_of(Lake(site.data, memory_mb=site.memory_mb), site, asked)
+    rate = alarms * (span.until_s - span.since_s) / within_s
+    return replace(asked, false_alarm=float(-np.expm1(-rate)))
 
 
 def widened(site: Site, asked: Asked) -> Asked:

@@ -1,25 +1,29 @@
-"""Who surged: every country asked at once, under one false-alarm bound, and ranked."""
+"""Who surged: every country asked at once, under one bound, and ranked."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import Pipe, Process
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge import __version__
-from tidegauge.detect import Calendar, Outcome, decide
+from tidegauge.detect import Calendar, Outcome, Pool, conclude, evidence, learn, pooled, settle
 from tidegauge.inquiry.ask import WIDTH_S, Asked, calendar_of, span_of
 from tidegauge.lake import Lake
-from tidegauge.model import Verdict, format_time
+from tidegauge.model import TidegaugeError, Verdict, format_time
 from tidegauge.series import build_many, doubtful
 from tidegauge.site import Site
 
 Floats = NDArray[np.float64]
+FEW = 8
+"""With fewer series a second process is not worth its start."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +48,24 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranking:
-    """All origins, the most surprising first."""
+    """All origins, the most surprising first.
+
+    Attributes:
+        false_alarm: over all origins together; None where the share of false ones among those called is bounded
+            instead, by `false_discovery`.
+        pooled: how many thin series, and others, the shape of the tails rests on.
+    """
 
     metric: str
     direction: str
     since_s: int
     until_s: int
     verdict: Verdict
-    false_alarm: float
+    false_alarm: float | None
     coverage_share: float
     origins: tuple[Ranked, ...]
+    false_discovery: float | None = None
+    pooled: tuple[int, int] = (0, 0)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -61,6 +73,8 @@ class Ranking:
                          "since": format_time(self.since_s), "until": format_time(self.until_s)},
             "verdict": self.verdict,
             "false_alarm": self.false_alarm,
+            "false_discovery": self.false_discovery,
+            "pooled": {"thin": self.pooled[0], "others": self.pooled[1]},
             "coverage": {"share": round(self.coverage_share, 6)},
             "origins": [origin.to_json(self.metric) for origin in self.origins],
             "version": __version__,
@@ -69,7 +83,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is the same for all series; sent to the workers once."""
+    """What is the same for all series."""
 
     starts_s: NDArray[np.int64]
     seen: Floats
@@ -79,24 +93,79 @@ class _Work:
     calendar: Calendar
 
 
-_work: list[_Work] = []
+class _Judge:
+    """Some of the series, from what they teach to what is said of them, since all must teach before any is judged."""
+
+    def __init__(self, work: _Work, table: Floats, units: Floats) -> None:
+        self._work, self._table = work, table
+        self._asked = slice(work.first, table.shape[1])
+        self._learned = [
+            learn(work.starts_s, values, work.seen, width_s=WIDTH_S, asked=self._asked, false_alarm=work.false_alarm,
+                  unit=unit, calendar=work.calendar)
+            for values, unit in zip(table, units, strict=True)
+        ]  # fmt: skip
+
+    def evidence(self) -> list[Any]:
+        return [evidence(learned) for learned in self._learned]
+
+    def outcomes(self, pool: Pool, false_alarm: float) -> list[Outcome]:
+        work, found = self._work, []
+        for learned, values in zip(self._learned, self._table, strict=True):
+            judgement = conclude(learned, false_alarm=false_alarm, pool=pool)
+            outcome = settle(
+                judgement, work.starts_s, values, work.seen, width_s=WIDTH_S, asked=self._asked, power=work.power
+            )
+            found.append(replace(outcome, judgement=replace(judgement, scans=(), expected=judgement.expected[:0])))
+        return found
 
 
-def _prepare(work: _Work) -> None:
-    _work[:] = [work]
+def _serve(end: Connection, work: _Work, table: Floats, units: Floats) -> None:
+    """A judge at the far end of a pipe: it is told a method and its arguments until it is told none."""
+    judge = _Judge(work, table, units)
+    while (told := end.recv()) is not None:
+        end.send(getattr(judge, told[0])(*told[1:]))
 
 
-def _judge(values: Floats, unit: float) -> Outcome:
-    work = _work[0]
-    return decide(
-        work.starts_s, values, work.seen, width_s=WIDTH_S, asked=slice(work.first, len(values)),
-        false_alarm=work.false_alarm, power=work.power, unit=unit, calendar=work.calendar,
-    )  # fmt: skip
+@contextmanager
+def _judges(work: _Work, table: Floats, units: Floats) -> Iterator[Callable[..., list[Any]]]:
+    """A function that asks all judges, one a core, and gives what they say in the order of the series."""
+    cores = min(os.cpu_count() or 1, max(len(table) // FEW, 1))
+    parts = [np.arange(len(table))[core::cores] for core in range(cores)]
+    with ExitStack() as stack:
+        ends = []
+        for part in parts[1:]:
+            here, there = Pipe()
+            process = Process(target=_serve, args=(there, work, table[part], units[part]), daemon=True)
+            process.start()
+            there.close()
+            stack.callback(process.join)
+            stack.callback(here.send, None)
+            ends.append(here)
+        own = _Judge(work, table[parts[0]], units[parts[0]])
+
+        def tell(method: str, *arguments: Any) -> list[Any]:
+            for end in ends:
+                end.send((method, *arguments))
+            said = [getattr(own, method)(*arguments)]
+            try:
+                said += [end.recv() for end in ends]
+            except EOFError:
+                raise TidegaugeError("a process that judged a part of the origins ended") from None
+            found: list[Any] = [None] * len(table)
+            for part, some in zip(parts, said, strict=True):
+                for place, one in zip(part.tolist(), some, strict=True):
+                    found[place] = one
+            return found
+
+        yield tell
 
 
-def ask_all(site: Site, asked: Asked) -> Ranking:
+def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -> Ranking:
     """Was there a surge from any country? The budget of false alarms is shared by all that were ever seen.
 
+    Args:
+        false_discovery: where given, the share of false ones among the origins called is bounded by that instead
+            (Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995) 289).
     Raises:
         LakeError, UsageError: as `ask`.
     """
@@ -111,33 +180,30 @@ def ask_all(site: Site, asked: Asked) -> Ranking:
     first_bin = span.history_s // WIDTH_S
     starts_s = (first_bin + np.arange(table.shape[1])) * WIDTH_S
     first = span.since_s // WIDTH_S - first_bin
-    share = asked.false_alarm / max(len(names), 1)
+    share = (false_discovery or asked.false_alarm) / max(len(names), 1)
     work = _Work(starts_s, seen, first, share, asked.power, calendar_of(site))
+    with _judges(work, table, units) as tell:
+        pool = pooled(tell("evidence"))
+        outcomes: list[Outcome] = tell("outcomes", pool, share)
+        if false_discovery is not None and (called := _discoveries(outcomes, false_discovery)) > 1:
+            outcomes = tell("outcomes", pool, share * called)
     ranked = [
         Ranked(name, float(values[first:].sum()), outcome)
-        for name, values, outcome in zip(names, table, _outcomes(work, table, units), strict=True)
+        for name, values, outcome in zip(names, table, outcomes, strict=True)
     ]
     ranked.sort(key=lambda r: (r.outcome.largest.p_value if r.outcome.largest else 2.0, -r.total))
     verdicts = {r.outcome.verdict for r in ranked}
     verdict: Verdict = "surge" if "surge" in verdicts else "no_surge" if verdicts == {"no_surge"} else "cannot_say"
     coverage_share = float(seen[first:].mean()) if len(seen) > first else 0.0
     return Ranking(
-        asked.metric,
-        asked.direction,
-        span.since_s,
-        span.until_s,
-        verdict,
-        asked.false_alarm,
-        coverage_share,
-        tuple(ranked),
-    )
+        asked.metric, asked.direction, span.since_s, span.until_s, verdict,
+        None if false_discovery is not None else asked.false_alarm, coverage_share, tuple(ranked), false_discovery,
+        pool.series,
+    )  # fmt: skip
 
 
-def _outcomes(work: _Work, table: Floats, units: Floats) -> Iterator[Outcome]:
-    """One judgement a series, on all cores where there are many."""
-    if len(table) < 8 or (os.cpu_count() or 1) < 2:
-        _prepare(work)
-        yield from map(_judge, table, units)
-        return
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_prepare, initargs=(work,)) as pool:
-        yield from pool.map(_judge, table, units, chunksize=4)
+def _discoveries(outcomes: Sequence[Outcome], rate: float) -> int:
+    """How many origins are called so that false ones are at most that share of them in the mean."""
+    p_values = np.sort([o.largest.p_value if o.largest else 1.0 for o in outcomes])
+    below = np.flatnonzero(p_values <= rate * np.arange(1, len(p_values) + 1) / len(p_values))
+    return int(below[-1]) + 1 if len(below) else 0

@@ -59,6 +59,20 @@ def build_many(
     """
     first = since_s // width_s
     bins = max(-(-until_s // width_s) - first, 0)
+    names, table = sums_by(lake, conditions, by=by, metric=metric, width_s=width_s, first=first, bins=bins)
+    unit = 1.0
+    if metric in ("bytes", "packets"):
+        during = FlowFilter(since_s * 1_000_000, until_s * 1_000_000, conditions)
+        unit = max(float(lake.scalar(f'avg("{metric}")', during) or 0), 1.0)
+    coverage = measure(lake.ledger(), first * width_s, (first + bins) * width_s)
+    seen = coverage.bins(width_s=width_s, first_bin=first, bins=bins)
+    return names, table, seen, np.full(len(names), unit)
+
+
+def sums_by(
+    lake: Lake, conditions: tuple[str, ...], *, by: str, metric: str, width_s: int, first: int, bins: int
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Values of a column as text, and the sums of each over bins from the bin `first` on; shape (values, bins)."""
     chosen = FlowFilter(conditions=conditions)
     sums, long_flows = lake.bin_sums_by(by, chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins)
     spreaders: dict[str, Spreader] = {}
@@ -75,10 +89,4 @@ def build_many(
             table[row] += sums[name]
         if name in spreaders:
             table[row] += spreaders[name].values()
-    unit = 1.0
-    if metric in ("bytes", "packets"):
-        during = FlowFilter(since_s * 1_000_000, until_s * 1_000_000, conditions)
-        unit = max(float(lake.scalar(f'avg("{metric}")', during) or 0), 1.0)
-    coverage = measure(lake.ledger(), first * width_s, (first + bins) * width_s)
-    seen = coverage.bins(width_s=width_s, first_bin=first, bins=bins)
-    return names, table, seen, np.full(len(names), unit)
+    return names, table
