@@ -41,10 +41,11 @@ class Made:
     seen: Floats = field(default_factory=lambda: np.ones(BINS))
 
     def series(self, random: Random) -> Floats:
-        return (self.noise(random, 1, slice(0, BINS))[0] + self.campaigns) * self.seen
+        """All that came, whether it was seen or not."""
+        return self.noise(random, 1, slice(0, BINS))[0] + self.campaigns
 
     def asked_weeks(self, random: Random, runs: int) -> Floats:
-        return self.noise(random, runs, slice(HISTORY, BINS)) * self.seen[HISTORY:]
+        return self.noise(random, runs, slice(HISTORY, BINS))
 
 
 def season(random: Random, *, strong: float = 1.0) -> Floats:

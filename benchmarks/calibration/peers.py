@@ -3,7 +3,8 @@
     python -m benchmarks.calibration.peers [--series 160]
 
 EARS C1 to C3 and Farrington flexible are those of R's `surveillance` (Debian: r-cran-surveillance), on hourly sums;
-Holt-Winters has rrdtool's usual settings; the fixed threshold is twice the largest value of the history.
+Holt-Winters has rrdtool's usual settings; SPOT and DSPOT those of their paper; the fixed threshold is twice the largest
+value of the history.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import genpareto
 
-from benchmarks.calibration.families import BINS, DAY, FAMILIES, HISTORY, WEEK, Floats
+from benchmarks.calibration.families import BINS, DAY, FAMILIES, HISTORY, UNSEEN, WEEK, Floats
 
 
 def three_deviations(values: Floats) -> bool:
@@ -61,11 +63,48 @@ def fixed_threshold(values: Floats) -> bool:
     return bool((values[HISTORY:] > 2 * values[:HISTORY].max()).any())
 
 
+def spot(values: Floats, risk: float = 1e-4) -> bool:
+    """SPOT (Siffer, Fouque, Termier, Largouët, KDD 2017): peaks over the 98 % quantile of the history follow a
+    generalised Pareto distribution; an alarm where that gives a value less than the risk, else the fit learns from
+    it."""
+    past, asked = values[:HISTORY], values[HISTORY:]
+    threshold = float(np.quantile(past, 0.98))
+    peaks = list(past[past > threshold] - threshold)
+    seen, level = len(past), _pareto_level(peaks, threshold, len(past), risk)
+    for value in asked.tolist():
+        if value > level:
+            return True
+        seen += 1
+        if value > threshold:
+            peaks.append(value - threshold)
+            level = _pareto_level(peaks, threshold, seen, risk)
+    return False
+
+
+def _pareto_level(peaks: list[float], threshold: float, seen: int, risk: float) -> float:
+    if len(peaks) < 5:
+        return float("inf")
+    shape, _, scale = genpareto.fit(np.array(peaks), floc=0)
+    ratio = risk * seen / len(peaks)
+    if abs(shape) < 1e-6:
+        return float(threshold - scale * np.log(ratio))
+    return float(threshold + scale / shape * (ratio**-shape - 1))
+
+
+def drift_spot(values: Floats, depth: int = DAY) -> bool:
+    """DSPOT: the same on what lies above the mean of the last day."""
+    total = np.r_[0.0, np.cumsum(values)]
+    before = np.r_[np.full(depth, values[:depth].mean()), (total[depth:-1] - total[: -depth - 1]) / depth]
+    return spot(values - before)
+
+
 OWN: dict[str, Callable[[Floats], bool]] = {
     "mean + 3 deviations": three_deviations,
     "hour of week + 3 deviations": hour_of_week,
     "Holt-Winters (rrdtool)": holt_winters,
     "fixed threshold": fixed_threshold,
+    "SPOT, risk 1e-4": spot,
+    "DSPOT, risk 1e-4, a day": drift_spot,
 }
 
 
@@ -93,9 +132,10 @@ def main() -> None:
     made, rows = [], []
     for number in range(arguments.series):
         random = np.random.default_rng([arguments.seed, number])
-        family = FAMILIES[number % len(FAMILIES)](random)
+        kinds = FAMILIES + UNSEEN
+        family = kinds[number % len(kinds)](random)
         made.append(family.family)
-        rows.append(family.series(random))
+        rows.append(family.series(random) * family.seen)
     table = np.array(rows)
     alarms = {name: np.array([float(method(v)) for v in table]) for name, method in OWN.items()} | in_r(table)
     names = list(dict.fromkeys(made))

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from benchmarks.calibration.families import BIN_S, BINS, FAMILIES, HISTORY, START_S
+from benchmarks.calibration.families import BIN_S, BINS, FAMILIES, HISTORY, START_S, UNSEEN
 from benchmarks.calibration.oracle import Oracle
 from tidegauge.detect import DURATIONS_S, decide
 
@@ -29,28 +29,31 @@ STARTS_S = START_S + BIN_S * np.arange(BINS)
 
 def one(number: int, seed: int, inject: bool) -> dict[str, object]:
     random = np.random.default_rng([seed, number])
-    family = FAMILIES[number % len(FAMILIES)]
-    made = family(random)
-    values = made.series(random)
+    kinds = FAMILIES + UNSEEN
+    made = kinds[number % len(kinds)](random)
+    whole = made.series(random)
+    values = whole * made.seen
     oracle = Oracle(made, random)
     row: dict[str, object] = {"family": made.family}
     positive = values[values > 0]
     unit = float(positive.min()) if len(positive) else 1.0
     for budget in BUDGETS:
         begin = time.perf_counter()
-        outcome = decide(STARTS_S, values, np.ones(BINS), width_s=BIN_S, asked=slice(HISTORY, BINS),
+        outcome = decide(STARTS_S, values, made.seen, width_s=BIN_S, asked=slice(HISTORY, BINS),
                          false_alarm=budget, power=POWER, unit=unit)  # fmt: skip
         spent = time.perf_counter() - begin
         ours = [limit.amount or np.inf for limit in outcome.limits]
-        theirs = oracle.limits(values[HISTORY:], budget, POWER, DURATIONS_S)
+        theirs = oracle.limits(whole[HISTORY:], budget, POWER, DURATIONS_S)
         found = tried = 0
-        if inject and outcome.verdict == "no_surge" and budget == BUDGETS[number // len(FAMILIES) % len(BUDGETS)]:
+        if inject and outcome.verdict == "no_surge" and budget == BUDGETS[number // len(kinds) % len(BUDGETS)]:
             for place in range(len(DURATIONS_S)):
                 tried += 1
                 changed = values.copy()
-                added = spread_over(ours[place], DURATIONS_S[place] / BIN_S, random)
-                changed[HISTORY:] += added
-                again = decide(STARTS_S, changed, np.ones(BINS), width_s=BIN_S, asked=slice(HISTORY, BINS),
+                if not np.isfinite(ours[place]):
+                    continue
+                added = spread_over(ours[place], DURATIONS_S[place] / BIN_S, made.seen[HISTORY:], random)
+                changed[HISTORY:] += added * made.seen[HISTORY:]
+                again = decide(STARTS_S, changed, made.seen, width_s=BIN_S, asked=slice(HISTORY, BINS),
                                false_alarm=budget, power=POWER, unit=unit)  # fmt: skip
                 found += again.verdict == "surge"
         row[str(budget)] = {
@@ -60,9 +63,9 @@ def one(number: int, seed: int, inject: bool) -> dict[str, object]:
     return row
 
 
-def spread_over(amount: float, bins: float, random: np.random.Generator) -> np.ndarray:
-    """An amount evenly over a duration from a moment drawn from the asked week."""
-    begin = random.uniform(0, BINS - HISTORY)
+def spread_over(amount: float, bins: float, seen: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """An amount evenly over a duration from a moment drawn from the asked time that was covered."""
+    begin = random.choice(np.flatnonzero(seen >= 0.5)) + random.random()
     edges = np.arange(BINS - HISTORY + 1)
     covered = np.diff(np.clip(edges, begin, begin + bins))
     return covered * amount / bins
