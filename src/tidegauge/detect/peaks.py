@@ -23,9 +23,12 @@ STRANGE = 0.03
 """A tail is given up where some of the peaks are less probable than this."""
 SHALLOWEST = 0.7
 COMPARED = 10
-LIKE, FEWEST_ALIKE = 0.5, 2
-"""Peaks of at least half a size are alike; one other is no habit, two are."""
+LIKE, FEWEST_ALIKE = 1 / 3, 2
+"""Peaks of at least a third of a size are alike; one other is no habit, two are."""
+NEARLY = 0.75
 REMEMBERS = 0.3
+LARGE, FEWEST_LARGE = 0.985, 20
+"""The quantile above which scores are large, and of how many the times between them tell anything."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,24 @@ def memory_of(scores: Floats, usable: NDArray[np.bool_]) -> int:
     return int(low[0]) if len(low) else len(correlation)
 
 
+def lasting_of(scores: Floats, usable: NDArray[np.bool_]) -> int:
+    """Bins that must lie between large scores for them to be of different events; at least 1.
+
+    The intervals estimator of the extremal index tells how many of the times between large scores are between events:
+    these are the longest ones (Ferro and Segers, J. R. Stat. Soc. B 65 (2003) 545).
+    """
+    places = np.flatnonzero(usable & (scores > np.quantile(scores[usable], LARGE))) if usable.any() else np.zeros(0)
+    if len(places) < FEWEST_LARGE:
+        return 1
+    times = np.diff(places).astype(np.float64)
+    if times.max() <= 2:
+        index = 2 * times.sum() ** 2 / (len(times) * (times**2).sum())
+    else:
+        index = 2 * (times - 1).sum() ** 2 / (len(times) * ((times - 1) * (times - 2)).sum())
+    events = int(min(index, 1.0) * len(times))
+    return int(np.sort(times)[::-1][min(events, len(times) - 1)])
+
+
 def runs_above(above: NDArray[np.bool_], length: int) -> tuple[Places, Places]:
     """Begin and end of runs; runs that are closer than a window are one."""
     if not len(above):
@@ -151,7 +172,7 @@ def strangers(peaks: Peaks) -> NDArray[np.bool_]:
     """Which of the largest peaks do not fit those below them: surges of the past, not what is usual. Shape (n,)."""
     count = len(peaks.scores)
     found = np.zeros(count, dtype=bool)
-    doubted = min(LARGEST, count // 3)
+    doubted = min(LARGEST, 2 * count // 5)
     if not doubted:
         return found
     order = np.argsort(peaks.scores)
@@ -162,7 +183,8 @@ def strangers(peaks: Peaks) -> NDArray[np.bool_]:
         score = peaks.scores[order[place]]
         # The chance that the largest of so many peaks is as large as this one.
         if -np.expm1(-(place + 1) * tail.survival(np.array([score]))[0]) < UNLIKELY:
-            found[order[place:]] = True
+            # What is nearly as large is of the same kind.
+            found[(peaks.scores >= NEARLY * score) & np.isin(np.arange(count), order[count - doubted :])] = True
             break
     return found
 
@@ -171,8 +193,8 @@ def single(peaks: Peaks, doubted: NDArray[np.bool_], *, windows: float, false_al
     """Which of the doubted peaks no other of its like stands beside: the rest of the history, others of its size
     included, would not expect one so large within the asked time. What recurs is usual, and counts. Shape (n,).
 
-    Bursts are often a kind of their own, which no tail of the peaks below them foretells: so many of at least half its
-    size make the next one as probable as their number tells (a Poisson count whose rate is Gamma).
+    Bursts are often a kind of their own, which no tail of the peaks below them foretells: so many of at least a third
+    of its size make the next one as probable as their number tells (a Poisson count whose rate is Gamma).
 
     Args:
         windows: of the asked time.

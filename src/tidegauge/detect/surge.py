@@ -170,11 +170,10 @@ def _scan(
     tail = replace(tail, bursts=bursts, bursts_within=one.peaks.exposure)
     asked = slice(first, len(one.scores))
     windows = float(len(one.scores) - first + one.length - 1)
-    curve = tail.curve(windows)
-    level = max(curve.level(false_alarm), one.least + one.raised)
+    level = max(tail.level(false_alarm, windows), one.least + one.raised)
     allowance = one.mean[asked] * unknown
     scores = one.scores[asked] - allowance / one.spread[asked]
-    p_values = curve.p_value(scores)
+    p_values = tail.curve(windows).p_value(scores)
     # Whatever the tail: the largest of all that the history and the asked time show lies in either by its length alone.
     largest, by_rank = float(one.peaks.scores.max(initial=0.0)), windows / (windows + one.peaks.exposure)
     if by_rank >= false_alarm:

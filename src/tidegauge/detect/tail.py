@@ -31,6 +31,7 @@ BURST_PRIOR, BURST_SPREAD = 2.0, 0.5
 FEW = 1e-300
 MOST_ABOVE = 60.0
 """Logarithm of the largest score that is thought of."""
+FINE = 25
 GRID = np.r_[np.linspace(0, 3, 60, endpoint=False), np.geomspace(3, MOST_ABOVE, 36)]
 """Logarithms of scores above the threshold between which p-values are taken as straight (in logarithms)."""
 
@@ -115,7 +116,12 @@ class Tail:
 
     def level(self, probability: float, windows: float) -> float:
         """The score that some peak within `windows` windows exceeds with this probability."""
-        return self.curve(windows).level(probability)
+        rough = np.log(self.curve(windows).level(probability) / self.threshold)
+        cell = min(max(int(np.searchsorted(GRID, rough, side="right")), 1), len(GRID) - 1)
+        tried = np.linspace(GRID[cell - 1], GRID[cell], FINE)
+        logs = np.log(np.maximum(self.p_value(self.threshold * np.exp(tried), windows), FEW))
+        above = np.interp(-np.log(probability), -np.minimum.accumulate(logs), tried)
+        return float(self.threshold * np.exp(above))
 
 
 @dataclass(frozen=True)

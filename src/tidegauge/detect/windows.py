@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.detect.peaks import Peaks, find_peaks, memory_of
+from tidegauge.detect.peaks import Peaks, find_peaks, lasting_of, memory_of
 
 Floats = NDArray[np.float64]
 
@@ -53,8 +53,11 @@ class Standardised:
         scores = (observed - mean) / spread
         # Empty bins are all alike: how far they lie below the expectation only tells the time of day.
         scores = np.where(observed > 0, scores, scores.min(initial=0.0))
-        self.memory = min(memory_of(scores, self.past(usable, 1)), MOST_MEMORY)
-        self.piece = max(PIECE_MEMORIES * self.memory, LEAST_PIECE)
+        known = self.past(usable, 1)
+        remembers = min(memory_of(scores, known), MOST_MEMORY)
+        self.piece = max(PIECE_MEMORIES * remembers, LEAST_PIECE)
+        # What is large may last far longer than what is ordinary is remembered.
+        self.memory = max(remembers, min(lasting_of(scores, known), MOST_MEMORY))
 
     def _power_of_largest(self, length: int) -> float:
         """The power with which the history's largest peaks grow with the level, shrunk towards that of what is large

@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
+from tidegauge.hunt.guessing import guesses
 from tidegauge.hunt.names import looks_generated, registered
-from tidegauge.hunt.scans import guesses
 from tidegauge.hunt.scene import Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.lake import FAR_END
 from tidegauge.model import Finding, Severity, class_bit, format_address, format_bytes, format_duration, format_time

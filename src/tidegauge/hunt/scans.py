@@ -1,5 +1,4 @@
-"""Scans in either direction, password guessing, knocking at closed doors, floods, and hosts that begin the same thing
-together.
+"""Scans in either direction and within, knocking at closed doors, floods, and hosts that begin the same thing together.
 
 Scans by the threshold random walk over first contacts (Jung, Paxson, Berger, Balakrishnan, "Fast portscan detection
 using sequential hypothesis testing", IEEE S&P 2004): a host whose first contacts fail is a scanner, one whose succeed
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tidegauge.hunt.breadth import breadth
+from tidegauge.hunt.guessing import guessing
 from tidegauge.hunt.scene import Scene, flows_query, service, whereabouts
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
 
@@ -26,10 +27,6 @@ WIDE = 5
 RARELY_FAILS = 0.05
 """Share of first contacts with one service that fail, at most, of a host that means to be served."""
 KNOCKS = 100
-GUESSES = 20
-GUESSED = {21: "FTP", 22: "SSH", 23: "telnet", 25: "mail", 110: "mail", 143: "mail", 445: "SMB", 465: "mail",
-           587: "mail", 993: "mail", 995: "mail", 1433: "SQL Server", 3306: "MySQL", 3389: "RDP", 5432: "PostgreSQL",
-           5900: "VNC"}  # fmt: skip
 MOST_LISTED = 150
 TOGETHER_S = 600
 TOGETHER_HOSTS = 4
@@ -46,8 +43,9 @@ SELDOM = "(up_packets <= 8 * sampling * greatest(calls, 1))"
 def scans(scene: Scene) -> Iterator[Finding]:
     """Everything of this kind."""
     yield from _walks(scene)
+    yield from breadth(scene)
     yield from _knocks(scene)
-    yield from _guessing(scene)
+    yield from guessing(scene)
     yield from _floods(scene)
     yield from _backscatter(scene)
     yield from _together(scene)
@@ -161,7 +159,7 @@ def _walk_finding(row: dict[str, Any], ratio: float) -> Finding:
 def _knocks(scene: Scene) -> Iterator[Finding]:
     """Callers that come to nothing at one door again and again."""
     table = scene.pairs.sql(
-        f"SELECT * FROM pairs WHERE proto IN (6, 17) AND way IN ('in', 'out') AND NOT ({_blind(scene)})"
+        f"SELECT * FROM pairs WHERE proto IN (6, 17) AND NOT ({_blind(scene)})"
         f" AND {FAILED} AND calls >= {KNOCKS}"
         f" AND held < 0.05 * calls ORDER BY calls DESC LIMIT {MOST_LISTED}"
     )
@@ -181,50 +179,6 @@ def _knocks(scene: Scene) -> Iterator[Finding]:
             flows_query(f"src = '{who}' AND dst = '{whom}' AND dst_port = {row['port']}", first, last), (whom,),
             {"shape": "knocking", "calls": row["calls"], "port": row["port"], "held": row["held"], "way": row["way"],
              "country": row["far_country"], "as": row["far_as"]},
-        )  # fmt: skip
-
-
-def guesses(row: dict[str, Any]) -> bool:
-    """Whether a pair looks like somebody who guesses passwords: many short conversations with such a service."""
-    hours = max((row["last_us"] - row["first_us"]) / 3.6e9, 1e-9)
-    return bool(
-        row["proto"] == 6 and row["port"] in GUESSED and row["held"] >= GUESSES and row["calls"] > 2 * hours
-        and row["up_bytes"] < 6000 * row["calls"] and (row["down_bytes"] or 0) < 12000 * row["calls"]
-        and row["up_packets"] < 40 * row["calls"]
-    )  # fmt: skip
-
-
-def _guessing(scene: Scene) -> Iterator[Finding]:
-    """Many short conversations of one size with a service that asks for a password."""
-    ports = ", ".join(str(p) for p in GUESSED)
-    table = scene.pairs.sql(
-        f"SELECT * FROM pairs WHERE proto = 6 AND port IN ({ports}) AND held >= {GUESSES} AND way IN ('in', 'out')"
-        " ORDER BY held DESC LIMIT 2000"
-    )
-    for row in [r for r in table.to_pylist() if guesses(r)][:MOST_LISTED]:
-        who, whom = format_address(row["client"]), format_address(row["server"])
-        mail = GUESSED[row["port"]] == "mail"
-        if mail and (row["way"] == "out" or row["held"] < 5 * GUESSES):
-            continue  # mail programs and servers talk like that
-        if scene.expects(row) and not mail:
-            continue
-        first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
-        a_minute = row["held"] / max((last - first) / 60, 1)
-        score = float(np.clip(0.3 + 0.12 * np.log10(row["held"]) + 0.05 * min(a_minute, 4), 0, 0.9))
-        severity: Severity = (
-            "low" if row["way"] == "in" else "high" if row["held"] >= 200 and a_minute > 2 else "medium"
-        )
-        yield Finding(
-            "password-guessing", f"{who} guesses passwords of {GUESSED[row['port']]} at {whom}", int(first),
-            int(last) + 1, who, score, severity,
-            (f"{who}{whereabouts(row) if row['way'] == 'in' else ''} had {row['held']:,} short conversations with"
-             f" {service(6, row['port'])} of {whom} in {format_duration(round(last - first))}"
-             f" ({a_minute:.1f} a minute), {format_bytes(row['up_bytes'] / max(row['calls'], 1))} out and"
-             f" {format_bytes((row['down_bytes'] or 0) / max(row['calls'], 1))} back in the mean: as if each ended at a"
-             " refused password",),
-            flows_query(f"src = '{who}' AND dst = '{whom}' AND dst_port = {row['port']}", first, last), (whom,),
-            {"service": GUESSED[row["port"]], "conversations": row["held"], "a_minute": round(a_minute, 2),
-             "way": row["way"], "country": row["far_country"], "as": row["far_as"]},
         )  # fmt: skip
 
 

@@ -68,6 +68,12 @@ class Scene:
             way=row["way"],
         )
 
+    def seen_before(self, row: dict[str, Any], condition: str = "fwd") -> bool:
+        """Whether the pair of a row was seen in the history before the hunted time."""
+        if self.history_s >= self.since_s:
+            return False
+        return self.pairs.seen_before(row, condition, self.history_s, self.since_s)
+
     def one_sided(self) -> list[str]:
         """Ways in which answers are often not seen (asymmetric routes, exporters that watch one direction).
 

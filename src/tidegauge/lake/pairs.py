@@ -135,6 +135,20 @@ class Pairs:
             ).fetchall()
         return dict(rows)
 
+    def seen_before(self, row: dict[str, Any], condition: str, since_s: int, until_s: int) -> bool:
+        """Whether flows of a row's pair (`client`, `server`, `port`, `proto`) that meet a condition over `oriented`
+        were there in another time."""
+        chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
+        both = " OR ".join(
+            f"src = unhex('{a.hex()}') AND dst = unhex('{b.hex()}')"
+            for a, b in ((row["client"], row["server"]), (row["server"], row["client"]))
+        )
+        own = f"proto = {int(row['proto'])} AND ({both})"
+        oriented = ORIENTED.replace("FROM flows)", f"FROM flows WHERE {chosen.sql()} AND {own})")
+        with self._lake.engine(chosen.since_us, chosen.until_us) as engine:
+            text = f"SELECT count(*) FROM ({oriented}) WHERE port = {int(row['port'])} AND {condition}"
+            return bool(engine.execute(text).fetchall()[0][0])
+
     def whole(self, text: str, since_s: int, until_s: int) -> pa.Table:
         """A query over `all_flows`, the flows of another time."""
         chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
