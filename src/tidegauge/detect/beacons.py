@@ -24,9 +24,9 @@ FULL_RANGE = 0.45
 """A relative deviation of `EVEN_MAD` scores 0, of `EVEN_MAD - FULL_RANGE` or less 1: jitter of 50 % has 0.25."""
 MAD_ERROR = 0.75
 """Standard error of that deviation times the root of the number of intervals, for random calls (by simulation)."""
-SHORTEST_PERIOD_S = 2.0
-LEAST_MEDIAN_S = 1.0
-"""Calls that mostly follow within a second are a burst, however even."""
+SHORTEST_PERIOD_S = 0.2
+LEAST_MEDIAN_S = 0.1
+"""Calls that mostly follow faster are a burst, however even."""
 GRID = 1 << 14
 COMB_STEP = 0.004
 COMMON_WIDTH, COMMON_AROUND = 0.02, 0.35

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,9 +29,15 @@ SHOWN = 300
 LEAST_SCORE = 0.35
 HELD_S = 120.0
 """A flow of the same ports within this time, or without a SYN, goes on with a connection that was cut by a timeout."""
+RETRY_S = 5.0
 LONG_S = 3600.0
 RARE_CALLERS = 3
 LEAST_PRESENCE = 0.25
+FAN = 8
+NEVER = 0.02
+"""Share of calls in which the client went on, at most, to a door that is shut."""
+FAST_S, SHORTEST_LIFE_S = 2.0, 600.0
+"""Calls closer than that count where they went on for so long."""
 NEW_AFTER_S = 3 * 86400
 """What was not seen for so long since the data begin, and then is, is new."""
 C2 = class_bit("botnet-c2")
@@ -54,10 +62,27 @@ def beacons(scene: Scene) -> Iterator[Finding]:
     for key, row in rows.items():
         row["began_us"] = before.get(key, row["first_us"])
     found = [finding for key, regular in chosen if (finding := _finding(scene, rows[key], regular, kept))]
+    found = _upkeep(found)
     found.sort(key=lambda f: (f.severity not in ("high", "critical"), f.severity == "info", -f.score))
     if len(found) > SHOWN:
         scene.skipped["regular caller", "less telling than the ones listed"] += len(found) - SHOWN
     yield from sorted(found[:SHOWN], key=lambda f: -f.score)
+
+
+def _upkeep(found: list[Finding]) -> list[Finding]:
+    """The same with those of ours that call the same service of many of ours by the clock, and are answered, at most
+    low: health checks, monitoring."""
+    fans = Counter(
+        (f.subject, f.evidence["service"]) for f in found if f.evidence["way"] == "internal" and f.evidence["answered"]
+    )
+    out = []
+    for f in found:
+        others = fans.get((f.subject, f.evidence["service"]), 0) - 1
+        if f.evidence["way"] == "internal" and others >= FAN and f.severity in ("medium", "high"):
+            reason = f"it calls {others} more hosts of ours in the same way, as health checks and monitoring do"
+            f = replace(f, severity="low", reasons=(*f.reasons, reason))
+        out.append(f)
+    return out
 
 
 def _regular(scene: Scene, table: pa.Table, most: int) -> list[tuple[int, Regularity]]:
@@ -93,8 +118,11 @@ def _new_calls(
     """Which flows begin a call; others go on with the one before (exporters cut long connections)."""
     same = np.r_[False, (keys[1:] == keys[:-1]) & (ports[1:] == ports[:-1]) & (ports[1:] != 0)]
     gap = starts - np.r_[0.0, ends[:-1]]
-    unopened = (flags != 0) & (flags & 2 == 0)
-    return np.asarray(~(same & ((gap < HELD_S) & (gap > -HELD_S) & ~((flags & 2) != 0) | unopened)))
+    opens = (flags & 2) != 0
+    unopened = (flags != 0) & ~opens
+    # Tries of one attempt: opened again from the same port within seconds, since nothing came of the one before.
+    again = opens & np.r_[False, opens[:-1] & (flags[:-1] & 16 == 0)] & (gap < RETRY_S)
+    return np.asarray(~(same & ((gap < HELD_S) & (gap > -HELD_S) & ~opens | unopened | again)))
 
 
 def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int) -> Finding | None:
@@ -108,6 +136,9 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     name = scene.name_of(far)
     expected = scene.expects(row)
     callers = int(row["callers"])
+    if regular.period_s < FAST_S and last - first < SHORTEST_LIFE_S:
+        return None  # a burst, however even
+    dead = _is_dead(row) and not scene.seen_before(row, "fwd AND tcp_flags & 16 <> 0")
     rarity = 1.0 if row["way"] == "in" else min(1.0, RARE_CALLERS / callers) ** 0.5
     weight = 0.55 + 0.15 * regular.size_score + 0.15 * regular.presence + 0.15 * rarity
     score = regular.score * weight * regular.calls / (regular.calls + 5)
@@ -121,8 +152,14 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     odd = _odd(scene, row, name)
     new = _is_new(scene, row["began_us"] / 1e6)
     severity = _severity(
-        score, callers, row, expected is not None, chance, lasted, regular, answered and bool(odd), new
+        score, callers, row, expected is not None, chance, lasted, regular, bool(odd) and (answered or dead), new
     )
+    if dead and severity == "low" and chance < 1e-3 and callers <= RARE_CALLERS:
+        severity = "medium"
+    if dead and severity == "medium" and odd and new and regular.calls >= 24:
+        severity = "high"
+    if not (dead or answered) and severity in ("medium", "high") and row["way"] != "in":
+        severity = "low"  # it was answered before: the other end is down
     who = format_address(row["client"])
     whom = f"{format_address(row['server'])}{f' ({name})' if name and row['way'] == 'out' else ''}"
     period = _period(regular.period_s)
@@ -151,8 +188,13 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         )
     if odd and row["way"] == "out":
         reasons.append(odd)
-    if not answered:
-        reasons.append("it got no answers: the other end may be gone, or blocked")
+    if dead:
+        reasons.append(
+            f"{'it was refused' if (row['down_packets'] or 0) > 0 else 'nothing answered'} each time, and nothing came"
+            " of it before: a program of ours insists on a server that is gone, or blocked"
+        )
+    elif not answered:
+        reasons.append("it got few answers, or none, in that time")
     if int(row["far_class"] or 0) & C2:
         reasons.append("the far end is on a list of command servers")
     elif int(row["far_class"] or 0) & RELAYED:
@@ -179,6 +221,13 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     )  # fmt: skip
 
 
+def _is_dead(row: dict[str, Any]) -> bool:
+    """Whether a caller of ours insists on a door that never opens."""
+    return bool(
+        row["way"] != "in" and row["proto"] == 6 and row["sampling"] == 1 and row["held"] <= NEVER * row["calls"]
+    )  # fmt: skip
+
+
 def _severity(
     score: float, callers: int, row: dict[str, Any], expected: bool, chance: float, lasted: float,
     regular: Regularity, odd: bool, new: bool | None,
@@ -194,7 +243,9 @@ def _severity(
         return "medium" if clear and lasted >= 86400 and new is not False else "low"
     if row["way"] == "out" and clear and callers <= RARE_CALLERS and odd and new:
         return "high"
-    if score >= 0.55 and chance < 1e-3 and callers <= 10 * RARE_CALLERS and (odd or new is not False):
+    # Within a site most that calls by the clock is its own upkeep: only what is odd and new is more.
+    telling = odd and new if row["way"] == "internal" else odd or new is not False
+    if score >= 0.55 and chance < 1e-3 and callers <= 10 * RARE_CALLERS and telling:
         return "medium"
     return "low" if callers <= 10 * RARE_CALLERS else "info"
 

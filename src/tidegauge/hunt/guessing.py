@@ -62,9 +62,9 @@ def guessing(scene: Scene) -> Iterator[Finding]:
     scene.pairs.make(
         "shaped",
         "WITH crowds AS (SELECT server, port, count(DISTINCT client) AS clients FROM pairs WHERE proto = 6"
-        f" GROUP BY ALL) SELECT pairs.* FROM pairs JOIN crowds USING (server, port) WHERE proto = 6 AND port NOT IN ({others})"
-        f" AND held >= {GUESSES} AND held >= 0.8 * calls AND clients < {PUBLIC_CLIENTS} AND sampling = 1"
-        f" AND up_packets >= {LEAST_PACKETS} * calls AND down_bytes > 0 ORDER BY held DESC LIMIT 2000",
+        " GROUP BY ALL) SELECT pairs.* FROM pairs JOIN crowds USING (server, port) WHERE proto = 6"
+        f" AND port NOT IN ({others}) AND held >= {GUESSES} AND held >= 0.8 * calls AND clients < {PUBLIC_CLIENTS}"
+        f" AND sampling = 1 AND up_packets >= {LEAST_PACKETS} * calls AND down_bytes > 0 ORDER BY held DESC LIMIT 2000",
     )
     rows = [row for row in scene.pairs.sql("SELECT * FROM shaped").to_pylist() if _many_short(row, A_MINUTE)]
     if not rows:

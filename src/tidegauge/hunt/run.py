@@ -122,7 +122,7 @@ def hunt(
         for kind in kinds:
             progress(kind)
             found += KINDS[kind](scene)
-    found = ranked(found)
+    found = ranked(_once(found))
     ledger = HuntLedger(site.data)
     ledger.note(found)
     closed = {name: c for name, c in ledger.closed().items() if c.until_s > time.time()}
@@ -131,6 +131,15 @@ def hunt(
         [(f, closed[finding_id(f)]) for f in found if finding_id(f) in closed], dict(scene.examined),
         [{"what": what, "why": why, "count": count} for (what, why), count in sorted(scene.skipped.items())],
     )  # fmt: skip
+
+
+def _once(findings: list[Finding]) -> list[Finding]:
+    """Without knocks at a door about which a beacon says more already."""
+    beacons = {(f.subject, *f.peers[:1], f.evidence["service"]) for f in findings if f.kind == "beacon"}
+    return [
+        f for f in findings
+        if "door" not in f.evidence or (f.subject, *f.peers[:1], f.evidence["door"]) not in beacons
+    ]  # fmt: skip
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:

@@ -177,7 +177,8 @@ def _knocks(scene: Scene) -> Iterator[Finding]:
             (f"{who}{whereabouts(row) if row['way'] == 'in' else ''} tried {service(row['proto'], row['port'])} of"
              f" {whom} {row['calls']:,} times in {format_duration(round(last - first))}, {answer}",),
             flows_query(f"src = '{who}' AND dst = '{whom}' AND dst_port = {row['port']}", first, last), (whom,),
-            {"shape": "knocking", "calls": row["calls"], "port": row["port"], "held": row["held"], "way": row["way"],
+            {"shape": "knocking", "door": service(row["proto"], row["port"]), "calls": row["calls"],
+             "port": row["port"], "held": row["held"], "way": row["way"],
              "country": row["far_country"], "as": row["far_as"]},
         )  # fmt: skip
 
