@@ -20,9 +20,10 @@ import numpy as np
 
 from tidegauge.atlas import Atlas, label
 from tidegauge.detect.beacons import regularity, rita_score
-from tidegauge.hunt import KINDS, hunt
+from tidegauge.hunt import KINDS, hunt, rhythm_of, weighed
 from tidegauge.lake import FlowFilter, Lake, Pairs, open_writer
-from tidegauge.simulate.office import HOME, Office, office
+from tidegauge.model import parse_address
+from tidegauge.simulate.office import HOME, Office, Planted, office
 from tidegauge.site import Site, init_site, load_site
 
 PLANTS = ["beacon", "beacon", "sleeper", "relay", "proxy", "egress", "egress", "slow"]
@@ -54,7 +55,7 @@ def run(seed: int, hosts: int, plants: list[str], pairs_compared: bool) -> dict[
         begun = time.perf_counter()
         found = hunt(site, tuple(KINDS), since_s=made.since_s, until_s=made.until_s)
         spent = time.perf_counter() - begun
-        compared = compare_scores(site, made) if pairs_compared else []
+        compared = compare_scores(site, made, condition["sampling"] > 1) if pairs_compared else []
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     out: dict[str, Any] = {"seed": seed, "hosts": hosts, "flows": len(made.flows), "hunt_s": round(spent, 2),
@@ -68,7 +69,7 @@ def run(seed: int, hosts: int, plants: list[str], pairs_compared: bool) -> dict[
         ]  # fmt: skip
         explained.add(plant.host)
         best = hits[0] if hits else None
-        out["planted"].append({"kind": plant.kind, **plant.about, "found": best.severity if best else None,
+        out["planted"].append({"kind": plant.kind, **plant.about, "seen": seen_calls(made, plant), "found": best.severity if best else None,
                                "score": best.score if best else 0.0})  # fmt: skip
     for finding in found.findings:
         if finding.severity in ("high", "critical", "medium") and finding.subject not in explained:
@@ -76,7 +77,17 @@ def run(seed: int, hosts: int, plants: list[str], pairs_compared: bool) -> dict[
     return out
 
 
-def compare_scores(site: Site, made: Office) -> list[tuple[float, float, bool]]:
+def seen_calls(made: Office, plant: Planted) -> int:
+    """Flows from the host to its far end that arrived in the hunted time."""
+    if not plant.peers:
+        return 0
+    src, dst = (np.frombuffer(parse_address(a), dtype=np.uint8) for a in (plant.host, plant.peers[0]))
+    flows = made.flows
+    own = (flows["src"] == src).all(axis=1) & (flows["dst"] == dst).all(axis=1)
+    return int((own & (flows["time_start"] >= made.since_s * 1_000_000)).sum())
+
+
+def compare_scores(site: Site, made: Office, sampled: bool) -> list[tuple[float, float, bool]]:
     """Our regularity and RITA's score of the same pairs (those with 20 calls), and whether each was planted."""
     lake = Lake(site.data)
     truth = {(p.host, p.peers[0]) for p in made.planted if p.kind == "beacon"}
@@ -84,6 +95,7 @@ def compare_scores(site: Site, made: Office) -> list[tuple[float, float, bool]]:
     with Pairs(lake, FlowFilter(made.since_s * 1_000_000, made.until_s * 1_000_000)) as pairs:
         condition = "way = 'out' AND port NOT IN (53, 123, 993)"
         pairs.regulars(20, condition)
+        rhythm = rhythm_of(pairs) if sampled else None
         for table in pairs.calls(condition):
             keys = table["key"].to_numpy()
             starts, sizes = table["start_us"].to_numpy() / 1e6, table["bytes"].to_numpy().astype(np.float64)
@@ -94,8 +106,8 @@ def compare_scores(site: Site, made: Office) -> list[tuple[float, float, bool]]:
 
                 row = ends[int(keys[a])]
                 named = (format_address(row["client"]), format_address(row["server"]))
-                judged = regularity(starts[a:b], sizes[a:b])
-                ours = judged.score * (0.7 + 0.3 * judged.size_score) * judged.calls / (judged.calls + 5)
+                judged = regularity(starts[a:b], sizes[a:b], rhythm)
+                ours = weighed(judged, int(row["callers"]))
                 out.append((round(ours, 4), round(rita_score(starts[a:b], sizes[a:b]), 4), named in truth))
     return out
 

@@ -7,7 +7,7 @@ Mardia and Jupp, "Directional Statistics", 2000) finds a schedule that is kept w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import erfc, exp, log, sqrt
 from typing import Any
 
@@ -28,11 +28,16 @@ SHORTEST_PERIOD_S = 0.2
 LEAST_MEDIAN_S = 0.1
 """Calls that mostly follow faster are a burst, however even."""
 GRID = 1 << 14
-COMB_STEP = 0.004
+COMB_STEP, COMB_FINEST, COMB_OFF = 0.004, 0.0008, 0.1
+MANY = 60
+"""Intervals from which on the longest two fifths can be spared."""
 COMMON_WIDTH, COMMON_AROUND = 0.02, 0.35
 """How alike intervals must be to count as one length, and how far around it others are counted (natural logarithms)."""
 MOST_USED = 4000
 """Calls of one pair that are analysed: with more, an even stretch from the middle of them."""
+STEADY_CALLS = 30
+UNSTEADY = 1.8
+"""Variance over mean of counts from which on calls are not steady."""
 MERGED_S = (0.0, 1.0, 5.0, 15.0, 40.0, 90.0)
 """Calls closer than these are one, in turn: a call can open several connections."""
 MERGED_MOST = 0.2
@@ -50,6 +55,7 @@ class Regularity:
         even, comb, spectral, common: scores by dispersion, multiples of a period, spectrum, and one interval that
             comes up far too often; `score` the best of them.
         p_value: of the best one when calls come at random, look-elsewhere included.
+        steady: score by how evenly they come at all hours, where the site's rhythm is given.
         size_score: how alike the sizes are; `presence` the share of hours of its life in which it called.
     """
 
@@ -65,6 +71,7 @@ class Regularity:
     p_value: float
     size_score: float
     presence: float
+    steady: float = 0.0
 
 
 def quick_look(groups: Ints, starts_s: Floats) -> tuple[Ints, Floats, Floats]:
@@ -109,22 +116,49 @@ def _medians(owners: Ints, values: Floats, count: int) -> tuple[Floats, Ints]:
     return out, sizes
 
 
-def regularity(starts_s: Floats, sizes: Floats) -> Regularity:
+def regularity(starts_s: Floats, sizes: Floats, rhythm: Floats | None = None) -> Regularity:
     """Judge the calls of one pair.
 
     Args:
         starts_s: when each call began, ascending, shape (n,), n at least 4.
         sizes: bytes that each sent; shape (n,).
+        rhythm: the share of the site's calls in each hour of the day (UTC), shape (24,): for calls of which sampling
+            leaves so few that only their evenness over the hours is left of a period.
 
     >>> even = regularity(np.arange(0, 3600 * 5, 300.0), np.full(60, 420.0))
     >>> round(even.score, 2), round(even.period_s), even.size_score
     (1.0, 300, 1.0)
     """
-    if len(starts_s) > MOST_USED:
-        middle = (len(starts_s) - MOST_USED) // 2
-        part = slice(middle, middle + MOST_USED)
-        return _best(starts_s[part], sizes[part], starts_s)
-    return _best(starts_s, sizes, starts_s)
+    part = slice(max((len(starts_s) - MOST_USED) // 2, 0), max((len(starts_s) + MOST_USED) // 2, MOST_USED))
+    found = _best(starts_s[part], sizes[part], starts_s)
+    if rhythm is None or len(starts_s) < STEADY_CALLS:
+        return found
+    steady, p_value = _steady(starts_s, rhythm)
+    if steady <= found.score:
+        return replace(found, steady=steady)
+    median = float(np.median(np.diff(starts_s)))
+    return replace(
+        found, steady=steady, score=steady, p_value=p_value, period_s=median, calls=len(starts_s),
+        size_score=_alike(sizes), presence=_presence(starts_s, median),
+    )  # fmt: skip
+
+
+def _steady(starts_s: Floats, rhythm: Floats) -> tuple[float, float]:
+    """Score and p-value of calls that come evenly at all hours, as those of a sampled program do.
+
+    The score by the dispersion of their counts over equal stretches of time (1 for calls at a constant rate, less for
+    regular ones, far more for people's); the p-value bounds how often calls that follow the site's rhythm would be as
+    even: a likelihood ratio is above x with a probability below 1/x.
+    """
+    stretches = int(np.clip(len(starts_s) // 4, 6, 168))
+    span = starts_s[-1] - starts_s[0]
+    counts = np.bincount(((starts_s - starts_s[0]) / span * stretches * (1 - 1e-12)).astype(np.int64))
+    dispersion = float(counts.var(ddof=1) / counts.mean())
+    by_hour = np.bincount((starts_s // 3600 % 24).astype(np.int64), minlength=24)
+    ratio = float((by_hour * np.log(1 / 24 / np.maximum(rhythm, 1e-4))).sum())
+    covered = float((by_hour > 0).mean()) if span >= 2 * 86400 else 0.0
+    score = float(np.clip((UNSTEADY - dispersion) / (UNSTEADY - 1), 0, 1)) * covered
+    return score, float(min(1.0, exp(-min(ratio, 600.0))))
 
 
 def _best(starts_s: Floats, sizes: Floats, whole_s: Floats) -> Regularity:
@@ -180,8 +214,11 @@ def _comb(intervals: Floats) -> tuple[float, float, float]:
     longest = float(np.quantile(intervals, 0.6)) * 1.1
     if longest <= shortest:
         return 0.0, 0.0, 1.0
-    periods = np.exp(np.arange(log(shortest), log(longest) + COMB_STEP, COMB_STEP))
-    used = intervals if len(intervals) <= 800 else intervals[:: len(intervals) // 800 + 1]
+    # What a period is off adds up over many of them: short intervals tell it best, and a small step.
+    near = intervals[intervals <= longest] if len(intervals) >= MANY else intervals
+    step = min(COMB_STEP, max(COMB_OFF * shortest / longest, COMB_FINEST))
+    periods = np.exp(np.arange(log(shortest), log(longest) + step, step))
+    used = near if len(near) <= 800 else near[:: len(near) // 800 + 1]
     means = np.cos(2 * np.pi * used[:, None] / periods[None, :]).mean(axis=0)
     best = int(np.argmax(means))
     z = float(means[best]) * sqrt(2 * len(used))

@@ -89,11 +89,13 @@ def _regular(scene: Scene, table: pa.Table, most: int) -> list[tuple[int, Regula
     """Pairs of a part that are regular, each with its judgement; at most so many are looked at closely."""
     if not table.num_rows:
         return []
+    rhythm = scene.rhythm
     keys = table["key"].to_numpy()
     starts = table["start_us"].to_numpy() / 1e6
     ends = table["end_us"].to_numpy() / 1e6
     sizes = table["bytes"].to_numpy().astype(np.float64)
     begun = _new_calls(keys, starts, ends, table["cport"].to_numpy(), table["flags"].to_numpy())
+    sampled = table["sampling"].to_numpy()[begun] > 1
     keys, starts, sizes = keys[begun], starts[begun], np.add.reduceat(sizes, np.flatnonzero(begun))
     groups = np.cumsum(np.r_[False, keys[1:] != keys[:-1]]).astype(np.int64)
     edges = np.flatnonzero(np.r_[True, np.diff(groups) != 0, True])
@@ -106,7 +108,7 @@ def _regular(scene: Scene, table: pa.Table, most: int) -> list[tuple[int, Regula
     out = []
     for group in found.tolist():
         part = slice(edges[group], edges[group + 1])
-        regular = regularity(starts[part], sizes[part])
+        regular = regularity(starts[part], sizes[part], rhythm if sampled[part].any() else None)
         if regular.score >= LEAST_SCORE:
             out.append((int(keys[edges[group]]), regular))
     return out
@@ -139,9 +141,7 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     if regular.period_s < FAST_S and last - first < SHORTEST_LIFE_S:
         return None  # a burst, however even
     dead = _is_dead(row) and not scene.seen_before(row, "fwd AND tcp_flags & 16 <> 0")
-    rarity = 1.0 if row["way"] == "in" else min(1.0, RARE_CALLERS / callers) ** 0.5
-    weight = 0.55 + 0.15 * regular.size_score + 0.15 * regular.presence + 0.15 * rarity
-    score = regular.score * weight * regular.calls / (regular.calls + 5)
+    score = weighed(regular, callers if row["way"] != "in" else 1)
     chance = min(1.0, regular.p_value * tried)
     if chance > 1e-3:
         score *= 0.6
@@ -172,6 +172,8 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         f" intervals spread by {regular.spread:.0%} of the median (calls at random: 69 %)",
         f"by chance a pair as regular as this would be among the {tried:,} pairs looked at with a probability of"
         f" {_chance(chance)}",
+        *(["its calls, as far as they were sampled, come evenly at all hours, and others of this site do not"]
+          if regular.steady >= regular.score else []),
         f"it called in {regular.presence:.0%} of the {'hours' if regular.period_s < 1200 else 'steps'} between"
         f" {format_time(first)} and {format_time(last)}",
         f"sizes are {'all alike' if regular.size_score > 0.9 else 'alike' if regular.size_score > 0.5 else 'mixed'}:"
@@ -208,6 +210,7 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         "service": service(row["proto"], row["port"]), "calls": row["calls"], "period_s": round(regular.period_s, 3),
         "spread": round(regular.spread, 4), "skew": round(regular.skew, 4), "even": round(regular.even, 4),
         "comb": round(regular.comb, 4), "spectral": round(regular.spectral, 4), "common": round(regular.common, 4),
+        "steady": round(regular.steady, 4),
         "size_score": round(regular.size_score, 4), "presence": round(regular.presence, 4), "callers": callers,
         "chance": chance, "bytes_out": row["up_bytes"], "bytes_back": row["down_bytes"] or 0,
         "country": row["far_country"], "as": row["far_as"], "name": name, "way": row["way"], "answered": answered,
@@ -219,6 +222,14 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         "beacon", f"{who} calls {whom} every {period}", int(first), int(last) + 1, format_address(ours), score,
         severity, tuple(reasons), query, (format_address(far),), evidence,
     )  # fmt: skip
+
+
+def weighed(regular: Regularity, callers: int) -> float:
+    """How telling regular calls are: less where sizes differ, where there are gaps in them, and where many hosts call
+    that service in the same way."""
+    rarity = min(1.0, RARE_CALLERS / callers) ** 0.5
+    weight = 0.4 + 0.15 * regular.size_score + 0.15 * regular.presence + 0.3 * rarity
+    return float(regular.score * weight * regular.calls / (regular.calls + 5))
 
 
 def _is_dead(row: dict[str, Any]) -> bool:

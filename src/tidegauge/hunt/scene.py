@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tidegauge.atlas import Atlas
 from tidegauge.hunt.expected import Expected
@@ -97,9 +99,25 @@ class Scene:
         return self._one_sided
 
     @cached_property
+    def rhythm(self) -> NDArray[np.float64]:
+        """`rhythm_of` the site in the time."""
+        return rhythm_of(self.pairs)
+
+    @cached_property
     def askers(self) -> set[bytes]:
         """The hosts of which names that they asked for were seen at all."""
         return set(self.names["client"].unique().to_pylist())
+
+
+def rhythm_of(pairs: Pairs) -> NDArray[np.float64]:
+    """The share of our hosts' calls to outside in each hour of the day (UTC); shape (24,)."""
+    table = pairs.sql(
+        "SELECT epoch_us(time_start) // 3600000000 % 24 AS hour, count(*) AS calls FROM oriented"
+        " WHERE fwd AND way = 'out' GROUP BY hour"
+    )
+    counts = np.ones(24)
+    counts[table["hour"].to_numpy()] += table["calls"].to_numpy()
+    return np.asarray(counts / counts.sum())
 
 
 def names_of(table: pa.Table) -> dict[bytes, str]:

@@ -185,11 +185,11 @@ class Pairs:
     def calls(self, condition: str = "true") -> Iterator[pa.Table]:
         """The calls of the pairs that `regulars` chose, in parts of whole pairs, by pair and time.
 
-        Columns: `key`, `start_us`, `end_us`, `cport`, `bytes`, `flags`.
+        Columns: `key`, `start_us`, `end_us`, `cport`, `bytes`, `flags`, `sampling`.
         """
         reader = self._engine.sql(
             f"SELECT {KEY} AS key, epoch_us(time_start) AS start_us, epoch_us(time_end) AS end_us, cport,"
-            f" bytes, tcp_flags AS flags FROM named SEMI JOIN regulars ON {KEY} = regulars.key"
+            f" bytes, tcp_flags AS flags, sampling FROM named SEMI JOIN regulars ON {KEY} = regulars.key"
             f" WHERE fwd AND way <> 'transit' AND ({condition}) ORDER BY key, start_us"
         ).to_arrow_reader(BATCH_ROWS)
         held: list[pa.RecordBatch] = []
