@@ -22,8 +22,8 @@ from tidegauge.atlas import Atlas, label
 from tidegauge.detect.beacons import regularity, rita_score
 from tidegauge.hunt import KINDS, hunt, rhythm_of, weighed
 from tidegauge.lake import FlowFilter, Lake, Pairs, open_writer
-from tidegauge.model import parse_address
-from tidegauge.simulate.office import HOME, Office, Planted, office
+from tidegauge.model import LedgerBuilder, parse_address
+from tidegauge.simulate.office import EXPORTER, HOME, Office, Planted, office
 from tidegauge.site import Site, init_site, load_site
 
 PLANTS = ["beacon", "beacon", "sleeper", "relay", "proxy", "egress", "egress", "slow"]
@@ -36,7 +36,13 @@ def store(made: Office, folder: Path) -> Site:
     init_site(folder, home=[str(HOME)], simulated=True)
     site = load_site(folder)
     atlas = Atlas.of(site)
+    # The exporter was there all the time.
+    minutes = np.arange(int(made.flows["time_start"].min()) // 60_000_000, made.until_s // 60) * 60
+    ledger = LedgerBuilder()
+    whose = np.zeros(len(minutes), np.int32)
+    ledger.add(exporters=(EXPORTER,), exporter=whose, minute_s=minutes, datagrams=1, records=1)
     with open_writer(site.data, atlas.stamp) as writer:
+        writer.add_ledger(ledger.table())
         for at in range(0, len(made.flows), 500_000):
             part = made.flows.take(np.arange(at, min(at + 500_000, len(made.flows))))
             writer.add_flows(label(part, site, atlas))
@@ -69,8 +75,8 @@ def run(seed: int, hosts: int, plants: list[str], pairs_compared: bool) -> dict[
         ]  # fmt: skip
         explained.add(plant.host)
         best = hits[0] if hits else None
-        out["planted"].append({"kind": plant.kind, **plant.about, "seen": seen_calls(made, plant), "found": best.severity if best else None,
-                               "score": best.score if best else 0.0})  # fmt: skip
+        out["planted"].append({"kind": plant.kind, **plant.about, "seen": seen_calls(made, plant),
+                               "found": best.severity if best else None, "score": best.score if best else 0.0})
     for finding in found.findings:
         if finding.severity in ("high", "critical", "medium") and finding.subject not in explained:
             out["false"].append({"kind": finding.kind, "severity": finding.severity, "title": finding.title})

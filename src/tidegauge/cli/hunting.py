@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -23,6 +24,7 @@ from tidegauge.cli.read import SHORT, plain_rows
 from tidegauge.hunt import KINDS, Hunted, HuntLedger
 from tidegauge.hunt import hunt as run_hunt
 from tidegauge.hunt.ledger import finding_id
+from tidegauge.hunt.limits import POWER
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import FOREVER_S, Finding, UsageError, format_time, parse_time
 from tidegauge.site import Site
@@ -129,6 +131,15 @@ def _print(found: Hunted, lake: Lake, explain: bool, everything: bool) -> None:
         click.echo(f"\nand {len(shown) - SHOWN} more (--all, or --json)")
     for finding, closed in found.closed:
         click.echo(f"closed until {format_time(closed.until_s)} ({closed.reason}): {finding.title}")
+    if found.limits:
+        click.echo(f"\nWhat would have been found, of severity medium or more, {POWER:.0%} of the time:")
+    for scope, limits in groupby(found.limits, key=lambda limit: limit.scope):
+        if scope != "site":
+            named = scope.removeprefix("watch ")
+            linked = any(named in f.peers for f in found.findings)
+            click.echo(f"  {'linked to' if linked else 'no transmission was found that is linked to'} {named}:")
+        for limit in limits:
+            click.echo(f"  {'  ' if scope != 'site' else ''}{limit.text()}")
     click.echo("\nlooked at " + ", ".join(f"{count:,} {what}" for what, count in found.examined.items()))
     for left in found.skipped:
         click.echo(f"left out {left['count']:,} x {left['what']}: {left['why']}")

@@ -134,6 +134,7 @@ def conclude(learned: Learned, *, false_alarm: float, pool: Pool | None = None) 
     unknown = _unknown(learned.days, len(expected) * learned.width_s / DAY_S)
     known = min((learned.days / WHOLE_DAYS) ** 0.25, 1.0)
     remakes: Remakes | None = None
+    shorter: _Shorter | None = None
     for one in learned.scored:
         tail = tail_of(one.peaks, floor=one.least, before=lent)
         lent = tempered(tail.weights, LENDING)
@@ -142,7 +143,8 @@ def conclude(learned: Learned, *, false_alarm: float, pool: Pool | None = None) 
             day = DAY_S // learned.width_s
             remakes = Remakes(learned.series, one, tail, learned.recurring, day=day, before=first)
         tail = remakes.tail(one) or tail
-        scans.append(_scan(learned, one, tail, false_alarm / share, share, unknown))
+        scans.append(_scan(learned, one, tail, false_alarm / share, share, unknown, shorter))
+        shorter = shorter or _Shorter(tail, one.raised)
     others = pool.others(learned.scored[0]) if pool else 0
     return Judgement((), tuple(scans), expected, learned.days, learned.alone, unknown, learned.recurring, others)
 
@@ -160,10 +162,20 @@ def _shared_among(found: list[tuple[int, Peaks]]) -> float:
     return float(np.sqrt(separate_lengths(found) * len(found))) if found else 1.0
 
 
+@dataclass(frozen=True)
+class _Shorter:
+    """The tail of the shortest windows' scores, which were raised by so much."""
+
+    tail: Tail
+    raised: float
+
+
 def _scan(
-    learned: Learned, one: Scored, tail: Tail, false_alarm: float, share: float, unknown: float
+    learned: Learned, one: Scored, tail: Tail, false_alarm: float, share: float, unknown: float,
+    shorter: _Shorter | None,
 ) -> Scan:  # fmt: skip
-    """One window length: its critical level from the tail of its peaks."""
+    """One window length: its critical level from the tail of its peaks, and from that of the shortest windows, since
+    what can come within one of these can come within a longer one."""
     first = learned.asked.start
     highest = [float(one.scores[max(a - one.length + 1, 0) : b].max()) for a, b in learned.recurring]
     bursts = tuple(score for score in highest if score > one.peaks.threshold)
@@ -174,6 +186,10 @@ def _scan(
     allowance = one.mean[asked] * unknown
     scores = one.scores[asked] - allowance / one.spread[asked]
     p_values = tail.curve(windows).p_value(scores)
+    if shorter is not None:
+        level = max(level, shorter.tail.level(false_alarm, windows) - shorter.raised + one.raised)
+        alike = shorter.tail.curve(windows).p_value(scores - one.raised + shorter.raised)
+        p_values = np.maximum(p_values, alike)
     # Whatever the tail: the largest of all that the history and the asked time show lies in either by its length alone.
     largest, by_rank = float(one.peaks.scores.max(initial=0.0)), windows / (windows + one.peaks.exposure)
     if by_rank >= false_alarm:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
 from tidegauge.hunt.guessing import guesses
+from tidegauge.hunt.limits import POWER, HuntLimit
 from tidegauge.hunt.names import looks_generated, registered
-from tidegauge.hunt.scene import Scene, flows_query, service, where_pair, whereabouts
+from tidegauge.hunt.scene import DAY_S, Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.lake import FAR_END
 from tidegauge.model import Finding, Severity, class_bit, format_address, format_bytes, format_duration, format_time
 
@@ -33,6 +34,7 @@ RETRY_S = 5.0
 LONG_S = 3600.0
 RARE_CALLERS = 3
 LEAST_PRESENCE = 0.25
+MEDIUM_SCORE, MEDIUM_CHANCE = 0.55, 1e-3
 FAN = 8
 NEVER = 0.02
 """Share of calls in which the client went on, at most, to a door that is shut."""
@@ -41,6 +43,11 @@ FAST_S, SHORTEST_LIFE_S = 2.0, 600.0
 NEW_AFTER_S = 3 * 86400
 """What was not seen for so long since the data begin, and then is, is new."""
 C2 = class_bit("botnet-c2")
+LIMIT_PERIODS_S, LIMIT_JITTER = (60, 600, 3600), 0.2
+LIMIT_CALLS = (8, 10, 12, 16, 20, 24, 32, 48, 72, 100, 150, 250, 400, 700, 1200, 2000, 4000)
+SIMULATED, SIMULATED_SEED = 60, 8
+CALL_PACKETS = 5
+"""Packets of a call's own direction, as far as sampling is concerned."""
 COMMON_PORTS = frozenset({21, 22, 25, 53, 80, 110, 123, 143, 443, 465, 587, 853, 993, 995, 8080})
 RELAYED = class_bit("tor-exit") | class_bit("tor-relay") | class_bit("vpn") | class_bit("proxy")
 
@@ -55,6 +62,7 @@ def beacons(scene: Scene) -> Iterator[Finding]:
     for table in scene.pairs.calls():
         share = table.num_rows / max(scene.pairs.rows, 1)
         chosen += _regular(scene, table, max(int(CLOSE_LOOKS * share), 100))
+    scene.limits += _limits(scene, kept)
     if not chosen:
         return
     rows = {row["key"]: row for row in scene.pairs.ends([key for key, _ in chosen]).to_pylist()}
@@ -154,7 +162,7 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     severity = _severity(
         score, callers, row, expected is not None, chance, lasted, regular, bool(odd) and (answered or dead), new
     )
-    if dead and severity == "low" and chance < 1e-3 and callers <= RARE_CALLERS:
+    if dead and severity == "low" and chance < MEDIUM_CHANCE and callers <= RARE_CALLERS:
         severity = "medium"
     if dead and severity == "medium" and odd and new and regular.calls >= 24:
         severity = "high"
@@ -224,6 +232,44 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     )  # fmt: skip
 
 
+def _limits(scene: Scene, tried: int) -> list[HuntLimit]:
+    """For how long a host must call one new outside address, with each interval off by up to a fifth, to be found."""
+    sampling = scene.sampling
+    random = np.random.default_rng(SIMULATED_SEED)
+    seen = 1 - (1 - 1 / sampling) ** CALL_PACKETS
+    longest_s = scene.until_s - scene.since_s
+    out = []
+    for period_s in LIMIT_PERIODS_S:
+        lasted_s = None
+        for count in LIMIT_CALLS:
+            if count * period_s > longest_s:
+                break
+            if _share_found(scene, random, period_s, count, seen, tried) >= POWER:
+                lasted_s = count * period_s
+                break
+        lasted_s = lasted_s if scene.covered >= POWER else None
+        what = f"of calls about every {format_duration(period_s)} by one host to one new outside address"
+        out.append(HuntLimit("beacons", "site", what, lasted_s, "seconds"))
+    return out
+
+
+def _share_found(
+    scene: Scene, random: np.random.Generator, period_s: int, count: int, seen: float, tried: int
+) -> float:
+    """The share of so many simulated callers that would be a finding of severity medium, sampled as the site is."""
+    hits = 0
+    for _ in range(SIMULATED):
+        times = np.cumsum(period_s * (1 + random.uniform(-LIMIT_JITTER, LIMIT_JITTER, count)))
+        times = times[random.random(count) < seen] + random.random() * DAY_S
+        if len(times) < max(LEAST_CALLS, 5):
+            continue
+        regular = regularity(times, np.full(len(times), 500.0), scene.rhythm if seen < 1 else None)
+        score = weighed(regular, 1)
+        close = regular.spread < (TIGHT_SPREAD if len(times) < 20 else LOOSE_SPREAD)
+        hits += score >= MEDIUM_SCORE and regular.p_value * (tried + 1) < MEDIUM_CHANCE and close
+    return hits / SIMULATED
+
+
 def weighed(regular: Regularity, callers: int) -> float:
     """How telling regular calls are: less where sizes differ, where there are gaps in them, and where many hosts call
     that service in the same way."""
@@ -256,7 +302,7 @@ def _severity(
         return "high"
     # Within a site most that calls by the clock is its own upkeep: only what is odd and new is more.
     telling = odd and new if row["way"] == "internal" else odd or new is not False
-    if score >= 0.55 and chance < 1e-3 and callers <= 10 * RARE_CALLERS and telling:
+    if score >= MEDIUM_SCORE and chance < MEDIUM_CHANCE and callers <= 10 * RARE_CALLERS and telling:
         return "medium"
     return "low" if callers <= 10 * RARE_CALLERS else "info"
 

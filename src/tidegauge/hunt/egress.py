@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from tidegauge.hunt.limits import POWER, HuntLimit, quantile
 from tidegauge.hunt.scene import DAY_S, Scene, flows_query
 from tidegauge.lake import column_sql
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_time
@@ -22,6 +25,9 @@ LEAST_HISTORY_DAYS = 5
 FLOOR = 5_000_000.0
 """Bytes a day below which nothing is unusual."""
 TAIL = 0.01
+LEAST_SCORE = float(np.log(3))
+SELDOM = 0.2
+"""Days of which fewer are expected by chance are of severity medium or more."""
 CAME_AND_WENT = (
     "coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
     " coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went"
@@ -29,8 +35,13 @@ CAME_AND_WENT = (
 """Bytes both ways, as SQL."""
 LISTED = 100
 MATCH_S = 3 * DAY_S
+NIGHT_S = 6 * 3600
+DRAWS, MOST_HOSTS, DRAWN = 4000, 2000, 95
+"""Moments and hosts that are drawn for a limit, and the seed."""
 SLOW_DAYS = 7
-SLOW_BYTES = 10_000_000
+NEW_AFTER_S = 2 * DAY_S
+SLOW_BYTES, SLOW_MUCH = 10_000_000, 100_000_000
+WATCHED_MUCH, MATCHED_LEAST = 100_000_000, 1_000_000
 
 DAYS = """
 WITH pairs_by_day AS (SELECT src AS home, dst AS far, epoch_us(time_start) // 86400000000 AS day,
@@ -45,35 +56,78 @@ def egress(scene: Scene) -> Iterator[Finding]:
     """Everything of this kind."""
     if scene.watched:
         yield from _watched(scene)
-    yield from _unusual(scene)
+    known = habit(scene)
+    if known is not None:
+        yield from _unusual(scene, known)
     yield from _slow(scene)
+    scene.limits += egress_limits(scene, known)
 
 
-def _unusual(scene: Scene) -> Iterator[Finding]:
-    """Days on which a host sent far more than it ever did, or much to places new to it."""
+@dataclass(frozen=True)
+class Habit:
+    """What the hosts sent outside on each day, one row a host and day on which it sent anything.
+
+    Attributes:
+        codes: of hosts, ascending; `hosts` how many there are; `days` since 1970-01-01.
+        hunted: which rows lie in the hunted time.
+        first_day: of the history.
+    """
+
+    table: pa.Table
+    codes: NDArray[Any]
+    hosts: int
+    days: NDArray[np.int64]
+    hunted: NDArray[np.bool_]
+    first_day: int
+
+    def scored(self, column: str) -> Scored:
+        """Scores of the days by all that was sent (`went`), or by what went to places new to the host (`fresh`)."""
+        sent = self.table[column].to_numpy()
+        scores, usable = _scores(self.codes, self.days, sent, self.first_day)
+        null = scores[usable & ~self.hunted & (sent >= FLOOR)]
+        return Scored(sent, scores, null, usable & self.hunted & (sent >= FLOOR))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Amounts and scores of days; `null` the scores of days before the hunted ones, `tried` which days are judged."""
+
+    sent: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    null: NDArray[np.float64]
+    tried: NDArray[np.bool_]
+
+    def expected(self, score: float) -> float:
+        """How many of the days tried are expected to score as high where nothing happened."""
+        return _expected(score, self.null, int(self.tried.sum()))
+
+
+def habit(scene: Scene) -> Habit | None:
+    """None where the data are too few to know one."""
     table = scene.pairs.whole(DAYS, scene.history_s, scene.until_s)
     days = table["day"].to_numpy().astype(np.int64)
     first_day, since_day = scene.history_s // DAY_S, scene.since_s // DAY_S
     scene.examined["hosts and days that sent"] += len(days)
     if not len(days):
-        return
+        return None
     if since_day - first_day < LEAST_HISTORY_DAYS and scene.until_s // DAY_S - first_day < 2 * LEAST_HISTORY_DAYS:
         scene.skipped["egress by habit", f"needs more than {LEAST_HISTORY_DAYS} days of history before --since"] += 1
-        return
-    homes = table["home"].combine_chunks()
-    codes = np.asarray(homes.dictionary_encode().indices)
-    hunted = days >= since_day
+        return None
+    named = table["home"].combine_chunks().dictionary_encode()
+    return Habit(table, np.asarray(named.indices), len(named.dictionary), days, days >= since_day, first_day)
+
+
+def _unusual(scene: Scene, known: Habit) -> Iterator[Finding]:
+    """Days on which a host sent far more than it ever did, or much to places new to it."""
     for column, far_column, what in (("went", "top_far", "all"), ("fresh", "new_far", "new")):
-        sent = table[column].to_numpy()
-        scores, usable = _scores(codes, days, sent, first_day)
-        null = scores[usable & ~hunted & (sent >= FLOOR)]
-        tried = usable & hunted & (sent >= FLOOR)
-        tests = int(tried.sum())
-        for place in np.flatnonzero(tried)[np.argsort(-scores[tried], kind="stable")][:LISTED].tolist():
-            expected = _expected(scores[place], null, tests)
-            if expected > 1 or scores[place] < np.log(3):
+        days = known.scored(column)
+        tests = int(days.tried.sum())
+        for place in np.flatnonzero(days.tried)[np.argsort(-days.scores[days.tried], kind="stable")][:LISTED].tolist():
+            score = float(days.scores[place])
+            expected = days.expected(score)
+            if expected > 1 or score < LEAST_SCORE:
                 break
-            yield _unusual_finding(scene, table, place, float(scores[place]), expected, what, far_column, tests)
+            yield _unusual_finding(scene, known.table, place, score, expected, what, far_column, tests)
 
 
 def _scores(
@@ -124,7 +178,7 @@ def _unusual_finding(
     mine = row["top_went"] if what == "all" else row["new_went"]
     start = row["day"] * DAY_S
     times = float(np.exp(score))
-    severity: Severity = "high" if expected < 0.02 and sent >= 20_000_000 else "medium" if expected < 0.2 else "low"
+    severity: Severity = "high" if expected < 0.02 and sent >= 20_000_000 else "medium" if expected < SELDOM else "low"
     reasons = [
         f"{who} sent {format_bytes(sent)} outside on {format_time(start)[:10]}"
         + (" to places it had never sent to" if what == "new" else "")
@@ -157,7 +211,7 @@ def _slow(scene: Scene) -> Iterator[Finding]:
         f" ORDER BY went DESC LIMIT {LISTED}",
         scene.history_s, scene.until_s,
     )  # fmt: skip
-    started_before = scene.history_s + 2 * DAY_S
+    started_before = scene.history_s + NEW_AFTER_S
     for row in table.to_pylist():
         who, far = format_address(row["home"]), format_address(row["far"])
         first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
@@ -168,7 +222,7 @@ def _slow(scene: Scene) -> Iterator[Finding]:
             f"{row['hosts']} of our hosts send there; it began {format_time(first)}"
             + ("" if new else ", as early as the data reach"),
         )
-        severity: Severity = "medium" if new and row["went"] >= 10 * SLOW_BYTES else "low"
+        severity: Severity = "medium" if new and row["went"] >= SLOW_MUCH else "low"
         yield Finding(
             "egress", f"{who} sends {far} a little every day: {format_bytes(row['went'])} in all", int(first),
             int(last) + 1, who, 0.55 if new else 0.35, severity, reasons,
@@ -206,7 +260,7 @@ def _watched(scene: Scene) -> Iterator[Finding]:
                     f"the other way round from its habit: before, it got {format_bytes(came)}"
                     f" and sent {format_bytes(went)}"
                 )
-        match = _matched(scene, row) if row["came"] >= 1_000_000 else None
+        match = _matched(scene, row) if row["came"] >= MATCHED_LEAST else None
         severity: Severity = "low"
         score = float(np.clip(0.2 + 0.1 * np.log10(max(row["came"], row["went"], 1)) / 1.2, 0.2, 0.7))
         peers: tuple[str, ...] = (scene.watch_name,)
@@ -224,7 +278,7 @@ def _watched(scene: Scene) -> Iterator[Finding]:
             peers += (far,)
             severity = "high" if chance < 0.01 else "medium"
             score = max(score, 0.9 - min(chance, 0.5))
-        elif row["came"] >= 100_000_000 or row["went"] >= 100_000_000:
+        elif max(row["came"], row["went"]) >= WATCHED_MUCH:
             severity = "medium"
         yield Finding(
             "egress", f"{who} exchanged {format_bytes(row['came'] + row['went'])} with {scene.watch_name}", int(first),
@@ -275,3 +329,50 @@ def _matched(scene: Scene, row: dict[str, Any]) -> tuple[str, float, float, floa
     spans = max(int((begun - scene.history_s // 3600) // length), 0)
     hits = sum(any(low <= v <= high for v in window.values()) for window in windows.values())
     return format_address(far), sent, starts[far] * 3600.0, (hits + 1) / (spans + 2)
+
+
+def egress_limits(scene: Scene, known: Habit | None) -> list[HuntLimit]:
+    """What would have been found: amounts planted into the hosts' own days."""
+    out = []
+    night = None if known is None else _night_limit(scene, known)
+    out.append(HuntLimit("egress", "site", "sent in one night to a place new to the host", night, "bytes"))
+    lasts = scene.until_s - scene.history_s
+    slow = SLOW_MUCH / SLOW_DAYS if lasts >= NEW_AFTER_S + SLOW_DAYS * DAY_S else None
+    out.append(HuntLimit("egress", "site", "sent each day for a week to a place that few send to", slow, "bytes"))
+    if scene.watched:
+        scope = f"watch {scene.watch_name}"
+        linked = [
+            HuntLimit("egress", scope, "exchanged with it by one host", WATCHED_MUCH, "bytes"),
+            HuntLimit("egress", scope, "taken from it and sent on within three days", MATCHED_LEAST, "bytes"),
+        ]
+        out += [limit if scene.covered >= POWER else replace(limit, value=None) for limit in linked]
+    return out
+
+
+def _night_limit(scene: Scene, known: Habit) -> float | None:
+    """The amount that, sent over six hours from any moment of the hunted time, makes a host's day a finding."""
+    days = known.scored("fresh")
+    # The score from which on a day is one, by bisection: what is expected falls with the score.
+    low, high = LEAST_SCORE, 40.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if days.expected(middle) < SELDOM else (middle, high)
+    random = np.random.default_rng(DRAWN)
+    first, last = scene.since_s // DAY_S, (scene.until_s - 1) // DAY_S
+    hosts = np.sort(random.permutation(known.hosts)[:MOST_HOSTS])
+    place = np.full(known.hosts, -1)
+    place[hosts] = np.arange(len(hosts))
+    own = place[known.codes] >= 0
+    sent = np.zeros((len(hosts), int(last - known.first_day) + 2))
+    sent[place[known.codes[own]], known.days[own] - known.first_day] = days.sent[own]
+    top = np.c_[np.zeros(len(hosts)), np.maximum.accumulate(sent, axis=1)[:, :-1]]
+    needed = np.maximum(np.exp(high) * (top + FLOOR), 2 * FLOOR) - FLOOR - sent
+    needed[:, : max(first - known.first_day, LEAST_HISTORY_DAYS)] = np.inf  # not hunted, or not judged
+    needed[:, last - known.first_day + 1 :] = np.inf
+    host = random.integers(0, len(hosts), DRAWS)
+    begin_s = scene.since_s + random.random(DRAWS) * max(scene.until_s - scene.since_s - NIGHT_S, 1)
+    day = (begin_s // DAY_S).astype(np.int64) - known.first_day
+    share = np.minimum(1.0, (DAY_S - begin_s % DAY_S) / NIGHT_S)
+    rest = np.maximum(1 - share, 1e-12)
+    amounts = np.minimum(needed[host, day] / share, np.where(share < 1, needed[host, day + 1] / rest, np.inf))
+    return quantile(np.maximum(amounts, 0), scene.covered)

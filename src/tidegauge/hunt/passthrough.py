@@ -10,12 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.detect.relays import Followed, followed
+from tidegauge.hunt.egress import CAME_AND_WENT
+from tidegauge.hunt.limits import HuntLimit, quantile
 from tidegauge.hunt.scene import Scene, flows_query
 from tidegauge.lake import column_sql
 from tidegauge.model import Finding, Severity, class_bit, class_names, format_address, format_bytes, format_time
 
 HOME, FAR = column_sql("home"), column_sql("far")
-LEAST_BYTES = 200_000
+LEAST_BYTES, CLEAR_BYTES = 200_000, 1_000_000
 NEIGHBOURS = 12
 """Far ends of a host that give or take most, each side."""
 MOST_CANDIDATES = 3000
@@ -30,8 +32,7 @@ MANY = 10
 
 CANDIDATES = f"""
 WITH sums AS (SELECT {HOME} AS home, {FAR} AS far,
-  coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,
-  coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went,
+  {CAME_AND_WENT},
   min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us
   FROM chosen_flows WHERE direction IN ('in', 'out') GROUP BY home, far),
  givers AS (SELECT *, row_number() OVER (PARTITION BY home ORDER BY came DESC) AS place FROM sums
@@ -48,6 +49,7 @@ ORDER BY least(g.came, t.went) DESC LIMIT {MOST_CANDIDATES}"""
 
 def passthrough(scene: Scene) -> Iterator[Finding]:
     """Everything of this kind, one finding for a host and its best pair of far ends."""
+    scene.limits += _limits(scene)
     best: dict[bytes, tuple[float, dict[str, Any], Followed]] = {}
     candidates = scene.pairs.sql(CANDIDATES).to_pylist()
     scene.examined["pairs of far ends with like volumes"] += len(candidates)
@@ -68,6 +70,25 @@ def passthrough(scene: Scene) -> Iterator[Finding]:
         if home not in relays:  # who relays for many also does for two
             yield _pair_finding(scene, row, follow, len(candidates))
     yield from relays.values()
+
+
+def _limits(scene: Scene) -> list[HuntLimit]:
+    """How much a host must take from one outside and send on to another, in a dozen pieces or more within minutes, to
+    be among the far ends that are compared, and to be more than a weak finding."""
+    table = scene.pairs.sql(
+        f"WITH sums AS (SELECT {HOME} AS home, {FAR} AS far, {CAME_AND_WENT} FROM chosen_flows"
+        " WHERE direction IN ('in', 'out') GROUP BY home, far),"
+        " gives AS (SELECT home, came AS amount, row_number() OVER (PARTITION BY home ORDER BY came DESC) AS place"
+        " FROM sums WHERE came > 2 * went),"
+        " takes AS (SELECT home, went AS amount, row_number() OVER (PARTITION BY home ORDER BY went DESC) AS place"
+        " FROM sums WHERE went > 2 * came)"
+        " SELECT home, coalesce(max(amount), 0)::DOUBLE AS amount FROM (SELECT DISTINCT home FROM sums) LEFT JOIN"
+        f" (SELECT * FROM gives WHERE place = {NEIGHBOURS} UNION ALL SELECT * FROM takes WHERE place = {NEIGHBOURS})"
+        " USING (home) GROUP BY home"
+    )
+    needed = np.maximum(table["amount"].to_numpy(), max(LEAST_BYTES, CLEAR_BYTES))
+    what = "taken from one outside host and sent on to another within minutes, in a dozen pieces or more"
+    return [HuntLimit("passthrough", "site", what, quantile(needed, scene.covered), "bytes")]
 
 
 def _flows_of(
@@ -107,7 +128,7 @@ def _pair_finding(scene: Scene, row: dict[str, Any], follow: Followed, tried: in
     followed_well = follow.matched >= 12 and 2 * follow.matched >= follow.active
     clear = (
         follow.z >= CLEAR_Z and follow.correlation >= CLEAR_CORRELATION and follow.rank == 0
-        and 0.6 <= follow.ratio <= 1.6 and followed_well and row["came"] >= 1_000_000
+        and 0.6 <= follow.ratio <= 1.6 and followed_well and row["came"] >= CLEAR_BYTES
     )  # fmt: skip
     score = float(np.clip(follow.correlation * min(1.0, follow.z / 12) * _like(follow.ratio), 0, 0.98))
     likely = follow.z >= CLEAR_Z and follow.rank == 0 and follow.matched >= 8 and score >= 0.3

@@ -12,6 +12,7 @@ from tidegauge.hunt.beacons import beacons, long_connections
 from tidegauge.hunt.egress import egress
 from tidegauge.hunt.expected import load_expected
 from tidegauge.hunt.ledger import Closed, HuntLedger, finding_id
+from tidegauge.hunt.limits import HuntLimit
 from tidegauge.hunt.names import names
 from tidegauge.hunt.passthrough import passthrough
 from tidegauge.hunt.scans import scans
@@ -60,6 +61,7 @@ class Hunted:
     closed: list[tuple[Finding, Closed]] = field(default_factory=list)
     examined: dict[str, int] = field(default_factory=dict)
     skipped: list[dict[str, Any]] = field(default_factory=list)
+    limits: list[HuntLimit] = field(default_factory=list)
 
     def stories(self) -> list[Story]:
         """Findings by host, in the order of the most serious of each."""
@@ -80,6 +82,7 @@ class Hunted:
             "stories": stories,
             "closed": [{**f.to_json(), "id": c.id, "reason": c.reason, "closed_until": format_time(c.until_s)}
                        for f, c in self.closed],
+            "limits": [limit.to_json() for limit in self.limits],
             "examined": self.examined, "skipped": self.skipped,
         }  # fmt: skip
 
@@ -130,6 +133,7 @@ def hunt(
         since_s, until_s, [f for f in found if finding_id(f) not in closed],
         [(f, closed[finding_id(f)]) for f in found if finding_id(f) in closed], dict(scene.examined),
         [{"what": what, "why": why, "count": count} for (what, why), count in sorted(scene.skipped.items())],
+        scene.limits,
     )  # fmt: skip
 
 

@@ -12,11 +12,15 @@ from math import comb, exp, log
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegauge.hunt.breadth import breadth
 from tidegauge.hunt.guessing import guessing
+from tidegauge.hunt.limits import HuntLimit, quantile
 from tidegauge.hunt.scene import Scene, flows_query, service, whereabouts
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
+
+Floats = NDArray[np.float64]
 
 BENIGN, SCANNER = 0.8, 0.2
 """Probability that a first contact succeeds, of a host that does not scan and of one that does."""
@@ -24,10 +28,11 @@ FALSE, POWER = 1e-5, 0.99
 LEAST_TARGETS = 8
 WIDE = 5
 """Servers on one port from which on the port is judged by itself."""
+OFTEN = 0.3
 RARELY_FAILS = 0.05
 """Share of first contacts with one service that fail, at most, of a host that means to be served."""
 KNOCKS = 100
-MOST_LISTED = 150
+MOST_LISTED, MOST_TRIED = 150, 4000
 TOGETHER_S = 600
 TOGETHER_HOSTS = 4
 FLOOD_PACKETS = 100_000
@@ -79,7 +84,7 @@ def _walks(scene: Scene) -> Iterator[Finding]:
         " sums AS (SELECT client, way, CASE WHEN own THEN port ELSE -1 END AS lump, count(*) FILTER (failed) AS f,"
         " count(*) FILTER (NOT failed) AS s FROM contacts JOIN wide USING (client, way, proto, port) GROUP BY ALL)"
         f" SELECT *, CASE WHEN f >= {LEAST_TARGETS} THEN greatest({log((1 - SCANNER) / (1 - BENIGN))} * (f - s),"
-        f" CASE WHEN lump >= 0 AND f >= 0.3 * (f + s) THEN f * ln(f / (f + s) / {RARELY_FAILS})"
+        f" CASE WHEN lump >= 0 AND f >= {OFTEN} * (f + s) THEN f * ln(f / (f + s) / {RARELY_FAILS})"
         f" + CASE WHEN s > 0 THEN s * ln(s / (f + s) / {1 - RARELY_FAILS}) ELSE 0 END ELSE 0 END) ELSE 0 END AS ratio"
         " FROM sums",
     )
@@ -102,8 +107,43 @@ def _walks(scene: Scene) -> Iterator[Finding]:
     )
     for row in table.to_pylist()[:MOST_LISTED]:
         yield _walk_finding(row, float(row["ratio"]))
+    scene.limits += _limits(scene)
     if table.num_rows > MOST_LISTED:
         scene.skipped["scanner", "quieter than the ones listed"] += table.num_rows - MOST_LISTED
+
+
+def _limits(scene: Scene) -> list[HuntLimit]:
+    """With how many others that do not answer one of ours must try: at a port that it does not use otherwise, and at
+    the one that most use, among its own calls there."""
+    table = scene.pairs.sql(
+        "WITH own AS (SELECT client, port, count(*) FILTER (NOT failed) AS s, count(*) FILTER (failed) AS f"
+        " FROM contacts WHERE way = 'out' AND proto = 6 GROUP BY ALL),"
+        " most AS (SELECT port FROM own GROUP BY port ORDER BY count(*) DESC LIMIT 1)"
+        " SELECT port, s, f FROM own WHERE port = (SELECT port FROM most)"
+    )
+    tries = np.arange(LEAST_TARGETS, MOST_TRIED)
+    quiet = _needed(np.zeros(1), np.zeros(1), tries)
+    used = _needed(table["s"].to_numpy().astype(np.float64), table["f"].to_numpy().astype(np.float64), tries)
+    covered = scene.covered if scene.sampling == 1 else 0.0
+    what = "tried by a host of ours that do not answer, at a port that it does not use otherwise"
+    out = [HuntLimit("scans", "site", what, quantile(quiet, covered), "hosts")]
+    if table.num_rows:
+        port = int(table["port"][0].as_py())
+        what = f"tried by a host of ours that do not answer, among its own calls to tcp/{port}"
+        out.append(HuntLimit("scans", "site", what, quantile(used, covered), "hosts"))
+    return out
+
+
+def _needed(succeeded: Floats, failed: Floats, tries: NDArray[np.int64]) -> Floats:
+    """How many more failed first contacts make each host a scanner, by the same ratio as `_walks`; infinite where none
+    of the tried numbers does. Shape (n,)."""
+    f, s = failed[:, None] + tries[None], np.broadcast_to(succeeded[:, None], (len(failed), len(tries)))
+    walk = log((1 - SCANNER) / (1 - BENIGN)) * (f - s)
+    share = f / (f + s)
+    kept = np.where(s > 0, s * np.log(np.maximum(1 - share, 1e-12) / (1 - RARELY_FAILS)), 0.0)
+    often = np.where(share >= OFTEN, f * np.log(share / RARELY_FAILS) + kept, 0.0)
+    called = np.maximum(walk, often) >= threshold()
+    return np.where(called.any(axis=1), tries[called.argmax(axis=1)], np.inf)
 
 
 def _blind(scene: Scene) -> str:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from tidegauge.atlas import Atlas
 from tidegauge.hunt.expected import Expected
+from tidegauge.hunt.limits import HuntLimit
 from tidegauge.lake import Lake, Pairs
 from tidegauge.model import NAMES_SCHEMA, TidegaugeError, class_names, format_address, format_time, parse_address
+from tidegauge.series import measure
 from tidegauge.site import Site
 
 DAY_S = 86400
@@ -31,6 +33,7 @@ class Scene:
 
     Attributes:
         since_s, until_s: the time that is hunted in, epoch seconds; `history_s` the start of the data before it.
+        limits: what would have been found, as each hunt says.
         examined: what was looked at, by name; `skipped` what was left out, by (what, why).
         names: names seen in the time (`NAMES_SCHEMA`); `pointed` the last one that pointed to each address.
         aliases: addresses of one name, each with the one that stands for all in pairs.
@@ -52,6 +55,7 @@ class Scene:
     aliases: dict[bytes, bytes] = field(default_factory=dict)
     examined: Counter[str] = field(default_factory=Counter)
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    limits: list[HuntLimit] = field(default_factory=list)
     _one_sided: list[str] | None = None
 
     def name_of(self, address: bytes) -> str:
@@ -97,6 +101,21 @@ class Scene:
             for way in self._one_sided:
                 self.skipped[f"answers to calls {way}", "are often not seen: silence says nothing there"] = 1
         return self._one_sided
+
+    @cached_property
+    def covered(self) -> float:
+        """The share of the hunted time that was seen."""
+        coverage = measure(self.lake.ledger(), self.since_s, self.until_s)
+        width_s = 300
+        first = self.since_s // width_s
+        bins = max(-(-self.until_s // width_s) - first, 1)
+        return float(coverage.bins(width_s=width_s, first_bin=first, bins=bins).mean())
+
+    @cached_property
+    def sampling(self) -> int:
+        """The sampling interval of most flows."""
+        found = self.pairs.sql("SELECT mode(sampling) AS s FROM chosen_flows")["s"][0].as_py()
+        return max(int(found or 1), 1)
 
     @cached_property
     def rhythm(self) -> NDArray[np.float64]:
