@@ -32,6 +32,8 @@ VOLUMES = {
     "3-10 GB": (3e9, 1e12),
 }  # fmt: skip
 
+SEEN = {"8-20": (8, 20), "20-50": (20, 50), "50-100": (50, 100), "100-200": (100, 200), "200 and more": (200, 1e9)}
+
 HEAD = """\
 # Hunts over simulated networks
 
@@ -122,7 +124,7 @@ def compared(sites: list[Row]) -> list[str]:
         if not planted or not ordinary:
             continue
         what = f"{'sampled' if sampled else 'not sampled'}: {len(planted)} planted, {len(ordinary):,} others"
-        for place, name in ((0, "tidegauge (regularity, sizes, count)"), (1, "RITA, from its description")):
+        for place, name in ((0, "tidegauge (regularity, sizes, presence, callers)"), (1, "RITA, from its description")):
             first = sum(p[2] for s in chosen for p in sorted(s["pairs"], key=lambda p: -p[place])[:10])
             theirs = np.sort([p[place] for p in ordinary])
             own = [p[place] for p in planted]
@@ -179,11 +181,17 @@ def main() -> None:
     volumes = {name: partial(within, "bytes", *ends) for name, ends in VOLUMES.items()}
     curve("recall-jitter", "Beacons found, by jitter", "jitter, share of the period", jitters, beacons, columns)
     curve("recall-volume", "Egress found, by volume", "sent out", volumes, egress, columns)
+    sampled = [c for c in columns if c.startswith("sampled")]
+    calls = {name: partial(within, "seen", *ends) for name, ends in SEEN.items()}
+    curve("recall-sampled", "Beacons found in sampled flows, by sampled calls", "calls of which a packet was sampled",
+          calls, beacons, sampled)  # fmt: skip
     serious = [f"{name}: {wilson(*found(planted, keep, HIGH))}" for name, keep in KINDS.items()]
     lines = [
         HEAD, f"{len(sites)} networks of {sites[0]['hosts']} hosts, {flows:,} flows, {len(planted):,} things planted.",
         "", "## Found", *grid("planted", KINDS, planted, columns), "", "With severity high, all conditions together: "
         + "; ".join(serious) + ".", *grid("jitter of beacons", jitters, beacons, columns),
+        *grid("calls seen, beacons", calls, beacons, sampled),
+        *grid("calls seen, beacons that do not sleep", calls, [b for b in beacons if not b["sleeps"]], sampled),
         *grid("sent out", volumes, egress, columns), *false_ones(sites, planted), *compared(sites),
         *(line for r in rows if "beacons_s" in r for line in speed(r)),
     ]  # fmt: skip

@@ -174,9 +174,9 @@ def ask(site: Site, asked: Asked) -> Reply:
         span = span_of(lake, site, asked)
         check_origins(site, asked.origin, asked.direction, span.since_s, span.until_s, lake)
     if asked.metric != "all":
-        return _ask_one(site, asked)
+        return _ask_one(site, lake, asked)
     replies = [
-        _ask_one(site, replace(asked, metric=metric, false_alarm=asked.false_alarm / len(ALL_METRICS)))
+        _ask_one(site, lake, replace(asked, metric=metric, false_alarm=asked.false_alarm / len(ALL_METRICS)))
         for metric in ALL_METRICS
     ]
     parts = tuple(reply.answer for reply in replies)
@@ -197,8 +197,7 @@ def ask(site: Site, asked: Asked) -> Reply:
     return replace(replies[0], answer=whole)
 
 
-def _ask_one(site: Site, asked: Asked) -> Reply:
-    lake = Lake(site.data, memory_mb=site.memory_mb)
+def _ask_one(site: Site, lake: Lake, asked: Asked) -> Reply:
     span = span_of(lake, site, asked)
     series, coverage = build_series(
         lake, asked.conditions(), metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s

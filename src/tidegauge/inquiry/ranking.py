@@ -185,7 +185,8 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
     with _judges(work, table, units) as tell:
         pool = pooled(tell("evidence"))
         outcomes: list[Outcome] = tell("outcomes", pool, share)
-        if false_discovery is not None and (called := _discoveries(outcomes, false_discovery)) > 1:
+        p_values = [outcome.largest.p_value if outcome.largest else 1.0 for outcome in outcomes]
+        if false_discovery is not None and (called := discoveries(p_values, false_discovery)) > 1:
             outcomes = tell("outcomes", pool, share * called)
     ranked = [
         Ranked(name, float(values[first:].sum()), outcome)
@@ -202,8 +203,13 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
     )  # fmt: skip
 
 
-def _discoveries(outcomes: Sequence[Outcome], rate: float) -> int:
-    """How many origins are called so that false ones are at most that share of them in the mean."""
-    p_values = np.sort([o.largest.p_value if o.largest else 1.0 for o in outcomes])
-    below = np.flatnonzero(p_values <= rate * np.arange(1, len(p_values) + 1) / len(p_values))
+def discoveries(p_values: Sequence[float], rate: float) -> int:
+    """How many of the least p-values are called so that false ones are at most that share of them in the mean
+    (Benjamini and Hochberg 1995).
+
+    >>> discoveries([0.001, 0.02, 0.9], 0.1)
+    2
+    """
+    ordered = np.sort(p_values)
+    below = np.flatnonzero(ordered <= rate * np.arange(1, len(ordered) + 1) / len(ordered))
     return int(below[-1]) + 1 if len(below) else 0

@@ -111,6 +111,7 @@ class Lake:
         self.folder = folder
         self.manifest = Manifest(folder)
         self._memory_mb = memory_mb
+        self._read: tuple[tuple[str, ...], pa.Table] | None = None
 
     @contextmanager
     def engine(self, since_us: int | None, until_us: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -270,10 +271,12 @@ class Lake:
 
     def ledger(self) -> pa.Table:
         """All coverage rows (`LEDGER_SCHEMA`), one per exporter, domain and minute, by minute."""
-        tables = [self._coverage(self.folder / s.path) for s in self.manifest.segments("coverage")]
-        if not tables:
-            return LEDGER_SCHEMA.empty_table()
-        return complete_ledger(fold_ledger(pa.concat_tables(tables))).sort_by("minute")
+        paths = tuple(s.path for s in self.manifest.segments("coverage"))
+        if self._read is None or self._read[0] != paths:  # a segment never changes
+            tables = [self._coverage(self.folder / path) for path in paths]
+            whole = fold_ledger(pa.concat_tables(tables)) if tables else LEDGER_SCHEMA.empty_table()
+            self._read = paths, complete_ledger(whole).sort_by("minute")
+        return self._read[1]
 
     def _coverage(self, path: Path, columns: list[str] | None = None) -> pa.Table:
         try:

@@ -1,0 +1,121 @@
+"""What the tails rest on: remade time, events, the larger half, other series, and the largest that was seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from tidegauge.detect import Outcome, conclude, decide, evidence, learn, pooled
+from tidegauge.detect.peaks import lasting_of
+from tidegauge.detect.resample import Remade
+from tidegauge.inquiry.ranking import discoveries
+
+DAY, WIDTH_S = 288, 300
+HISTORY, BINS = 28 * DAY, 35 * DAY
+STARTS = 1_416_787_200 + np.arange(BINS) * WIDTH_S
+ASKED = slice(HISTORY, BINS)
+
+
+def thin(random: np.random.Generator, a_day: float, sigma: float) -> np.ndarray:
+    counts = random.poisson(a_day / DAY, BINS)
+    sizes = 20_000 * np.exp(sigma * random.normal(size=int(counts.sum())))
+    return np.diff(np.r_[0.0, np.cumsum(sizes)][np.r_[0, np.cumsum(counts)]])
+
+
+def judged(values: np.ndarray, false_alarm: float = 0.05) -> Outcome:
+    return decide(
+        STARTS, values, np.ones(BINS), width_s=WIDTH_S, asked=ASKED, false_alarm=false_alarm, power=0.95, unit=20_000.0
+    )  # fmt: skip
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 6), st.integers(2, 30), st.data())
+def test_windows_of_remade_time_are_sums_of_its_bins_and_go_on_around_its_end(
+    repeats: int, asked: int, data: st.DataObject
+) -> None:
+    length = data.draw(st.integers(1, asked))
+    bins = np.array(data.draw(st.lists(st.integers(-100, 100), min_size=repeats * asked, max_size=repeats * asked)))
+    made = Remade(np.r_[0.0, np.cumsum(bins)], asked, 1)
+    around = np.r_[bins, bins]
+    expected = [around[i : i + length].sum() for i in range(len(bins))]
+    assert made.excess(length).reshape(-1).tolist() == expected
+
+
+def test_a_days_level_is_that_of_a_sum_of_its_bins() -> None:
+    random = np.random.default_rng(1)
+    levels = []
+    for _ in range(12):
+        values = random.poisson(200, BINS) * 10_000.0
+        (scan,) = [scan for scan in judged(values).judgement.scans if scan.length == DAY]
+        levels.append(float(np.median(scan.critical - scan.expected)) / (10_000 * np.sqrt(200 * DAY)))
+    # Under independent bins one in a hundred weeks goes beyond 3.3 deviations; 28 days alone would not show it.
+    assert 2.5 < np.median(levels) < 4.5
+
+
+def test_quiet_thin_series_keep_the_bound() -> None:
+    random = np.random.default_rng(2)
+    runs = 120
+    false = sum(judged(thin(random, random.uniform(0.1, 6), 1.2)).verdict == "surge" for _ in range(runs))
+    assert false <= binom.ppf(0.995, runs, 0.05)
+
+
+def test_nothing_that_is_no_larger_than_what_the_history_holds_is_a_surge() -> None:
+    random = np.random.default_rng(3)
+    for _ in range(10):
+        values = random.poisson(50, BINS) * 1000.0
+        for place in random.integers(0, HISTORY - 400, 5):  # five of a kind, an hour and a half each
+            values[place : place + 18] += 300_000
+        values[HISTORY + 500 : HISTORY + 518] += 290_000
+        assert judged(values).verdict == "no_surge"
+
+
+def test_what_is_large_lasts_as_long_as_its_events() -> None:
+    random = np.random.default_rng(4)
+    alone = random.exponential(1, 8000)
+    assert lasting_of(alone, np.ones(8000, bool)) <= 2
+    together = random.exponential(0.1, 8000)
+    for place in range(200, 7800, 900):
+        together[place : place + 30] += random.exponential(5, 30)
+    assert lasting_of(together, np.ones(8000, bool)) >= 4
+
+
+def test_a_few_flows_are_known_by_those_of_other_series() -> None:
+    random = np.random.default_rng(5)
+
+    def learned(values: np.ndarray, false_alarm: float):  # type: ignore[no-untyped-def]
+        return learn(
+            STARTS, values, np.ones(BINS), width_s=WIDTH_S, asked=ASKED, false_alarm=false_alarm, unit=20_000.0
+        )  # fmt: skip
+
+    others = [learned(thin(random, random.uniform(1, 8), 1.0), 1e-4) for _ in range(60)]
+    pool = pooled(evidence(one) for one in others)
+    assert pool.series == (60, 0)
+    narrower, false, runs = [], 0, 100
+    for _ in range(runs):
+        own = learned(thin(random, 1.0, 1.0), 0.02)
+        alone, with_them = conclude(own, false_alarm=1e-4), conclude(own, false_alarm=1e-4, pool=pool)
+        narrower.append(alone.scans[0].level / with_them.scans[0].level)
+        judgement = conclude(own, false_alarm=0.05, pool=pool)
+        false += any((scan.usable & (scan.observed > scan.critical)).any() for scan in judgement.scans)
+    assert np.median(narrower) > 3
+    assert false <= binom.ppf(0.995, runs, 0.05)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0.01, 0.5))
+def test_discoveries_follow_benjamini_and_hochberg(p_values: list[float], rate: float) -> None:
+    count = discoveries(p_values, rate)
+    ordered = sorted(p_values)
+    assert count == max((k for k in range(1, len(ordered) + 1) if ordered[k - 1] <= rate * k / len(ordered)), default=0)
+
+
+@pytest.mark.parametrize("text", ["", "1", "x/month", "0/day", "1/fortnight"])
+def test_a_budget_that_is_none_is_refused(text: str) -> None:
+    from tidegauge.cli.judge import parse_alarms
+    from tidegauge.model import UsageError
+
+    with pytest.raises(UsageError):
+        parse_alarms(text)
