@@ -51,8 +51,8 @@ def test_a_days_level_is_that_of_a_sum_of_its_bins() -> None:
         values = random.poisson(200, BINS) * 10_000.0
         (scan,) = [scan for scan in judged(values).judgement.scans if scan.length == DAY]
         levels.append(float(np.median(scan.critical - scan.expected)) / (10_000 * np.sqrt(200 * DAY)))
-    # Under independent bins one in a hundred weeks goes beyond 3.3 deviations; 28 days alone would not show it.
-    assert 2.5 < np.median(levels) < 4.5
+    # One in a hundred weeks goes beyond 3.3 deviations; the expectation is learned from the same days and adds to that.
+    assert 2.5 < np.median(levels) < 6
 
 
 def test_quiet_thin_series_keep_the_bound() -> None:
