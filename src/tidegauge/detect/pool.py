@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.history import Learned
-from tidegauge.detect.tail import SINGLE_SLOPE, log_likelihood, prior
+from tidegauge.detect.tail import SINGLE_SLOPE, SINGLE_SPREAD, log_likelihood, prior
 from tidegauge.detect.windows import Scored
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ class Pool:
 
 def unpooled() -> Pool:
     """What is thought where there are no other series."""
-    return Pool(prior(SINGLE_SLOPE), prior())
+    return Pool(prior(SINGLE_SLOPE, SINGLE_SPREAD), prior())
 
 
 def is_thin(single: Scored) -> bool:

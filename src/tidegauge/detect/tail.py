@@ -22,8 +22,9 @@ SLOPES = np.exp(np.linspace(np.log(0.25), np.log(14.0), 44))
 """d log x / d log y where y is `REFERENCE`: 0.5 for a Gaussian tail, 1 for an exponential, 6 / alpha for Pareto's."""
 REFERENCE = 6.0
 PRIOR_SLOPE, PRIOR_SPREAD = 1.3, 1.0
-SINGLE_SLOPE = 2.2
-"""The same where a peak is a single flow: sizes of flows differ by more than their sums."""
+SINGLE_SLOPE, SINGLE_SPREAD = 2.4, 0.6
+"""The same where a peak is a single flow: sizes of flows differ by more than their sums, from an exponential tail's 1 to
+Pareto's 6 with an exponent of 1."""
 PARETO_WEIGHT = 4.0
 """Pareto's tail lies at the edge of the family and is common in traffic: it weighs more than a grid point within."""
 BURST_PRIOR, BURST_SPREAD = 2.0, 0.5
@@ -36,9 +37,9 @@ GRID = np.r_[np.linspace(0, 3, 60, endpoint=False), np.geomspace(3, MOST_ABOVE, 
 """Logarithms of scores above the threshold between which p-values are taken as straight (in logarithms)."""
 
 
-def prior(slope: float = PRIOR_SLOPE) -> Floats:
+def prior(slope: float = PRIOR_SLOPE, spread: float = PRIOR_SPREAD) -> Floats:
     """Weights before anything is seen, of shape (thetas, slopes), around a slope."""
-    slopes = np.exp(-0.5 * (np.log(SLOPES / slope) / PRIOR_SPREAD) ** 2)
+    slopes = np.exp(-0.5 * (np.log(SLOPES / slope) / spread) ** 2)
     thetas = np.ones(len(THETAS))
     thetas[-1] = PARETO_WEIGHT
     return np.asarray((thetas / thetas.sum())[:, None] * (slopes / slopes.sum())[None, :])
