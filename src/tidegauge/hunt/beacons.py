@@ -166,8 +166,8 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         severity = "medium"
     if dead and severity == "medium" and odd and new and regular.calls >= 24:
         severity = "high"
-    if not (dead or answered) and severity in ("medium", "high") and row["way"] != "in":
-        severity = "low"  # it was answered before: the other end is down
+    if row["way"] != "in" and row["proto"] == 6 and not (dead or answered) and severity in ("medium", "high"):
+        severity = "low"  # it was answered at other times: the other end is down
     who = format_address(row["client"])
     whom = f"{format_address(row['server'])}{f' ({name})' if name and row['way'] == 'out' else ''}"
     period = _period(regular.period_s)
