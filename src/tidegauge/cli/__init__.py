@@ -25,6 +25,7 @@ VERBS = {
     "origin": ("atlas", "What an address displays, and how far to believe it."),
     "atlas": ("atlas", "The atlas: sources, editions, routes."),
     "lake": ("atlas", "The flows on disk: label them again."),
+    "rollup": ("rollups", "Sums beside the flows, from which answers are read."),
     "exporters": ("live", "What exporters call themselves and their interfaces."),
     "doctor": ("live", "Is this site healthy?"),
     "simulate": ("show", "Make a simulated network's flows."),

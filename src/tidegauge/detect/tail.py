@@ -23,8 +23,8 @@ SLOPES = np.exp(np.linspace(np.log(0.25), np.log(14.0), 44))
 REFERENCE = 6.0
 PRIOR_SLOPE, PRIOR_SPREAD = 1.3, 1.0
 SINGLE_SLOPE, SINGLE_SPREAD = 2.4, 0.6
-"""The same where a peak is a single flow: sizes of flows differ by more than their sums, from an exponential tail's 1 to
-Pareto's 6 with an exponent of 1."""
+"""The same where a peak is a single flow: sizes of flows differ by more than their sums, from an exponential tail's 1
+to Pareto's 6 with an exponent of 1."""
 PARETO_WEIGHT = 4.0
 """Pareto's tail lies at the edge of the family and is common in traffic: it weighs more than a grid point within."""
 BURST_PRIOR, BURST_SPREAD = 2.0, 0.5

@@ -4,12 +4,15 @@ from tidegauge.lake.compact import compact
 from tidegauge.lake.extent import Extent
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.lake.pairs import FAR_END, Pairs
+from tidegauge.lake.pieces import FRACTION, spread
 from tidegauge.lake.query import METRICS, QUARANTINE_FOLDER, FlowFilter, Lake, quoted
 from tidegauge.lake.relabel import Relabelled, relabel
+from tidegauge.lake.rollup import Rolled, roll, rolled
 from tidegauge.lake.where import COLUMNS, column_sql, compile_where
 from tidegauge.lake.writer import LakeWriter, open_writer
 
 __all__ = [
-    "COLUMNS", "FAR_END", "METRICS", "QUARANTINE_FOLDER", "Extent", "FlowFilter", "Lake", "LakeWriter", "Manifest",
-    "Pairs", "Relabelled", "Segment", "column_sql", "compact", "compile_where", "open_writer", "quoted", "relabel",
+    "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "Extent", "FlowFilter", "Lake", "LakeWriter",
+    "Manifest", "Pairs", "Relabelled", "Rolled", "Segment", "column_sql", "compact", "compile_where", "open_writer",
+    "quoted", "relabel", "roll", "rolled", "spread",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS segments (
 CREATE TABLE IF NOT EXISTS labelled (atlas TEXT PRIMARY KEY, editions TEXT);
 CREATE TABLE IF NOT EXISTS replaced (path TEXT PRIMARY KEY, at INTEGER, commit_id INTEGER);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS rollups (segment TEXT, width_s INTEGER, path TEXT, PRIMARY KEY (segment, width_s));
 """
 ADDED = (("commits", "staging TEXT"), ("segments", "atlas TEXT DEFAULT ''"))
 
@@ -119,6 +120,13 @@ class Manifest:
             (commit,),
         )
         session.execute("UPDATE replaced SET at = ? WHERE commit_id = ?", (int(time.time()), commit))
+        gone = "(SELECT path FROM replaced WHERE commit_id = ?)"
+        session.execute(
+            "INSERT OR IGNORE INTO replaced SELECT path, ?, ? FROM rollups"
+            f" WHERE path IS NOT NULL AND segment IN {gone}",
+            (int(time.time()), commit, commit),
+        )
+        session.execute(f"DELETE FROM rollups WHERE segment IN {gone}", (commit,))
         session.execute("UPDATE commits SET done = 1 WHERE id = ?", (commit,))
 
     def commit(
@@ -203,6 +211,35 @@ class Manifest:
                 (kind, since_us, since_us, until_us, until_us),
             ).fetchall()
         return [Segment(*row) for row in rows]
+
+    def rolled_segments(self) -> set[str]:
+        """Paths of segments whose rollups were made, or were found to save nothing."""
+        if not self.path.exists():
+            return set()
+        with self._session() as session:
+            return {path for (path,) in session.execute("SELECT DISTINCT segment FROM rollups")}
+
+    def rollups(self, width_s: int) -> dict[str, str]:
+        """Paths of the rollups of a width by their segments' paths."""
+        with self._session() as session:
+            rows = session.execute(
+                "SELECT segment, path FROM rollups WHERE width_s = ? AND path IS NOT NULL", (width_s,)
+            ).fetchall()
+        return dict(rows)
+
+    def note_rollups(self, segment: str, paths: dict[int, str | None]) -> None:
+        """Note a segment's rollups by width, None for those that save nothing; nothing where it was replaced."""
+        with self._session() as session:
+            session.execute("BEGIN IMMEDIATE")
+            if session.execute("SELECT 1 FROM segments WHERE path = ?", (segment,)).fetchone() is None:
+                for path in paths.values():
+                    if path is not None:
+                        (self.folder / path).unlink(missing_ok=True)
+                return
+            session.executemany(
+                "INSERT OR REPLACE INTO rollups VALUES (?, ?, ?)",
+                [(segment, width_s, path) for width_s, path in paths.items()],
+            )
 
     def mark_labelled(self, paths: list[str], atlas: str, editions: list[dict[str, str]]) -> None:
         """Note that the labels of segments rest on these editions: they were looked at again and stayed the same."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tidegauge.lake.extent import Extent, find_extent, live_now
 from tidegauge.lake.manifest import Manifest
+from tidegauge.lake.rollup import WIDTHS_S, answerable
 from tidegauge.lake.where import VIRTUAL, column_sql
 from tidegauge.model import (
     CONTRADICTORY,
@@ -33,6 +34,8 @@ from tidegauge.model import (
 SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
 METRICS = tuple(SUMS)
 MINUTE_US, LONGEST_US = 60_000_000, 3_600_000_000
+Parts = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Whole numbers and fractions (`FRACTION`) of what lies in each bin."""
 QUARANTINE_FOLDER = "quarantine"
 """Where a collector keeps apart what cannot be true."""
 
@@ -84,6 +87,15 @@ class _Binned:
             f"(epoch_us(time_start) // {width_us})",
             f"(greatest(epoch_us(time_end) - 1, epoch_us(time_start)) // {width_us})",
             FlowFilter(None, self.until_us, self.chosen.conditions).sql(),
+        )
+
+    def rolled(self) -> str:
+        """Bin, and whole numbers and fractions of the amount, of rollups of this width."""
+        whole, fraction = ("flows", "0") if self.whole else (self.metric, f"{self.metric}_fraction")
+        conditions = FlowFilter(None, None, self.chosen.conditions).sql()
+        return (
+            f"bin, sum({whole})::BIGINT AS whole, sum({fraction})::BIGINT AS fraction FROM flows WHERE {conditions}"
+            f" AND bin BETWEEN {self.first_bin} AND {self.first_bin + self.bins - 1}"
         )
 
     def sums(self) -> str:
@@ -207,51 +219,79 @@ class Lake:
 
     def bin_sums(
         self, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
-    ) -> tuple[NDArray[np.float64], Iterator[tuple[NDArray[Any], ...]]]:
-        """Sums of the flows that lie within one bin, and the others as they are, to be spread.
+    ) -> tuple[NDArray[np.float64], Parts, Iterator[tuple[NDArray[Any], ...]]]:
+        """Sums of the flows that lie within one bin, those of rollups, and the other flows as they are, to be spread.
 
         A flow without duration lies in the bin of its start. `flows` and `hosts` count in that bin alone.
 
         Returns:
-            Sums of shape (bins,), float64; and batches of (starts, ends, values) in microseconds.
+            Sums of shape (bins,), float64; whole numbers and fractions of what rollups hold, each of shape (bins,);
+            and batches of (starts, ends, values) in microseconds.
         """
         binned = _Binned(chosen, metric, width_s, first_bin, bins)
-        sums = np.zeros(bins)
-        with self.engine(binned.since_us, binned.until_us) as engine:
+        raw, rollups = self._sources(binned)
+        sums, parts = np.zeros(bins), (np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64))
+        with self._over(raw) as engine:
             found = engine.sql(f"SELECT {binned.sums()} GROUP BY bin").fetchnumpy()
             sums[np.asarray(found["bin"], dtype=np.int64) - first_bin] = np.asarray(found["amount"])
-        return sums, self._long_flows(binned)
+        if rollups:
+            with self._over(rollups) as engine:
+                found = engine.sql(f"SELECT {binned.rolled()} GROUP BY bin").fetchnumpy()
+            at = np.asarray(found["bin"], dtype=np.int64) - first_bin
+            for part, name in zip(parts, ("whole", "fraction"), strict=True):
+                part[at] = np.asarray(found[name], dtype=np.int64)
+        return sums, parts, self._long_flows(binned, raw)
 
-    def _long_flows(self, binned: _Binned, *, also: str = "") -> Iterator[tuple[NDArray[Any], ...]]:
+    def _sources(self, binned: _Binned, *keys: str) -> tuple[list[str], list[str]]:
+        """Files of the segments whose flows must be read, and of the rollups that stand for the others.
+
+        Args:
+            keys: SQL that is asked for besides the conditions.
+        """
+        segments = self.manifest.segments("flows", binned.since_us, binned.until_us)
+        rollups: dict[str, str] = {}
+        if binned.metric != "hosts" and binned.width_s in WIDTHS_S and answerable(*keys, *binned.chosen.conditions):
+            rollups = self.manifest.rollups(binned.width_s)
+        raw = [str(self.folder / s.path) for s in segments if s.path not in rollups]
+        return raw, [str(self.folder / rollups[s.path]) for s in segments if s.path in rollups]
+
+    def _long_flows(
+        self, binned: _Binned, raw: list[str], *, also: str = ""
+    ) -> Iterator[tuple[NDArray[Any], ...]]:  # fmt: skip
         """Columns of the flows that reach over bins: what `also` selects, starts and ends (us), amounts."""
-        if binned.whole:
+        if binned.whole or not raw:
             return
-        with self.engine(binned.since_us, binned.until_us) as engine:
+        with self._over(raw) as engine:
             for batch in engine.sql(f"SELECT {also}{binned.long_flows()}").to_arrow_reader(200_000):
                 yield tuple(column.to_numpy(zero_copy_only=False) for column in batch.columns)
 
     def bin_sums_by(
         self, by: str, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
-    ) -> tuple[dict[str, NDArray[np.float64]], Iterator[tuple[NDArray[Any], ...]]]:
+    ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Parts], Iterator[tuple[NDArray[Any], ...]]]:
         """The same for every value of a column at once.
 
         Returns:
-            Sums of shape (bins,) by value as text; and batches of (values as text, starts, ends, amounts).
+            Sums of shape (bins,) by value as text; parts by value; and batches of (values as text, starts, ends,
+            amounts).
         """
         binned = _Binned(chosen, metric, width_s, first_bin, bins)
         key = f"({column_sql(by)})::VARCHAR AS k, "
-        with self.engine(binned.since_us, binned.until_us) as engine:
-            found = engine.sql(f"SELECT {key}{binned.sums()} GROUP BY k, bin").to_arrow_table()
-        keys = found["k"].combine_chunks().dictionary_encode()
-        codes = np.asarray(keys.indices)
-        at = np.asarray(found["bin"].to_numpy(), dtype=np.int64) - first_bin
-        amounts = np.asarray(found["amount"].to_numpy())
+        raw, rollups = self._sources(binned, column_sql(by))
         sums: dict[str, NDArray[np.float64]] = {}
-        for code, name in enumerate(keys.dictionary.to_pylist()):
-            own = codes == code
+        with self._over(raw) as engine:
+            found = engine.sql(f"SELECT {key}{binned.sums()} GROUP BY k, bin").to_arrow_table()
+        for name, at, (amounts,) in _by_name(found, first_bin, "amount"):
             sums[name] = np.zeros(bins)
-            sums[name][at[own]] = amounts[own]
-        return sums, self._long_flows(binned, also=key)
+            sums[name][at] = amounts
+        parts: dict[str, Parts] = {}
+        if rollups:
+            with self._over(rollups) as engine:
+                found = engine.sql(f"SELECT {key}{binned.rolled()} GROUP BY k, bin").to_arrow_table()
+            for name, at, columns in _by_name(found, first_bin, "whole", "fraction"):
+                parts[name] = np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64)
+                for part, amounts in zip(parts[name], columns, strict=True):
+                    part[at] = amounts
+        return sums, parts, self._long_flows(binned, raw, also=key)
 
     def compare(
         self, by: str, inside: FlowFilter, before: FlowFilter, *, metric: str, most: int = 200
@@ -304,6 +344,20 @@ class Lake:
         with self.engine(chosen.since_us, chosen.until_us) as engine:
             row = engine.execute(f"SELECT {sql_amount} FROM flows WHERE {chosen.sql()}").fetchone()
         return row[0] if row else None
+
+
+def _by_name(
+    found: pa.Table, first_bin: int, *columns: str
+) -> Iterator[tuple[str, NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+    """Name, places and amounts of each value of `k` in a table of sums by `k` and `bin`."""
+    keys = found["k"].combine_chunks().dictionary_encode()
+    codes = np.asarray(keys.indices)
+    order = np.argsort(codes, kind="stable")
+    at = np.asarray(found["bin"].to_numpy(), dtype=np.int64)[order] - first_bin
+    amounts = [np.asarray(found[name].to_numpy())[order] for name in columns]
+    edges = np.searchsorted(codes[order], np.arange(len(keys.dictionary) + 1))
+    for name, begin, end in zip(keys.dictionary.to_pylist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        yield name, at[begin:end], tuple(column[begin:end] for column in amounts)
 
 
 def quoted(text: str) -> str:

@@ -39,8 +39,9 @@ def build_series(
     first = since_s // width_s
     bins = max(-(-until_s // width_s) - first, 0)
     chosen = FlowFilter(conditions=conditions)
-    sums, long_flows = lake.bin_sums(chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins)
+    sums, parts, long_flows = lake.bin_sums(chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins)
     spreader = Spreader(width_s=width_s, first_bin=first, bins=bins)
+    spreader.add_parts(*parts)
     for starts, ends, values in long_flows:
         spreader.add(starts, ends, values)
     coverage = measure(lake.ledger(), first * width_s, (first + bins) * width_s)
@@ -74,8 +75,10 @@ def sums_by(
 ) -> tuple[list[str], NDArray[np.float64]]:
     """Values of a column as text, and the sums of each over bins from the bin `first` on; shape (values, bins)."""
     chosen = FlowFilter(conditions=conditions)
-    sums, long_flows = lake.bin_sums_by(by, chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins)
-    spreaders: dict[str, Spreader] = {}
+    sums, parts, long_flows = lake.bin_sums_by(by, chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins)
+    spreaders = {name: Spreader(width_s=width_s, first_bin=first, bins=bins) for name in parts}
+    for name, part in parts.items():
+        spreaders[name].add_parts(*part)
     for keys, starts, ends, values in long_flows:
         order = np.argsort(keys, kind="stable")
         own_names, begins = np.unique(keys[order], return_index=True)

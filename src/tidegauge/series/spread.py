@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FRACTION = 1 << 24
+from tidegauge.lake import FRACTION, spread
 
 
 class Spreader:
@@ -26,32 +26,21 @@ class Spreader:
 
     def add(self, starts_us: NDArray[np.int64], ends_us: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Add flows; arrays of shape (n,), values whole and below 2^53."""
-        width = self._width_us
-        first = starts_us // width - self._first
-        # The end is no part of the flow: one that ends on an edge does not reach into the bin behind it.
-        last = np.maximum(ends_us - 1, starts_us) // width - self._first
-        lasted = np.maximum(ends_us - starts_us, 1)
-        single = first == last
-        amounts = values.astype(np.int64)
-        self._put(first[single], amounts[single], np.zeros(int(single.sum()), dtype=np.int64))
+        flows = spread(starts_us, ends_us, values, self._width_us)
+        first, last = flows.first - self._first, flows.last - self._first
+        many = first != last
+        self._put(first, *flows.head)
+        self._put(last[many], flows.tail[0][many], flows.tail[1][many])
+        begins = np.clip(first[many] + 1, 0, self._bins)
+        stops = np.clip(last[many], 0, self._bins)
+        for target, amount in zip((self._steps, self._step_fractions), flows.middle, strict=True):
+            np.add.at(target, begins, amount[many])
+            np.subtract.at(target, stops, amount[many])
 
-        many = ~single
-        first, last, amounts, lasted = first[many], last[many], amounts[many], lasted[many]
-        rate = amounts / lasted
-        head = ((first + self._first + 1) * width - starts_us[many]) * rate
-        middle = width * rate
-        head_whole, head_fraction = _fixed(head)
-        middle_whole, middle_fraction = _fixed(middle)
-        between = last - first - 1
-        tail_whole = amounts - head_whole - between * middle_whole
-        tail_fraction = -head_fraction - between * middle_fraction
-        self._put(first, head_whole, head_fraction)
-        self._put(last, tail_whole, tail_fraction)
-        begins = np.clip(first + 1, 0, self._bins)
-        stops = np.clip(last, 0, self._bins)
-        for target, amount in ((self._steps, middle_whole), (self._step_fractions, middle_fraction)):
-            np.add.at(target, begins, amount)
-            np.subtract.at(target, stops, amount)
+    def add_parts(self, whole: NDArray[np.int64], fraction: NDArray[np.int64]) -> None:
+        """Add what lies in each bin, spread before; shape (bins,)."""
+        self._whole[:-1] += whole
+        self._fraction[:-1] += fraction
 
     def _put(self, bins: NDArray[np.int64], whole: NDArray[np.int64], fraction: NDArray[np.int64]) -> None:
         inside = (bins >= 0) & (bins < self._bins)
@@ -68,8 +57,3 @@ class Spreader:
         total_fraction = np.cumsum(fraction[:-1])
         rounded = np.cumsum(whole[:-1]) + (total_fraction + FRACTION // 2) // FRACTION
         return np.diff(rounded, prepend=0)
-
-
-def _fixed(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    whole = np.floor(values)
-    return whole.astype(np.int64), ((values - whole) * FRACTION).astype(np.int64)
