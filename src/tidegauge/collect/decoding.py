@@ -23,7 +23,7 @@ from tidegauge.collect.quarantine import Quarantine
 from tidegauge.collect.silence import SilenceWatch
 from tidegauge.collect.spool import DATA, Frame, Position, SpoolReader
 from tidegauge.collect.status import DECODER, write_status
-from tidegauge.lake import LakeWriter, Manifest, compact, open_writer
+from tidegauge.lake import SETTLED_S, LakeWriter, Manifest, compact, open_writer, roll
 from tidegauge.model import (
     CONTRADICTORY,
     PROVEN,
@@ -45,6 +45,8 @@ PENDING_S = 1800
 LOOK_S = 5.0
 COMPACT_S = 60.0
 RETRY_S = 5.0
+ROLLED_AT_ONCE = 2
+"""Segments whose rollups are made before datagrams are looked for again."""
 IDLE_S = 0.05
 STATE = "collector"
 NAMED = 5
@@ -118,7 +120,10 @@ class Consumer:
                     return
                 if time.monotonic() - self._compacted_s > COMPACT_S:
                     self._compacted_s = time.monotonic()
-                    self.counts["compacted"] += compact(self._site.data, now_s=time.time())
+                    now_s = time.time()
+                    self.counts["compacted"] += compact(self._site.data, now_s=now_s)
+                    over_us = int(now_s - SETTLED_S) // 3600 * 3_600_000_000
+                    self.counts["rolled"] += roll(self._site.data, until_us=over_us, most=ROLLED_AT_ONCE).written
                 time.sleep(IDLE_S)
 
     def _take(self, frames: list[Frame]) -> None:

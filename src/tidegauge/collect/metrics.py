@@ -18,7 +18,7 @@ GAUGES = {
 }
 COUNTERS = {
     RECEIVER: ("datagrams", "bytes", "spooled", "kernel_dropped", "spool_dropped"),
-    DECODER: ("datagrams", "flows", "commits", "refused", "dropped", "findings", "compacted"),
+    DECODER: ("datagrams", "flows", "commits", "refused", "dropped", "findings", "compacted", "rolled"),
 }
 
 

@@ -1,6 +1,6 @@
 """Labelled flows on disk: immutable Parquet segments, their manifest, and reading them through DuckDB."""
 
-from tidegauge.lake.compact import compact
+from tidegauge.lake.compact import SETTLED_S, compact
 from tidegauge.lake.extent import Extent
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.lake.pairs import FAR_END, Pairs
@@ -12,7 +12,7 @@ from tidegauge.lake.where import COLUMNS, column_sql, compile_where
 from tidegauge.lake.writer import LakeWriter, open_writer
 
 __all__ = [
-    "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "Extent", "FlowFilter", "Lake", "LakeWriter",
-    "Manifest", "Pairs", "Relabelled", "Rolled", "Segment", "column_sql", "compact", "compile_where", "open_writer",
-    "quoted", "relabel", "roll", "rolled", "spread",
+    "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "SETTLED_S", "Extent", "FlowFilter", "Lake",
+    "LakeWriter", "Manifest", "Pairs", "Relabelled", "Rolled", "Segment", "column_sql", "compact", "compile_where",
+    "open_writer", "quoted", "relabel", "roll", "rolled", "spread",
 ]  # fmt: skip
