@@ -76,26 +76,41 @@ def share(count: int, of: int) -> str:
     return f"{count / max(of, 1):.1%} ({low:.1%} to {high:.1%})"
 
 
-def table(rows: list[dict[str, object]], budget: float) -> list[str]:
-    by_family = defaultdict(list)
-    for row in rows:
-        by_family[row["family"]].append(row[str(budget)])
-        by_family["all"].append(row[str(budget)])
+def table(rows: list[dict[str, object]], budget: float, before: list[dict[str, object]]) -> list[str]:
+    """One line a family; what another version said of the same series behind it in brackets, where it is given."""
     lines = [
         f"| family | series | false surges at {budget:g} | abstained | found at the limit (power {POWER:g}) |"
         " limit / oracle's: 5 min, 1 h, 1 day; median of all |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, own in sorted(by_family.items(), key=lambda item: item[0] == "all"):
-        ratios = np.array([o["ratios"] for o in own])
-        said = [o for o in own if o["verdict"] != "cannot_say"]
-        medians = np.median(ratios, axis=0)
-        lines.append(
-            f"| {name} | {len(own)} | {share(sum(o['verdict'] == 'surge' for o in own), len(own))} |"
-            f" {1 - len(said) / len(own):.1%} | {share(sum(o['found'] for o in own), sum(o['tried'] for o in own))} |"
-            f" {medians[0]:.2f}, {medians[2]:.2f}, {medians[4]:.2f}; {np.median(ratios):.2f} |"
-        )
+    now, then = _by_family(rows, budget), _by_family(before, budget)
+    for name, own in sorted(now.items(), key=lambda item: item[0] == "all"):
+        false, found, ratios = _figures(own)
+        if name in then:
+            old = _figures(then[name])
+            false, found, ratios = f"{false} [{old[0]}]", f"{found} [{old[1]}]", f"{ratios} [{old[2]}]"
+        abstained = sum(o["verdict"] == "cannot_say" for o in own) / len(own)
+        lines.append(f"| {name} | {len(own)} | {false} | {abstained:.1%} | {found} | {ratios} |")
     return lines
+
+
+def _by_family(rows: list[dict[str, object]], budget: float) -> dict[str, list[dict[str, object]]]:
+    found = defaultdict(list)
+    for row in rows:
+        found[row["family"]].append(row[str(budget)])
+        found["all"].append(row[str(budget)])
+    return found
+
+
+def _figures(own: list[dict[str, object]]) -> tuple[str, str, str]:
+    """False surges, additions found, and limits beside the oracle's."""
+    ratios = np.array([o["ratios"] for o in own])
+    medians = np.median(ratios, axis=0)
+    return (
+        share(sum(o["verdict"] == "surge" for o in own), len(own)),
+        share(sum(o["found"] for o in own), sum(o["tried"] for o in own)),
+        f"{medians[0]:.2f}, {medians[2]:.2f}, {medians[4]:.2f}; {np.median(ratios):.2f}",
+    )
 
 
 def main() -> None:
@@ -104,14 +119,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-inject", action="store_true")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="the figures of each series, as JSON")
+    parser.add_argument("--beside", type=Path, help="what another version wrote with --out, of the same seed")
+    parser.add_argument("--rows", type=Path, help="print what was written with --out before, and run nothing")
     arguments = parser.parse_args()
+    before = json.loads(arguments.beside.read_text()) if arguments.beside else []
+    if arguments.rows:
+        rows = json.loads(arguments.rows.read_text())
+        for budget in BUDGETS:
+            print("\n".join(table(rows, budget, before)) + "\n")
+        return
     with ProcessPoolExecutor(arguments.processes) as pool:
         count = arguments.series
         jobs = pool.map(one, range(count), [arguments.seed] * count, [not arguments.no_inject] * count, chunksize=8)
         rows = list(jobs)
     for budget in BUDGETS:
-        print("\n".join(table(rows, budget)) + "\n")
+        print("\n".join(table(rows, budget, before)) + "\n")
     seconds = [row[str(b)]["seconds"] for row in rows for b in BUDGETS]  # type: ignore[index]
     print(f"one question: median {np.median(seconds):.2f} s, largest {max(seconds):.2f} s")
     if arguments.out:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -37,9 +37,9 @@ SEEN = {"8-20": (8, 20), "20-50": (20, 50), "50-100": (50, 100), "100-200": (100
 HEAD = """\
 # Hunts over simulated networks
 
-Made by `make bench-hunting` (`benchmarks/hunting/`). A planted thing counts as found when a finding of its kind, host
-and far end has severity medium or more. Everything is simulated (`simulate/office.py`): two weeks, the second one
-hunted, the first one its history.
+Made by `make bench-hunting` (`benchmarks/hunting/`); in brackets, where given, what the version before found of the
+same networks. A planted thing counts as found when a finding of its kind, host and far end has severity medium or
+more. Everything is simulated (`simulate/office.py`): two weeks, the second one hunted, the first one its history.
 """
 
 
@@ -68,11 +68,17 @@ def within(key: str, low: float, up: float, row: Row) -> bool:
     return bool(low <= row[key] < up)
 
 
-def grid(head: str, rows: dict[str, Test], planted: list[Row], columns: list[str]) -> list[str]:
-    """A table of recall by condition."""
+def grid(
+    head: str, rows: dict[str, Test], planted: list[Row], columns: list[str], before: list[Row] | None = None
+) -> list[str]:  # fmt: skip
+    """A table of recall by condition; what another version found of the same networks behind it in brackets."""
     lines = ["", f"| {head} | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
     for name, keep in rows.items():
-        cells = [wilson(*found([p for p in planted if p["condition"] == c], keep)) for c in columns]
+        cells = []
+        for c in columns:
+            cell = wilson(*found([p for p in planted if p["condition"] == c], keep))
+            hits, count = found([p for p in before or [] if p["condition"] == c], keep)
+            cells.append(f"{cell} [{hits / count:.0%}]" if count else cell)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
@@ -108,7 +114,7 @@ def curve(name: str, title: str, axis: str, rows: dict[str, Test], planted: list
     (IMAGES / f"{name}.svg").write_text("\n".join([*out, "</svg>"]) + "\n", encoding="utf-8")
 
 
-def compared(sites: list[Row]) -> list[str]:
+def compared(sites: list[Row], before: list[Row]) -> list[str]:
     """Ours and RITA's score on the same pairs: how many ordinary pairs stand above the planted ones."""
     lines = [
         "", "## Beside RITA's score", "",
@@ -124,10 +130,16 @@ def compared(sites: list[Row]) -> list[str]:
         if not planted or not ordinary:
             continue
         what = f"{'sampled' if sampled else 'not sampled'}: {len(planted)} planted, {len(ordinary):,} others"
-        for place, name in ((0, "tidegauge (regularity, sizes, presence, callers)"), (1, "RITA, from its description")):
-            first = sum(p[2] for s in chosen for p in sorted(s["pairs"], key=lambda p: -p[place])[:10])
-            theirs = np.sort([p[place] for p in ordinary])
-            own = [p[place] for p in planted]
+        seeds = {s["seed"] for s in chosen}
+        then = [s for s in before if s["seed"] in seeds and s["pairs"]]
+        rivals = [
+            ("tidegauge (regularity, sizes, presence, callers)", 0, chosen), ("RITA, from its description", 1, chosen)
+        ]  # fmt: skip
+        rivals += [("tidegauge before", 0, then)] if then else []
+        for name, place, whose in rivals:
+            first = sum(p[2] for s in whose for p in sorted(s["pairs"], key=lambda p: -p[place])[:10])
+            theirs = np.sort([p[place] for s in whose for p in s["pairs"] if not p[2]])
+            own = [p[place] for s in whose for p in s["pairs"] if p[2]]
             below, to = (np.searchsorted(theirs, own, side=side) for side in ("left", "right"))
             ranks = (below + to) / 2 / len(theirs)
             cells = (f"{first} of {len(planted)}", f"{ranks.mean():.3f}", f"{(ranks >= 0.99).mean():.0%}")
@@ -135,8 +147,9 @@ def compared(sites: list[Row]) -> list[str]:
     return lines
 
 
-def false_ones(sites: list[Row], planted: list[Row]) -> list[str]:
+def false_ones(sites: list[Row], planted: list[Row], before: list[Row]) -> list[str]:
     wrong = [f for s in sites for f in s["false"]]
+    then = [f for s in before for f in s["false"]]
     high = [f for f in wrong if f["severity"] in HIGH]
     lines = [
         "", "## Found where nothing was planted", "",
@@ -146,7 +159,9 @@ def false_ones(sites: list[Row], planted: list[Row]) -> list[str]:
     ]  # fmt: skip
     for kind in sorted({f["kind"] for f in wrong}):
         own = [f["severity"] for f in wrong if f["kind"] == kind]
-        lines.append(f"| {kind} | {sum(s in HIGH for s in own)} | {own.count('medium')} |")
+        old = [f["severity"] for f in then if f["kind"] == kind]
+        beside = [f" [{sum(s in HIGH for s in old)}]", f" [{old.count('medium')}]"] if before else ["", ""]
+        lines.append(f"| {kind} | {sum(s in HIGH for s in own)}{beside[0]} | {own.count('medium')}{beside[1]} |")
     hits, listed = found(planted, lambda p: True, HIGH)[0], found(planted, lambda p: True)[0]
     return [
         *lines, "",
@@ -170,10 +185,31 @@ def speed(row: Row) -> list[str]:
     ]  # fmt: skip
 
 
+def read(paths: list[Path]) -> list[Row]:
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines() if line.strip()]
+
+
+def of_before(sites: list[Row], before: list[Row]) -> list[Row]:
+    """What another version found of the things planted in the same networks."""
+    known = {s["seed"]: s for s in sites}
+    return [
+        {**new, "found": old["found"], "condition": condition(known[s["seed"]])}
+        for s in before if s["seed"] in known
+        for old, new in zip(s["planted"], known[s["seed"]]["planted"], strict=True)
+    ]  # fmt: skip
+
+
 def main() -> None:
-    rows = [json.loads(line) for path in sys.argv[1:] for line in Path(path).read_text().splitlines() if line.strip()]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lines", nargs="+", type=Path)
+    parser.add_argument("--beside", type=Path, help="lines of another version's `sites`, of the same seeds")
+    arguments = parser.parse_args()
+    rows = read(arguments.lines)
     sites = [r for r in rows if r.get("planted")]
+    then = read([arguments.beside]) if arguments.beside else []
     planted = [{**p, "condition": condition(s)} for s in sites for p in s["planted"]]
+    old = of_before(sites, then)
+    old_beacons = [o for o in old if o["kind"] == "beacon"]
     beacons, egress = ([p for p in planted if p["kind"] == k] for k in ("beacon", "egress"))
     columns = sorted({p["condition"] for p in planted}, key=lambda c: (c.startswith("sampled"), c.endswith("lost")))
     flows = sum(s["flows"] for s in sites)
@@ -188,11 +224,13 @@ def main() -> None:
     serious = [f"{name}: {wilson(*found(planted, keep, HIGH))}" for name, keep in KINDS.items()]
     lines = [
         HEAD, f"{len(sites)} networks of {sites[0]['hosts']} hosts, {flows:,} flows, {len(planted):,} things planted.",
-        "", "## Found", *grid("planted", KINDS, planted, columns), "", "With severity high, all conditions together: "
-        + "; ".join(serious) + ".", *grid("jitter of beacons", jitters, beacons, columns),
-        *grid("calls seen, beacons", calls, beacons, sampled),
+        "", "## Found", *grid("planted", KINDS, planted, columns, old), "",
+        "With severity high, all conditions together: " + "; ".join(serious) + ".",
+        *grid("jitter of beacons", jitters, beacons, columns, old_beacons),
+        *grid("calls seen, beacons", calls, beacons, sampled, old_beacons),
         *grid("calls seen, beacons that do not sleep", calls, [b for b in beacons if not b["sleeps"]], sampled),
-        *grid("sent out", volumes, egress, columns), *false_ones(sites, planted), *compared(sites),
+        *grid("sent out", volumes, egress, columns, [o for o in old if o["kind"] == "egress"]),
+        *false_ones(sites, planted, then), *compared(sites, then),
         *(line for r in rows if "beacons_s" in r for line in speed(r)),
     ]  # fmt: skip
     (HERE / "HUNTING.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
