@@ -135,6 +135,21 @@ def test_planted_hosts_are_found_and_ordinary_ones_are_not_serious(planted: tupl
     assert serious <= {p.host for p in truth}
 
 
+@pytest.mark.parametrize("sampling", [1, 20])
+def test_calls_that_come_in_many_parts_are_judged_as_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampling: int
+) -> None:
+    made = office(
+        np.random.default_rng(78), hosts=12, days=3, history_days=3, plants=["beacon"], jitter=0.1, sampling=sampling
+    )  # fmt: skip
+    site = store(made, tmp_path / "site")
+    whole = hunt(site, ("beacons",), since_s=made.since_s, until_s=made.until_s)
+    monkeypatch.setattr("tidegauge.lake.pairs.PART_ROWS", 500)
+    monkeypatch.setattr("tidegauge.lake.pairs.BATCH_ROWS", 100)
+    parts = hunt(site, ("beacons",), since_s=made.since_s, until_s=made.until_s)
+    assert [f.title for f in parts.findings] == [f.title for f in whole.findings]
+
+
 def test_the_demonstrations_hosts_are_found_and_nothing_else_is_serious(tmp_path: Path) -> None:
     scenario = autumn_2014(days=42, seed=2014, surges=[])
     site = store(Office(scenario.flows, [], 0, 0), tmp_path / "site")

@@ -59,9 +59,11 @@ def beacons(scene: Scene) -> Iterator[Finding]:
     if crowded:
         scene.skipped["pair", "calls a service that many others call as often"] += crowded
     chosen: list[tuple[int, Regularity]] = []
+    # Asked for before the calls: while these come nothing else can be asked.
+    rhythm = scene.rhythm if scene.sampling > 1 else None
     for table in scene.pairs.calls():
         share = table.num_rows / max(scene.pairs.rows, 1)
-        chosen += _regular(scene, table, max(int(CLOSE_LOOKS * share), 100))
+        chosen += _regular(scene, table, max(int(CLOSE_LOOKS * share), 100), rhythm)
     scene.limits += _limits(scene, kept)
     if not chosen:
         return
@@ -93,11 +95,12 @@ def _upkeep(found: list[Finding]) -> list[Finding]:
     return out
 
 
-def _regular(scene: Scene, table: pa.Table, most: int) -> list[tuple[int, Regularity]]:
+def _regular(
+    scene: Scene, table: pa.Table, most: int, rhythm: NDArray[np.float64] | None
+) -> list[tuple[int, Regularity]]:  # fmt: skip
     """Pairs of a part that are regular, each with its judgement; at most so many are looked at closely."""
     if not table.num_rows:
         return []
-    rhythm = scene.rhythm
     keys = table["key"].to_numpy()
     starts = table["start_us"].to_numpy() / 1e6
     ends = table["end_us"].to_numpy() / 1e6
