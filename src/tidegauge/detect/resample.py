@@ -26,6 +26,8 @@ REMADE = 150_000
 """Bins that are put together."""
 LARGEST_SHARE = 1 / 12
 """Of a day: pieces come from times of day no further apart."""
+STRETCH = 2016
+"""Bins, at most, in which the tail has one shape."""
 TRIES = 6
 MOST_PEAKS = 140
 SHALLOWEST_REMADE = 0.05
@@ -91,8 +93,9 @@ def remake(
     whose = owner[drawn]
     large = np.flatnonzero(whose >= 0)
     if len(large):
-        # What belongs to one peak grows and shrinks together wherever it is drawn within one repetition.
-        values[large] *= _factors(random, peaks, raised, tail, repeats)[large // asked, whose[large]]
+        # What belongs to one peak grows and shrinks together wherever it is drawn within one stretch.
+        stretch = min(asked, STRETCH)
+        values[large] *= _factors(random, peaks, raised, tail, -(-size // stretch))[large // stretch, whose[large]]
     excess = (values.reshape(repeats, asked) * spread).reshape(-1)
     return Remade(np.r_[0.0, np.cumsum(excess)], asked, piece)
 
