@@ -107,8 +107,16 @@ class Tail:
         return np.asarray((self.weights * -(none - 1)).sum(axis=(1, 2)).reshape(shape))
 
     def draw(self, random: np.random.Generator, epochs: int, count: int) -> Floats:
-        """Peaks drawn from the posterior: in each epoch with one shape of the tail. Shape (epochs, count)."""
-        cells = random.choice(self.weights.size, size=epochs, p=self.weights.reshape(-1))
+        """Peaks drawn from the posterior: in each epoch with one shape of the tail. Shape (epochs, count).
+
+        Shapes are taken evenly from the lightest tail to the heaviest, since a few heavy ones decide.
+        """
+        scales = SLOPES[None, :] / REFERENCE ** THETAS[:, None]
+        far = scales / THETAS[:, None] * ((self.depth + REFERENCE) ** THETAS - self.depth**THETAS)[:, None]
+        order = np.argsort(far.reshape(-1), kind="stable")
+        total = np.cumsum(self.weights.reshape(-1)[order])
+        evenly = (np.arange(epochs) + 0.5) / epochs * total[-1]
+        cells = random.permutation(order[np.minimum(np.searchsorted(total, evenly), len(order) - 1)])
         thetas = THETAS[cells // len(SLOPES)][:, None]
         scale = SLOPES[cells % len(SLOPES)][:, None] / REFERENCE**thetas
         deeper = self.depth + random.exponential(size=(epochs, count))
