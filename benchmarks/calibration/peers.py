@@ -66,18 +66,19 @@ def fixed_threshold(values: Floats) -> bool:
 def spot(values: Floats, risk: float = 1e-4) -> bool:
     """SPOT (Siffer, Fouque, Termier, Largouët, KDD 2017): peaks over the 98 % quantile of the history follow a
     generalised Pareto distribution; an alarm where that gives a value less than the risk, else the fit learns from
-    it."""
+    it (here whenever there are a twentieth more peaks)."""
     past, asked = values[:HISTORY], values[HISTORY:]
     threshold = float(np.quantile(past, 0.98))
     peaks = list(past[past > threshold] - threshold)
-    seen, level = len(past), _pareto_level(peaks, threshold, len(past), risk)
+    seen, fitted, level = len(past), len(peaks), _pareto_level(peaks, threshold, len(past), risk)
     for value in asked.tolist():
         if value > level:
             return True
         seen += 1
         if value > threshold:
             peaks.append(value - threshold)
-            level = _pareto_level(peaks, threshold, seen, risk)
+            if len(peaks) >= 1.05 * fitted:
+                level, fitted = _pareto_level(peaks, threshold, seen, risk), len(peaks)
     return False
 
 
