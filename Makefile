@@ -56,8 +56,8 @@ bench-hunting: $(VENV)/.ready-dev
 
 # Half an hour; R's methods join in where r-cran-surveillance is installed.
 bench-calibration: $(VENV)/.ready-dev
-	$(BIN)/python -m benchmarks.calibration.run --series 1000 --seed 11 > benchmarks/work-calibration.txt
-	$(BIN)/python -m benchmarks.calibration.peers --series 80 >> benchmarks/work-calibration.txt
+	$(BIN)/python -m benchmarks.calibration.run --series 750 --seed 2031 > benchmarks/work-calibration.txt
+	$(BIN)/python -m benchmarks.calibration.peers --series 60 >> benchmarks/work-calibration.txt
 	cat benchmarks/calibration/HEAD.md benchmarks/work-calibration.txt > benchmarks/CALIBRATION.md
 	rm benchmarks/work-calibration.txt
 
