@@ -12,7 +12,7 @@ from tidegauge.detect.history import NO_CALENDAR, Calendar, Learned, learn
 from tidegauge.detect.peaks import Peaks, separate_lengths, tail_of
 from tidegauge.detect.pool import Pool, unpooled
 from tidegauge.detect.resample import Remakes
-from tidegauge.detect.tail import Tail, tempered
+from tidegauge.detect.tail import Curve, Tail, tempered
 from tidegauge.detect.windows import Scored
 
 Floats = NDArray[np.float64]
@@ -144,7 +144,7 @@ def conclude(learned: Learned, *, false_alarm: float, pool: Pool | None = None) 
             remakes = Remakes(learned.series, one, tail, learned.recurring, day=day, before=first)
         tail = remakes.tail(one) or tail
         scans.append(_scan(learned, one, tail, false_alarm / share, share, unknown, shorter))
-        shorter = shorter or _Shorter(tail, one.raised)
+        shorter = shorter or _Shorter.of(tail, one.raised, false_alarm / share, float(len(expected)))
     others = pool.others(learned.scored[0]) if pool else 0
     return Judgement((), tuple(scans), expected, learned.days, learned.alone, unknown, learned.recurring, others)
 
@@ -164,10 +164,16 @@ def _shared_among(found: list[tuple[int, Peaks]]) -> float:
 
 @dataclass(frozen=True)
 class _Shorter:
-    """The tail of the shortest windows' scores, which were raised by so much."""
+    """What the tail of the shortest windows says of their scores, which were raised by so much."""
 
-    tail: Tail
+    curve: Curve
+    level: float
     raised: float
+
+    @classmethod
+    def of(cls, tail: Tail, raised: float, false_alarm: float, windows: float) -> _Shorter:
+        curve = tail.curve(windows)
+        return cls(curve, tail.level(false_alarm, windows, curve), raised)
 
 
 def _scan(
@@ -182,13 +188,14 @@ def _scan(
     tail = replace(tail, bursts=bursts, bursts_within=one.peaks.exposure)
     asked = slice(first, len(one.scores))
     windows = float(len(one.scores) - first + one.length - 1)
-    level = max(tail.level(false_alarm, windows), one.least + one.raised)
+    curve = tail.curve(windows)
+    level = max(tail.level(false_alarm, windows, curve), one.least + one.raised)
     allowance = one.mean[asked] * unknown
     scores = one.scores[asked] - allowance / one.spread[asked]
-    p_values = tail.curve(windows).p_value(scores)
+    p_values = curve.p_value(scores)
     if shorter is not None:
-        level = max(level, shorter.tail.level(false_alarm, windows) - shorter.raised + one.raised)
-        alike = shorter.tail.curve(windows).p_value(scores - one.raised + shorter.raised)
+        level = max(level, shorter.level - shorter.raised + one.raised)
+        alike = shorter.curve.p_value(scores - one.raised + shorter.raised)
         p_values = np.maximum(p_values, alike)
     # Whatever the tail: the largest of all that the history and the asked time show lies in either by its length alone.
     largest, by_rank = float(one.peaks.scores.max(initial=0.0)), windows / (windows + one.peaks.exposure)

@@ -123,9 +123,9 @@ class Tail:
         above = scale / thetas * (deeper**thetas - self.depth**thetas)
         return np.asarray(self.threshold * np.exp(np.minimum(above, MOST_ABOVE)))
 
-    def level(self, probability: float, windows: float) -> float:
-        """The score that some peak within `windows` windows exceeds with this probability."""
-        rough = np.log(self.curve(windows).level(probability) / self.threshold)
+    def level(self, probability: float, windows: float, curve: Curve | None = None) -> float:
+        """The score that some peak within `windows` windows exceeds with this probability; `curve` where known."""
+        rough = np.log((curve or self.curve(windows)).level(probability) / self.threshold)
         cell = min(max(int(np.searchsorted(GRID, rough, side="right")), 1), len(GRID) - 1)
         tried = np.linspace(GRID[cell - 1], GRID[cell], FINE)
         logs = np.log(np.maximum(self.p_value(self.threshold * np.exp(tried), windows), FEW))

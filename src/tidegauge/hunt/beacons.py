@@ -69,8 +69,11 @@ def beacons(scene: Scene) -> Iterator[Finding]:
         return
     rows = {row["key"]: row for row in scene.pairs.ends([key for key, _ in chosen]).to_pylist()}
     before = scene.pairs.first_seen(list(rows), scene.history_s, scene.since_s)
+    shut = {key for key, row in rows.items() if _is_shut(row)}
+    opened = scene.pairs.first_seen(list(shut), scene.history_s, scene.since_s, "tcp_flags & 16 <> 0")
     for key, row in rows.items():
         row["began_us"] = before.get(key, row["first_us"])
+        row["dead"] = key in shut and key not in opened
     found = [finding for key, regular in chosen if (finding := _finding(scene, rows[key], regular, kept))]
     found = _upkeep(found)
     found.sort(key=lambda f: (f.severity not in ("high", "critical"), f.severity == "info", -f.score))
@@ -151,7 +154,7 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     callers = int(row["callers"])
     if regular.period_s < FAST_S and last - first < SHORTEST_LIFE_S:
         return None  # a burst, however even
-    dead = _is_dead(row) and not scene.seen_before(row, "fwd AND tcp_flags & 16 <> 0")
+    dead = row["dead"]
     score = weighed(regular, callers if row["way"] != "in" else 1)
     chance = min(1.0, regular.p_value * tried)
     if chance > 1e-3:
@@ -281,8 +284,8 @@ def weighed(regular: Regularity, callers: int) -> float:
     return float(regular.score * weight * regular.calls / (regular.calls + 5))
 
 
-def _is_dead(row: dict[str, Any]) -> bool:
-    """Whether a caller of ours insists on a door that never opens."""
+def _is_shut(row: dict[str, Any]) -> bool:
+    """Whether a caller of ours insists on a door that did not open in the hunted time."""
     return bool(
         row["way"] != "in" and row["proto"] == 6 and row["sampling"] == 1 and row["held"] <= NEVER * row["calls"]
     )  # fmt: skip

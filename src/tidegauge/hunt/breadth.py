@@ -12,19 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.hunt.scene import Scene, flows_query, service, whereabouts
+from tidegauge.hunt.scene import MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
 from tidegauge.lake import FAR_END
 from tidegauge.model import Finding, Severity, format_address, format_duration
 
 LEAST_SWEPT, SWEPT_S = 16, 30
 LEAST_ASKED, ASKED_S = 20, 10
-PUBLIC_CLIENTS = 20
-"""A service that so many ask is meant to be asked."""
 ROUNDS, ROUNDS_S = 3, 3600
 """Who comes back to its targets in so many minutes, for so long, watches them."""
 ANSWERED = 0.9
 """Or who gets answers from so many of those to whom it comes back."""
-MOST_LISTED = 150
 GUARDED = (21, 22, 23, 135, 139, 445, 1433, 3306, 3389, 5432, 5900, 5985, 5986)
 """Of outside hosts only these services count as asked for in breadth: a browser asks dozens of others in seconds."""
 ECHO = "(biflow_direction = 1 OR proto = 1 AND dst_port = 2048 OR proto = 58 AND dst_port = 32768)"

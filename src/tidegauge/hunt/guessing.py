@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.hunt.scene import Scene, flows_query, service, whereabouts
+from tidegauge.hunt.scene import MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration
 
 GUESSES = 20
 GUESSED = {21: "FTP", 22: "SSH", 23: "telnet", 25: "mail", 110: "mail", 143: "mail", 445: "SMB", 465: "mail",
            587: "mail", 993: "mail", 995: "mail", 1433: "SQL Server", 3306: "MySQL", 3389: "RDP", 5432: "PostgreSQL",
            5900: "VNC"}  # fmt: skip
-MOST_LISTED = 150
-PUBLIC_CLIENTS = 20
-"""A service that so many ask answers requests, not passwords."""
 REQUESTS = (53, 80, 443, 853, 1883, 5222, 5223, 6379, 8000, 8008, 8080, 8081, 8088, 8443, 8883, 8888, 9200)
 """Ports at which requests are short and alike by nature."""
 LEAST_PACKETS = 7
@@ -54,7 +51,7 @@ def guessing(scene: Scene) -> Iterator[Finding]:
     """Many short conversations of one size with a service that asks for a password, whatever its port."""
     known, others = ", ".join(str(p) for p in GUESSED), ", ".join(str(p) for p in (*GUESSED, *REQUESTS))
     table = scene.pairs.sql(
-        f"SELECT *, NULL AS shape FROM pairs WHERE proto = 6 AND port IN ({known}) AND held >= {GUESSES}"
+        f"SELECT * FROM pairs WHERE proto = 6 AND port IN ({known}) AND held >= {GUESSES}"
         " ORDER BY held DESC LIMIT 2000"
     )
     listed = [row for row in table.to_pylist() if guesses(row) and not _steady(scene, row)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tidegauge.hunt.breadth import breadth
 from tidegauge.hunt.guessing import guessing
 from tidegauge.hunt.limits import HuntLimit, quantile
-from tidegauge.hunt.scene import Scene, flows_query, service, whereabouts
+from tidegauge.hunt.scene import MOST_LISTED, Scene, flows_query, service, whereabouts
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
 
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ OFTEN = 0.3
 RARELY_FAILS = 0.05
 """Share of first contacts with one service that fail, at most, of a host that means to be served."""
 KNOCKS = 100
-MOST_LISTED, MOST_TRIED = 150, 4000
+MOST_TRIED = 4000
 TOGETHER_S = 600
 TOGETHER_HOSTS = 4
 FLOOD_PACKETS = 100_000

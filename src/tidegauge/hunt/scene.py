@@ -22,6 +22,10 @@ from tidegauge.site import Site
 DAY_S = 86400
 MOST_ADDRESSES = 40
 """Of one name: with more it is a network for many services."""
+MOST_LISTED = 150
+"""Of one kind of finding."""
+PUBLIC_CLIENTS = 20
+"""A service that so many ask is meant to be asked, and answers requests, not passwords."""
 SOME_FLOWS = 2_000_000
 ANSWERED = 0.7
 """Share of conversations of which both directions are seen, below which silence says nothing."""
@@ -74,11 +78,11 @@ class Scene:
             way=row["way"],
         )
 
-    def seen_before(self, row: dict[str, Any], condition: str = "fwd") -> bool:
+    def seen_before(self, row: dict[str, Any]) -> bool:
         """Whether the pair of a row was seen in the history before the hunted time."""
         if self.history_s >= self.since_s:
             return False
-        return self.pairs.seen_before(row, condition, self.history_s, self.since_s)
+        return self.pairs.seen_before(row, self.history_s, self.since_s)
 
     def one_sided(self) -> list[str]:
         """Ways in which answers are often not seen (asymmetric routes, exporters that watch one direction).

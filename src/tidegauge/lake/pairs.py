@@ -120,8 +120,9 @@ class Pairs:
         self._engine.register("wanted", wanted)
         return self.sql(text)
 
-    def first_seen(self, keys: list[int], since_s: int, until_s: int) -> dict[int, int]:
-        """When each of some pairs was first seen in another time, in microseconds; only those that were."""
+    def first_seen(self, keys: list[int], since_s: int, until_s: int, condition: str = "true") -> dict[int, int]:
+        """When each of some pairs was first seen in another time, in microseconds, by a call that meets a condition;
+        only those that were."""
         chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
         if not keys or since_s >= until_s:
             return {}
@@ -131,13 +132,12 @@ class Pairs:
             oriented = ORIENTED.replace("FROM flows)", f"FROM flows WHERE {chosen.sql()})")
             rows = engine.execute(
                 f"SELECT {KEY} AS key, min(epoch_us(time_start)) FROM ({self._named(f'({oriented})')}) SEMI JOIN wanted"
-                f" ON {KEY} = wanted.key WHERE fwd GROUP BY ALL"
+                f" ON {KEY} = wanted.key WHERE fwd AND {condition} GROUP BY ALL"
             ).fetchall()
         return dict(rows)
 
-    def seen_before(self, row: dict[str, Any], condition: str, since_s: int, until_s: int) -> bool:
-        """Whether flows of a row's pair (`client`, `server`, `port`, `proto`) that meet a condition over `oriented`
-        were there in another time."""
+    def seen_before(self, row: dict[str, Any], since_s: int, until_s: int) -> bool:
+        """Whether a row's pair (`client`, `server`, `port`, `proto`) called in another time."""
         chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
         both = " OR ".join(
             f"src = unhex('{a.hex()}') AND dst = unhex('{b.hex()}')"
@@ -146,7 +146,7 @@ class Pairs:
         own = f"proto = {int(row['proto'])} AND ({both})"
         oriented = ORIENTED.replace("FROM flows)", f"FROM flows WHERE {chosen.sql()} AND {own})")
         with self._lake.engine(chosen.since_us, chosen.until_us) as engine:
-            text = f"SELECT count(*) FROM ({oriented}) WHERE port = {int(row['port'])} AND {condition}"
+            text = f"SELECT count(*) FROM ({oriented}) WHERE port = {int(row['port'])} AND fwd"
             return bool(engine.execute(text).fetchall()[0][0])
 
     def whole(self, text: str, since_s: int, until_s: int) -> pa.Table:

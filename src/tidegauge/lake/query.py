@@ -231,8 +231,9 @@ class Lake:
         binned = _Binned(chosen, metric, width_s, first_bin, bins)
         raw, rollups = self._sources(binned)
         sums, parts = np.zeros(bins), (np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64))
-        with self._over(raw) as engine:
-            found = engine.sql(f"SELECT {binned.sums()} GROUP BY bin").fetchnumpy()
+        if raw:
+            with self._over(raw) as engine:
+                found = engine.sql(f"SELECT {binned.sums()} GROUP BY bin").fetchnumpy()
             sums[np.asarray(found["bin"], dtype=np.int64) - first_bin] = np.asarray(found["amount"])
         if rollups:
             with self._over(rollups) as engine:
@@ -278,11 +279,12 @@ class Lake:
         key = f"({column_sql(by)})::VARCHAR AS k, "
         raw, rollups = self._sources(binned, column_sql(by))
         sums: dict[str, NDArray[np.float64]] = {}
-        with self._over(raw) as engine:
-            found = engine.sql(f"SELECT {key}{binned.sums()} GROUP BY k, bin").to_arrow_table()
-        for name, at, (amounts,) in _by_name(found, first_bin, "amount"):
-            sums[name] = np.zeros(bins)
-            sums[name][at] = amounts
+        if raw:
+            with self._over(raw) as engine:
+                found = engine.sql(f"SELECT {key}{binned.sums()} GROUP BY k, bin").to_arrow_table()
+            for name, at, (amounts,) in _by_name(found, first_bin, "amount"):
+                sums[name] = np.zeros(bins)
+                sums[name][at] = amounts
         parts: dict[str, Parts] = {}
         if rollups:
             with self._over(rollups) as engine:
