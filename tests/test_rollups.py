@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.make import run_json
 from tidegauge.atlas import unlabelled
 from tidegauge.lake import FlowFilter, Lake, Manifest, compact, open_writer, roll
-from tidegauge.lake.rollup import answerable, rolled
+from tidegauge.lake.rollup import KEYS, answerable, rolled
 from tidegauge.model import FlowBatch, mapped_ipv4
 from tidegauge.series import build_many, build_series
 from tidegauge.site import Site, init_site, load_site
@@ -88,7 +88,7 @@ def test_sums_over_rollups_are_sums_over_flows(data: Path, metric: str, width_s:
     before = asked(Lake(data), metric, width_s)
     report = roll(data)
     assert report.written > 0
-    assert Manifest(data).rollups(width_s)
+    assert Manifest(data).rollups("origin", width_s)
     assert asked(Lake(data), metric, width_s) == before
     write(data, flows(random, 20_000, 100.0))  # late ones, of which there is no rollup yet
     late = asked(Lake(data), metric, width_s)
@@ -102,15 +102,58 @@ def test_sums_over_rollups_are_sums_over_flows(data: Path, metric: str, width_s:
 def test_a_rollup_holds_all_of_its_flows(seed: int, count: int, longest: float) -> None:
     table = flows(np.random.default_rng(seed), count, longest)
     for width_s in (60, 300, 3600):
-        made = rolled(table, width_s)
-        if made is None:
-            continue
-        assert sum(made["flows"].to_pylist()) == count
-        for name in ("bytes", "packets"):
-            assert sum(made[name].to_pylist()) == sum(table[name].to_pylist())
-            assert sum(made[f"{name}_fraction"].to_pylist()) == 0
-        keys = made.select(["bin", "direction", "exporter", "proto", "src_country", "dst_country", "src_as"])
-        assert len(set(zip(*(c.to_pylist() for c in keys.columns), strict=True))) == len(made)
+        for kind, made in rolled(table, width_s).items():
+            if made is None:
+                continue
+            assert sum(made["flows"].to_pylist()) == count
+            for name in ("bytes", "packets"):
+                assert sum(made[name].to_pylist()) == sum(table[name].to_pylist())
+                assert sum(made[f"{name}_begun"].to_pylist()) == sum(table[name].to_pylist())
+                assert sum(made[f"{name}_fraction"].to_pylist()) == 0
+            keys = made.select(["bin", *KEYS[kind]])
+            assert len(set(zip(*(c.to_pylist() for c in keys.columns), strict=True))) == len(made)
+
+
+EDGES_S = st.one_of(
+    st.none(), st.integers(-4 * HOUR_S, 8 * HOUR_S), st.integers(-80, 160).map(lambda k: k * 180),
+    st.integers(-4, 8).map(lambda k: k * HOUR_S),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(since=EDGES_S, until=EDGES_S, where=st.sampled_from(["", "src_country = 'KP'", "dst_port = 443", "src_as = 2"]))
+def test_tops_and_totals_are_the_same_by_rollups_of_any_width(since: int | None, until: int | None, where: str) -> None:
+    folder = twice_summed()
+    chosen = FlowFilter(
+        *((BEGIN_S + edge) * 1_000_000 if edge is not None else None for edge in (since, until)),
+        (where,) if where else (),
+    )
+    flat, summed = Lake(folder / "flat"), Lake(folder / "rolled")
+    for by in (["far_country"], ["src_as", "proto"], ["exporter", "direction"]):
+        for metric in ("bytes", "packets", "flows", "hosts"):
+            told = [
+                (table.to_pylist(), total)
+                for table, total in (lake.top(by, chosen, metric=metric, limit=50) for lake in (flat, summed))
+            ]
+            assert told[0] == told[1]
+    amounts = "[sum(bytes), sum(packets), sum(flows), bit_or(proto)]"
+    assert flat.total(amounts, chosen) == summed.total(amounts, chosen)
+    aligned = since is not None and since % 60 == 0 and until is not None and until > since
+    if aligned and where != "dst_port = 443" and 0 <= since < 2 * HOUR_S:
+        assert any("rollups" in name for name in summed.reads)
+
+
+@cache
+def twice_summed() -> Path:
+    """The same flows twice: with rollups beside some of the segments, and without any."""
+    folder = Path(tempfile.mkdtemp(prefix="rollups-"))
+    for name in ("flat", "rolled"):
+        random = np.random.default_rng(7)
+        for count in (20_000, 9000, 700):
+            write(folder / name, flows(random, count, 200.0))
+        if name == "rolled":
+            roll(folder / name, most=len(Manifest(folder / name).segments("flows")) - 1)
+    return folder
 
 
 def test_where_segments_are_joined_their_rollups_go_with_them(data: Path) -> None:
@@ -118,17 +161,17 @@ def test_where_segments_are_joined_their_rollups_go_with_them(data: Path) -> Non
     for _ in range(8):
         write(data, flows(random, 12_000, 100.0))
     roll(data)
-    old = set(Manifest(data).rollups(300).values())
+    old = set(Manifest(data).rollups("origin", 300).values())
     before = asked(Lake(data), "bytes", 300)
     assert compact(data, now_s=BEGIN_S + 10 * HOUR_S) > 0
-    assert old - set(Manifest(data).rollups(300).values())
+    assert old - set(Manifest(data).rollups("origin", 300).values())
     assert asked(Lake(data), "bytes", 300) == before
     roll(data)
     assert asked(Lake(data), "bytes", 300) == before
     assert Manifest(data).remove_replaced(older_than_s=-1) > 0
-    assert {p.relative_to(data).as_posix() for p in (data / "rollup" / "300").rglob("*.parquet")} == set(
-        Manifest(data).rollups(300).values()
-    )
+    for kind in KEYS:
+        kept = {p.relative_to(data).as_posix() for p in (data / "rollup" / "300" / kind).rglob("*.parquet")}
+        assert kept == set(Manifest(data).rollups(kind, 300).values())
 
 
 def test_a_flow_of_years_has_no_rollup_and_is_counted_all_the_same(data: Path) -> None:
@@ -145,7 +188,8 @@ def test_a_flow_of_years_has_no_rollup_and_is_counted_all_the_same(data: Path) -
 
 
 def test_rollups_answer_only_what_they_hold(data: Path) -> None:
-    assert answerable("direction = 'in'", "src_country = 'KP'", "(src_class & 4) <> 0")
+    assert answerable("direction = 'in'", "src_country = 'KP'", "(src_class & 4) <> 0") == "origin"
+    assert answerable("direction = 'in'", "dst_as = 64500") == "as"
     assert not answerable("direction = 'in'", "dst_port = 443")
     assert not answerable("src BETWEEN unhex('00') AND unhex('ff')")
     write(data, flows(np.random.default_rng(4), 3000, 300.0))

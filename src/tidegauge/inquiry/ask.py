@@ -278,7 +278,7 @@ def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, u
 def _ordinary_flow(lake: Lake, asked: Asked, span: Span) -> tuple[float, float]:
     """Mean bytes and packets of a flow of that direction: the least that can mean anything."""
     chosen = FlowFilter(span.history_s * 1_000_000, span.since_s * 1_000_000, (f"direction = '{asked.direction}'",))
-    found = lake.scalar("[avg(bytes), avg(packets)]", chosen) or [0, 0]
+    found = lake.total("[sum(bytes) / sum(flows), sum(packets) / sum(flows)]", chosen) or [0, 0]
     return float(found[0] or 0), float(found[1] or 0)
 
 
@@ -287,11 +287,11 @@ def _relays(lake: Lake, site: Site, asked: Asked, span: Span, unit: float) -> tu
     far = "dst_class" if asked.direction == "out" else "src_class"
     chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, asked.conditions())
     bits = sum(class_bit(name) for name in RELAYS)
-    share = lake.scalar(f"sum(bytes) FILTER ({far} & {bits} <> 0) / nullif(sum(bytes), 0)", chosen)
+    share = lake.total(f"sum(bytes) FILTER ({far} & {bits} <> 0) / nullif(sum(bytes), 0)", chosen)
     # A class of which no address is known says nothing, whatever the flows.
     atlas = Atlas.of(site)
     everything = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
-    known = int(lake.scalar(f"bit_or({far})", everything) or 0)
+    known = int(lake.total(f"bit_or({far})", everything) or 0)
     answers = []
     for name in RELAYS:
         listed = known & class_bit(name) or atlas.class_known(class_bit(name), span.since_s, span.until_s)
@@ -334,7 +334,7 @@ def _doubt_caveats(asked: Asked, lake: Lake, span: Span) -> Iterator[str]:
     names = asked.without
     excluded = f"exporter IN ({', '.join(quoted(name) for name in names)})"
     chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, (excluded,))
-    flows, octets = lake.scalar("[count(*), coalesce(sum(bytes), 0)]", chosen)
+    flows, octets = (int(amount or 0) for amount in lake.total("[sum(flows), sum(bytes)]", chosen))
     named = ", ".join(names[:NAMED_FURTHER]) + (", ..." if len(names) > NAMED_FURTHER else "")
     yield (
         f"the datagrams of {named} contradict one another: their {flows:,} flows ({format_bytes(octets)}) of that time"

@@ -91,4 +91,4 @@ def _displayed(lake: Lake, parts: list[Part]) -> list[bool]:
     if not parts:
         return []
     tests = ", ".join(f"coalesce(bool_or({part.sql('src')} OR {part.sql('dst')}), false)" for part in parts)
-    return [bool(found) for found in lake.scalar(f"[{tests}]", FlowFilter())]
+    return [bool(found) for found in lake.total(f"[{tests}]", FlowFilter())]

@@ -1,11 +1,12 @@
 """Labelled flows on disk: immutable Parquet segments, their manifest, and reading them through DuckDB."""
 
+from tidegauge.lake.begun import quoted
 from tidegauge.lake.compact import SETTLED_S, compact
 from tidegauge.lake.extent import Extent
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.lake.pairs import FAR_END, Pairs
 from tidegauge.lake.pieces import FRACTION, spread
-from tidegauge.lake.query import METRICS, QUARANTINE_FOLDER, FlowFilter, Lake, quoted
+from tidegauge.lake.query import METRICS, QUARANTINE_FOLDER, FlowFilter, Lake
 from tidegauge.lake.relabel import Relabelled, relabel
 from tidegauge.lake.rollup import Rolled, roll, rolled
 from tidegauge.lake.where import COLUMNS, column_sql, compile_where

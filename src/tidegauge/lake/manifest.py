@@ -27,8 +27,11 @@ CREATE TABLE IF NOT EXISTS segments (
 CREATE TABLE IF NOT EXISTS labelled (atlas TEXT PRIMARY KEY, editions TEXT);
 CREATE TABLE IF NOT EXISTS replaced (path TEXT PRIMARY KEY, at INTEGER, commit_id INTEGER);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS rollups (segment TEXT, width_s INTEGER, path TEXT, PRIMARY KEY (segment, width_s));
+CREATE TABLE IF NOT EXISTS rolled (
+    segment TEXT, kind TEXT, width_s INTEGER, path TEXT, form INTEGER, PRIMARY KEY (segment, kind, width_s));
 """
+ROLLUP_FORM = 1
+"""Counts the changes of what rollups hold: those of another form are not read, and made anew."""
 ADDED = (("commits", "staging TEXT"), ("segments", "atlas TEXT DEFAULT ''"))
 
 
@@ -122,11 +125,11 @@ class Manifest:
         session.execute("UPDATE replaced SET at = ? WHERE commit_id = ?", (int(time.time()), commit))
         gone = "(SELECT path FROM replaced WHERE commit_id = ?)"
         session.execute(
-            "INSERT OR IGNORE INTO replaced SELECT path, ?, ? FROM rollups"
+            "INSERT OR IGNORE INTO replaced SELECT path, ?, ? FROM rolled"
             f" WHERE path IS NOT NULL AND segment IN {gone}",
             (int(time.time()), commit, commit),
         )
-        session.execute(f"DELETE FROM rollups WHERE segment IN {gone}", (commit,))
+        session.execute(f"DELETE FROM rolled WHERE segment IN {gone}", (commit,))
         session.execute("UPDATE commits SET done = 1 WHERE id = ?", (commit,))
 
     def commit(
@@ -217,18 +220,22 @@ class Manifest:
         if not self.path.exists():
             return set()
         with self._session() as session:
-            return {path for (path,) in session.execute("SELECT DISTINCT segment FROM rollups")}
+            rows = session.execute("SELECT DISTINCT segment FROM rolled WHERE form = ?", (ROLLUP_FORM,))
+            return {path for (path,) in rows}
 
-    def rollups(self, width_s: int) -> dict[str, str]:
-        """Paths of the rollups of a width by their segments' paths."""
+    def rollups(self, kind: str, width_s: int) -> dict[str, str]:
+        """Paths of the rollups of a kind and width by their segments' paths."""
+        if not self.path.exists():
+            return {}
         with self._session() as session:
             rows = session.execute(
-                "SELECT segment, path FROM rollups WHERE width_s = ? AND path IS NOT NULL", (width_s,)
+                "SELECT segment, path FROM rolled WHERE kind = ? AND width_s = ? AND form = ? AND path IS NOT NULL",
+                (kind, width_s, ROLLUP_FORM),
             ).fetchall()
         return dict(rows)
 
-    def note_rollups(self, segment: str, paths: dict[int, str | None]) -> None:
-        """Note a segment's rollups by width, None for those that save nothing; nothing where it was replaced."""
+    def note_rollups(self, segment: str, paths: dict[tuple[str, int], str | None]) -> None:
+        """Note a segment's rollups by kind and width, None for those that save nothing; none where it was replaced."""
         with self._session() as session:
             session.execute("BEGIN IMMEDIATE")
             if session.execute("SELECT 1 FROM segments WHERE path = ?", (segment,)).fetchone() is None:
@@ -237,8 +244,8 @@ class Manifest:
                         (self.folder / path).unlink(missing_ok=True)
                 return
             session.executemany(
-                "INSERT OR REPLACE INTO rollups VALUES (?, ?, ?)",
-                [(segment, width_s, path) for width_s, path in paths.items()],
+                "INSERT OR REPLACE INTO rolled VALUES (?, ?, ?, ?, ?)",
+                [(segment, kind, width_s, path, ROLLUP_FORM) for (kind, width_s), path in paths.items()],
             )
 
     def mark_labelled(self, paths: list[str], atlas: str, editions: list[dict[str, str]]) -> None:

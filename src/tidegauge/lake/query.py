@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tidegauge.lake.begun import begun, files, quoted
 from tidegauge.lake.extent import Extent, find_extent, live_now
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.rollup import WIDTHS_S, answerable
@@ -117,36 +119,38 @@ class _Binned:
 
 
 class Lake:
-    """The flows and the ledger of a site, read only."""
+    """The flows and the ledger of a site, read only.
+
+    Attributes:
+        reads: how many files were read, by what they are: where answers come from.
+    """
 
     def __init__(self, folder: Path, *, memory_mb: int = 384) -> None:
         self.folder = folder
         self.manifest = Manifest(folder)
         self._memory_mb = memory_mb
         self._read: tuple[tuple[str, ...], pa.Table] | None = None
+        self.reads: Counter[str] = Counter()
 
     @contextmanager
     def engine(self, since_us: int | None, until_us: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
         """DuckDB with a view `flows` over the segments that can hold the time; for the stages of the lake alone."""
         segments = self.manifest.segments("flows", since_us, until_us)
-        with self._over([str(self.folder / s.path) for s in segments]) as connection:
+        self.reads["segments of flows"] += len(segments)
+        with self._over([s.path for s in segments]) as connection:
             yield connection
 
     @contextmanager
     def _over(self, paths: list[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB with a view `flows` over files, relative to the folder."""
         connection = duckdb.connect(":memory:")
         try:
             connection.execute(f"SET memory_limit = '{self._memory_mb}MiB'")
             connection.execute(f"SET temp_directory = {quoted(str(self.folder / 'spill'))}")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET preserve_insertion_order = false")
-            if paths:
-                listed = ", ".join(quoted(path) for path in paths)
-                source = f"read_parquet([{listed}], hive_partitioning = false)"
-            else:
-                connection.register("no_flows", FLOW_SCHEMA.empty_table())
-                source = "no_flows"
-            connection.execute(f"CREATE TEMP VIEW flows AS SELECT * FROM {source}")
+            connection.register("no_flows", FLOW_SCHEMA.empty_table())
+            connection.execute(f"CREATE TEMP VIEW flows AS SELECT * FROM {files(self.folder, paths)}")
             yield connection
         except duckdb.Error as error:
             raise LakeError(f"the query failed: {str(error).splitlines()[0]}", where=str(self.folder)) from None
@@ -188,7 +192,8 @@ class Lake:
 
     def quarantined(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Flows that a collector kept apart, in batches of `FLOW_SCHEMA`'s columns and `reason`."""
-        paths = [str(p) for p in sorted((self.folder / QUARANTINE_FOLDER).glob("*.parquet"))]
+        kept = sorted((self.folder / QUARANTINE_FOLDER).glob("*.parquet"))
+        paths = [str(path.relative_to(self.folder)) for path in kept]
         if not paths:
             return
         bound = f"LIMIT {int(limit)}" if limit is not None else ""
@@ -204,18 +209,32 @@ class Lake:
                 raise UsageError(f"no such flow column: {name!r}", hint="one of " + ", ".join(sorted(known)))
         keys = ", ".join(f'{column_sql(name)} AS "k{i}"' for i, name in enumerate(by))
         group = ", ".join(f'"k{i}"' for i in range(len(by)))
-        amount = SUMS[metric].replace("far", VIRTUAL["far"])
-        with self.engine(chosen.since_us, chosen.until_us) as engine:
+        amount, conditions = _amount(metric), FlowFilter(conditions=chosen.conditions).sql()
+        source = self._begun(chosen, *map(column_sql, by), amount)
+        with self._over([]) as engine:
             table = engine.sql(
-                f"WITH sums AS MATERIALIZED (SELECT {keys}, {amount}::HUGEINT AS amount FROM flows"
-                f" WHERE {chosen.sql()} GROUP BY {group})"
+                f"WITH sums AS MATERIALIZED (SELECT {keys}, {amount}::HUGEINT AS amount FROM ({source})"
+                f" WHERE {conditions} GROUP BY {group})"
                 f" SELECT *, (SELECT sum(amount) FROM sums) AS total FROM sums"
                 f" ORDER BY amount DESC, {group} LIMIT {int(limit)}"
             ).to_arrow_table()
             total = int(table["total"][0].as_py()) if table.num_rows else 0
-            if metric == "hosts":  # a host of two groups counts once in all
-                total = int(engine.execute(f"SELECT {amount} FROM flows WHERE {chosen.sql()}").fetchone()[0])
+        if metric == "hosts":  # a host of two groups counts once in all
+            total = int(self.total(amount, chosen))
         return table.drop_columns(["total"]).rename_columns([*by, metric]), total
+
+    def _begun(self, chosen: FlowFilter, *expressions: str) -> str:
+        """SQL of a table of what begins in a filter's time, from rollups where they hold all that is asked for."""
+        kind = answerable(*chosen.conditions, *expressions, besides=("flows", "bytes", "packets"))
+        return begun(self.folder, self.manifest, chosen.since_us, chosen.until_us, kind=kind, reads=self.reads)
+
+    def total(self, expression: str, chosen: FlowFilter) -> Any:
+        """One aggregate over the chosen flows, by flow columns and `flows`, how many a row stands for: sums of
+        `flows`, `bytes` and `packets`, and whatever does not count rows."""
+        source, conditions = self._begun(chosen, expression), FlowFilter(conditions=chosen.conditions).sql()
+        with self._over([]) as engine:
+            row = engine.execute(f"SELECT {expression} FROM ({source}) WHERE {conditions}").fetchone()
+        return row[0] if row else None
 
     def bin_sums(
         self, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
@@ -251,10 +270,14 @@ class Lake:
         """
         segments = self.manifest.segments("flows", binned.since_us, binned.until_us)
         rollups: dict[str, str] = {}
-        if binned.metric != "hosts" and binned.width_s in WIDTHS_S and answerable(*keys, *binned.chosen.conditions):
-            rollups = self.manifest.rollups(binned.width_s)
-        raw = [str(self.folder / s.path) for s in segments if s.path not in rollups]
-        return raw, [str(self.folder / rollups[s.path]) for s in segments if s.path in rollups]
+        kind = answerable(*keys, *binned.chosen.conditions)
+        if kind and binned.metric != "hosts" and binned.width_s in WIDTHS_S:
+            rollups = self.manifest.rollups(kind, binned.width_s)
+        raw = [s.path for s in segments if s.path not in rollups]
+        whole = [rollups[s.path] for s in segments if s.path in rollups]
+        self.reads[f"rollups of {binned.width_s} s"] += len(whole)
+        self.reads["segments of flows"] += len(raw)
+        return raw, whole
 
     def _long_flows(
         self, binned: _Binned, raw: list[str], *, also: str = ""
@@ -299,13 +322,16 @@ class Lake:
         self, by: str, inside: FlowFilter, before: FlowFilter, *, metric: str, most: int = 200
     ) -> list[tuple[Any, float, float]]:
         """Groups by their sums within one choice of flows, largest first, and their sums within another."""
-        key = column_sql(by)
-        amount = SUMS[metric].replace("far", VIRTUAL["far"])
-        with self.engine(before.since_us, inside.until_us) as engine:
+        key, amount = column_sql(by), _amount(metric)
+        now, past = (
+            f"({self._begun(x, key, amount)}) WHERE {FlowFilter(conditions=x.conditions).sql()}"
+            for x in (inside, before)
+        )
+        with self._over([]) as engine:
             rows: list[tuple[Any, float, float]] = engine.execute(
-                f"WITH now AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM flows WHERE {inside.sql()} GROUP BY k"
+                f"WITH now AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM {now} GROUP BY k"
                 f" ORDER BY a DESC LIMIT {int(most)}),"
-                f" past AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM flows WHERE {before.sql()} AND"
+                f" past AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM {past} AND"
                 f" ({key}) IN (SELECT k FROM now) GROUP BY k)"
                 " SELECT now.k, now.a, coalesce(past.a, 0) FROM now LEFT JOIN past USING (k) ORDER BY now.a DESC"
             ).fetchall()
@@ -348,6 +374,11 @@ class Lake:
         return row[0] if row else None
 
 
+def _amount(metric: str) -> str:
+    """SQL of a metric over a table of what begins."""
+    return SUMS["hosts"].replace("far", VIRTUAL["far"]) if metric == "hosts" else f"sum({metric})"
+
+
 def _by_name(
     found: pa.Table, first_bin: int, *columns: str
 ) -> Iterator[tuple[str, NDArray[np.int64], tuple[NDArray[Any], ...]]]:
@@ -361,7 +392,3 @@ def _by_name(
     for name, begin, end in zip(keys.dictionary.to_pylist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         yield name, at[begin:end], tuple(column[begin:end] for column in amounts)
 
-
-def quoted(text: str) -> str:
-    """A text as SQL."""
-    return "'" + text.replace("'", "''") + "'"

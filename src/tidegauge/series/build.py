@@ -64,7 +64,7 @@ def build_many(
     unit = 1.0
     if metric in ("bytes", "packets"):
         during = FlowFilter(since_s * 1_000_000, until_s * 1_000_000, conditions)
-        unit = max(float(lake.scalar(f'avg("{metric}")', during) or 0), 1.0)
+        unit = max(float(lake.total(f"sum({metric}) / sum(flows)", during) or 0), 1.0)
     coverage = measure(lake.ledger(), first * width_s, (first + bins) * width_s)
     seen = coverage.bins(width_s=width_s, first_bin=first, bins=bins)
     return names, table, seen, np.full(len(names), unit)
