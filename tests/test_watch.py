@@ -15,6 +15,7 @@ from tidegauge.ingest import Ingest
 from tidegauge.lake import Lake
 from tidegauge.model import InputError, UsageError, format_address, parse_time
 from tidegauge.site import Site
+from tidegauge.store import Store
 from tidegauge.watch import Indicator, Watches, pointed, read_indicators, watched
 
 HEADER = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes,tcp_flags\n"
@@ -130,7 +131,7 @@ def test_an_address_counts_only_while_the_name_pointed_to_it(tmp_path: Path, mak
 
 def test_a_domain_that_was_never_seen_says_so(make_site: Callable[..., Site], tmp_path: Path) -> None:
     site = make_site()
-    watch = Watches(site.data).add("x", [Indicator.of("domain", "nowhere.example")])
+    watch = Watches(Store.of(site)).add("x", [Indicator.of("domain", "nowhere.example")])
     with pytest.raises(UsageError, match="no name that was seen"):
         watched(watch, Lake(site.data), 0, 10)
 
@@ -153,7 +154,7 @@ def test_what_was_taken_from_an_asset_and_sent_elsewhere_is_matched(
     flows = tmp_path / "flows.csv"
     flows.write_text(HEADER + "\n".join(rows) + "\n")
     Ingest(site).run([str(flows)])
-    Watches(site.data).add("studio", [Indicator.of("prefix", "203.0.113.0/24")])
+    Watches(Store.of(site)).add("studio", [Indicator.of("prefix", "203.0.113.0/24")])
     found = hunt(site, ("egress",), since_s=at("2014-11-15"), until_s=at("2014-11-21"), watch="studio")
     linked = next(f for f in found.findings if f.evidence.get("watch") == "studio")
     assert linked.subject == "192.0.2.5"

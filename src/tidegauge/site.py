@@ -120,6 +120,12 @@ class LakeSettings(_Strict):
     memory_mb: Annotated[int, Field(ge=128)] = 384
 
 
+class StoreSettings(_Strict):
+    """The `[store]` table."""
+
+    url: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+\w+)?://")
+
+
 class SnmpSettings(_Strict):
     """The `[snmp]` table: a community (v2c), or a user with keys (v3)."""
 
@@ -181,6 +187,7 @@ class SiteFile(_Strict):
 
     site: SiteSettings
     lake: LakeSettings = LakeSettings()
+    store: StoreSettings = StoreSettings()
     collect: CollectSettings = CollectSettings()
     snmp: SnmpSettings = SnmpSettings()
     calendar: CalendarSettings = CalendarSettings()
@@ -253,6 +260,8 @@ class Site:
     """Days since 1970-01-01 (UTC) that are like Sundays; `one_off_days` are like no others."""
     one_off_days: tuple[int, ...]
     atlas_sources: tuple[AtlasSource, ...] = ()
+    store_url: str | None = None
+    """Where what people write is kept, instead of SQLite in the data folder."""
 
 
 def find_site(given: Path | None) -> Path:
@@ -318,6 +327,7 @@ def load_site(folder: Path) -> Site:
         holidays=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.holidays),
         one_off_days=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.one_off),
         atlas_sources=tuple(_atlas_source(folder, n, s) for n, s in file.atlas.sources.items()),
+        store_url=file.store.url,
     )
 
 
@@ -407,6 +417,11 @@ home = {home}
 data = "data"
 # Memory that a query may take before it spills to disk, in MiB.
 # memory_mb = 384
+
+[store]
+# What people write (watches, users, closed findings, the audit log) and alarms are kept in SQLite in the data folder,
+# or in PostgreSQL: an SQLAlchemy URL.
+# url = "postgresql+psycopg://tidegauge@127.0.0.1/tidegauge"
 
 [collect]
 # Where `tidegauge collect` and `tidegauge serve` take NetFlow, IPFIX and sFlow, recognised by content.

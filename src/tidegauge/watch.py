@@ -8,13 +8,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import delete, select
 
 from tidegauge.lake import Lake, column_sql
 from tidegauge.model import (
@@ -27,15 +27,11 @@ from tidegauge.model import (
     format_time,
     parse_address,
     parse_time,
-    sqlite_session,
 )
+from tidegauge.store import Store, put
+from tidegauge.store.tables import indicators as marks_table
+from tidegauge.store.tables import watches as watches_table
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS watches (name TEXT PRIMARY KEY, note TEXT, sizes TEXT);
-CREATE TABLE IF NOT EXISTS indicators (
-    watch TEXT, kind TEXT, value TEXT, from_s INTEGER, until_s INTEGER, source TEXT,
-    UNIQUE (watch, kind, value, from_s, until_s));
-"""
 KINDS = ("prefix", "as", "domain", "port")
 LAST_ANSWER_S = 86400
 """How long the last answer for a name is held to point where it did, where its time to live is shorter."""
@@ -101,13 +97,10 @@ class Watch:
 
 
 class Watches:
-    """The watches of a site, in `<data>/watches.sqlite`."""
+    """The watches of a site, in its database."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "watches.sqlite"
-
-    def _session(self) -> AbstractContextManager[sqlite3.Connection]:
-        return sqlite_session(self.path, SCHEMA)
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def add(self, name: str, indicators: list[Indicator], *, note: str = "", sizes: tuple[int, ...] = ()) -> Watch:
         """Make a watch, or add to one.
@@ -119,17 +112,17 @@ class Watches:
             raise UsageError(f"not a name for a watch: {name!r}", hint="letters, digits, - . _")
         if not indicators:
             raise UsageError("a watch needs indicators", hint="--prefix, --as, --domain or --port")
-        with self._session() as session:
-            row = session.execute("SELECT note, sizes FROM watches WHERE name = ?", (name,)).fetchone()
-            old_note, old_sizes = (row[0], json.loads(row[1])) if row else ("", [])
-            session.execute(
-                "INSERT OR REPLACE INTO watches VALUES (?, ?, ?)",
-                (name, note or old_note, json.dumps(sorted({*old_sizes, *sizes}))),
-            )
-            session.executemany(
-                "INSERT OR IGNORE INTO indicators VALUES (?, ?, ?, ?, ?, ?)",
-                [(name, i.kind, i.value, i.from_s, i.until_s, i.source) for i in indicators],
-            )
+        with self._store.changing() as session:
+            before = session.execute(
+                select(watches_table.c.note, watches_table.c.sizes).where(watches_table.c.name == name)
+            ).first()
+            old_note, old_sizes = (before[0], json.loads(before[1])) if before else ("", [])
+            known = json.dumps(sorted({*old_sizes, *sizes}))
+            put(session, watches_table, {"name": name, "note": note or old_note, "sizes": known})
+            put(
+                session, marks_table, [{"watch": name, **asdict(mark)} for mark in indicators],
+                keys=("watch", "kind", "value", "from_s", "until_s"), fresh=True,
+            )  # fmt: skip
         return self.get(name)
 
     def get(self, name: str) -> Watch:
@@ -145,14 +138,12 @@ class Watches:
 
     def all(self) -> list[Watch]:
         """All watches, by name."""
-        if not self.path.exists():
+        if not self._store.there:
             return []
-        with self._session() as session:
-            rows = session.execute("SELECT name, note, sizes FROM watches ORDER BY name").fetchall()
-            marks: dict[str, list[Indicator]] = defaultdict(list)
-            for watch, *values in session.execute(
-                "SELECT watch, kind, value, from_s, until_s, source FROM indicators ORDER BY rowid"
-            ):
+        marks: dict[str, list[Indicator]] = defaultdict(list)
+        with self._store.reading() as session:
+            rows = session.execute(select(watches_table).order_by(watches_table.c.name)).all()
+            for _, watch, *values in session.execute(select(marks_table).order_by(marks_table.c.id)):
                 marks[watch].append(Indicator(*values))
         return [Watch(name, note, tuple(json.loads(sizes)), tuple(marks[name])) for name, note, sizes in rows]
 
@@ -163,9 +154,9 @@ class Watches:
             UsageError: there is none of that name.
         """
         self.get(name)
-        with self._session() as session:
-            session.execute("DELETE FROM watches WHERE name = ?", (name,))
-            session.execute("DELETE FROM indicators WHERE watch = ?", (name,))
+        with self._store.changing() as session:
+            session.execute(delete(watches_table).where(watches_table.c.name == name))
+            session.execute(delete(marks_table).where(marks_table.c.watch == name))
 
 
 @dataclass(frozen=True)

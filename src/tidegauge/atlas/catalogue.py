@@ -7,11 +7,9 @@ import hashlib
 import json
 import os
 import shutil
-import sqlite3
 import time
 import uuid
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,19 +17,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from sqlalchemy import delete, select
 
 from tidegauge.atlas.flat import disjoint, flatten, spaces
 from tidegauge.atlas.sources import FORMATS
 from tidegauge.atlas.statements import Parsed, packed
-from tidegauge.model import FOREVER_S, InputError, SiteError, format_time, sqlite_session
+from tidegauge.model import FOREVER_S, InputError, SiteError, format_time
+from tidegauge.store import Store, note_change, put
+from tidegauge.store.tables import editions as editions_table
+from tidegauge.store.tables import fetched as fetched_table
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS editions (
-    id TEXT PRIMARY KEY, source TEXT, date_s INTEGER, format TEXT, licence TEXT, origin TEXT, hash TEXT,
-    prefixes INTEGER, ases INTEGER, classes INTEGER, from_s INTEGER, until_s INTEGER, skipped TEXT, added_s INTEGER,
-    UNIQUE (source, hash, date_s));
-CREATE TABLE IF NOT EXISTS fetched (source TEXT PRIMARY KEY, url TEXT, etag TEXT, modified TEXT, checked_s INTEGER);
-"""
 PREFIXES, ASES = "prefixes.parquet", "ases.parquet"
 DAY_S = 86400
 ROW_GROUP = 1 << 17
@@ -103,40 +98,43 @@ def _read(path: Path, columns: tuple[str, ...] | None) -> pa.Table:
 
 
 class Catalogue:
-    """The editions of one site's `<data>/atlas`."""
+    """The editions of one site: their files in a folder, and what they are in its database.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: `<data>/atlas`.
+        store: the site's database, where it is not the one in the data folder.
+    """
+
+    def __init__(self, folder: Path, store: Store | None = None) -> None:
         self.folder = folder
-        self.path = folder / "catalogue.sqlite"
+        self._store = store or Store(folder.parent)
 
-    def _session(self) -> AbstractContextManager[sqlite3.Connection]:
-        return sqlite_session(self.path, SCHEMA)
+    @property
+    def changed(self) -> int:
+        """How often editions came or went."""
+        return self._store.changed("editions")
 
     def editions(self) -> list[Edition]:
         """All editions, by source and date."""
-        if not self.path.exists():
+        if not self._store.there:
             return []
-        with self._session() as session:
-            rows = session.execute(
-                "SELECT source, date_s, format, licence, origin, hash, prefixes, ases, classes, id, from_s, until_s,"
-                " added_s, skipped"
-                " FROM editions ORDER BY source, date_s, id"
-            ).fetchall()
-        names = ("source", "date_s", "format", "licence", "origin", "hash", "prefixes", "ases", "classes", "folder",
-                 "from_s", "until_s", "added_s", "skipped")  # fmt: skip
+        table = editions_table.c
+        with self._store.reading() as session:
+            rows = session.execute(select(editions_table).order_by(table.source, table.date_s, table.id)).all()
+        names = [column.name for column in editions_table.columns][1:]
         return [
-            Edition(**{**dict(zip(names, row, strict=True)), "folder": self.folder / "editions" / row[9]})
-            for row in rows
+            Edition(**dict(zip(names, values, strict=True)), folder=self.folder / "editions" / name)
+            for name, *values in rows
         ]
 
     def knows(self, source: str, digest: str, date_s: int | None) -> bool:
         """Whether this content is an edition of the source already, of that date (None: of any)."""
-        with self._session() as session:
-            found = session.execute(
-                "SELECT 1 FROM editions WHERE source = ? AND hash = ? AND (? IS NULL OR date_s = ?)",
-                (source, digest, date_s, date_s),
-            ).fetchone()
-        return found is not None
+        if not self._store.there:
+            return False
+        table = editions_table.c
+        same = [table.source == source, table.hash == digest, *([] if date_s is None else [table.date_s == date_s])]
+        with self._store.reading() as session:
+            return session.execute(select(table.id).where(*same)).first() is not None
 
     def add(
         self, parsed: Parsed, *, source: str, kind: str, date_s: int, licence: str, origin: str, digest: str
@@ -170,36 +168,35 @@ class Catalogue:
             source, date_s, kind, licence, origin, digest, parsed.prefixes.num_rows, parsed.ases.num_rows, classes,
             final, *_own_times(parsed.prefixes), int(time.time()), json.dumps(parsed.skipped.to_json()),
         )  # fmt: skip
-        with self._session() as session:
-            session.execute(
-                "INSERT OR IGNORE INTO editions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (name, source, date_s, kind, licence, origin, digest, edition.prefixes, edition.ases, classes,
-                 edition.from_s, edition.until_s, edition.skipped, edition.added_s),
-            )  # fmt: skip
+        row = {name: value for name, value in asdict(edition).items() if name != "folder"}
+        with self._store.changing() as session:
+            put(session, editions_table, {"id": name, **row}, keys=("source", "hash", "date_s"), fresh=True)
+            note_change(session, "editions")
         return edition
 
     def remove(self, source: str, edition: str | None = None) -> int:
         """Take editions of a source out; how many. Their files go, since no lookup table needs them again."""
         gone = [e for e in self.editions() if e.source == source and edition in (None, e.edition)]
-        with self._session() as session:
-            session.executemany("DELETE FROM editions WHERE id = ?", [(e.folder.name,) for e in gone])
+        with self._store.changing() as session:
+            names = [e.folder.name for e in gone]
+            session.execute(delete(editions_table).where(editions_table.c.id.in_(names)))
+            note_change(session, "editions")
         for found in gone:
             shutil.rmtree(found.folder, ignore_errors=True)
         return len(gone)
 
     def fetched(self, source: str) -> dict[str, Any] | None:
         """What the server said when the source was fetched last: `url`, `etag`, `modified`, `checked_s`."""
-        with self._session() as session:
-            row = session.execute(
-                "SELECT url, etag, modified, checked_s FROM fetched WHERE source = ?", (source,)
-            ).fetchone()
-        return None if row is None else dict(zip(("url", "etag", "modified", "checked_s"), row, strict=True))
+        if not self._store.there:
+            return None
+        with self._store.reading() as session:
+            row = session.execute(select(fetched_table).where(fetched_table.c.source == source)).first()
+        return None if row is None else dict(zip(("url", "etag", "modified", "checked_s"), row[1:], strict=True))
 
     def note_fetched(self, source: str, url: str, etag: str, modified: str) -> None:
-        with self._session() as session:
-            session.execute(
-                "INSERT OR REPLACE INTO fetched VALUES (?, ?, ?, ?, ?)", (source, url, etag, modified, int(time.time()))
-            )
+        row = {"source": source, "url": url, "etag": etag, "modified": modified, "checked_s": int(time.time())}
+        with self._store.changing() as session:
+            put(session, fetched_table, row)
 
 
 def _bits(column: pa.ChunkedArray) -> int:

@@ -6,7 +6,6 @@ Classes, documented facts and announced routes hold for times of their own and l
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from bisect import bisect_right
@@ -29,6 +28,7 @@ from tidegauge.atlas.statements import packed
 from tidegauge.atlas.table import OriginTable
 from tidegauge.model import FOREVER_S, Addresses, Prefix, mapped_ipv4
 from tidegauge.site import Site
+from tidegauge.store import Store
 
 Ints = NDArray[np.int64]
 DAY_S = 86400
@@ -77,11 +77,15 @@ class _Part:
 
 
 class Atlas:
-    """Editions that come with the program, and those of a site's `<data>/atlas` where one is given."""
+    """Editions that come with the program, and those of a site's `<data>/atlas` where one is given.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.catalogue = None if folder is None else Catalogue(folder)
-        self._seen: tuple[int, int] | None = None
+    Args:
+        store: the site's database, where it is not the one in the data folder.
+    """
+
+    def __init__(self, folder: Path | None = None, store: Store | None = None) -> None:
+        self.catalogue = None if folder is None else Catalogue(folder, store)
+        self._seen: int | None = None
         self._listed: list[Edition] = []
         self._names: dict[str, int] = {"ZZ": NO_COUNTRY}
         self._flats: OrderedDict[tuple[str, str, str], Flat | None] = OrderedDict()
@@ -92,7 +96,7 @@ class Atlas:
     @classmethod
     def of(cls, site: Site) -> Atlas:
         """The atlas of a site."""
-        return cls(site.data / "atlas")
+        return cls(site.data / "atlas", Store.of(site))
 
     # Editions
 
@@ -104,12 +108,9 @@ class Atlas:
         """The site's editions, read again when the catalogue has changed (a collector runs for months)."""
         if self.catalogue is None:
             return []
-        try:
-            stat = os.stat(self.catalogue.path)
-        except OSError:
-            return []
-        if self._seen != (stat.st_mtime_ns, stat.st_size):
-            self._seen = (stat.st_mtime_ns, stat.st_size)
+        changed = self.catalogue.changed
+        if self._seen != changed:
+            self._seen = changed
             self._listed = self.catalogue.editions()
             self._overlays.clear()
             self._grouped.clear()

@@ -50,6 +50,7 @@ from tidegauge.model import (
     parse_address,
     parse_time,
 )
+from tidegauge.store import Store
 
 SHOWN = 60
 
@@ -73,6 +74,11 @@ def open_atlas(folder: Path | None) -> Atlas:
         if folder is not None:
             raise
         return Atlas()
+
+
+def _catalogue(folder: Path | None) -> Catalogue:
+    site = open_site(folder)
+    return Catalogue(site.data / "atlas", Store.of(site))
 
 
 @click.group()
@@ -120,7 +126,7 @@ def sources(site_dir: Path | None, as_json: bool) -> None:
     configured: list[dict[str, Any]] = []
     try:
         site = open_site(site_dir)
-        catalogue = Catalogue(site.data / "atlas")
+        catalogue = Catalogue(site.data / "atlas", Store.of(site))
         known = catalogue.editions()
         for source in site.atlas_sources:
             own = [e for e in known if e.source == source.name]
@@ -169,7 +175,7 @@ def import_(
 
     Example: tidegauge atlas import vpn.txt --class vpn --valid 2014-01-01/2015-01-01
     """
-    catalogue = Catalogue(open_site(site_dir).data / "atlas")
+    catalogue = _catalogue(site_dir)
     wanted = Wanted(
         source, kind, classes, parse_valid(valid) if valid else None,
         parse_time(edition, now_s=int(time.time())) if edition else None, None, licence,
@@ -249,7 +255,7 @@ def update_(names: tuple[str, ...], site_dir: Path | None, as_json: bool) -> Non
         raise UsageError("no source is configured", hint="[atlas.sources.NAME] in tidegauge.toml")
     outcomes: list[Outcome] = []
     with working("updating the atlas"):
-        outcomes += update(Catalogue(site.data / "atlas"), chosen)
+        outcomes += update(Catalogue(site.data / "atlas", Store.of(site)), chosen)
     if as_json:
         print_json({"sources": [{"source": o.source, "state": o.state, "what": o.what,
                                  "taken": [_taken_json(t) for t in o.taken]} for o in outcomes]})  # fmt: skip
@@ -270,7 +276,7 @@ def remove(source: str, edition: str | None, site_dir: Path | None, as_json: boo
 
     Example: tidegauge atlas remove vpn --edition 2014-11-24
     """
-    gone = Catalogue(open_site(site_dir).data / "atlas").remove(source, edition)
+    gone = _catalogue(site_dir).remove(source, edition)
     if as_json:
         print_json({"removed": gone})
     else:
@@ -372,7 +378,7 @@ def origin(addresses: tuple[str, ...], of: str | None, at: str | None, site_dir:
 def _own_findings(folder: Path | None) -> Callable[[str, int], tuple[str, ...]]:
     """What our own hunts found of a host around a time; nothing where there is no site."""
     try:
-        ledger = HuntLedger(open_site(folder).data)
+        ledger = HuntLedger(Store.of(open_site(folder)))
     except SiteError:
         return lambda address, at_s: ()
     return lambda address, at_s: tuple(ledger.about(address, at_s))

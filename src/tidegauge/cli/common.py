@@ -13,6 +13,7 @@ import click
 from tidegauge.lake import Extent, Lake, compile_where
 from tidegauge.model import format_bytes, parse_time
 from tidegauge.site import Site, find_site, load_site
+from tidegauge.store import Store
 from tidegauge.watch import Selection, Watches, watched
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,7 +69,7 @@ def conditions(where: str | None, lake: Lake) -> tuple[str, ...]:
 def watched_flows(site: Site, name: str, lake: Lake) -> Selection:
     """The flows of a watched asset, at any time that there are data of."""
     extent = lake.extent() or Extent(0, 0, 0, False)
-    return watched(Watches(site.data).get(name), lake, extent.first_s, extent.until_s)
+    return watched(Watches(Store.of(site)).get(name), lake, extent.first_s, extent.until_s)
 
 
 @contextmanager

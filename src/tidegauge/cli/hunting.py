@@ -28,6 +28,7 @@ from tidegauge.hunt.limits import POWER
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import FOREVER_S, Finding, UsageError, format_time, parse_time
 from tidegauge.site import Site
+from tidegauge.store import Store
 from tidegauge.watch import Indicator, Watches, read_indicators
 
 SHOWN = 30
@@ -75,7 +76,7 @@ def hunt(
 
 
 def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str | None, as_json: bool) -> None:
-    ledger = HuntLedger(site.data)
+    ledger = HuntLedger(Store.of(site))
     if words[0] == "closed":
         rows = sorted(ledger.closed().values(), key=lambda c: c.closed_s)
         if as_json:
@@ -195,7 +196,7 @@ def add(
     if file is not None:
         read, left = read_indicators(file)
         marks += read
-    made = Watches(site.data).add(name, marks, note=note, sizes=sizes)
+    made = Watches(Store.of(site)).add(name, marks, note=note, sizes=sizes)
     if as_json:
         print_json({**made.to_json(), "skipped": left})
         return
@@ -212,7 +213,7 @@ def list_(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge watch list
     """
-    found = Watches(open_site(site_dir).data).all()
+    found = Watches(Store.of(open_site(site_dir))).all()
     if as_json:
         print_json({"watches": [w.to_json() for w in found]})
         return
@@ -228,7 +229,7 @@ def show(name: str, site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge watch show studio
     """
-    found = Watches(open_site(site_dir).data).get(name)
+    found = Watches(Store.of(open_site(site_dir))).get(name)
     if as_json:
         print_json(found.to_json())
         return
@@ -247,5 +248,5 @@ def remove(name: str, site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge watch remove studio
     """
-    Watches(open_site(site_dir).data).remove(name)
+    Watches(Store.of(open_site(site_dir))).remove(name)
     print_json({"removed": name}) if as_json else click.echo(f"removed {name}")

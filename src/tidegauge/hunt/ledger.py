@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
+import json
 import time
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from tidegauge.model import Finding, UsageError, sqlite_session
+from sqlalchemy import delete, or_, select
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS closed (
-    id TEXT PRIMARY KEY, reason TEXT NOT NULL, until_s INTEGER NOT NULL, closed_s INTEGER NOT NULL, title TEXT);
-CREATE TABLE IF NOT EXISTS found (
-    id TEXT PRIMARY KEY, kind TEXT, subject TEXT, title TEXT, first_s INTEGER, last_s INTEGER,
-    severity TEXT, score REAL, peers TEXT);
-"""
+from tidegauge.model import Finding, UsageError
+from tidegauge.store import Store, put
+from tidegauge.store.tables import closed as closed_table
+from tidegauge.store.tables import found as found_table
 
 
 @dataclass(frozen=True)
@@ -39,36 +35,34 @@ def finding_id(finding: Finding) -> str:
 
 
 class HuntLedger:
-    """What was found and what was closed, in `<data>/hunt.sqlite`."""
+    """What was found and what was closed, in the site's database."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "hunt.sqlite"
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def _session(self) -> AbstractContextManager[sqlite3.Connection]:
-        return sqlite_session(self.path, SCHEMA)
-
-    def note(self, findings: list[Finding]) -> None:
-        """Keep what was found, with the first and the last time it was seen."""
-        with self._session() as session:
-            session.executemany(
-                "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-                " first_s = min(first_s, excluded.first_s), last_s = max(last_s, excluded.last_s),"
-                " severity = excluded.severity, score = excluded.score, title = excluded.title",
-                [
-                    (
-                        finding_id(f),
-                        f.kind,
-                        f.subject,
-                        f.title,
-                        f.start_s,
-                        f.end_s,
-                        f.severity,
-                        f.score,
-                        f" {' '.join(f.peers[:20])} ",
-                    )
-                    for f in findings
-                ],
-            )
+    def note(self, findings: list[Finding]) -> list[str]:
+        """Keep what was found, with the first and the last time it was seen; the names of what is new."""
+        if not findings:
+            return []
+        with self._store.changing() as session:
+            times = {
+                name: (first_s, last_s)
+                for name, first_s, last_s in session.execute(
+                    select(found_table.c.id, found_table.c.first_s, found_table.c.last_s)
+                )
+            }
+            rows: dict[str, dict[str, Any]] = {}
+            for f in findings:
+                name = finding_id(f)
+                first_s, last_s = times.get(name, (f.start_s, f.end_s))
+                rows[name] = {
+                    "id": name, "kind": f.kind, "subject": f.subject, "title": f.title,
+                    "first_s": min(first_s, f.start_s), "last_s": max(last_s, f.end_s), "severity": f.severity,
+                    "score": f.score, "peers": f" {' '.join(f.peers[:20])} ", "noted_s": int(time.time()),
+                    "body": json.dumps({**f.to_json(), "id": name}, ensure_ascii=False),
+                }  # fmt: skip
+            put(session, found_table, list(rows.values()))
+        return [name for name in rows if name not in times]
 
     def close(self, name: str, reason: str, until_s: int) -> Closed:
         """Close a finding until a time.
@@ -78,36 +72,44 @@ class HuntLedger:
         """
         if not reason.strip():
             raise UsageError("why is it expected?", hint="--reason TEXT")
-        with self._session() as session:
-            row = session.execute("SELECT title FROM found WHERE id = ?", (name,)).fetchone()
-            if row is None:
+        with self._store.changing() as session:
+            title = session.scalar(select(found_table.c.title).where(found_table.c.id == name))
+            if title is None:
                 raise UsageError(f"no such finding: {name!r}", hint="tidegauge hunt shows their names")
-            now_s = int(time.time())
-            session.execute(
-                "INSERT OR REPLACE INTO closed VALUES (?, ?, ?, ?, ?)", (name, reason.strip(), until_s, now_s, row[0])
-            )
-        return Closed(name, reason.strip(), until_s, now_s, row[0])
+            done = Closed(name, reason.strip(), until_s, int(time.time()), title)
+            put(session, closed_table, asdict(done))
+        return done
 
     def reopen(self, name: str) -> None:
-        with self._session() as session:
-            if not session.execute("DELETE FROM closed WHERE id = ?", (name,)).rowcount:
+        with self._store.changing() as session:
+            if not session.execute(delete(closed_table).where(closed_table.c.id == name)).rowcount:
                 raise UsageError(f"not closed: {name!r}")
 
     def closed(self) -> dict[str, Closed]:
         """What is closed, by name; also what has run out."""
-        if not self.path.exists():
+        if not self._store.there:
             return {}
-        with self._session() as session:
-            rows = session.execute("SELECT id, reason, until_s, closed_s, title FROM closed").fetchall()
-        return {row[0]: Closed(*row) for row in rows}
+        names = [column.name for column in closed_table.columns]
+        with self._store.reading() as session:
+            rows = session.execute(select(closed_table)).all()
+        return {row[0]: Closed(**dict(zip(names, row, strict=True))) for row in rows}
+
+    def kept(self) -> list[dict[str, Any]]:
+        """All findings that were noted, as JSON, the newest first."""
+        if not self._store.there:
+            return []
+        order = found_table.c.last_s.desc(), found_table.c.id
+        with self._store.reading() as session:
+            texts = session.scalars(select(found_table.c.body).where(found_table.c.body.is_not(None)).order_by(*order))
+            return [json.loads(text or "{}") for text in texts]
 
     def about(self, subject: str, at_s: int) -> list[str]:
         """Titles of serious findings about a host, or with it at the far end, around a time (a day either side)."""
-        if not self.path.exists():
+        if not self._store.there:
             return []
-        with self._session() as session:
-            rows = session.execute(
-                "SELECT title FROM found WHERE (subject = ? OR peers LIKE ?) AND severity IN ('high', 'critical')"
-                " AND first_s <= ? AND last_s >= ?", (subject, f"% {subject} %", at_s + 86400, at_s - 86400),
-            ).fetchall()  # fmt: skip
-        return [row[0] for row in rows]
+        table = found_table.c
+        whose = or_(table.subject == subject, table.peers.contains(f" {subject} ", autoescape=True))
+        serious = table.severity.in_(("high", "critical"))
+        when = table.first_s <= at_s + 86400, table.last_s >= at_s - 86400
+        with self._store.reading() as session:
+            return [title or "" for title in session.scalars(select(table.title).where(whose, serious, *when))]

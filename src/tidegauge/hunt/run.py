@@ -20,6 +20,7 @@ from tidegauge.hunt.scene import Scene, aliases, names_of
 from tidegauge.lake import FlowFilter, Lake, Pairs
 from tidegauge.model import Finding, LakeError, UsageError, format_time
 from tidegauge.site import Site
+from tidegauge.store import Store
 from tidegauge.watch import Watches
 from tidegauge.watch import watched as select_watch
 
@@ -108,7 +109,7 @@ def hunt(
         raise UsageError(f"the time is empty: since {format_time(since_s)}, until {format_time(until_s)}")
     watched, watch_name = "", ""
     if watch is not None:
-        selected = select_watch(Watches(site.data).get(watch), lake, since_s, until_s)
+        selected = select_watch(Watches(Store.of(site)).get(watch), lake, since_s, until_s)
         watched, watch_name = selected.sql, selected.name
     found: list[Finding] = []
     chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
@@ -126,7 +127,7 @@ def hunt(
             progress(kind)
             found += KINDS[kind](scene)
     found = ranked(_once(found))
-    ledger = HuntLedger(site.data)
+    ledger = HuntLedger(Store.of(site))
     ledger.note(found)
     closed = {name: c for name, c in ledger.closed().items() if c.until_s > time.time()}
     return Hunted(

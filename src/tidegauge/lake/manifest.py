@@ -248,6 +248,11 @@ class Manifest:
                 [(segment, kind, width_s, path, ROLLUP_FORM) for (kind, width_s), path in paths.items()],
             )
 
+    def forget_rollups(self) -> None:
+        """Read flows instead, until rollups are made again."""
+        with self._session() as session:
+            session.execute("DELETE FROM rolled")
+
     def mark_labelled(self, paths: list[str], atlas: str, editions: list[dict[str, str]]) -> None:
         """Note that the labels of segments rest on these editions: they were looked at again and stayed the same."""
         with self._session() as session:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,6 @@ class Lake:
         self.folder = folder
         self.manifest = Manifest(folder)
         self._memory_mb = memory_mb
-        self._read: tuple[tuple[str, ...], pa.Table] | None = None
         self.reads: Counter[str] = Counter()
 
     @contextmanager
@@ -174,11 +174,7 @@ class Lake:
 
     def _ledger_minutes(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The minutes (microseconds) of the ledger's rows, and which are of senders that contradict themselves."""
-        paths = [self.folder / s.path for s in self.manifest.segments("coverage")]
-        tables = [self._coverage(path, ["minute", "standing"]) for path in paths]
-        if not tables:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
-        table = pa.concat_tables(tables)
+        table = self.ledger()
         minutes = np.asarray(table["minute"].cast(pa.int64()).to_numpy()) * 1_000_000
         return minutes, np.asarray(pc.fill_null(table["standing"], 0).to_numpy()) == CONTRADICTORY
 
@@ -339,20 +335,7 @@ class Lake:
 
     def ledger(self) -> pa.Table:
         """All coverage rows (`LEDGER_SCHEMA`), one per exporter, domain and minute, by minute."""
-        paths = tuple(s.path for s in self.manifest.segments("coverage"))
-        if self._read is None or self._read[0] != paths:  # a segment never changes
-            tables = [self._coverage(self.folder / path) for path in paths]
-            whole = fold_ledger(pa.concat_tables(tables)) if tables else LEDGER_SCHEMA.empty_table()
-            self._read = paths, complete_ledger(whole).sort_by("minute")
-        return self._read[1]
-
-    def _coverage(self, path: Path, columns: list[str] | None = None) -> pa.Table:
-        try:
-            return pq.read_table(path, schema=LEDGER_SCHEMA, columns=columns)
-        except (pa.ArrowException, OSError) as error:
-            raise LakeError(
-                f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(self.folder)
-            ) from None
+        return _ledger(self.folder, tuple(s.path for s in self.manifest.segments("coverage")))
 
     def names(self, since_us: int | None = None, until_us: int | None = None) -> pa.Table:
         """Names seen between two times (`NAMES_SCHEMA`), by time."""
@@ -372,6 +355,21 @@ class Lake:
         with self.engine(chosen.since_us, chosen.until_us) as engine:
             row = engine.execute(f"SELECT {sql_amount} FROM flows WHERE {chosen.sql()}").fetchone()
         return row[0] if row else None
+
+
+@lru_cache(maxsize=4)
+def _ledger(folder: Path, paths: tuple[str, ...]) -> pa.Table:
+    """The rows of coverage segments, which never change, folded."""
+    tables = []
+    for path in paths:
+        try:
+            tables.append(pq.read_table(folder / path, schema=LEDGER_SCHEMA, partitioning=None))
+        except (pa.ArrowException, OSError) as error:
+            raise LakeError(
+                f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(folder)
+            ) from None
+    whole = fold_ledger(pa.concat_tables(tables)) if tables else LEDGER_SCHEMA.empty_table()
+    return complete_ledger(whole).sort_by("minute")
 
 
 def _amount(metric: str) -> str:

@@ -1,0 +1,5 @@
+"""What people write, and what the service keeps for them: watches, closed findings, users, audit, alarms."""
+
+from tidegauge.store.database import Store, note_change, put
+
+__all__ = ["Store", "note_change", "put"]
