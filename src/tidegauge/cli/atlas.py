@@ -44,13 +44,13 @@ from tidegauge.model import (
     SiteError,
     TidegaugeError,
     UsageError,
-    class_names,
     format_address,
     format_time,
     parse_address,
     parse_time,
 )
 from tidegauge.store import Store
+from tidegauge.verbs import editions_json
 
 SHOWN = 60
 
@@ -97,11 +97,7 @@ def editions(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge atlas editions
     """
-    found: list[dict[str, Any]] = [
-        {"source": e.source, "edition": e.edition, "format": e.format, "ranges": e.prefixes, "ases": e.ases,
-         "classes": class_names(e.classes), "licence": e.licence, "origin": e.origin, "hash": e.hash}
-        for e in open_atlas(site_dir).editions()
-    ]  # fmt: skip
+    found = editions_json(open_atlas(site_dir))
     if as_json:
         print_json({"editions": found})
         return

@@ -10,11 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-from tidegauge.lake import Extent, Lake, compile_where
+from tidegauge.lake import Lake
 from tidegauge.model import format_bytes, parse_time
 from tidegauge.site import Site, find_site, load_site
-from tidegauge.store import Store
-from tidegauge.watch import Selection, Watches, watched
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,6 +25,9 @@ def time_options(function: F) -> F:
     for name, text in (("--until", "Before this time."), ("--since", "From this time on (2014-11-24, -7d).")):
         function = click.option(name, metavar="T", help=text)(function)
     return function
+
+
+explain_option = click.option("--explain", is_flag=True, help="Say what was read: rollups, or flows.")
 
 
 def where_option(function: F) -> F:
@@ -52,24 +53,17 @@ def moment_us(text: str | None, lake: Lake) -> int | None:
     return None if text is None else parse_time(text, now_s=newest_s(lake)) * 1_000_000
 
 
-def asked_span_s(since: str | None, until: str | None, lake: Lake) -> tuple[int, int]:
-    """The asked time in epoch seconds; all of the data's bulk where nothing is said."""
-    extent = lake.extent() or Extent(0, 0, 0, False)
-    since_s = extent.first_s if since is None else parse_time(since, now_s=extent.now_s)
-    until_s = extent.until_s if until is None else parse_time(until, now_s=extent.now_s)
-    if (since is None or until is None) and (note := extent.note()):
+def say_note(note: str | None) -> None:
+    """What the data have beyond the asked time, to standard error."""
+    if note:
         click.echo(f"tidegauge: {note}", err=True)
-    return since_s, until_s
 
 
-def conditions(where: str | None, lake: Lake) -> tuple[str, ...]:
-    return (compile_where(where, now_s=newest_s(lake)),) if where else ()
-
-
-def watched_flows(site: Site, name: str, lake: Lake) -> Selection:
-    """The flows of a watched asset, at any time that there are data of."""
-    extent = lake.extent() or Extent(0, 0, 0, False)
-    return watched(Watches(Store.of(site)).get(name), lake, extent.first_s, extent.until_s)
+def print_reads(reads: dict[str, int] | None) -> None:
+    """Where an answer comes from, where that was asked for."""
+    if reads is not None:
+        read = ", ".join(f"{count:,} {what}" for what, count in sorted(reads.items()) if count)
+        click.echo(f"read: {read or 'nothing'}")
 
 
 @contextmanager

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import click
 
+from tidegauge import verbs
 from tidegauge.cli.common import (
-    conditions,
     json_option,
-    moment_us,
-    open_lake,
     open_site,
     print_json,
     site_option,
@@ -20,15 +18,15 @@ from tidegauge.cli.common import (
     time_options,
     working,
 )
-from tidegauge.cli.read import SHORT, plain_rows
+from tidegauge.cli.read import SHORT
 from tidegauge.hunt import KINDS, Hunted, HuntLedger
-from tidegauge.hunt import hunt as run_hunt
 from tidegauge.hunt.ledger import finding_id
 from tidegauge.hunt.limits import POWER
-from tidegauge.lake import FlowFilter, Lake
+from tidegauge.lake import FlowFilter
 from tidegauge.model import FOREVER_S, Finding, UsageError, format_time, parse_time
 from tidegauge.site import Site
 from tidegauge.store import Store
+from tidegauge.verbs import Here, HuntQuestion, plain_rows
 from tidegauge.watch import Indicator, Watches, read_indicators
 
 SHOWN = 30
@@ -62,17 +60,14 @@ def hunt(
     for kind in kinds:
         if kind not in KINDS:
             raise UsageError(f"no such hunt: {kind!r}", hint=", ".join(KINDS))
-    lake = open_lake(site)
-    since_us, until_us = moment_us(since, lake), moment_us(until, lake)
+    here = Here(site)
+    question = HuntQuestion.model_construct(kind=list(kinds), watch=watch, since=since, until=until)
     with working("hunting"):
-        found = run_hunt(
-            site, kinds or tuple(KINDS), since_s=None if since_us is None else since_us // 1_000_000,
-            until_s=None if until_us is None else until_us // 1_000_000, watch=watch,
-        )  # fmt: skip
+        found = verbs.hunt(here, question)
     if as_json:
         print_json(found.to_json())
         return
-    _print(found, lake, explain, everything)
+    _print(found, here, explain, everything)
 
 
 def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str | None, as_json: bool) -> None:
@@ -104,7 +99,7 @@ def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str 
         click.echo(f"closed until {format_time(closed.until_s)}: {closed.title}")
 
 
-def _print(found: Hunted, lake: Lake, explain: bool, everything: bool) -> None:
+def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
     shown = [f for f in found.findings if everything or f.severity != "info"]
     hidden = len(found.findings) - len(shown)
     span = f"between {format_time(found.since_s)} and {format_time(found.until_s)}"
@@ -121,7 +116,7 @@ def _print(found: Hunted, lake: Lake, explain: bool, everything: bool) -> None:
             click.echo(f"  - {reason}")
         click.echo(f"  see: {finding.query}")
         if explain:
-            _explain(finding, lake)
+            _explain(finding, here)
         story = stories.get(finding.subject)
         if story and finding.subject not in told:
             told.add(finding.subject)
@@ -146,11 +141,11 @@ def _print(found: Hunted, lake: Lake, explain: bool, everything: bool) -> None:
         click.echo(f"left out {left['count']:,} x {left['what']}: {left['why']}")
 
 
-def _explain(finding: Finding, lake: Lake) -> None:
+def _explain(finding: Finding, here: Here) -> None:
     """The first flows behind a finding, by its own query."""
     where = finding.query.split('--where "', 1)[1].rsplit('"', 1)[0]
-    chosen = FlowFilter(finding.start_s * 1_000_000, (finding.end_s + 1) * 1_000_000, conditions(where, lake))
-    rows = [[str(r[n]) for n in SHORT] for b in lake.flows(chosen, limit=EXPLAINED) for r in plain_rows(b)]
+    chosen = FlowFilter(finding.start_s * 1_000_000, (finding.end_s + 1) * 1_000_000, here.conditions(where))
+    rows = [[str(r[n]) for n in SHORT] for b in here.lake.flows(chosen, limit=EXPLAINED) for r in plain_rows(b)]
     table(list(SHORT), rows)
 
 

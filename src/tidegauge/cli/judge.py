@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,70 +9,33 @@ from typing import Any
 import click
 import numpy as np
 
+from tidegauge import verbs
 from tidegauge.cli.common import (
     amount_text,
+    explain_option,
     json_option,
-    newest_s,
-    open_lake,
     open_site,
     print_json,
+    print_reads,
     site_option,
     sparkline,
     table,
     time_options,
-    watched_flows,
     where_option,
     working,
 )
 from tidegauge.detect import Calendar
-from tidegauge.inquiry import Asked, Ranking, Reply, ask_all, borne, widened
-from tidegauge.inquiry import ask as answer_question
+from tidegauge.inquiry import Ranking, Reply
 from tidegauge.inquiry import assess as assess_series
-from tidegauge.lake import METRICS, compile_where
+from tidegauge.lake import METRICS
 from tidegauge.model import Answer, TidegaugeError, UsageError, format_duration, format_time, parse_duration, parse_time
-from tidegauge.series import DIRECTIONS, canonical_origin
+from tidegauge.series import DIRECTIONS
+from tidegauge.verbs import AskQuestion, Direction, Here, answer_json, parse_wanted
 
 EXIT = {"surge": 10, "cannot_say": 11, "no_surge": 0}
 BARS = 96
 RANKED = 20
 EDITIONS_SHOWN = 6
-
-
-SPANS = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
-SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "": 1}
-
-
-def parse_wanted(texts: tuple[str, ...]) -> tuple[tuple[float, int], ...]:
-    """Amounts and durations from `40MB/2h`; a number without a unit is in the metric's own.
-
-    >>> parse_wanted(("40MB/2h",))
-    ((40000000.0, 7200),)
-
-    Raises:
-        UsageError: not of that form.
-    """
-    found = []
-    for text in texts:
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?\s*/\s*(\w+)\s*", text)
-        if match is None:
-            raise UsageError(f"not an amount over a time: {text!r}", hint="for example 40MB/2h or 500/1h")
-        found.append((float(match[1]) * SIZES[match[2] or ""], parse_duration(match[3])))
-    return tuple(found)
-
-
-def parse_alarms(text: str) -> tuple[float, int]:
-    """A number of false alarms and the seconds in which they are borne.
-
-    >>> parse_alarms("1/month"), parse_alarms("2/3d")
-    ((1.0, 2592000), (2.0, 259200))
-
-    Raises:
-        UsageError: not of that form.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*/\s*(\w+)\s*", text)
-    if match is None or float(match[1]) <= 0:
-        raise UsageError(f"not a number of alarms over a time: {text!r}", hint="for example 1/month or 2/week")
-    return float(match[1]), SPANS.get(match[2]) or parse_duration(match[2])
 
 
 def judgement_options(function: Any) -> Any:
@@ -111,13 +73,14 @@ def judgement_options(function: Any) -> Any:
     help="With --from all: the share of false ones among the origins called, instead of --false-alarm.",
 )  # fmt: skip
 @judgement_options
+@explain_option
 @site_option
 @json_option
 def ask(
     origin: str | None, wide: bool, watch: str | None, where: str | None, since: str | None, until: str | None,
-    direction: str, metric: str, picture: Path | None, alarms: str | None, false_discovery: float | None,
-    baseline: str, false_alarm: float, power: float, exit_code: bool, wanted: tuple[str, ...], site_dir: Path | None,
-    as_json: bool,
+    direction: Direction, metric: Any, picture: Path | None, alarms: str | None, false_discovery: float | None,
+    baseline: str, false_alarm: float, power: float, exit_code: bool, wanted: tuple[str, ...], explain: bool,
+    site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats.
 
@@ -126,53 +89,24 @@ def ask(
 
     Example: tidegauge ask --from KP --since 2014-11-24 --would-have-seen 40MB/2h
     """
-    site = open_site(site_dir)
-    lake = open_lake(site)
-    now_s = newest_s(lake)
-    asked = Asked(
-        origin=None if origin in (None, "all") else canonical_origin(origin),
-        where_text=where,
-        where_sql=compile_where(where, now_s=now_s) if where else None,
-        direction=direction,
-        metric=metric,
-        since_s=parse_time(since, now_s=now_s) if since else None,
-        until_s=parse_time(until, now_s=now_s) if until else None,
-        baseline_s=parse_duration(baseline),
-        false_alarm=false_alarm,
-        power=power,
-        wanted=parse_wanted(wanted),
-        watch=None if watch is None else watched_flows(site, watch, lake),
-    )
-    if alarms is not None:
-        asked = borne(site, asked, *parse_alarms(alarms))
-    if wide:
-        asked = widened(site, asked)
-    if false_discovery is not None and (origin != "all" or alarms is not None):
-        raise UsageError("--false-discovery bounds what is called of all origins", hint="--from all, without --alarms")
-    if origin == "all":
-        if metric == "all":
-            raise UsageError("all origins are asked about one metric at a time")
-        with working("asking about all origins"):
-            ranking = ask_all(site, asked, false_discovery=false_discovery)
-        if as_json:
-            print_json(ranking.to_json())
-        else:
-            print_ranking(ranking)
-        if exit_code:
-            sys.exit(EXIT[ranking.verdict])
-        return
+    question = AskQuestion.model_construct(
+        from_=origin, watch=watch, where=where, since=since, until=until, direction=direction, metric=metric, wide=wide,
+        baseline=baseline, false_alarm=false_alarm, power=power, would_have_seen=list(wanted), alarms=alarms,
+        false_discovery=false_discovery, explain=explain,
+    )  # fmt: skip
     with working("asking"):
-        reply = answer_question(site, asked)
-    if picture is not None:
+        reply = verbs.ask(Here(open_site(site_dir)), question)
+    if picture is not None and isinstance(reply, Reply):
         from tidegauge.cli.picture import draw
 
         picture.write_text(draw(reply), encoding="utf-8")
     if as_json:
-        print_json(reply.answer.to_json())
+        print_json(answer_json(question, reply))
     else:
-        print_reply(reply)
+        print_ranking(reply) if isinstance(reply, Ranking) else print_reply(reply)
+        print_reads(reply.reads if explain else None)
     if exit_code:
-        sys.exit(EXIT[reply.answer.verdict])
+        sys.exit(EXIT[reply.verdict if isinstance(reply, Ranking) else reply.answer.verdict])
 
 
 @click.command()
@@ -199,7 +133,7 @@ def assess(
     """
     baseline_s = parse_duration(baseline)
     calendar = Calendar(*(frozenset(parse_time(d, now_s=0) // 86400 for d in days) for days in (holidays, one_off)))
-    chances = parse_wanted(wanted)
+    chances = parse_wanted(list(wanted))
     failed, verdicts = False, []
     for path in files:
         try:

@@ -8,74 +8,51 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tidegauge import verbs
 from tidegauge.cli.common import (
     SPARKS,
     amount_text,
-    asked_span_s,
-    conditions,
+    explain_option,
     json_option,
-    moment_us,
-    open_lake,
     open_site,
     print_json,
+    print_reads,
+    say_note,
     site_option,
     sparkline,
     table,
     time_options,
-    watched_flows,
     where_option,
     working,
 )
-from tidegauge.inquiry import check_origins
-from tidegauge.lake import METRICS, FlowFilter
-from tidegauge.model import (
-    FLOW_SCHEMA,
-    OTHER_PARTS,
-    UsageError,
-    class_names,
-    format_address,
-    format_time,
-    parse_duration,
-)
-from tidegauge.series import (
-    DIRECTIONS,
-    ExporterCoverage,
-    build_series,
-    canonical_origin,
-    exporter_blind,
-    measure,
-    origin_sql,
+from tidegauge.lake import METRICS
+from tidegauge.model import FLOW_SCHEMA, OTHER_PARTS, UsageError, format_time
+from tidegauge.series import DIRECTIONS, ExporterCoverage
+from tidegauge.verbs import (
+    STANDINGS,
+    CoverageQuestion,
+    Direction,
+    FlowsQuestion,
+    Here,
+    Metric,
+    SeriesQuestion,
+    TopQuestion,
+    flow_filter,
+    plain_rows,
 )
 
 SHOWN_ROWS = 100
 MOST_SHOWN, MOST_DRAWN, MOST_INTERVALS = 40, 12, 4
 """Exporters in a table, drawn over time, and sampling intervals of one that are named; of more the sums are told."""
-STANDINGS = ("proven", "new", "contradictory")
 SHORT = ("time_start", "direction", "src", "src_port", "dst", "dst_port", "proto", "packets", "bytes",
          "src_country", "dst_country", "src_as", "dst_as")  # fmt: skip
-
-
-def plain(name: str, value: Any) -> Any:
-    """A cell as JSON and CSV show it."""
-    if isinstance(value, bytes):
-        return format_address(value)
-    if name.startswith("time_") and value is not None:
-        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if name.endswith("_class") and value is not None:
-        return " ".join(class_names(value))
-    return value
-
-
-def plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    for row in batch.to_pylist():
-        yield {name: plain(name, value) for name, value in row.items()}
 
 
 @contextmanager
@@ -104,9 +81,9 @@ def flows(
 
     Example: tidegauge flows --since 2014-11-24 --where "inside(src, '175.45.176.0/22')" --limit 5
     """
-    lake = open_lake(open_site(site_dir))
-    kind = "json" if as_json else kind
-    chosen = FlowFilter(moment_us(since, lake), moment_us(until, lake), conditions(where, lake))
+    here = Here(open_site(site_dir))
+    lake, kind = here.lake, "json" if as_json else kind
+    chosen = flow_filter(here, FlowsQuestion(since=since, until=until, where=where))
     most = SHOWN_ROWS if limit is None and kind == "table" else limit
     schema = FLOW_SCHEMA.append(pa.field("reason", pa.string())) if quarantine else FLOW_SCHEMA
     shown_columns = (*SHORT, "reason") if quarantine else SHORT
@@ -141,32 +118,30 @@ def flows(
 @where_option
 @click.option("--metric", type=click.Choice(METRICS), default="bytes")
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, help="How many rows.")
+@explain_option
 @site_option
 @json_option
 def top(
-    by: tuple[str, ...], since: str | None, until: str | None, where: str | None, metric: str, count: int,
-    site_dir: Path | None, as_json: bool,
+    by: tuple[str, ...], since: str | None, until: str | None, where: str | None, metric: Metric, count: int,
+    explain: bool, site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """The groups with the largest sums; BY are flow columns, or far, far_country, far_as, home and so on.
 
     Example: tidegauge top far_country far_as --since -1d -n 5
     """
-    lake = open_lake(open_site(site_dir))
-    chosen = FlowFilter(moment_us(since, lake), moment_us(until, lake), conditions(where, lake))
+    question = TopQuestion.model_construct(
+        by=list(by), since=since, until=until, where=where, metric=metric, n=count, explain=explain
+    )
     with working("summing"):
-        found, total = lake.top(list(by), chosen, metric=metric, limit=count)
-    rows = []
-    for row in found.to_pylist():
-        amount = int(row.pop(metric))
-        share = round(amount / total, 6) if total else 0.0
-        rows.append({**{name: plain(name, value) for name, value in row.items()}, metric: amount, "share": share})
+        found = verbs.top(Here(open_site(site_dir)), question)
     if as_json:
-        print_json({"by": list(by), "metric": metric, "rows": rows})
+        print_json(found.to_json())
         return
     table(
         [*by, metric, "share"],
-        [[*(str(row[n]) for n in by), f"{row[metric]:,}", f"{row['share']:.1%}"] for row in rows],
+        [[*(str(row[n]) for n in by), f"{row[metric]:,}", f"{row['share']:.1%}"] for row in found.rows],
     )
+    print_reads(found.reads)
 
 
 @click.command()
@@ -177,45 +152,36 @@ def top(
 @click.option("--metric", type=click.Choice(METRICS), default="bytes")
 @click.option("--width", default="5m", help="Length of a bin, such as 5m or 1h.")
 @time_options
+@explain_option
 @site_option
 @json_option
 def series(
-    origin: str | None, watch: str | None, where: str | None, direction: str, metric: str, width: str,
-    since: str | None, until: str | None, site_dir: Path | None, as_json: bool,
+    origin: str | None, watch: str | None, where: str | None, direction: Direction, metric: Metric, width: str,
+    since: str | None, until: str | None, explain: bool, site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """An amount over time; long flows are spread over the bins that they last.
 
     Example: tidegauge series --from KP --since 2014-11-24 --width 1h
     """
-    site = open_site(site_dir)
-    lake = open_lake(site)
-    width_s = parse_duration(width)
-    since_s, until_s = asked_span_s(since, until, lake)
-    if origin is not None:
-        origin = canonical_origin(origin)
-        check_origins(site, origin, direction, since_s, until_s, lake)
-    if (until_s - since_s) // width_s > 2_000_000:
-        raise UsageError("more than two million bins", hint="a larger --width or a shorter time")
-    selected = (origin_sql(origin, direction) if origin else f"direction = '{direction}'", *conditions(where, lake))
-    if watch is not None:
-        selected = (*selected, watched_flows(site, watch, lake).sql)
+    question = SeriesQuestion.model_construct(
+        from_=origin, watch=watch, where=where, direction=direction, metric=metric, width=width, since=since,
+        until=until, explain=explain,
+    )  # fmt: skip
     with working("summing"):
-        built, _ = build_series(lake, selected, metric=metric, width_s=width_s, since_s=since_s, until_s=until_s)
-    values = [int(v) for v in built.values]
-    name = " and ".join(part for part in (origin, watch and f"watch {watch}", where) if part) or "all"
+        found = verbs.series(Here(open_site(site_dir)), question)
+    say_note(found.note)
     if as_json:
-        print_json(
-            {"selection": name, "direction": direction, "metric": metric, "width_s": width_s,
-             "start_s": built.starts_s.tolist(), "value": values,
-             "coverage": [round(c, 6) for c in built.seen.tolist()]}
-        )  # fmt: skip
+        print_json(found.to_json())
         return
-    click.echo(f"{name}, {direction}, {metric} in bins of {width}: {amount_text(sum(values), metric)} in all")
+    built, values = found.series, [int(v) for v in found.series.values]
+    total = amount_text(sum(values), metric)
+    click.echo(f"{found.selection}, {direction}, {metric} in bins of {width}: {total} in all")
     step = max(-(-len(values) // 100), 1)
     bars = [float(sum(values[i : i + step])) for i in range(0, len(values), step)]
     click.echo(sparkline(bars, [bool(built.seen[i : i + step].mean() >= 0.5) for i in range(0, len(values), step)]))
     if values:
-        click.echo(f"{format_time(int(built.starts_s[0]))} to {format_time(int(built.starts_s[-1]) + width_s)}")
+        click.echo(f"{format_time(int(built.starts_s[0]))} to {format_time(int(built.starts_s[-1]) + built.width_s)}")
+    print_reads(found.reads)
 
 
 def coverage_bar(seen: NDArray[np.float64], bars: int = 96) -> str:
@@ -233,13 +199,12 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
 
     Example: tidegauge coverage --since 2014-11-24
     """
-    lake = open_lake(open_site(site_dir))
-    since_s, until_s = asked_span_s(since, until, lake)
-    found = measure(lake.ledger(), since_s, until_s)
+    reply = verbs.coverage(Here(open_site(site_dir)), CoverageQuestion.model_construct(since=since, until=until))
+    say_note(reply.note)
     if as_json:
-        print_json({"share": round(found.share, 6), "since": format_time(since_s), "until": format_time(until_s),
-                    "exporters": [_exporter_json(e) for e in found.exporters]})  # fmt: skip
+        print_json(reply.to_json())
         return
+    found, since_s, until_s = reply.coverage, reply.since_s, reply.until_s
     click.echo(f"{found.share:.2%} seen from {format_time(since_s)} to {format_time(until_s)}")
     columns = ("exporter", "domain", "seen", "datagrams", "records", "lost", "apart", "twice", "late", "restarts",
                "sampling", "clock", "standing")  # fmt: skip
@@ -262,16 +227,6 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
         click.echo(f"blind from {format_time(one.start_s)} to {format_time(one.end_s)}: {one.why}")
     if len(blind) > MOST_SHOWN:
         click.echo(f"and blind {len(blind) - MOST_SHOWN} more times (--json has them all)")
-
-
-def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
-    return {
-        "exporter": e.exporter, "agent": e.agent, "domain": e.domain, "standing": STANDINGS[e.standing],
-        "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,
-        "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped, "duplicates": e.duplicates,
-        "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "apart": e.apart, "held": e.held,
-        "delay_s": round(e.delay_s, 3), "blind": [b.to_json() for b in exporter_blind(e)],
-    }  # fmt: skip
 
 
 def _part(e: ExporterCoverage) -> str:

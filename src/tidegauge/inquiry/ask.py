@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -112,12 +112,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer with the series and the judgement behind it, for drawing."""
+    """An answer with the series and the judgement behind it, for drawing, and how many files of which kind it was read
+    from."""
 
     answer: Answer
     series: Series
     asked: slice
     outcome: Outcome
+    reads: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def ask(site: Site, asked: Asked) -> Reply:
         method=parts[0].method + " Metrics share the false-alarm budget equally.",
         parts=parts,
     )
-    return replace(replies[0], answer=whole)
+    return replace(replies[0], answer=whole, reads=dict(lake.reads))
 
 
 def _ask_one(site: Site, lake: Lake, asked: Asked) -> Reply:
@@ -244,7 +246,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked) -> Reply:
         relays=relays,
         editions=tuple(lake.manifest.editions_behind(span.since_s * 1_000_000, span.until_s * 1_000_000)),
     )  # fmt: skip
-    return Reply(answer, series, chosen, outcome)
+    return Reply(answer, series, chosen, outcome, dict(lake.reads))
 
 
 def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, unit: float) -> Pool | None:

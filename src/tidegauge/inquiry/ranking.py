@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
 from typing import Any
@@ -66,6 +66,7 @@ class Ranking:
     origins: tuple[Ranked, ...]
     false_discovery: float | None = None
     pooled: tuple[int, int] = (0, 0)
+    reads: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -199,7 +200,7 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
     return Ranking(
         asked.metric, asked.direction, span.since_s, span.until_s, verdict,
         None if false_discovery is not None else asked.false_alarm, coverage_share, tuple(ranked), false_discovery,
-        pool.series,
+        pool.series, dict(lake.reads),
     )  # fmt: skip
 
 

@@ -39,6 +39,9 @@ METRICS = tuple(SUMS)
 MINUTE_US, LONGEST_US = 60_000_000, 3_600_000_000
 Parts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Whole numbers and fractions (`FRACTION`) of what lies in each bin."""
+ORDER = "time_start, time_end, src, dst, src_port, dst_port, proto, bytes, packets, exporter, domain"
+PAGE_SPAN_US = 600_000_000
+"""A page of flows is looked for in so much time first, and in twice as much each time."""
 QUARANTINE_FOLDER = "quarantine"
 """Where a collector keeps apart what cannot be true."""
 
@@ -182,9 +185,37 @@ class Lake:
         """Flows by start time, in batches of `FLOW_SCHEMA`'s columns."""
         columns = ", ".join(f'"{name}"' for name in FLOW_SCHEMA.names)
         bound = f"LIMIT {int(limit)}" if limit is not None else ""
-        sql = f"SELECT {columns} FROM flows WHERE {chosen.sql()} ORDER BY time_start, time_end, src, dst {bound}"
+        sql = f"SELECT {columns} FROM flows WHERE {chosen.sql()} ORDER BY {ORDER} {bound}"
         with self.engine(chosen.since_us, chosen.until_us) as engine:
             yield from engine.sql(sql).to_arrow_reader(100_000)
+
+    def page(self, chosen: FlowFilter, *, limit: int, after: tuple[int, int, bytes, bytes, int] | None) -> pa.Table:
+        """So many flows in the order of `flows`, behind a place in it.
+
+        Args:
+            after: start and end (us), source and destination of the last flow before, and how many of exactly these
+                were before.
+        """
+        columns = ", ".join(f'"{name}"' for name in FLOW_SCHEMA.names)
+        extent_us = [(s.first_us, s.last_us) for s in self.manifest.segments("flows", chosen.since_us, chosen.until_us)]
+        begin = max([min((a for a, _ in extent_us), default=0), chosen.since_us or 0, after[0] if after else 0])
+        end = min([max((b for _, b in extent_us), default=-1) + 1, *([chosen.until_us] if chosen.until_us else [])])
+        span, skip, found = PAGE_SPAN_US, after[4] if after else 0, FLOW_SCHEMA.empty_table()
+        conditions = chosen.conditions
+        if after is not None:
+            last = f"make_timestamptz({after[0]}), make_timestamptz({after[1]}), unhex('{after[2].hex()}')"
+            conditions = (*conditions, f"(time_start, time_end, src, dst) >= ({last}, unhex('{after[3].hex()}'))")
+        while begin < end and found.num_rows < limit:
+            part = FlowFilter(begin, min(begin + span, end), conditions)
+            with self.engine(part.since_us, part.until_us) as engine:
+                more = engine.sql(
+                    f"SELECT {columns} FROM flows WHERE {part.sql()} ORDER BY {ORDER}"
+                    f" LIMIT {limit - found.num_rows} OFFSET {skip}"
+                ).to_arrow_table()
+            # The flows to be skipped all begin at the place itself, so they lie in the first part.
+            found, skip = pa.concat_tables([found, more.cast(FLOW_SCHEMA)]), 0
+            begin, span = begin + span, span * 2
+        return found
 
     def quarantined(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Flows that a collector kept apart, in batches of `FLOW_SCHEMA`'s columns and `reason`."""

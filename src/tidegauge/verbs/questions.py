@@ -1,0 +1,95 @@
+"""Questions as they are put: the options of each verb as text and numbers, for the command line and the API alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Metric = Literal["bytes", "packets", "flows", "hosts"]
+Direction = Literal["in", "out", "internal", "transit"]
+Text = Annotated[str, Field(max_length=20_000)]
+Time = Annotated[str, Field(max_length=64, examples=["2014-11-24", "2014-11-24T08:00Z", "-7d"])]
+Origin = Annotated[str, Field(max_length=20_000, examples=["KP", "AS131279", "175.45.176.0/22", "class:tor-exit"])]
+Name = Annotated[str, Field(max_length=200)]
+ROWS_A_PAGE = 1000
+
+
+class _Question(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class _Timed(_Question):
+    since: Time | None = Field(default=None, description="From this time on: RFC 3339, epoch seconds, or relative as -7d.")
+    until: Time | None = Field(default=None, description="Before this time.")
+
+
+class _Selected(_Timed):
+    from_: Origin | None = Field(default=None, alias="from", description="A country, AS, prefix or class; a union by commas.")
+    watch: Name | None = Field(default=None, description="Traffic with a watched asset.")
+    where: Text | None = Field(default=None, description="A boolean SQL expression over flow columns.")
+    direction: Direction = "in"
+    explain: bool = Field(default=False, description="Say what was read.")
+
+
+class AskQuestion(_Selected):
+    """Was there a surge?"""
+
+    metric: Literal["bytes", "packets", "flows", "hosts", "all"] = "bytes"
+    wide: bool = Field(default=False, description="Also prefixes under which the origin can come and that display another.")
+    baseline: Annotated[str, Field(max_length=16)] = "28d"
+    false_alarm: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.01
+    power: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
+    would_have_seen: list[Annotated[str, Field(max_length=64, examples=["40MB/2h"])]] = Field(default=[], max_length=20)
+    alarms: Annotated[str, Field(max_length=32, examples=["1/month"])] | None = None
+    false_discovery: Annotated[float, Field(ge=1e-3, le=0.5)] | None = None
+
+
+class SeriesQuestion(_Selected):
+    """An amount over time."""
+
+    metric: Metric = "bytes"
+    width: Annotated[str, Field(max_length=16)] = "5m"
+
+
+class TopQuestion(_Timed):
+    """The groups with the largest sums."""
+
+    by: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=8, examples=[["far_country"]])
+    where: Text | None = None
+    metric: Metric = "bytes"
+    n: Annotated[int, Field(ge=1, le=10_000)] = 10
+    explain: bool = False
+
+
+class CoverageQuestion(_Timed):
+    """What was seen, and when we were blind."""
+
+
+class FlowsQuestion(_Timed):
+    """Flows by start time, a page of them."""
+
+    where: Text | None = None
+    limit: Annotated[int, Field(ge=1, le=10_000)] = ROWS_A_PAGE
+    cursor: Annotated[str, Field(max_length=400)] | None = Field(default=None, description="Where the last page ended.")
+
+
+class HuntQuestion(_Timed):
+    """Hosts that send out, pass on, are commanded, or scan."""
+
+    kind: list[Literal["egress", "passthrough", "beacons", "scans"]] = Field(default=[], max_length=4)
+    watch: Name | None = None
+
+
+class OriginsQuestion(_Question):
+    """Every prefix by which an origin can show itself."""
+
+    of: Origin
+    at: Time | None = None
+
+
+class OriginQuestion(_Question):
+    """What an address displays, and how far to believe it."""
+
+    address: Annotated[str, Field(max_length=64)]
+    at: Time | None = None

@@ -1,0 +1,208 @@
+"""flows, top, series, coverage: what was asked, read and put into the shapes that both ends show."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from tidegauge.inquiry import check_origins
+from tidegauge.lake import FlowFilter
+from tidegauge.model import UsageError, class_names, format_address, format_time, parse_duration
+from tidegauge.series import (
+    Coverage,
+    ExporterCoverage,
+    Series,
+    build_series,
+    canonical_origin,
+    exporter_blind,
+    measure,
+    origin_sql,
+)
+from tidegauge.verbs.context import Here
+from tidegauge.verbs.questions import CoverageQuestion, FlowsQuestion, SeriesQuestion, TopQuestion
+
+MOST_BINS = 2_000_000
+STANDINGS = ("proven", "new", "contradictory")
+
+
+def plain(name: str, value: Any) -> Any:
+    """A cell as JSON and CSV show it."""
+    if isinstance(value, bytes):
+        return format_address(value)
+    if name.startswith("time_") and value is not None:
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if name.endswith("_class") and value is not None:
+        return " ".join(class_names(value))
+    return value
+
+
+def plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    for row in batch.to_pylist():
+        yield {name: plain(name, value) for name, value in row.items()}
+
+
+@dataclass(frozen=True)
+class Top:
+    """The reply to `top`: rows with their amount and share, and what was read."""
+
+    by: list[str]
+    metric: str
+    rows: list[dict[str, Any]]
+    reads: dict[str, int] | None
+
+    def to_json(self) -> dict[str, Any]:
+        told = {"by": self.by, "metric": self.metric, "rows": self.rows}
+        return told if self.reads is None else {**told, "reads": self.reads}
+
+
+def top(here: Here, question: TopQuestion) -> Top:
+    """The groups with the largest sums.
+
+    Raises:
+        UsageError: no such column, or a wrong time or expression.
+    """
+    by, metric = question.by, question.metric
+    chosen = FlowFilter(
+        here.moment_us(question.since), here.moment_us(question.until), here.conditions(question.where)
+    )  # fmt: skip
+    found, total = here.lake.top(by, chosen, metric=metric, limit=question.n)
+    rows = []
+    for row in found.to_pylist():
+        amount = int(row.pop(metric))
+        share = round(amount / total, 6) if total else 0.0
+        rows.append({**{name: plain(name, value) for name, value in row.items()}, metric: amount, "share": share})
+    return Top(by, metric, rows, dict(here.lake.reads) if question.explain else None)
+
+
+@dataclass(frozen=True)
+class SeriesReply:
+    """The reply to `series`; `note` says what the data have beyond the asked time that nobody named."""
+
+    selection: str
+    direction: str
+    metric: str
+    series: Series
+    note: str | None
+    reads: dict[str, int] | None
+
+    def to_json(self) -> dict[str, Any]:
+        built = self.series
+        told = {
+            "selection": self.selection, "direction": self.direction, "metric": self.metric, "width_s": built.width_s,
+            "start_s": built.starts_s.tolist(), "value": [int(v) for v in built.values],
+            "coverage": [round(c, 6) for c in built.seen.tolist()],
+        }  # fmt: skip
+        return told if self.reads is None else {**told, "reads": self.reads}
+
+
+def series(here: Here, question: SeriesQuestion, *, most_bins: int = MOST_BINS) -> SeriesReply:
+    """An amount over time.
+
+    Raises:
+        UsageError: not an origin, a wrong expression, or too many bins.
+    """
+    width_s = parse_duration(question.width)
+    since_s, until_s, note = here.span_s(question.since, question.until)
+    direction, metric = question.direction, question.metric
+    origin = None if question.from_ is None else canonical_origin(question.from_)
+    if origin is not None:
+        check_origins(here.site, origin, direction, since_s, until_s, here.lake)
+    if (until_s - since_s) // width_s > most_bins:
+        raise UsageError(f"more than {most_bins:,} bins", hint="a larger --width or a shorter time")
+    chosen = origin_sql(origin, direction) if origin else f"direction = '{direction}'"
+    selected = (chosen, *here.conditions(question.where))
+    if question.watch is not None:
+        selected = (*selected, here.watched(question.watch).sql)
+    built, _ = build_series(here.lake, selected, metric=metric, width_s=width_s, since_s=since_s, until_s=until_s)
+    watch = question.watch and f"watch {question.watch}"
+    name = " and ".join(part for part in (origin, watch, question.where) if part) or "all"
+    return SeriesReply(name, direction, metric, built, note, dict(here.lake.reads) if question.explain else None)
+
+
+@dataclass(frozen=True)
+class CoverageReply:
+    """The reply to `coverage`, times in epoch seconds."""
+
+    since_s: int
+    until_s: int
+    coverage: Coverage
+    note: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "share": round(self.coverage.share, 6), "since": format_time(self.since_s),
+            "until": format_time(self.until_s), "exporters": [_exporter_json(e) for e in self.coverage.exporters],
+        }  # fmt: skip
+
+
+def coverage(here: Here, question: CoverageQuestion) -> CoverageReply:
+    """What was seen of a time.
+
+    Raises:
+        UsageError: a wrong time.
+    """
+    since_s, until_s, note = here.span_s(question.since, question.until)
+    return CoverageReply(since_s, until_s, measure(here.lake.ledger(), since_s, until_s), note)
+
+
+def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
+    return {
+        "exporter": e.exporter, "agent": e.agent, "domain": e.domain, "standing": STANDINGS[e.standing],
+        "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,
+        "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped, "duplicates": e.duplicates,
+        "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "apart": e.apart, "held": e.held,
+        "delay_s": round(e.delay_s, 3), "blind": [b.to_json() for b in exporter_blind(e)],
+    }  # fmt: skip
+
+
+def flow_filter(here: Here, question: FlowsQuestion) -> FlowFilter:
+    return FlowFilter(here.moment_us(question.since), here.moment_us(question.until), here.conditions(question.where))
+
+
+@dataclass(frozen=True)
+class FlowsPage:
+    """The reply to `flows`: rows by start time, and where the next page begins; None at the end."""
+
+    rows: list[dict[str, Any]]
+    following: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"flows": self.rows, "next": self.following}
+
+
+def flows(here: Here, question: FlowsQuestion) -> FlowsPage:
+    """A page of flows.
+
+    Raises:
+        UsageError: a wrong time, expression or cursor.
+    """
+    after = None if question.cursor is None else _opened(question.cursor)
+    table = here.lake.page(flow_filter(here, question), limit=question.limit, after=after)
+    rows = [row for batch in table.to_batches() for row in plain_rows(batch)]
+    following = None
+    if table.num_rows == question.limit:
+        times = (table[name].cast(pa.int64()).to_pylist() for name in ("time_start", "time_end"))
+        places = list(zip(*times, table["src"].to_pylist(), table["dst"].to_pylist(), strict=True))
+        start_us, end_us, src, dst = places[-1]
+        same = places.count(places[-1])
+        if after is not None and after[:4] == places[-1]:
+            same += after[4]
+        place = json.dumps([start_us, end_us, src.hex(), dst.hex(), same])
+        following = base64.urlsafe_b64encode(place.encode()).decode()
+    return FlowsPage(rows, following)
+
+
+def _opened(cursor: str) -> tuple[int, int, bytes, bytes, int]:
+    try:
+        start, end, src, dst, skip = json.loads(base64.urlsafe_b64decode(cursor))
+        numbers = [int(n) for n in (start, end, skip)]
+        if not all(0 <= n < 1 << 62 for n in numbers) or len(src) != 32 or len(dst) != 32:
+            raise ValueError
+        return numbers[0], numbers[1], bytes.fromhex(src), bytes.fromhex(dst), numbers[2]
+    except (ValueError, TypeError, RecursionError):
+        raise UsageError("not a cursor of this list", hint="take `next` of the page before, as it is") from None
