@@ -5,194 +5,27 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from tidegauge.model import Prefix, SiteError, TidegaugeError, UsageError, class_bit, format_address, parse_address
+from tidegauge.model import Prefix, SiteError, UsageError, format_address, parse_address
+from tidegauge.settings import (
+    AlertSettings,
+    AtlasSourceSettings,
+    CollectSettings,
+    OpenIdSettings,
+    ServeSettings,
+    SiteFile,
+    SnmpSettings,
+    parse_listen,
+)
 
 FILE_NAME = "tidegauge.toml"
-TUNNELS = ("vxlan", "geneve", "gre", "ipip", "srv6")
 EPOCH_DAY = date(1970, 1, 1).toordinal()
-
-
-def _prefix(text: str) -> str:
-    try:
-        Prefix.parse(text)
-    except TidegaugeError as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _address(text: str) -> str:
-    try:
-        parse_address(text)
-    except TidegaugeError as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """Host and port of `ADDRESS:PORT`.
-
-    >>> parse_listen("[::1]:6343")
-    ('::1', 6343)
-
-    Raises:
-        UsageError: not an address and port.
-    """
-    host, _, port = text.strip().rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise UsageError(f"not an address and port: {text!r}", hint="127.0.0.1:2055 or [::1]:2055")
-    return format_address(parse_address(host)), int(port)
-
-
-def _class(text: str) -> str:
-    try:
-        class_bit(text)
-    except TidegaugeError as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _listen(text: str) -> str:
-    try:
-        parse_listen(text)
-    except TidegaugeError as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _exporter(text: str) -> str:
-    """An exporter's address; or a name, for exporters that have none (captured packets, tables)."""
-    if re.fullmatch(r"[0-9a-fA-F.:]*[.:][0-9a-fA-F.:]*", text):
-        return _address(text)
-    if not re.fullmatch(r"[\w][\w.-]{0,63}", text):
-        raise ValueError(f"not an address or a name: {text!r}")
-    return text
-
-
-def _tunnel(text: str) -> str:
-    if text not in TUNNELS:
-        raise ValueError(f"no such tunnel: {text!r}; one of {', '.join(TUNNELS)}")
-    return text
-
-
-ListenText = Annotated[str, AfterValidator(_listen)]
-PrefixText = Annotated[str, AfterValidator(_prefix)]
-ExporterText = Annotated[str, AfterValidator(_exporter)]
-TunnelText = Annotated[str, AfterValidator(_tunnel)]
-Uint32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class ExporterSettings(_Strict):
-    """One `[exporters."ADDRESS"]` table; the key is a name for exporters without an address."""
-
-    name: str | None = Field(default=None, min_length=1)
-    external: list[Uint32] = []
-    sampling: Annotated[int, Field(ge=1, le=2**32 - 1)] | None = None
-    relays: list[PrefixText] = []
-    decapsulate: list[TunnelText] = []
-    speed_mbps: Annotated[float, Field(gt=0, strict=False)] | None = None
-
-
-class SiteSettings(_Strict):
-    """The `[site]` table."""
-
-    name: str = "site"
-    home: list[PrefixText] = Field(min_length=1)
-    home_as: list[Uint32] = []
-    simulated: bool = False
-
-
-class LakeSettings(_Strict):
-    """The `[lake]` table."""
-
-    data: str = "data"
-    memory_mb: Annotated[int, Field(ge=128)] = 384
-
-
-class StoreSettings(_Strict):
-    """The `[store]` table."""
-
-    url: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+\w+)?://")
-
-
-class SnmpSettings(_Strict):
-    """The `[snmp]` table: a community (v2c), or a user with keys (v3)."""
-
-    community: str | None = None
-    user: str | None = None
-    auth_key: str | None = None
-    privacy_key: str | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] = 161
-
-
-class CollectSettings(_Strict):
-    """The `[collect]` table."""
-
-    listen: list[ListenText] = ["[::]:2055", "[::]:4739", "[::]:6343"]
-    allow: list[PrefixText] = []
-    sockets_each: Annotated[int, Field(ge=1, le=16)] = 1
-    receive_buffer_mb: Annotated[int, Field(ge=1, le=1024)] = 64
-    spool_mb: Annotated[int, Field(ge=128)] = 4096
-    sync_s: Annotated[float, Field(gt=0, le=60, strict=False)] = 1.0
-    commit_s: Annotated[float, Field(gt=0, le=3600, strict=False)] = 30.0
-    metrics: ListenText | None = None
-    back_s: Annotated[float, Field(gt=0, le=366 * 86400, strict=False)] = 86_400.0
-    ahead_s: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 300.0
-    speed_mbps: Annotated[float, Field(gt=0, strict=False)] = 800_000.0
-    most_exporters: Annotated[int, Field(ge=1, le=10_000)] = 64
-    quarantine_mb: Annotated[int, Field(ge=0, le=65_536)] = 64
-
-
-class CalendarSettings(_Strict):
-    """The `[calendar]` table."""
-
-    holidays: list[date] = []
-    one_off: list[date] = []
-
-
-ClassText = Annotated[str, AfterValidator(_class)]
-
-
-class AtlasSourceSettings(_Strict):
-    """One `[atlas.sources.NAME]` table."""
-
-    url: str = Field(min_length=1)
-    format: str | None = None
-    classes: list[ClassText] = []
-    licence: str | None = None
-    max_mb: Annotated[int, Field(ge=1, le=1 << 20)] = 2048
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
-    checksum: str | None = None
-
-
-class AtlasSettings(_Strict):
-    """The `[atlas]` table."""
-
-    sources: dict[str, AtlasSourceSettings] = {}
-
-
-class SiteFile(_Strict):
-    """All of `tidegauge.toml`."""
-
-    site: SiteSettings
-    lake: LakeSettings = LakeSettings()
-    store: StoreSettings = StoreSettings()
-    collect: CollectSettings = CollectSettings()
-    snmp: SnmpSettings = SnmpSettings()
-    calendar: CalendarSettings = CalendarSettings()
-    atlas: AtlasSettings = AtlasSettings()
-    exporters: dict[ExporterText, ExporterSettings] = {}
 
 
 @dataclass(frozen=True)
@@ -262,6 +95,9 @@ class Site:
     atlas_sources: tuple[AtlasSource, ...] = ()
     store_url: str | None = None
     """Where what people write is kept, instead of SQLite in the data folder."""
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    openid: OpenIdSettings | None = None
+    alerts: dict[str, AlertSettings] = field(default_factory=dict)
 
 
 def find_site(given: Path | None) -> Path:
@@ -328,6 +164,9 @@ def load_site(folder: Path) -> Site:
         one_off_days=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.one_off),
         atlas_sources=tuple(_atlas_source(folder, n, s) for n, s in file.atlas.sources.items()),
         store_url=file.store.url,
+        serve=file.serve,
+        openid=file.openid,
+        alerts=file.alerts,
     )
 
 
@@ -417,6 +256,45 @@ home = {home}
 data = "data"
 # Memory that a query may take before it spills to disk, in MiB.
 # memory_mb = 384
+
+[serve]
+# Where `tidegauge serve` answers. Beyond loopback it needs users (`tidegauge user add`) and should have TLS.
+# http = "127.0.0.1:8014"
+# Names under which it is reached, besides its address and localhost.
+# hosts = ["tidegauge.example.net"]
+# certificate = "tls/fullchain.pem"
+# key = "tls/privkey.pem"
+# Show /metrics to Prometheus, without log-in.
+# metrics = false
+# Questions that are answered at once and that may wait, and how long one may take: while somebody waits, and as a job.
+# workers = 2
+# waiting = 100
+# question_s = 60
+# job_s = 3600
+# Memory that one question may take, in MiB.
+# question_mb = 4096
+# Receive flows in the same group of processes; false where a collector runs by itself.
+# collect = true
+# False alarms that are borne, over all that is watched together: countries, exporters, watches, and these origins.
+# alarms = "1/month"
+# origins = ["AS131279", "class:tor-exit"]
+# How often hunts run, in hours; 0: never.
+# hunt_every_h = 24
+
+# Who is told of alarms and serious findings; `tidegauge alert test NAME` tries one.
+# [alerts.desk]
+# kind = "webhook"
+# url = "https://desk.example.net/hooks/tidegauge"
+# secret_file = "keys/desk.secret"
+# [alerts.duty]
+# kind = "mail"
+# server = "mail.example.net"
+# sender = "tidegauge@example.net"
+# to = ["duty@example.net"]
+# [alerts.siem]
+# kind = "syslog"
+# server = "192.0.2.9"
+# transport = "tcp"
 
 [store]
 # What people write (watches, users, closed findings, the audit log) and alarms are kept in SQLite in the data folder,

@@ -24,7 +24,7 @@ def collect(listen: tuple[str, ...], metrics: str | None, site_dir: Path | None,
     Example: tidegauge collect --listen 127.0.0.1:2055 --listen [::1]:6343
     """
     from tidegauge.collect import collect as run
-    from tidegauge.site import parse_listen
+    from tidegauge.settings import parse_listen
 
     counts = run(
         open_site(site_dir),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegauge.model import TidegaugeError
-from tidegauge.site import SnmpSettings
+from tidegauge.settings import SnmpSettings
 
 SYS_NAME = "1.3.6.1.2.1.1.5"
 IF_NAME = "1.3.6.1.2.1.31.1.1.1.1"

@@ -81,6 +81,9 @@ class Store:
         try:
             engine = _engine(self.folder, self.url).execution_options(writing=writing)
             with engine.begin() as connection:
+                if writing and connection.dialect.name == "postgresql":
+                    # One writer at a time, as in SQLite: who reads and then writes sees what he read.
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
                 yield connection
         except SQLAlchemyError as error:
             cause = str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -28,7 +28,7 @@ from tidegauge.verbs.reading import (
 
 __all__ = [
     "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion", "Here",
-    "HuntQuestion", "Metric", "OriginQuestion", "OriginsQuestion", "SeriesQuestion", "TopQuestion", "answer_json", "ask",
-    "coverage", "editions_json", "flow_filter", "flows", "hunt", "origin", "origins", "parse_alarms", "parse_wanted",
-    "plain", "plain_rows", "series", "top",
+    "HuntQuestion", "Metric", "OriginQuestion", "OriginsQuestion", "SeriesQuestion", "TopQuestion", "answer_json",
+    "ask", "coverage", "editions_json", "flow_filter", "flows", "hunt", "origin", "origins", "parse_alarms",
+    "parse_wanted", "plain", "plain_rows", "series", "top",
 ]  # fmt: skip

@@ -20,12 +20,12 @@ class _Question(BaseModel):
 
 
 class _Timed(_Question):
-    since: Time | None = Field(default=None, description="From this time on: RFC 3339, epoch seconds, or relative as -7d.")
+    since: Time | None = Field(default=None, description="From this time on: RFC 3339, seconds, or relative as -7d.")
     until: Time | None = Field(default=None, description="Before this time.")
 
 
 class _Selected(_Timed):
-    from_: Origin | None = Field(default=None, alias="from", description="A country, AS, prefix or class; a union by commas.")
+    from_: Origin | None = Field(default=None, alias="from", description="Country, AS, prefix or class; a union.")
     watch: Name | None = Field(default=None, description="Traffic with a watched asset.")
     where: Text | None = Field(default=None, description="A boolean SQL expression over flow columns.")
     direction: Direction = "in"
@@ -36,7 +36,7 @@ class AskQuestion(_Selected):
     """Was there a surge?"""
 
     metric: Literal["bytes", "packets", "flows", "hosts", "all"] = "bytes"
-    wide: bool = Field(default=False, description="Also prefixes under which the origin can come and that display another.")
+    wide: bool = Field(default=False, description="Also prefixes that display another origin but can be this one.")
     baseline: Annotated[str, Field(max_length=16)] = "28d"
     false_alarm: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.01
     power: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95

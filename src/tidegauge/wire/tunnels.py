@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import Skipped
-from tidegauge.site import TUNNELS
+from tidegauge.settings import TUNNELS
 from tidegauge.wire.bytesio import Buffer, Offsets
 from tidegauge.wire.frames import ETHERNET, RAW_IP, UDP, IpHeaders, network_offsets, parse_ip
 
