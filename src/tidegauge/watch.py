@@ -28,7 +28,7 @@ from tidegauge.model import (
     parse_address,
     parse_time,
 )
-from tidegauge.store import Store, put
+from tidegauge.store import Store, note_change, put
 from tidegauge.store.tables import indicators as marks_table
 from tidegauge.store.tables import watches as watches_table
 
@@ -123,6 +123,7 @@ class Watches:
                 session, marks_table, [{"watch": name, **asdict(mark)} for mark in indicators],
                 keys=("watch", "kind", "value", "from_s", "until_s"), fresh=True,
             )  # fmt: skip
+            note_change(session, "watches")
         return self.get(name)
 
     def get(self, name: str) -> Watch:
@@ -157,6 +158,7 @@ class Watches:
         with self._store.changing() as session:
             session.execute(delete(watches_table).where(watches_table.c.name == name))
             session.execute(delete(marks_table).where(marks_table.c.watch == name))
+            note_change(session, "watches")
 
 
 @dataclass(frozen=True)

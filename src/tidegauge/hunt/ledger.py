@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import delete, or_, select
 
 from tidegauge.model import Finding, UsageError
-from tidegauge.store import Store, put
+from tidegauge.store import Store, note_change, put
 from tidegauge.store.tables import closed as closed_table
 from tidegauge.store.tables import found as found_table
 
@@ -62,6 +62,7 @@ class HuntLedger:
                     "body": json.dumps({**f.to_json(), "id": name}, ensure_ascii=False),
                 }  # fmt: skip
             put(session, found_table, list(rows.values()))
+            note_change(session, "found")
         return [name for name in rows if name not in times]
 
     def close(self, name: str, reason: str, until_s: int) -> Closed:
@@ -78,12 +79,14 @@ class HuntLedger:
                 raise UsageError(f"no such finding: {name!r}", hint="tidegauge hunt shows their names")
             done = Closed(name, reason.strip(), until_s, int(time.time()), title)
             put(session, closed_table, asdict(done))
+            note_change(session, "found")
         return done
 
     def reopen(self, name: str) -> None:
         with self._store.changing() as session:
             if not session.execute(delete(closed_table).where(closed_table.c.id == name)).rowcount:
                 raise UsageError(f"not closed: {name!r}")
+            note_change(session, "found")
 
     def closed(self) -> dict[str, Closed]:
         """What is closed, by name; also what has run out."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from multiprocessing import Pipe, Process
+from multiprocessing import Pipe, Process, current_process
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -130,7 +130,9 @@ def _serve(end: Connection, work: _Work, table: Floats, units: Floats) -> None:
 @contextmanager
 def _judges(work: _Work, table: Floats, units: Floats) -> Iterator[Callable[..., list[Any]]]:
     """A function that asks all judges, one a core, and gives what they say in the order of the series."""
-    cores = min(os.cpu_count() or 1, max(len(table) // FEW, 1))
+    # A process of a pool starts none of its own: the pool is what bounds how much is judged at once.
+    most = 1 if current_process().daemon else os.cpu_count() or 1
+    cores = min(most, max(len(table) // FEW, 1))
     parts = [np.arange(len(table))[core::cores] for core in range(cores)]
     with ExitStack() as stack:
         ends = []

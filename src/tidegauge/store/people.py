@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any, Literal, get_args
 
 from argon2 import PasswordHasher
@@ -26,6 +27,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 LEAST_PASSWORD, MOST_PASSWORD = 12, 1024
 SESSION_S, IDLE_S, LINK_S = 12 * 3600, 3600, 600
 ATTEMPTS_S, MOST_ATTEMPTS, MOST_FROM_ADDRESS = 900, 5, 20
+_HASHING = BoundedSemaphore(2)
+"""Each hash takes 64 MiB, so only so many at once."""
 LOCAL = "local"
 """Who comes in by the one-time link of a service on loopback."""
 
@@ -154,7 +157,8 @@ class People:
         # A user who is not there takes as long as one who is.
         kept = row.password if row is not None and row.password else _nobody(self._hasher)
         try:
-            self._hasher.verify(kept, password[: MOST_PASSWORD + 1])
+            with _HASHING:
+                self._hasher.verify(kept, password[: MOST_PASSWORD + 1])
         except (VerificationError, InvalidHashError):
             raise RefusedError("no such user, or not their password") from None
         if row is None or not row.password:

@@ -1,0 +1,106 @@
+"""What stands before the app: which host was meant, how large and how slow a request may be, and the headers of every
+response."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BODY_BYTES, MOST_QUERY_BYTES = 1 << 20, 64 << 10
+BODY_S = 20.0
+CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self';"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = [
+    (b"content-security-policy", CSP.encode()), (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"), (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+]  # fmt: skip
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+
+class Guard:
+    """An ASGI app around another.
+
+    Args:
+        hosts: names, without port, under which requests are answered: a page elsewhere that has its own name point
+            here (DNS rebinding) is not.
+        secure: whether it is reached by TLS.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], secure: bool) -> None:
+        self._app, self._hosts = app, hosts
+        self._headers = [*HEADERS, *([HSTS] if secure else [])]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, too_large = False, False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                own = {name for name, _ in message["headers"]}
+                added = [(name, value) for name, value in self._headers if name not in own]
+                kept = [] if b"cache-control" in own else [(b"cache-control", b"no-store")]
+                message = {**message, "headers": [*message["headers"], *added, *kept]}
+            await send(message)
+
+        headers = dict(scope["headers"])
+        if _host(headers.get(b"host", b"").decode("latin-1")) not in self._hosts:
+            await _refuse(sending, 421, "not the name of this service", "name it under [serve] hosts")
+            return
+        if len(scope.get("query_string", b"")) > MOST_QUERY_BYTES:
+            await _refuse(sending, 414, "the question is too long", f"at most {MOST_QUERY_BYTES:,} bytes")
+            return
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MOST_BODY_BYTES:
+            await _refuse(sending, 413, "the body is too large", f"at most {MOST_BODY_BYTES:,} bytes")
+            return
+        taken, deadline, whole = 0, asyncio.get_running_loop().time() + BODY_S, False
+
+        async def receiving() -> Message:
+            nonlocal taken, too_large, whole
+            if whole:
+                return await receive()  # nothing more comes but word that the client is gone
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                return {"type": "http.disconnect"}
+            taken += len(message.get("body", b""))
+            whole = message["type"] != "http.request" or not message.get("more_body", False)
+            if taken > MOST_BODY_BYTES:
+                too_large = True
+                return {"type": "http.disconnect"}
+            return message
+
+        try:
+            await self._app(scope, receiving, sending)
+        except Exception:
+            if begun or not too_large:
+                raise
+            await _refuse(sending, 413, "the body is too large", f"at most {MOST_BODY_BYTES:,} bytes")
+
+
+def _host(text: str) -> str:
+    """The name of a Host header, without its port."""
+    if text.startswith("["):
+        return text.partition("]")[0].removeprefix("[").lower()
+    return text.partition(":")[0].lower()
+
+
+async def _refuse(send: Send, status: int, title: str, hint: str) -> None:
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "hint": hint}
+    text = json.dumps(body).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(text)).encode()),
+               (b"connection", b"close")]  # fmt: skip
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})

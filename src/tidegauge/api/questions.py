@@ -1,0 +1,148 @@
+"""Routes of everything that is asked: each hands its question to the desk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from tidegauge.api.access import Here, Reader, Service, takes, without_our_addresses
+from tidegauge.model import parse_address
+from tidegauge.serve.desk import Given
+from tidegauge.store.people import Person, RefusedError
+from tidegauge.verbs import (
+    AskQuestion,
+    CoverageQuestion,
+    FlowsQuestion,
+    HuntQuestion,
+    OriginQuestion,
+    OriginsQuestion,
+    SeriesQuestion,
+    TopQuestion,
+)
+
+router = APIRouter(prefix="/api/v1", tags=["questions"])
+STATUSES = (400, 409, 503, 504)
+Prefer = Annotated[str | None, Header(description="`respond-async` begins a job")]
+Address = Annotated[str, Path(max_length=64, examples=["192.0.2.1"])]
+
+
+def example(told: Any) -> dict[int | str, Any]:
+    """The 200 of a question in the OpenAPI, with an example, and the 202 of a job."""
+    return {
+        200: {"description": "the answer", "content": {"application/json": {"example": told}}},
+        202: {"description": "a job was begun", "headers": {"Location": {"schema": {"type": "string"}}}},
+        304: {"description": "the answer is the one that you have"},
+    }  # fmt: skip
+
+
+def asks(told: Any) -> dict[str, Any]:
+    said = takes("reader", *STATUSES)
+    return {**said, "responses": {**said["responses"], **example(told)}}
+
+
+async def answered(request: Request, service: Service, person: Person, verb: str, question: Any) -> Response:
+    """Answer, or begin a job where that is preferred; noted in the audit log."""
+    where: str | None = getattr(question, "where", None)
+    origin = str(getattr(question, "from_", None) or getattr(question, "of", ""))
+    without_our_addresses(person, where)
+    if any(part.strip().startswith("@") for part in origin.split(",")):
+        raise RefusedError("list files are for the command line", hint="name the origins, joined by commas")
+    asked = question.model_dump(by_alias=True, exclude_defaults=True)
+    await asyncio.to_thread(service.note, person, f"ask {verb}", asked)
+    if "respond-async" in (request.headers.get("prefer") or ""):
+        job = await service.desk.begin(verb, question, person.name)
+        place = f"/api/v1/jobs/{job.id}"
+        return JSONResponse(
+            {"id": job.id, "state": job.state}, 202, {"Location": place, "Preference-Applied": "respond-async"}
+        )
+    given = await service.desk.answer(verb, question)
+    service.desk.note_last(person.name, verb, question, given)
+    return await asyncio.to_thread(sent, request, service, person, given)
+
+
+def sent(request: Request, service: Service, person: Person, given: Given) -> Response:
+    """An answer as this person may see it; 304 where they have it already."""
+    headers = {"Vary": "Cookie, Authorization"}
+    if given.tag is not None:
+        # Readers get another text, so another tag.
+        tag = given.tag if person.may("analyst") else f'{given.tag[:-1]}-r"'
+        headers |= {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if tag in [t.strip().removeprefix("W/") for t in (request.headers.get("if-none-match") or "").split(",")]:
+            return Response(status_code=304, headers=headers)
+    body = given.body
+    if not person.may("analyst"):
+        body = json.dumps(service.shown(person, json.loads(body)), ensure_ascii=False).encode()
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.get("/ask", **asks({"verdict": "no_surge", "detection_limit": [{"duration_s": 3600, "bytes": 38_000_000}]}))
+async def ask(
+    request: Request, service: Here, person: Reader, question: Annotated[AskQuestion, Query()], prefer: Prefer = None
+) -> Response:
+    """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats."""
+    return await answered(request, service, person, "ask", question)
+
+
+@router.get("/series", **asks({"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]}))
+async def series(
+    request: Request, service: Here, person: Reader, question: Annotated[SeriesQuestion, Query()], prefer: Prefer = None
+) -> Response:
+    """An amount over time."""
+    return await answered(request, service, person, "series", question)
+
+
+@router.get("/top", **asks({"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]}))
+async def top(
+    request: Request, service: Here, person: Reader, question: Annotated[TopQuestion, Query()], prefer: Prefer = None
+) -> Response:
+    """The groups with the largest sums."""
+    return await answered(request, service, person, "top", question)
+
+
+@router.get("/coverage", **asks({"share": 0.997, "exporters": []}))
+async def coverage(
+    request: Request, service: Here, person: Reader, question: Annotated[CoverageQuestion, Query()],
+    prefer: Prefer = None,
+) -> Response:  # fmt: skip
+    """What was seen of a time, by exporter, and when we were blind."""
+    return await answered(request, service, person, "coverage", question)
+
+
+@router.get("/flows", **asks({"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None}))
+async def flows(
+    request: Request, service: Here, person: Reader, question: Annotated[FlowsQuestion, Query()], prefer: Prefer = None
+) -> Response:
+    """A page of flows by start time; `next` is the cursor of the page behind it."""
+    return await answered(request, service, person, "flows", question)
+
+
+@router.get("/hunt", **asks({"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []}))
+async def hunt(
+    request: Request, service: Here, person: Reader, question: Annotated[HuntQuestion, Query()], prefer: Prefer = None
+) -> Response:
+    """Look for hosts that send out, pass on, are commanded, or scan."""
+    return await answered(request, service, person, "hunt", question)
+
+
+@router.get("/origins", **asks({"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]}))
+async def origins(
+    request: Request, service: Here, person: Reader, question: Annotated[OriginsQuestion, Query()],
+    prefer: Prefer = None,
+) -> Response:  # fmt: skip
+    """Every prefix by which an origin can show itself."""
+    return await answered(request, service, person, "origins", question)
+
+
+@router.get("/origin/{address}", **asks({"address": "192.0.2.1", "displayed": "ZZ", "trust": "low", "reasons": []}))
+async def origin(
+    request: Request, service: Here, person: Reader, address: Address, at: str | None = Query(None, max_length=64),
+    prefer: Prefer = None,
+) -> Response:  # fmt: skip
+    """What an address displays at a time, and how far to believe it."""
+    if not person.may("analyst") and service.ours_packed(parse_address(address)):
+        raise RefusedError("readers ask about addresses that are not ours")
+    return await answered(request, service, person, "origin", OriginQuestion(address=address, at=at))
