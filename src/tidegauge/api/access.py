@@ -160,14 +160,14 @@ def roles(routers: Sequence[APIRouter]) -> dict[tuple[str, str], str]:
         RuntimeError: a route does not say, or does not ask, which is ours to mend.
     """
     asks = {"reader": _reader, "analyst": _analyst, "admin": _admin}
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for route in [route for router in routers for route in router.routes]:
         assert isinstance(route, APIRoute)
         role = (route.openapi_extra or {}).get("x-role")
         called = {dependency.call for dependency in route.dependant.dependencies}
         if role is None or (role != OPEN and asks[role] not in called):
             raise RuntimeError(f"{route.path} does not ask for its role")
-        found |= {(method, route.path): role for method in route.methods}
+        found |= {(method, route.path): role for method in route.methods or ()}
     return found
 
 

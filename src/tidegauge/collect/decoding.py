@@ -7,6 +7,7 @@ a crash, or an error of the disk, all three are taken up from the last one.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -68,9 +69,11 @@ class Consumer:
         self.skipped = Skipped()
         self._compacted_s = self._looked_s = 0.0
 
-    def run(self, stopping: Callable[[], bool]) -> None:
-        """Work until `stopping` says so and the spool is read to its end."""
+    def run(self, stopping: Callable[[], bool], *, patience_s: float = math.inf) -> None:
+        """Work until `stopping` says so and the spool is read to its end, or for so long after that; what is left in
+        the spool then is taken up at the next start."""
         keep_freed_memory()
+        self._patience_s = patience_s
         while True:
             try:
                 with ExitStack() as stack:
@@ -105,9 +108,12 @@ class Consumer:
         self._committed_s = time.monotonic()
 
     def _work(self, stopping: Callable[[], bool]) -> None:
+        deadline = math.inf
         while True:
             ending = stopping()
-            frames = self._reader.read()
+            if ending:
+                deadline = min(deadline, time.monotonic() + self._patience_s)
+            frames = [] if time.monotonic() > deadline else self._reader.read()
             if frames:
                 self._take(frames)
             due = self._fresh and time.monotonic() - self._committed_s >= self._commit_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import multiprocessing
 import os
 import signal
@@ -33,11 +34,15 @@ class _Flag:
         self.raised = True
 
 
-def collect(site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tuple[str, int] | None = None) -> Any:
+def collect(
+    site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tuple[str, int] | None = None,
+    patience_s: float = math.inf,
+) -> Any:  # fmt: skip
     """Collect until SIGTERM or SIGINT; everything received by then is in the lake when it returns.
 
     Args:
         listen: addresses and ports instead of the site's.
+        patience_s: for how long what was received is decoded at the end; the rest waits in the spool.
     Returns:
         Counters of both processes.
 
@@ -65,7 +70,7 @@ def collect(site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tu
                 _stop(receiver)
             return stopping.raised
 
-        consumer.run(done)
+        consumer.run(done, patience_s=patience_s)
         failed = receiver.exitcode not in (0, None)
     if failed:
         raise LakeError("the receiving process failed", where=str(folder), hint="its log lines say why")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tidegauge.detect.baseline import DAY_S
 from tidegauge.detect.history import NO_CALENDAR, Calendar
-from tidegauge.detect.surge import judge
+from tidegauge.detect.surge import Judgement, judge
 
 Floats = NDArray[np.float64]
 MONTH_S = 30 * DAY_S
@@ -17,7 +17,7 @@ MONTH_S = 30 * DAY_S
 
 @dataclass(frozen=True)
 class Alarm:
-    """A window that ends with the newest bin and lies above its critical level.
+    """A window that ends with one of the newest bins and lies above its critical level.
 
     Attributes:
         alarms_a_month: how often a window that large would end a bin of this series when nothing happens, over all
@@ -33,33 +33,49 @@ class Alarm:
 
 def live_alarms(
     starts_s: NDArray[np.int64], values: Floats, seen: Floats, *, width_s: int, unit: float,
-    budget_a_month: float = 1.0, origins: int = 1, late_s: int = 0, calendar: Calendar = NO_CALENDAR,
+    budget_a_month: float = 1.0, origins: int = 1, late_s: int = 0, calendar: Calendar = NO_CALENDAR, newest: int = 1,
 ) -> list[Alarm]:  # fmt: skip
-    """The same scores as a question's, for the newest bin alone.
+    """The same scores as a question's, for the newest bins alone.
 
     Args:
         starts_s, values, seen: bins up to now, history first; shape (n,).
         budget_a_month: false alarms that are borne in a month, over all origins together.
         origins: how many series share the budget.
         late_s: flows arrive so late: bins that began since then are not complete and are passed over.
+        newest: how many of the newest bins are looked at.
     """
     complete = len(starts_s) - -(-late_s // width_s)
-    asked_bins = min(DAY_S // width_s, complete // 8)
+    asked_bins = asked_of(complete, width_s, newest)
     if asked_bins < 1:
         return []
-    asked = slice(complete - asked_bins, complete)
-    # Peaks of a month are Poisson: `budget / origins` of them is the rate that the level is set for.
-    rate = budget_a_month / origins * (asked_bins * width_s / MONTH_S)
     judgement = judge(
-        starts_s[:complete], values[:complete], seen[:complete], width_s=width_s, asked=asked,
-        false_alarm=-np.expm1(-rate), unit=unit, calendar=calendar,
+        starts_s[:complete], values[:complete], seen[:complete], width_s=width_s,
+        asked=slice(complete - asked_bins, complete), unit=unit, calendar=calendar,
+        false_alarm=budgeted(budget_a_month / origins, asked_bins * width_s),
     )  # fmt: skip
+    return above(judgement, starts_s[:complete], width_s=width_s, newest=newest)
+
+
+def asked_of(complete: int, width_s: int, newest: int) -> int:
+    """How many of the newest bins are judged together: a day, or less where there is little history."""
+    return max(min(DAY_S // width_s, complete // 8), min(newest, complete // 2))
+
+
+def budgeted(alarms_a_month: float, asked_s: float) -> float:
+    """The probability of an alarm within the asked time that so many a month mean (peaks come as a Poisson process)."""
+    return float(-np.expm1(-alarms_a_month * asked_s / MONTH_S))
+
+
+def above(judgement: Judgement, starts_s: NDArray[np.int64], *, width_s: int, newest: int) -> list[Alarm]:
+    """The windows that end with one of the newest bins and lie above their critical level, the rarest first."""
     found = []
-    end_s = int(starts_s[complete - 1]) + width_s
     for scan in judgement.scans:
-        if scan.usable[-1] and scan.observed[-1] > scan.critical[-1]:
-            chance = min(float(scan.p_values[-1]), 1 - 1e-12)
-            monthly = -np.log1p(-chance) * MONTH_S / (asked_bins * width_s)
+        asked_s = len(scan.observed) * width_s
+        over = np.flatnonzero((scan.usable & (scan.observed > scan.critical))[-newest:])
+        for place in (over + max(len(scan.observed) - newest, 0)).tolist():
+            chance = min(float(scan.p_values[place]), 1 - 1e-12)
+            monthly = float(-np.log1p(-chance) * MONTH_S / asked_s)
+            end_s = int(starts_s[scan.first + place]) + width_s
             start_s = end_s - scan.length * width_s
-            found.append(Alarm(start_s, end_s, float(scan.observed[-1]), float(scan.expected[-1]), float(monthly)))
+            found.append(Alarm(start_s, end_s, float(scan.observed[place]), float(scan.expected[place]), monthly))
     return sorted(found, key=lambda alarm: alarm.alarms_a_month)

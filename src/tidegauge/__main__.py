@@ -1,0 +1,5 @@
+"""`python -m tidegauge` is the program."""
+
+from tidegauge.cli import main
+
+main()

@@ -1,0 +1,378 @@
+"""serve, user, token, audit, alert."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from tidegauge.cli.common import json_option, open_site, print_json, site_option, table
+from tidegauge.model import UsageError, parse_time
+from tidegauge.site import Site
+from tidegauge.store import Store
+from tidegauge.store.audit import Audit
+from tidegauge.store.people import ROLES, People
+
+PARTS = ("http", "live", "hunts", "alerts", "collect")
+SHELL = "shell"
+COLLECT_PATIENCE_S = 3.0
+
+
+def _at(site: Site, http: str | None) -> Site:
+    """The site with another address to answer at."""
+    if http is None:
+        return site
+    from tidegauge.settings import ServeSettings
+
+    return replace(site, serve=ServeSettings.model_validate({**site.serve.model_dump(), "http": http}))
+
+
+@click.command()
+@click.option("--http", metavar="ADDRESS:PORT", help="Where to answer, instead of what the site file says.")
+@click.option("--listen", multiple=True, metavar="ADDRESS:PORT", help="Where to receive flows; once for each.")
+@click.option("--part", type=click.Choice(PARTS), hidden=True)
+@click.option("--socket", "handed", type=int, hidden=True)
+@site_option
+@json_option
+def serve(
+    http: str | None, listen: tuple[str, ...], part: str | None, handed: int | None, site_dir: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Collect, judge, hunt, alert and answer, until told to stop (SIGTERM, SIGINT): one group of processes.
+
+    On loopback it opens with a link that works once; on any other address it needs users (`tidegauge user add`).
+    With --json its first line is {"url": "http://127.0.0.1:8014/?token=..."}. Log lines on standard error are JSON.
+
+    Example: tidegauge serve --http 127.0.0.1:8014
+    """
+    from tidegauge.settings import parse_listen
+
+    if http is not None:
+        parse_listen(http)
+    site = _at(open_site(site_dir), http)
+    for text in listen:
+        parse_listen(text)
+    if part is not None:
+        _run_part(site, part, handed, listen)
+        return
+    _run_group(site, site_dir, http, listen, as_json)
+
+
+def _run_part(site: Site, part: str, handed: int | None, listen: tuple[str, ...]) -> None:
+    from tidegauge.serve.group import end_with_group
+
+    end_with_group()
+    if part == "http":
+        from tidegauge.api.server import serve_http
+
+        assert handed is not None
+        serve_http(site, socket.socket(fileno=handed))
+    elif part == "collect":
+        from tidegauge.collect import collect
+        from tidegauge.settings import parse_listen
+
+        collect(site, listen=tuple(parse_listen(text) for text in listen), patience_s=COLLECT_PATIENCE_S)
+    else:
+        from tidegauge.serve import parts
+
+        {"live": parts.run_live, "hunts": parts.run_hunts, "alerts": parts.run_alerts}[part](site)
+
+
+def _run_group(site: Site, site_dir: Path | None, http: str | None, listen: tuple[str, ...], as_json: bool) -> None:
+    from ipaddress import ip_address
+
+    from tidegauge.api.server import bound
+    from tidegauge.serve.group import Group, alone
+    from tidegauge.serve.parts import status_folder
+
+    folder = status_folder(site)
+    with alone(folder), bound(site) as listening:
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        url = f"{'https' if site.serve.certificate else 'http'}://{shown}/"
+        if ip_address(host).is_loopback:
+            url += f"?token={People(Store.of(site)).make_link()}"
+        wanted = [name for name in PARTS if name != "collect" or site.serve.collect]
+        program = [sys.executable, "-m", "tidegauge", "serve", "--site", str(site.folder), "--http", shown]
+        program += [word for text in listen for word in ("--listen", text)]
+        commands = {name: [*program, "--part", name] for name in wanted}
+        commands["http"] += ["--socket", str(listening.fileno())]
+        listening.set_inheritable(True)
+        if as_json:
+            print(json.dumps({"url": url}), flush=True)
+        else:
+            click.echo(f"tidegauge answers at {url}")
+        asyncio.run(Group(folder, commands, handed=(listening.fileno(),)).run())
+
+
+def _note(site: Site, what: str, detail: dict[str, object]) -> None:
+    Audit(Store.of(site), site.folder).note(f"{SHELL} {getpass.getuser()}", what, detail)
+
+
+@click.group()
+def user() -> None:
+    """Who may come in, and with which role.
+
+    Example: tidegauge user list
+    """
+
+
+@user.command(name="add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--openid", metavar="SUBJECT", help="Who they are at the OpenID provider, instead of a password.")
+@site_option
+@json_option
+def add_user(name: str, role: str, openid: str | None, site_dir: Path | None, as_json: bool) -> None:
+    """Make a user, or change one; the password comes from the terminal, or as a line on standard input.
+
+    Example: tidegauge user add hana --role analyst < password.txt
+    """
+    site = open_site(site_dir)
+    password = None
+    if openid is None:
+        if sys.stdin.isatty():
+            password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+        else:
+            password = sys.stdin.readline().rstrip("\r\n")
+    People(Store.of(site)).add(name, role, password, subject=openid)
+    _note(site, "add a user", {"name": name, "role": role})
+    print_json({"name": name, "role": role}) if as_json else click.echo(f"{name} is {role}")
+
+
+@user.command(name="list")
+@site_option
+@json_option
+def list_users(site_dir: Path | None, as_json: bool) -> None:
+    """All users.
+
+    Example: tidegauge user list
+    """
+    found = People(Store.of(open_site(site_dir))).users()
+    if as_json:
+        print_json({"users": found})
+        return
+    table(["name", "role", "since"], [[u["name"], u["role"], u["created"]] for u in found])
+
+
+@user.command(name="remove")
+@click.argument("name")
+@site_option
+@json_option
+def remove_user(name: str, site_dir: Path | None, as_json: bool) -> None:
+    """Forget a user with all sessions and tokens.
+
+    Example: tidegauge user remove hana
+    """
+    site = open_site(site_dir)
+    People(Store.of(site)).remove(name)
+    _note(site, "remove a user", {"name": name})
+    print_json({"removed": name}) if as_json else click.echo(f"removed {name}")
+
+
+@click.group()
+def token() -> None:
+    """Secrets by which programs come in, with a user's role.
+
+    Example: tidegauge token list
+    """
+
+
+@token.command(name="add")
+@click.argument("name")
+@click.option("--user", "owner", required=True, metavar="USER", help="Whose role it has.")
+@click.option("--days", type=click.IntRange(min=1), help="How long it holds; for ever where left out.")
+@site_option
+@json_option
+def add_token(name: str, owner: str, days: int | None, site_dir: Path | None, as_json: bool) -> None:
+    """Make a token; it is shown once.
+
+    Example: tidegauge token add nightly --user hana --days 90
+    """
+    site = open_site(site_dir)
+    secret = People(Store.of(site)).add_token(name, owner, days)
+    _note(site, "add a token", {"name": name, "user": owner, "days": days})
+    print_json({"name": name, "user": owner, "token": secret}) if as_json else click.echo(secret)
+
+
+@token.command(name="list")
+@site_option
+@json_option
+def list_tokens(site_dir: Path | None, as_json: bool) -> None:
+    """All tokens, without their secrets.
+
+    Example: tidegauge token list
+    """
+    found = People(Store.of(open_site(site_dir))).tokens()
+    if as_json:
+        print_json({"tokens": found})
+        return
+    table(["name", "user", "since", "until"], [[t["name"], t["user"], t["created"], t["ends"] or ""] for t in found])
+
+
+@token.command(name="remove")
+@click.argument("name")
+@site_option
+@json_option
+def remove_token(name: str, site_dir: Path | None, as_json: bool) -> None:
+    """Forget a token.
+
+    Example: tidegauge token remove nightly
+    """
+    site = open_site(site_dir)
+    People(Store.of(site)).remove_token(name)
+    _note(site, "remove a token", {"name": name})
+    print_json({"removed": name}) if as_json else click.echo(f"removed {name}")
+
+
+@click.group()
+def audit() -> None:
+    """Who asked and changed what: an append-only log, chained by keyed hashes.
+
+    Example: tidegauge audit verify
+    """
+
+
+@audit.command()
+@site_option
+@json_option
+def verify(site_dir: Path | None, as_json: bool) -> None:
+    """Whether no row was altered, put in or taken out. Exit status 1 where one was.
+
+    Example: tidegauge audit verify
+    """
+    site = open_site(site_dir)
+    found = Audit(Store.of(site), site.folder).verify()
+    whole = found.broken is None
+    if as_json:
+        print_json({"rows": found.rows, "chain": "whole" if whole else "broken", "why": found.why})
+    else:
+        click.echo(f"{found.rows:,} rows, the chain is whole" if whole else f"the chain is broken: {found.why}")
+    if not whole:
+        sys.exit(1)
+
+
+@audit.command()
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Rows behind this number.")
+@click.option("-n", "count", type=click.IntRange(min=1), default=100, help="How many.")
+@site_option
+@json_option
+def show(after: int, count: int, site_dir: Path | None, as_json: bool) -> None:
+    """The rows, by number.
+
+    Example: tidegauge audit show -n 20
+    """
+    site = open_site(site_dir)
+    rows = [entry.to_json() for entry in Audit(Store.of(site), site.folder).entries(after=after, most=count)]
+    if as_json:
+        print_json({"entries": rows})
+        return
+    table(["number", "at", "who", "what", "detail"], [
+        [str(r["number"]), r["at"], r["who"], r["what"], json.dumps(r["detail"], ensure_ascii=False)] for r in rows
+    ])  # fmt: skip
+
+
+@click.group()
+def alert() -> None:
+    """Who is told of alarms and serious findings.
+
+    Example: tidegauge alert list
+    """
+
+
+@alert.command(name="list")
+@site_option
+@json_option
+def list_alerts(site_dir: Path | None, as_json: bool) -> None:
+    """Channels, what went to each, and silences.
+
+    Example: tidegauge alert list
+    """
+    from tidegauge.serve.alarms import Alarms
+    from tidegauge.serve.outbox import Outbox
+
+    site = open_site(site_dir)
+    store = Store.of(site)
+    states = Outbox(store, site).states()
+    rows = [
+        {"name": name, "kind": channel.kind, "least": channel.least,
+         "letters": {state: count for (whose, state), count in states.items() if whose == name}}
+        for name, channel in site.alerts.items()
+    ]  # fmt: skip
+    silences = [one.to_json() for one in Alarms(store).silences()]
+    if as_json:
+        print_json({"alerts": rows, "silences": silences})
+        return
+    table(["name", "kind", "from severity", "letters"], [
+        [str(r["name"]), str(r["kind"]), str(r["least"]), " ".join(f"{n} {s}" for s, n in r["letters"].items())]  # type: ignore[attr-defined]
+        for r in rows
+    ])  # fmt: skip
+    for one in silences:
+        click.echo(f"silence {one['id']} until {one['until']}: {one['what']} ({one['reason']})")
+
+
+@alert.command()
+@click.argument("name")
+@site_option
+@json_option
+def test(name: str, site_dir: Path | None, as_json: bool) -> None:
+    """Send a test message now; exit status 1 where it was not taken.
+
+    Example: tidegauge alert test desk
+    """
+    from tidegauge.serve.channels import send
+    from tidegauge.serve.outbox import SENT, Outbox, Word
+
+    site = open_site(site_dir)
+    if name not in site.alerts:
+        raise UsageError(f"no such channel: {name!r}", hint=f"[alerts.{name}] in tidegauge.toml")
+    outbox = Outbox(Store.of(site), site)
+    word = Word.test(site.name)
+    outbox.put_test(name, word)
+    letter = next(one for one in outbox.due() if one.about == word.about)
+    outbox.mark(letter, SENT)  # a test that fails is not tried again by itself
+    send(letter, site.alerts[name], site.folder)
+    print_json({"sent": name}) if as_json else click.echo(f"{name} took a test message")
+
+
+@alert.command()
+@click.argument("what")
+@click.option("--reason", required=True, help="That others understand.")
+@click.option("--until", required=True, metavar="T", help="When it ends.")
+@site_option
+@json_option
+def silence(what: str, reason: str, until: str, site_dir: Path | None, as_json: bool) -> None:
+    """Send nothing about what matches a pattern (a series such as 'country KP *', or a subject) until a time.
+
+    Example: tidegauge alert silence "country KP *" --reason "a planned test" --until 2036-01-01
+    """
+    from tidegauge.serve.alarms import Alarms
+
+    site = open_site(site_dir)
+    made = Alarms(Store.of(site)).silence(what, reason, SHELL, parse_time(until, now_s=int(time.time())))
+    _note(site, "silence", made.to_json())
+    print_json(made.to_json()) if as_json else click.echo(f"{made.id}: nothing is sent about {made.what}")
+
+
+@alert.command()
+@click.argument("name", metavar="ID")
+@site_option
+@json_option
+def unsilence(name: str, site_dir: Path | None, as_json: bool) -> None:
+    """End a silence.
+
+    Example: tidegauge alert unsilence 0a1b2c3d4e5f
+    """
+    from tidegauge.serve.alarms import Alarms
+
+    site = open_site(site_dir)
+    Alarms(Store.of(site)).unsilence(name)
+    _note(site, "end a silence", {"id": name})
+    print_json({"ended": name}) if as_json else click.echo(f"ended {name}")
