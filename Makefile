@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEBIAN := nfdump softflowd snmpd
 CONSTRAINTS := -c constraints.txt
-DEV := hypothesis import-linter mmdb-writer mypy pysnmp pytest pytest-xdist ruff
+DEV := aiosmtpd hypothesis httpx import-linter mmdb-writer mypy pysnmp pytest pytest-xdist ruff schemathesis
 
 .PHONY: demo test check bench bench-atlas bench-hunting bench-collector bench-calibration debian clean
 

@@ -48,7 +48,7 @@ def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
             checks.append(Check("outliers", "warn", note, "name the time to see them (--since, --until)"))
         coverage = measure(lake.ledger(), extent.until_s - RECENT_S, extent.until_s)
         checks += [*_coverage(coverage), *_clocks(coverage), *_losses(coverage)]
-    return [*checks, *_disk(site), *_atlas(site, now_s), *_collector(site, now_s)]
+    return [*checks, *_disk(site), *_atlas(site, now_s), *_collector(site, now_s), *_service(site, now_s)]
 
 
 def _few(checks: list[Check]) -> Iterator[Check]:
@@ -160,6 +160,31 @@ def _collector(site: Site, now_s: float) -> Iterator[Check]:
         for exporter in decoder.get("silent", [])
     ])  # fmt: skip
     yield from _senders(decoder.get("senders", {}))
+
+
+def _service(site: Site, now_s: float) -> Iterator[Check]:
+    """Parts of the service that do not run, or are in trouble."""
+    folder = site.data / "serve"
+    group = read_status(folder, "group")
+    if group is None:
+        return
+    if now_s - group["time_s"] > STALE_S:
+        yield Check("service", "warn", "the service does not run", "start tidegauge serve")
+        return
+    dead = [part for part in group["parts"] if part["state"] not in ("running", "ending")]
+    for part in dead:
+        yield Check("service", "fail", f"{part['name']} died {part['deaths']} times, last with {part['last_exit']}",
+                    "its log lines say why; it is started again")  # fmt: skip
+    if not dead:
+        again = [f"{part['name']} {part['deaths']} times" for part in group["parts"] if part["deaths"]]
+        started = f"; started again: {', '.join(again)}" if again else ""
+        yield Check("service", "ok", f"{len(group['parts'])} parts run{started}")
+    for name in ("live", "hunts", "alerts"):
+        status = read_status(folder, name) or {}
+        if status.get("trouble"):
+            yield Check("service", "fail", f"{name}: {status['trouble']}", "nothing is lost; it is tried again")
+    for channel in (read_status(folder, "alerts") or {}).get("dead", []):
+        yield Check("alerts", "fail", f"{channel} takes no messages", f"tidegauge alert test {channel}; they wait")
 
 
 SENDERS = {

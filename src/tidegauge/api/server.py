@@ -103,8 +103,8 @@ def bound(site: Site) -> socket.socket:
     return listening
 
 
-def serve_http(site: Site, listening: socket.socket) -> None:
-    """Answer until SIGTERM.
+def config_of(site: Site) -> uvicorn.Config:
+    """How the app is served.
 
     Raises:
         SiteError: the files of TLS cannot be read.
@@ -114,10 +114,18 @@ def serve_http(site: Site, listening: socket.socket) -> None:
     for path in files:
         if path is not None and not path.is_file():
             raise SiteError("no such file", where=str(path), hint="[serve] certificate and key")
-    config = uvicorn.Config(
+    return uvicorn.Config(
         create_app(site, secure=secure), http=Patient, ws="none", lifespan="on", log_config=None, access_log=False,
         server_header=False, limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=IDLE_S, proxy_headers=False,
         timeout_graceful_shutdown=END_S, h11_max_incomplete_event_size=MOST_HEADER_BYTES,
         ssl_certfile=files[0], ssl_keyfile=files[1],
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listening])
+
+
+def serve_http(site: Site, listening: socket.socket) -> None:
+    """Answer until SIGTERM.
+
+    Raises:
+        SiteError: the files of TLS cannot be read.
+    """
+    uvicorn.Server(config_of(site)).run(sockets=[listening])

@@ -19,7 +19,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from tidegauge import verbs
-from tidegauge.model import TidegaugeError, UsageError
+from tidegauge.model import LakeError, TidegaugeError, UsageError
 from tidegauge.site import Site, load_site
 from tidegauge.verbs import Here
 
@@ -64,9 +64,12 @@ class StoppedError(TidegaugeError):
     """A question was cancelled."""
 
 
+KINDS: dict[str, type[TidegaugeError]] = {"usage": UsageError, "lake": LakeError, "memory": TooLargeError}
+
+
 @dataclass(frozen=True)
 class Failed:
-    """An error of a question, as it comes back from its process."""
+    """An error of a question, as it comes back from its process; `kind` of `KINDS`, or another."""
 
     kind: str
     what: str
@@ -99,7 +102,8 @@ def _perform(folder: Path, verb: str, question: Any, steps: str) -> bytes | Fail
         told = VERBS[verb][1](Here(site), question, progress)
         return json.dumps(told, ensure_ascii=False).encode()
     except TidegaugeError as error:
-        return Failed("usage" if isinstance(error, UsageError) else "failed", error.what, error.where, error.hint)
+        kind = next((name for name, own in KINDS.items() if isinstance(error, own)), "other")
+        return Failed(kind, error.what, error.where, error.hint)
     except MemoryError:
         return Failed("memory", "the question took more memory than it may", "", "a shorter time, or a narrower one")
 
@@ -149,8 +153,7 @@ class Task:
                 "the process that answered died, most likely for want of memory", hint="a shorter time"
             ) from None
         if isinstance(found, Failed):
-            kinds = {"usage": UsageError, "memory": TooLargeError}
-            raise kinds.get(found.kind, TidegaugeError)(found.what, where=found.where, hint=found.hint)
+            raise KINDS.get(found.kind, TidegaugeError)(found.what, where=found.where, hint=found.hint)
         assert isinstance(found, bytes)
         return found
 
