@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEBIAN := nfdump softflowd snmpd
+# Debian's packages, each with a program by which it is known to be here.
+DEBIAN := nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster
 CONSTRAINTS := -c constraints.txt
-DEV := aiosmtpd hypothesis httpx import-linter mmdb-writer mypy pysnmp pytest pytest-xdist ruff schemathesis
+DEV := aiosmtpd hypothesis httpx import-linter mmdb-writer mypy psycopg[binary] pysnmp pytest pytest-xdist ruff schemathesis
 
 .PHONY: demo test check bench bench-atlas bench-hunting bench-collector bench-calibration debian clean
 
@@ -22,8 +23,8 @@ demo: $(VENV)/.ready
 	$(BIN)/tidegauge demo
 
 debian:
-	@for package in $(DEBIAN); do \
-	  if ! PATH="$$PATH:/usr/sbin" command -v $$package >/dev/null; then \
+	@for wanted in $(DEBIAN); do package=$${wanted%%:*}; \
+	  if ! PATH="$$PATH:/usr/sbin" command -v $${wanted##*:} >/dev/null; then \
 	    if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $$package >/dev/null; \
 	    else echo "$$package is missing: the tests that compare with it are left out"; fi; \
 	  fi; \

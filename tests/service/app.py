@@ -33,12 +33,13 @@ class Running:
         headers = {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
         return httpx.Client(base_url=self.base, headers=headers, timeout=60)
 
-    def session(self, role: str) -> httpx.Client:
+    @contextmanager
+    def session(self, role: str) -> Iterator[httpx.Client]:
         """A browser's way in: a cookie."""
-        client = httpx.Client(base_url=self.base, timeout=60)
-        came = client.post("/api/v1/login", json={"name": role, "password": PASSWORD})
-        assert came.status_code == 204, came.text
-        return client
+        with httpx.Client(base_url=self.base, timeout=60) as client:
+            came = client.post("/api/v1/login", json={"name": role, "password": PASSWORD})
+            assert came.status_code == 204, came.text
+            yield client
 
 
 @contextmanager

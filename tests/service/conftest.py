@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -68,13 +67,14 @@ class Served:
         self.url = json.loads(self.process.stdout.readline())["url"]
         self.base = self.url.partition("/?")[0]
 
-    def client(self) -> httpx.Client:
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
         """Somebody who came in by the link."""
-        client = httpx.Client(base_url=self.base, timeout=60)
-        self.until(lambda: client.get("/healthz").status_code == 200)
-        assert client.get(self.url).status_code == 303
-        client.headers["X-CSRF-Token"] = client.get("/api/v1/me").json()["csrf"]
-        return client
+        with httpx.Client(base_url=self.base, timeout=60) as client:
+            self.until(lambda: client.get("/healthz").status_code == 200)
+            assert client.get(self.url).status_code == 303
+            client.headers["X-CSRF-Token"] = client.get("/api/v1/me").json()["csrf"]
+            yield client
 
     def until(self, what: Callable[[], object], patience_s: float = 60) -> None:
         """Wait for something to be so."""
@@ -107,17 +107,3 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
     with socket.socket(socket.AF_INET, kind) as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-@contextmanager
-def environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

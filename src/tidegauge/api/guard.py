@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY_BYTES, MOST_QUERY_BYTES = 1 << 20, 64 << 10
+MOST_HEAD_BYTES = 32 << 10
 BODY_S = 20.0
+HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d{1,5})?")
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -41,11 +44,18 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, too_large = False, False
+        refused: tuple[int, str, str] | None = None
+        begun = over = False
 
         async def sending(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, over
+            if over:
+                return  # what the app says of a request that was cut short
             if message["type"] == "http.response.start":
+                if refused is not None and not begun:
+                    over = True
+                    await _refuse(send, *refused)
+                    return
                 begun = True
                 own = {name for name, _ in message["headers"]}
                 added = [(name, value) for name, value in self._headers if name not in own]
@@ -57,6 +67,9 @@ class Guard:
         if _host(headers.get(b"host", b"").decode("latin-1")) not in self._hosts:
             await _refuse(sending, 421, "not the name of this service", "name it under [serve] hosts")
             return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEAD_BYTES:
+            await _refuse(sending, 431, "the head is too large", f"at most {MOST_HEAD_BYTES:,} bytes")
+            return
         if len(scope.get("query_string", b"")) > MOST_QUERY_BYTES:
             await _refuse(sending, 414, "the question is too long", f"at most {MOST_QUERY_BYTES:,} bytes")
             return
@@ -67,34 +80,34 @@ class Guard:
         taken, deadline, whole = 0, asyncio.get_running_loop().time() + BODY_S, False
 
         async def receiving() -> Message:
-            nonlocal taken, too_large, whole
+            nonlocal taken, refused, whole
             if whole:
                 return await receive()  # nothing more comes but word that the client is gone
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
+                refused = 408, "the body came too slowly", f"within {BODY_S:g} s"
                 return {"type": "http.disconnect"}
             taken += len(message.get("body", b""))
             whole = message["type"] != "http.request" or not message.get("more_body", False)
             if taken > MOST_BODY_BYTES:
-                too_large = True
+                refused = 413, "the body is too large", f"at most {MOST_BODY_BYTES:,} bytes"
                 return {"type": "http.disconnect"}
             return message
 
         try:
             await self._app(scope, receiving, sending)
         except Exception:
-            if begun or not too_large:
+            if begun or over or refused is None:
                 raise
-            await _refuse(sending, 413, "the body is too large", f"at most {MOST_BODY_BYTES:,} bytes")
+            await _refuse(send, *refused)
 
 
-def _host(text: str) -> str:
-    """The name of a Host header, without its port."""
-    if text.startswith("["):
-        return text.partition("]")[0].removeprefix("[").lower()
-    return text.partition(":")[0].lower()
+def _host(text: str) -> str | None:
+    """The name of a Host header, without its port; None where it is not of that form."""
+    match = HOST.fullmatch(text)
+    return (match[1] or match[2]).lower() if match else None
 
 
 async def _refuse(send: Send, status: int, title: str, hint: str) -> None:

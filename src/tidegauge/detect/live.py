@@ -48,12 +48,13 @@ def live_alarms(
     asked_bins = asked_of(complete, width_s, newest)
     if asked_bins < 1:
         return []
+    chance = budgeted(budget_a_month / origins, asked_bins * width_s)
     judgement = judge(
         starts_s[:complete], values[:complete], seen[:complete], width_s=width_s,
         asked=slice(complete - asked_bins, complete), unit=unit, calendar=calendar,
-        false_alarm=budgeted(budget_a_month / origins, asked_bins * width_s),
+        false_alarm=chance,
     )  # fmt: skip
-    return above(judgement, starts_s[:complete], width_s=width_s, newest=newest)
+    return above(judgement, starts_s[:complete], width_s=width_s, newest=newest, false_alarm=chance)
 
 
 def asked_of(complete: int, width_s: int, newest: int) -> int:
@@ -66,16 +67,24 @@ def budgeted(alarms_a_month: float, asked_s: float) -> float:
     return float(-np.expm1(-alarms_a_month * asked_s / MONTH_S))
 
 
-def above(judgement: Judgement, starts_s: NDArray[np.int64], *, width_s: int, newest: int) -> list[Alarm]:
-    """The windows that end with one of the newest bins and lie above their critical level, the rarest first."""
+def above(
+    judgement: Judgement, starts_s: NDArray[np.int64], *, width_s: int, newest: int, false_alarm: float
+) -> list[Alarm]:  # fmt: skip
+    """The windows that end with one of the newest bins and lie above their critical level, the rarest first.
+
+    Args:
+        starts_s: the bins that were judged, history first.
+        false_alarm: what they were judged under; a window that is less rare is none, whatever its level.
+    """
     found = []
     for scan in judgement.scans:
-        asked_s = len(scan.observed) * width_s
-        over = np.flatnonzero((scan.usable & (scan.observed > scan.critical))[-newest:])
-        for place in (over + max(len(scan.observed) - newest, 0)).tolist():
-            chance = min(float(scan.p_values[place]), 1 - 1e-12)
-            monthly = float(-np.log1p(-chance) * MONTH_S / asked_s)
-            end_s = int(starts_s[scan.first + place]) + width_s
-            start_s = end_s - scan.length * width_s
+        asked_s = len(judgement.expected) * width_s
+        rare = scan.usable & (scan.observed > scan.critical) & (scan.p_values <= false_alarm)
+        for place in np.flatnonzero(rare).tolist():
+            if len(scan.observed) - place > newest:
+                continue  # it ended before
+            monthly = float(-np.log1p(-min(float(scan.p_values[place]), 1 - 1e-12)) * MONTH_S / asked_s)
+            start_s = int(starts_s[scan.first + place])
+            end_s = start_s + scan.length * width_s
             found.append(Alarm(start_s, end_s, float(scan.observed[place]), float(scan.expected[place]), monthly))
     return sorted(found, key=lambda alarm: alarm.alarms_a_month)

@@ -212,7 +212,7 @@ class Watcher:
         pool = pooled(evidence(one) for one in learned)
         for track, one in zip(tracks, learned, strict=True):
             judgement = conclude(one, false_alarm=chance, pool=pool)
-            crossings = above(judgement, starts_s, width_s=WIDTH_S, newest=newest)
+            crossings = above(judgement, starts_s, width_s=WIDTH_S, newest=newest, false_alarm=chance)
             self._say(track, crossings, known.get(track.name, []), until_bin * WIDTH_S, chance, done)
 
     def _say(
@@ -284,16 +284,21 @@ class Watcher:
 
 
 def _grouped(crossings: list[Crossing]) -> list[list[Crossing]]:
-    """Windows above the level that touch or overlap, together."""
+    """Windows above the level that touch or overlap, together; one that holds a shorter one says nothing of its own."""
+    least: list[Crossing] = []
+    spans = np.zeros((0, 2), dtype=np.int64)
+    for one in sorted(crossings, key=lambda c: c.end_s - c.start_s):
+        if not ((spans[:, 0] >= one.start_s) & (spans[:, 1] <= one.end_s)).any():
+            least.append(one)
+            spans = np.vstack([spans, [one.start_s, one.end_s]])
     groups: list[list[Crossing]] = []
     reach = 0
-    for one in sorted(crossings, key=lambda c: (c.start_s, c.end_s)):
+    for one in sorted(least, key=lambda c: (c.start_s, c.end_s)):
         if groups and one.start_s <= reach:
             groups[-1].append(one)
         else:
             groups.append([one])
-            reach = one.end_s
-        reach = max(reach, one.end_s)
+        reach = max(reach, one.end_s) if len(groups[-1]) > 1 else one.end_s
     return groups
 
 

@@ -1,0 +1,135 @@
+"""The service as a program: one group that starts on nothing, stays up, and ends whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.make import run_json, simple_v9
+from tests.service.conftest import Served, free_port
+from tidegauge.site import Site
+from tidegauge.store import Store
+from tidegauge.store.people import People
+
+API = "/api/v1"
+
+
+def test_it_starts_on_nothing_collects_answers_and_ends(
+    make_site: Callable[..., Site], serving: Callable[..., Served]
+) -> None:
+    site = make_site("192.0.2.0/24")
+    port = free_port(socket.SOCK_DGRAM)
+    service = serving(site, "--http", "127.0.0.1:0", "--listen", f"127.0.0.1:{port}")
+    with service.client() as client:
+        assert "no flows here yet" in client.get("/").text
+        problem = client.get(f"{API}/ask")
+        assert (problem.status_code, problem.json()["title"]) == (409, "no flows here yet")
+        assert client.get(service.url).status_code == 403  # the link worked once
+        service.until(lambda: "listening" in (site.folder / "serve.log").read_text())
+        now = int(time.time())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(5):
+                datagram = simple_v9(number, 4)
+                sender.sendto(datagram[:8] + now.to_bytes(4, "big") + datagram[12:], ("127.0.0.1", port))
+        assert service.end() < 10
+    assert service.process.returncode == 0
+    (told,) = run_json("top", "direction", "--metric", "flows", site=site)
+    assert sum(row["flows"] for row in told["rows"]) == 20
+    service = serving(site, "--http", "127.0.0.1:0", "--listen", f"127.0.0.1:{port}")
+    with service.client() as client:
+        rows = client.get(f"{API}/top", params={"by": "direction", "metric": "flows"}).json()["rows"]
+        assert rows == told["rows"]
+    assert run_json("audit", "verify", site=site)[0]["chain"] == "whole"
+
+
+def test_a_part_that_dies_is_started_again_and_named(
+    make_site: Callable[..., Site], serving: Callable[..., Served]
+) -> None:
+    site = make_site("192.0.2.0/24")
+    port = free_port(socket.SOCK_DGRAM)
+    service = serving(site, "--http", "127.0.0.1:0", "--listen", f"127.0.0.1:{port}")
+    with service.client() as client:
+        service.until(lambda: len(service.parts()) == 5)
+        before = service.parts()
+        for name, part in before.items():
+            os.kill(int(str(part["pid"])), signal.SIGKILL)
+
+            def again(name: str = name, pid: object = part["pid"]) -> bool:
+                now = service.parts()[name]
+                return now["pid"] != pid and now["state"] == "running"
+
+            service.until(again)
+        assert all(part["deaths"] == 1 for part in service.parts().values())
+        service.until(lambda: client.get(f"{API}/me").status_code == 200)  # the session is whole
+        assert client.get(f"{API}/audit/verify").json()["chain"] == "whole"
+        service.until(lambda: "started again" in json.dumps(run_json("doctor", site=site)))
+        assert client.get("/").status_code == 200
+
+
+def test_a_second_service_is_refused(make_site: Callable[..., Site], serving: Callable[..., Served]) -> None:
+    import subprocess
+    import sys
+
+    site = make_site("192.0.2.0/24")
+    with serving(site, "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0").client():
+        words = [sys.executable, "-m", "tidegauge", "serve", "--site", str(site.folder), "--http", "127.0.0.1:0"]
+        second = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 1
+    assert "another service runs here" in second.stderr
+
+
+def test_parts_end_when_the_group_is_killed(make_site: Callable[..., Site], serving: Callable[..., Served]) -> None:
+    site = make_site("192.0.2.0/24")
+    service = serving(site, "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0")
+    service.until(lambda: len(service.parts()) == 5)
+    pids = [int(str(part["pid"])) for part in service.parts().values()]
+    service.process.kill()
+    service.process.wait()
+
+    def gone(pid: int) -> bool:
+        try:
+            return "\nState:\tZ" in (open(f"/proc/{pid}/status").read())
+        except FileNotFoundError:
+            return True
+
+    service.until(lambda: all(gone(pid) for pid in pids), 20)
+
+
+def test_tls_by_certificate_files(
+    make_site: Callable[..., Site], serving: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ssl
+    import subprocess
+    import urllib.request
+
+    site = make_site("192.0.2.0/24")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days",
+         "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        cwd=site.folder, check=True, capture_output=True,
+    )  # fmt: skip
+    toml = site.folder / "tidegauge.toml"
+    toml.write_text(toml.read_text().replace("[serve]", '[serve]\ncertificate = "cert.pem"\nkey = "key.pem"'))
+    service = serving(site, "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0")
+    assert service.url.startswith("https://")
+    context = ssl.create_default_context(cafile=str(site.folder / "cert.pem"))
+
+    def answered() -> bool:
+        with urllib.request.urlopen(f"{service.base}/healthz", context=context, timeout=5) as reply:
+            assert "max-age" in reply.headers["Strict-Transport-Security"]
+            return bool(reply.read() == b"ok\n")
+
+    service.until(answered)
+    People(Store.of(site)).add("hana", "reader", "correct horse battery")
+    body = json.dumps({"name": "hana", "password": "correct horse battery"}).encode()
+    request = urllib.request.Request(f"{service.base}{API}/login", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, context=context) as reply:
+        cookie = reply.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-tidegauge=")
+    assert "Secure" in cookie
