@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Debian's packages, each with a program by which it is known to be here.
 DEBIAN := nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster
 CONSTRAINTS := -c constraints.txt
-DEV := aiosmtpd hypothesis httpx import-linter mmdb-writer mypy psycopg[binary] pysnmp pytest pytest-xdist ruff schemathesis
+DEV := aiosmtpd authlib hypothesis httpx import-linter mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pytest pytest-xdist requests ruff schemathesis
 
 .PHONY: demo test check bench bench-atlas bench-hunting bench-collector bench-calibration debian clean
 

@@ -281,6 +281,14 @@ data = "data"
 # How often hunts run, in hours; 0: never.
 # hunt_every_h = 24
 
+# Who comes in by an OpenID Connect provider; their role by a claim, or by `tidegauge user add NAME --openid SUBJECT`.
+# [openid]
+# issuer = "https://login.example.net"
+# client = "tidegauge"
+# secret_file = "keys/openid.secret"
+# role_claim = "roles"
+# default_role = "reader"
+
 # Who is told of alarms and serious findings; `tidegauge alert test NAME` tries one.
 # [alerts.desk]
 # kind = "webhook"

@@ -28,6 +28,10 @@ def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(PAGES.get_template(f"{name}.html").render(version=__version__, **values), status)
 
 
+def _openid(service: Service) -> bool:
+    return service.site.openid is not None
+
+
 def _person(request: Request) -> Person | None:
     try:
         return person_of(request)
@@ -42,7 +46,7 @@ def start(request: Request, service: Here, token: Annotated[str | None, Query(ma
         try:
             secret = service.people.use_link(token)
         except RefusedError as error:
-            return page("login", 403, why=f"{error.what}: {error.hint}")
+            return page("login", 403, why=f"{error.what}: {error.hint}", openid=_openid(service))
         service.audit.note("local", "log in by link", {})
         response = RedirectResponse("/", 303)
         service.set_cookie(response, secret)
@@ -58,9 +62,9 @@ def start(request: Request, service: Here, token: Annotated[str | None, Query(ma
 
 
 @router.get("/login", **takes(OPEN))
-def log_in_page() -> Response:
+def log_in_page(service: Here) -> Response:
     """The form."""
-    return page("login", why="")
+    return page("login", why="", openid=_openid(service))
 
 
 @router.post("/login", **takes(OPEN))
@@ -72,9 +76,9 @@ def log_in(
     try:
         secret = service.log_in(request, name, password)
     except TooManyError as error:
-        return page("login", 429, why=f"{error.what}: {error.hint}")
+        return page("login", 429, why=f"{error.what}: {error.hint}", openid=_openid(service))
     except RefusedError as error:
-        return page("login", 403, why=error.what)
+        return page("login", 403, why=error.what, openid=_openid(service))
     response = RedirectResponse("/", 303)
     service.set_cookie(response, secret)
     return response
