@@ -97,10 +97,9 @@ class Watcher:
         judged_bin = max(judged_bin, closed_bin - HISTORY_S // WIDTH_S)
         changed_bin = self._changed(lake, set(state.get("segments", [])), judged_bin)
         done.late_bins = max(judged_bin - changed_bin, 0)
-        from_bin = max(min(changed_bin, judged_bin), closed_bin - REACH_BACK_S // WIDTH_S, extent.first_s // WIDTH_S)
-        from_bin = min(from_bin, judged_bin)
+        from_bin = min(judged_bin, max(changed_bin, closed_bin - REACH_BACK_S // WIDTH_S, extent.first_s // WIDTH_S))
         if from_bin < closed_bin:
-            self._read(lake, closed_bin, min(from_bin, changed_bin))
+            self._read(lake, from_bin, closed_bin, changed_bin)
             done.series = len(self._rows)
             while from_bin < closed_bin:
                 until_bin = min(from_bin + DAY_S // WIDTH_S, closed_bin)
@@ -122,9 +121,10 @@ class Watcher:
                 first = min(first, segment.first_us // 1_000_000 // WIDTH_S)
         return first
 
-    def _read(self, lake: Lake, end_bin: int, changed_bin: int) -> None:
-        """Bring the table of all series up to a bin, reading only what can have changed."""
-        first_bin = end_bin - (HISTORY_S + DAY_S) // WIDTH_S
+    def _read(self, lake: Lake, from_bin: int, end_bin: int, changed_bin: int) -> None:
+        """Bring the table of all series up to a bin, reading only what can have changed; it begins with the history of
+        the first bin that is to be judged."""
+        first_bin = min(end_bin - DAY_S // WIDTH_S, from_bin) - HISTORY_S // WIDTH_S
         kept: dict[Track, Floats] = {}
         begin = first_bin
         if self._rows and first_bin >= self._first_bin and changed_bin > first_bin:
