@@ -60,7 +60,7 @@ class Served:
         self.site = site
         self.log = (site.folder / "serve.log").open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tidegauge", "serve", "--site", str(site.folder), "--json", *arguments],
+            [sys.executable, "-m", "tidegauge.cli", "serve", "--site", str(site.folder), "--json", *arguments],
             stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
         assert self.process.stdout is not None

@@ -287,7 +287,7 @@ def test_a_service_that_others_reach_needs_users(tmp_path: Path) -> None:
 
     init_site(tmp_path / "site", home=["192.0.2.0/24"])
     done = subprocess.run(
-        [sys.executable, "-m", "tidegauge", "serve", "--site", str(tmp_path / "site"), "--http", "0.0.0.0:0"],
+        [sys.executable, "-m", "tidegauge.cli", "serve", "--site", str(tmp_path / "site"), "--http", "0.0.0.0:0"],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1

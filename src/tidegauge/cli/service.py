@@ -100,7 +100,7 @@ def _run_group(site: Site, site_dir: Path | None, http: str | None, listen: tupl
         if ip_address(host).is_loopback:
             url += f"?token={People(Store.of(site)).make_link()}"
         wanted = [name for name in PARTS if name != "collect" or site.serve.collect]
-        program = [sys.executable, "-m", "tidegauge", "serve", "--site", str(site.folder), "--http", shown]
+        program = [sys.executable, "-m", "tidegauge.cli", "serve", "--site", str(site.folder), "--http", shown]
         program += [word for text in listen for word in ("--listen", text)]
         commands = {name: [*program, "--part", name] for name in wanted}
         commands["http"] += ["--socket", str(listening.fileno())]

@@ -1,5 +1,0 @@
-"""`python -m tidegauge` is the program."""
-
-from tidegauge.cli import main
-
-main()
