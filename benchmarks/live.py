@@ -25,7 +25,7 @@ from tidegauge.cli.show import make_site
 from tidegauge.detect import budgeted
 from tidegauge.inquiry import Asked, ask
 from tidegauge.lake import open_writer, roll
-from tidegauge.model import FlowBatch, LedgerBuilder, TidegaugeError, mapped_ipv4
+from tidegauge.model import FlowBatch, LedgerBuilder, TidegaugeError, mapped_ipv4, parse_address
 from tidegauge.serve.alarms import Alarms
 from tidegauge.serve.live import DAY_S, WIDTH_S, Watcher
 from tidegauge.simulate import autumn_2014
@@ -39,14 +39,20 @@ MONTH_S = 30 * 86400
 
 
 class Replay:
-    """The flows of a simulated time, handed to a site as they end."""
+    """The flows of a simulated time, handed to a site as they end; with `calm` without the nights in which the autumn's
+    host passes data on, which are surges."""
 
-    def __init__(self, folder: Path, days: int, seed: int) -> None:
+    def __init__(self, folder: Path, days: int, seed: int, *, calm: bool = False) -> None:
         self.site: Site = load_site(make_site(folder))
         self.atlas = Atlas.of(self.site)
         scenario = autumn_2014(days=days, seed=seed, surges=[])
         ends = scenario.flows["time_end"]
         order = np.argsort(ends, kind="stable")
+        if calm:
+            story = scenario.truth["pass_through"]
+            far = [np.frombuffer(parse_address(story[end]), dtype=np.uint8) for end in ("from", "to")]
+            ours = [(scenario.flows[end] == address).all(axis=1) for end in ("src", "dst") for address in far]
+            order = order[~np.logical_or.reduce(ours)[order]]
         self.flows, self.ends_s = scenario.flows.take(order), ends[order] // 1_000_000
         self.gaps_s = scenario.gaps_s
         self.begin_s = int(self.flows["time_start"].min()) // 1_000_000 // DAY_S * DAY_S
@@ -167,7 +173,7 @@ def quiet(seed: int, replays: int, weeks: int) -> None:
     """Weeks in which nothing is planted, day by day; a line a replay."""
     for number in range(replays):
         folder = Path(tempfile.mkdtemp(prefix="live-"))
-        replay = Replay(folder / "site", HISTORY_DAYS + 7 * weeks, seed * 1000 + number)
+        replay = Replay(folder / "site", HISTORY_DAYS + 7 * weeks, seed * 1000 + number, calm=True)
         replay.hand(replay.begin_s + HISTORY_DAYS * DAY_S)
         roll(replay.site.data)
         watcher, alarms = Watcher(replay.site), Alarms(Store.of(replay.site))

@@ -149,15 +149,15 @@ def main() -> None:
         rows.append(f"| {name} | {len(spent)} | {refused} | {quantiles} | {spent.max():.2f} |")
     write_page("LOAD.md", [
         "# The service under load\n",
-        f"{arguments.clients} clients for {arguments.seconds:g} s, {os.cpu_count()} cores, {before:,} flows of six simulated"
-        f" weeks, and {sent['flows'] / sent['seconds']:,.0f} flows a second by NetFlow v5 beside them.\n",
+        f"{arguments.clients} clients for {arguments.seconds:g} s, {os.cpu_count()} cores, {before:,} flows of six"
+        f" simulated weeks, and {sent['flows'] / sent['seconds']:,.0f} flows a second by NetFlow v5 beside them.\n",
         "| what | answered | refused | median, s | 95 %, s | 99 %, s | longest, s |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         *rows,
         f"\n{sent['flows']:,} flows were sent and {stored:,} stored; the kernel dropped"
-        f" {dropped.get('kernel_dropped', 0):,} datagrams and the spool {dropped.get('spool_dropped', 0):,}. The whole group"
-        f" took {np.median(samples):,.0f} MB in the median and {max(samples):,.0f} MB at most (shared pages counted once for"
-        f" each process); after SIGTERM it ended in {ended_s:.1f} s.",
+        f" {dropped.get('kernel_dropped', 0):,} datagrams and the spool {dropped.get('spool_dropped', 0):,}. The whole"
+        f" group took {np.median(samples):,.0f} MB in the median and {max(samples):,.0f} MB at most (shared pages"
+        f" counted once for each process); after SIGTERM it ended in {ended_s:.1f} s.",
     ])  # fmt: skip
     shutil.rmtree(folder)
 

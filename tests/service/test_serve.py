@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.collect.test_collector import datagram
@@ -57,6 +58,28 @@ def test_it_starts_on_nothing_collects_answers_and_ends(
         rows = client.get(f"{API}/top", params={"by": "direction", "metric": "flows"}).json()["rows"]
         assert rows == told["rows"]
     assert run_json("audit", "verify", site=site)[0]["chain"] == "whole"
+
+
+def test_in_an_empty_folder_it_says_what_to_do_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    port = free_port()
+    words = ["serve", "--site", str(tmp_path / "new"), "--http", f"127.0.0.1:{port}", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen([sys.executable, "-m", "tidegauge.cli", *words, "--json"], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["site"] is None
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            for _ in range(100):
+                with contextlib.suppress(httpx.HTTPError):
+                    if client.get("/healthz").status_code == 200:
+                        break
+                time.sleep(0.1)
+            assert "tidegauge init --home PREFIX" in client.get("/").text
+            assert client.get(f"{API}/ask").json()["hint"].startswith("tidegauge init")
+        run_json("init", str(tmp_path / "new"), "--home", "192.0.2.0/24")
+        assert "?token=" in json.loads(process.stdout.readline())["url"]
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
 
 
 def test_a_part_that_dies_is_started_again_and_named(

@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from tidegauge import __version__
 from tidegauge.api import jobs, kept, openid, people, plain, problems, questions
 from tidegauge.api.access import Service, roles
-from tidegauge.api.guard import Guard
+from tidegauge.api.guard import LOOPBACK, Guard
 from tidegauge.serve.desk import Desk
 from tidegauge.serve.work import Work
 from tidegauge.settings import parse_listen
@@ -59,7 +59,7 @@ def _hosts(site: Site) -> frozenset[str]:
     host, _ = parse_listen(site.serve.http)
     names = {host.lower(), *(name.lower() for name in site.serve.hosts)}
     if ip_address(host).is_loopback or ip_address(host).is_unspecified:
-        names |= {"localhost", "127.0.0.1", "::1"}
+        names |= LOOPBACK
     return frozenset(names)
 
 

@@ -24,6 +24,7 @@ HEADERS = [
     (b"cross-origin-opener-policy", b"same-origin"), (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]  # fmt: skip
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 

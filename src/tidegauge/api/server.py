@@ -88,9 +88,18 @@ def bound(site: Site) -> socket.socket:
     """A socket that listens where the service answers.
 
     Raises:
+        SiteError: as `address_of`.
         UsageError: the address cannot be used.
     """
-    host, port = address_of(site)
+    return listening_at(*address_of(site))
+
+
+def listening_at(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UsageError: the address cannot be used.
+    """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -98,7 +107,7 @@ def bound(site: Site) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise UsageError(f"cannot answer at {site.serve.http}: {error.strerror}",
+        raise UsageError(f"cannot answer at {host} port {port}: {error.strerror}",
                          hint="--http ADDRESS:PORT names another") from None  # fmt: skip
     return listening
 

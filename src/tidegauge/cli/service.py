@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 
 from tidegauge.cli.common import json_option, open_site, print_json, site_option, table
-from tidegauge.model import UsageError, parse_time
-from tidegauge.site import Site
+from tidegauge.model import SiteError, UsageError, parse_time
+from tidegauge.site import FILE_NAME, Site, find_site
 from tidegauge.store import Store
 from tidegauge.store.audit import Audit
 from tidegauge.store.people import ROLES, People
@@ -56,13 +56,45 @@ def serve(
 
     if http is not None:
         parse_listen(http)
-    site = _at(open_site(site_dir), http)
+    folder = find_folder(site_dir)
+    if part is None and not (folder / FILE_NAME).exists() and not _set_up(folder, http, as_json):
+        return
+    site = _at(open_site(folder), http)
     for text in listen:
         parse_listen(text)
     if part is not None:
         _run_part(site, part, handed, listen)
         return
-    _run_group(site, site_dir, http, listen, as_json)
+    _run_group(site, listen, as_json)
+
+
+def find_folder(site_dir: Path | None) -> Path:
+    """The site's folder; where there is none anywhere, this one, in which one can be made."""
+    try:
+        return find_site(site_dir)
+    except SiteError:
+        return Path.cwd()
+
+
+def _set_up(folder: Path, http: str | None, as_json: bool) -> bool:
+    """Say on loopback how to make a site until there is one; false when told to stop before."""
+    from ipaddress import ip_address
+
+    from tidegauge.api.server import listening_at
+    from tidegauge.api.setup import wait_for_site
+    from tidegauge.settings import ServeSettings, parse_listen
+
+    host, port = parse_listen(http or ServeSettings().http)
+    if not folder.is_dir() or not ip_address(host).is_loopback:
+        raise SiteError(f"no {FILE_NAME} here", where=str(folder), hint="make one with `tidegauge init --home PREFIX`")
+    with listening_at(host, port) as listening:
+        name = f"[{host}]" if ":" in host else host
+        url = f"http://{name}:{listening.getsockname()[1]}/"
+        if as_json:
+            print(json.dumps({"url": url, "site": None}), flush=True)
+        else:
+            click.echo(f"there is no site in {folder.resolve()} yet: tidegauge init --home PREFIX; see {url}")
+        return wait_for_site(folder, listening)
 
 
 def _run_part(site: Site, part: str, handed: int | None, listen: tuple[str, ...]) -> None:
@@ -85,7 +117,7 @@ def _run_part(site: Site, part: str, handed: int | None, listen: tuple[str, ...]
         {"live": parts.run_live, "hunts": parts.run_hunts, "alerts": parts.run_alerts}[part](site)
 
 
-def _run_group(site: Site, site_dir: Path | None, http: str | None, listen: tuple[str, ...], as_json: bool) -> None:
+def _run_group(site: Site, listen: tuple[str, ...], as_json: bool) -> None:
     from ipaddress import ip_address
 
     from tidegauge.api.server import bound
