@@ -4,12 +4,14 @@ and quiet weeks, of which the alarms are counted against the budget. Prints JSON
     python -m benchmarks.live planted --seed 1 --minutes 30 > planted.jsonl
     python -m benchmarks.live quiet --seed 1 --replays 10 > quiet.jsonl
     python -m benchmarks.live table planted.jsonl quiet.jsonl > benchmarks/LIVE.md
+    python -m benchmarks.live figure planted.jsonl > docs/explanation/images/live.svg
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -25,7 +27,7 @@ from tidegauge.cli.show import make_site
 from tidegauge.detect import budgeted
 from tidegauge.inquiry import Asked, ask
 from tidegauge.lake import open_writer, roll
-from tidegauge.model import FlowBatch, LedgerBuilder, TidegaugeError, mapped_ipv4, parse_address
+from tidegauge.model import FlowBatch, LedgerBuilder, TidegaugeError, format_bytes, mapped_ipv4, parse_address
 from tidegauge.serve.alarms import Alarms
 from tidegauge.serve.live import DAY_S, WIDTH_S, Watcher
 from tidegauge.simulate import autumn_2014
@@ -221,9 +223,45 @@ def table(paths: list[Path]) -> None:
         )
 
 
+def figure(paths: list[Path]) -> str:
+    """How long after its start each planted surge had its alarm, by its size (SVG)."""
+    rows = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    plants = [p for r in rows if r["kind"] == "planted" for p in r["plants"]]
+    amounts = [math.log10(p["amount"]) for p in plants]
+    low, high = math.floor(min(amounts)), math.ceil(max(amounts))
+    wide, tall, left, top, latest = 720, 300, 60, 20, 150
+
+    def across(amount: float) -> float:
+        return left + (amount - low) / (high - low) * (wide - left - 20)
+
+    def down(minutes: float) -> float:
+        return top + (tall - top - 50) * (1 - minutes / latest)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {tall}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{wide}" height="{tall}" fill="white"/>',
+        '<title>Minutes from the start of each planted surge to its alarm</title>',
+    ]
+    for minutes, words in ((0, "0"), (60, "60 (it ends)"), (120, "120 min")):
+        parts.append(f'<line x1="{left}" x2="{wide - 20}" y1="{down(minutes):.0f}" y2="{down(minutes):.0f}" stroke="#999"'
+                     f' stroke-dasharray="4 3"/><text x="4" y="{down(minutes) + 4:.0f}">{words}</text>')  # fmt: skip
+    for power in range(low, high + 1):
+        parts.append(f'<text x="{across(power):.0f}" y="{tall - 28}" text-anchor="middle">{format_bytes(10**power)}</text>')
+    for plant in plants:
+        place = across(math.log10(plant["amount"]))
+        if plant["opened_s"] is None:
+            parts.append(f'<text x="{place:.0f}" y="{top + 8}" text-anchor="middle">not seen</text>')
+            continue
+        minutes = (plant["opened_s"] - plant["begin_s"]) / 60
+        parts.append(f'<circle cx="{place:.1f}" cy="{down(min(minutes, latest)):.1f}" r="4" fill="#1f6fb4"/>')
+    parts.append(f'<text x="{wide / 2:.0f}" y="{tall - 8}" text-anchor="middle">added within an hour: twice what would have'
+                 " been seen 95 % of the time</text></svg>")  # fmt: skip
+    return "\n".join(parts) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("planted", "quiet", "table"))
+    parser.add_argument("what", choices=("planted", "quiet", "table", "figure"))
     parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=30)
@@ -234,8 +272,10 @@ def main() -> None:
         planted(arguments.seed, arguments.minutes)
     elif arguments.what == "quiet":
         quiet(arguments.seed, arguments.replays, arguments.weeks)
-    else:
+    elif arguments.what == "table":
         table(arguments.paths)
+    else:
+        print(figure(arguments.paths), end="")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def start(request: Request, service: Here, token: Annotated[str | None, Query(ma
     own = [one for one in service.desk.last if person.may("analyst") or one["who"] == person.name]
     last = [service.shown(person, one) for one in own]
     checks = [service.shown(person, vars(check)) for check in check_site(service.site)]
-    return page("start", site=service.site.name, person=person, checks=checks, alarms=alarms, last=last)
+    return page("start", site=service.site.name, simulated=service.site.simulated, person=person, checks=checks,
+                alarms=alarms, last=last)  # fmt: skip
 
 
 @router.get("/login", **takes(OPEN))

@@ -206,14 +206,14 @@ def _ask_one(site: Site, lake: Lake, asked: Asked) -> Reply:
     )
     first = span.since_s // WIDTH_S - series.first_bin
     chosen = slice(first, len(series.values))
-    mean_bytes, mean_packets = _ordinary_flow(lake, asked, span)
+    mean_bytes, mean_packets, classes = _ordinary_flow(lake, asked, span)
     unit = {"bytes": mean_bytes, "packets": mean_packets}.get(asked.metric, 1.0)
     outcome = decide(
         series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=chosen,
         false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
         wanted=asked.wanted, pool=_fellows(lake, site, asked, series, first, max(unit, 1.0)),
     )  # fmt: skip
-    relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0))
+    relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0), classes)
     hour_limit = next((limit.amount for limit in outcome.limits if limit.duration_s == HOUR_S), None)
     packet_bytes = mean_bytes / mean_packets if mean_packets else 0.0
     surges = explained(
@@ -277,23 +277,36 @@ def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, u
     )  # fmt: skip
 
 
-def _ordinary_flow(lake: Lake, asked: Asked, span: Span) -> tuple[float, float]:
-    """Mean bytes and packets of a flow of that direction: the least that can mean anything."""
+def _far_class(direction: str) -> str:
+    return "dst_class" if direction == "out" else "src_class"
+
+
+def _ordinary_flow(lake: Lake, asked: Asked, span: Span) -> tuple[float, float, int]:
+    """Mean bytes and packets of a flow of that direction in the history, the least that can mean anything; and the
+    classes of its far ends."""
     chosen = FlowFilter(span.history_s * 1_000_000, span.since_s * 1_000_000, (f"direction = '{asked.direction}'",))
-    found = lake.total("[sum(bytes) / sum(flows), sum(packets) / sum(flows)]", chosen) or [0, 0]
-    return float(found[0] or 0), float(found[1] or 0)
+    amounts = f"[sum(bytes) / sum(flows), sum(packets) / sum(flows), bit_or({_far_class(asked.direction)})]"
+    octets, packets, classes = (float(amount or 0) for amount in lake.total(amounts, chosen))
+    return octets, packets, int(classes)
 
 
-def _relays(lake: Lake, site: Site, asked: Asked, span: Span, unit: float) -> tuple[float, tuple[RelayAnswer, ...]]:
-    """Share of the asked amount that came from known relays, and the same question about each class of them."""
-    far = "dst_class" if asked.direction == "out" else "src_class"
-    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, asked.conditions())
-    bits = sum(class_bit(name) for name in RELAYS)
-    share = lake.total(f"sum(bytes) FILTER ({far} & {bits} <> 0) / nullif(sum(bytes), 0)", chosen)
+def _relays(
+    lake: Lake, site: Site, asked: Asked, span: Span, unit: float, known: int
+) -> tuple[float, tuple[RelayAnswer, ...]]:  # fmt: skip
+    """Share of the asked amount that came from known relays, and the same question about each class of them.
+
+    Args:
+        known: classes of far ends before the asked time.
+    """
+    far, bits = _far_class(asked.direction), sum(class_bit(name) for name in RELAYS)
+    own = " AND ".join(f"({condition})" for condition in asked.conditions())
+    during = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
+    amounts = f"[bit_or({far}), sum(bytes) FILTER ({own} AND {far} & {bits} <> 0), sum(bytes) FILTER ({own})]"
+    classes, by_relays, all_of_it = (int(amount or 0) for amount in lake.total(amounts, during))
+    share = by_relays / all_of_it if all_of_it else 0.0
     # A class of which no address is known says nothing, whatever the flows.
+    known |= classes
     atlas = Atlas.of(site)
-    everything = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
-    known = int(lake.total(f"bit_or({far})", everything) or 0)
     answers = []
     for name in RELAYS:
         listed = known & class_bit(name) or atlas.class_known(class_bit(name), span.since_s, span.until_s)
@@ -310,7 +323,7 @@ def _relays(lake: Lake, site: Site, asked: Asked, span: Span, unit: float) -> tu
             false_alarm=asked.false_alarm, power=asked.power, unit=unit, calendar=calendar_of(site),
         )  # fmt: skip
         answers.append(RelayAnswer(name, outcome.verdict, outcome.limits))
-    return round(float(share or 0), 6), tuple(answers)
+    return round(share, 6), tuple(answers)
 
 
 def _relay_caveats(relays: tuple[RelayAnswer, ...]) -> Iterator[str]:
