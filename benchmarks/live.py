@@ -243,10 +243,12 @@ def figure(paths: list[Path]) -> str:
         '<title>Minutes from the start of each planted surge to its alarm</title>',
     ]
     for minutes, words in ((0, "0"), (60, "60 (it ends)"), (120, "120 min")):
-        parts.append(f'<line x1="{left}" x2="{wide - 20}" y1="{down(minutes):.0f}" y2="{down(minutes):.0f}" stroke="#999"'
-                     f' stroke-dasharray="4 3"/><text x="4" y="{down(minutes) + 4:.0f}">{words}</text>')  # fmt: skip
+        y = round(down(minutes))
+        parts.append(f'<line x1="{left}" x2="{wide - 20}" y1="{y}" y2="{y}" stroke="#999" stroke-dasharray="4 3"/>')
+        parts.append(f'<text x="4" y="{y + 4}">{words}</text>')
     for power in range(low, high + 1):
-        parts.append(f'<text x="{across(power):.0f}" y="{tall - 28}" text-anchor="middle">{format_bytes(10**power)}</text>')
+        amount = format_bytes(10**power)
+        parts.append(f'<text x="{across(power):.0f}" y="{tall - 28}" text-anchor="middle">{amount}</text>')
     for plant in plants:
         place = across(math.log10(plant["amount"]))
         if plant["opened_s"] is None:
@@ -254,8 +256,8 @@ def figure(paths: list[Path]) -> str:
             continue
         minutes = (plant["opened_s"] - plant["begin_s"]) / 60
         parts.append(f'<circle cx="{place:.1f}" cy="{down(min(minutes, latest)):.1f}" r="4" fill="#1f6fb4"/>')
-    parts.append(f'<text x="{wide / 2:.0f}" y="{tall - 8}" text-anchor="middle">added within an hour: twice what would have'
-                 " been seen 95 % of the time</text></svg>")  # fmt: skip
+    below = "added within an hour: twice what would have been seen 95 % of the time"
+    parts.append(f'<text x="{wide // 2}" y="{tall - 8}" text-anchor="middle">{below}</text></svg>')
     return "\n".join(parts) + "\n"
 
 
