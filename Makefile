@@ -7,7 +7,7 @@ DEBIAN := nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster
 CONSTRAINTS := -c constraints.txt
 DEV := aiosmtpd authlib hypothesis httpx import-linter mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pytest pytest-xdist requests ruff schemathesis
 
-.PHONY: demo test check bench bench-atlas bench-hunting bench-collector bench-calibration debian clean
+.PHONY: demo test check bench bench-atlas bench-hunting bench-collector bench-service bench-calibration debian clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,16 @@ bench: $(VENV)/.ready-dev debian
 
 bench-collector: $(VENV)/.ready-dev debian
 	$(BIN)/python benchmarks/collector.py
+
+# An hour and a half.
+bench-service: $(VENV)/.ready-dev
+	$(BIN)/python -m benchmarks.rollups --work benchmarks/work/rollups > benchmarks/ROLLUPS.md
+	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.live planted --minutes 60 > benchmarks/work-planted.jsonl
+	$(BIN)/python -m benchmarks.live quiet > benchmarks/work-quiet.jsonl
+	$(BIN)/python -m benchmarks.live table benchmarks/work-planted.jsonl benchmarks/work-quiet.jsonl > benchmarks/LIVE.md
+	$(BIN)/python -m benchmarks.live figure benchmarks/work-planted.jsonl > docs/explanation/images/live.svg
+	rm benchmarks/work-planted.jsonl benchmarks/work-quiet.jsonl
 
 bench-atlas: $(VENV)/.ready-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) pyasn pytricia py-radix

@@ -229,7 +229,7 @@ def figure(paths: list[Path]) -> str:
     plants = [p for r in rows if r["kind"] == "planted" for p in r["plants"]]
     amounts = [math.log10(p["amount"]) for p in plants]
     low, high = math.floor(min(amounts)), math.ceil(max(amounts))
-    wide, tall, left, top, latest = 720, 300, 60, 20, 150
+    wide, tall, left, top, latest = 740, 300, 84, 20, 150
 
     def across(amount: float) -> float:
         return left + (amount - low) / (high - low) * (wide - left - 20)

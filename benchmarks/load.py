@@ -141,6 +141,10 @@ def main() -> None:
     service.wait()
     ended_s = time.monotonic() - begun
     stored = int(Lake(site.data).scalar("count(*)", FlowFilter())) - before
+    ledger = Lake(site.data).ledger().to_pylist()
+    own = [row for row in ledger if row["exporter"] == "127.0.0.1"]
+    kinds = ("datagrams", "records", "lost", "dropped", "duplicates", "overtaken", "apart", "held")
+    print({kind: sum(row[kind] or 0 for row in own) for kind in kinds if kind in own[0]}, file=sys.stderr)
     rows = []
     for name, fresh in (("kept answers", False), ("questions that nobody asked before", True)):
         spent = np.array([seconds for own, seconds, status in told if own is fresh and status == 200])
