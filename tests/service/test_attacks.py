@@ -18,9 +18,12 @@ from tests.service.app import PASSWORD, Running, roles_of
 from tidegauge.api.access import OPEN, roles
 from tidegauge.api.app import ROUTERS
 from tidegauge.ingest import Ingest
+from tidegauge.serve.desk import Desk
+from tidegauge.serve.work import Work
 from tidegauge.site import init_site, load_site
 from tidegauge.store import Store
 from tidegauge.store.people import ROLES, People
+from tidegauge.verbs import AskQuestion
 
 API = "/api/v1"
 ROUTES = sorted(roles(ROUTERS).items())
@@ -258,6 +261,36 @@ def test_two_hundred_questions_at_once(tmp_path: Path, simulated: Path) -> None:
         told = asyncio.run(all_at_once())
     assert set(told) == {200, 503}
     assert told.count(200) >= 21
+
+
+def test_who_goes_away_takes_the_question_along(simulated: Path) -> None:
+    site = load_site(simulated)
+    question = AskQuestion.model_validate({"from": "all", "since": "2014-11-29"})
+    with Work(site.folder, workers=1, waiting=5, memory_mb=4096) as work:
+
+        async def ask_and_go() -> None:
+            desk = Desk(site, work)
+            waiting = [asyncio.ensure_future(desk.answer("ask", question)) for _ in range(3)]
+            while not work.open:
+                await asyncio.sleep(0.01)
+            for one in waiting[:2]:
+                one.cancel()
+            await asyncio.sleep(0.2)
+            assert work.open == 1  # somebody waits still
+            waiting[2].cancel()
+            for _ in range(100):
+                if not work.open:
+                    return
+                await asyncio.sleep(0.05)
+            raise AssertionError("the question goes on")
+
+        asyncio.run(ask_and_go())
+    with roles_of(simulated, workers=1) as running, running.client("analyst") as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.get(f"{API}/ask", params={"from": "all", "baseline": "7d", "since": "2014-11-29"}, timeout=0.3)
+        begun = time.monotonic()
+        assert client.get(f"{API}/top", params={"by": "proto", "n": 3}).status_code == 200
+        assert time.monotonic() - begun < 20
 
 
 def test_names_with_markup_come_out_as_text(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from tidegauge.api.access import Here, Reader, Service, takes, without_our_addresses
 from tidegauge.model import parse_address
 from tidegauge.serve.desk import Given
+from tidegauge.serve.work import StoppedError
 from tidegauge.store.people import Person, RefusedError
 from tidegauge.verbs import (
     AskQuestion,
@@ -25,6 +27,7 @@ from tidegauge.verbs import (
 )
 
 router = APIRouter(prefix="/api/v1", tags=["questions"])
+LOOK_S = 0.5
 STATUSES = (400, 409, 503, 504)
 Prefer = Annotated[str | None, Header(description="`respond-async` begins a job")]
 Address = Annotated[str, Path(max_length=64, examples=["192.0.2.1"])]
@@ -59,9 +62,26 @@ async def answered(request: Request, service: Service, person: Person, verb: str
         return JSONResponse(
             {"id": job.id, "state": job.state}, 202, {"Location": place, "Preference-Applied": "respond-async"}
         )
-    given = await service.desk.answer(verb, question)
+    given = await _while_connected(request, service.desk.answer(verb, question))
     service.desk.note_last(person.name, verb, question, given)
     return await asyncio.to_thread(sent, request, service, person, given)
+
+
+async def _while_connected(request: Request, asked: Coroutine[Any, Any, Given]) -> Given:
+    """What is asked, called off when the client goes away: nobody would read the answer.
+
+    Raises:
+        StoppedError: the client is gone.
+    """
+    answering = asyncio.ensure_future(asked)
+    try:
+        while not answering.done():
+            await asyncio.wait({answering}, timeout=LOOK_S)
+            if not answering.done() and await request.is_disconnected():
+                raise StoppedError("nobody waits for the answer any more")
+        return answering.result()
+    finally:
+        answering.cancel()
 
 
 def sent(request: Request, service: Service, person: Person, given: Given) -> Response:

@@ -13,7 +13,7 @@ from typing import Any
 from tidegauge import __version__
 from tidegauge.model import TidegaugeError, parse_duration
 from tidegauge.serve.work import StoppedError, Task, Work
-from tidegauge.site import Site
+from tidegauge.site import FILE_NAME, Site
 from tidegauge.verbs import Here
 
 MOST_KEPT_BYTES, MOST_JOBS, JOB_KEPT_S = 64 << 20, 200, 3600
@@ -69,7 +69,8 @@ def stands_on(site: Site, verb: str, question: Any) -> tuple[str, bool]:
     moving = any(text is not None and text.strip().startswith(("-", "now")) for text in (since_text, until_text))
     closed = until_s is not None and not moving and until_s <= now_s
     moment = () if closed else ((since_s or 0) // STEP_S, now_s // STEP_S)
-    rests = repr((__version__, verb, question.model_dump_json(), changed, moment, segments))
+    settings = (site.folder / FILE_NAME).stat().st_mtime_ns
+    rests = repr((__version__, verb, question.model_dump_json(), changed, moment, settings, segments))
     return hashlib.blake2b(rests.encode(), digest_size=16).hexdigest(), closed
 
 

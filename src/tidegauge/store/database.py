@@ -169,6 +169,8 @@ def _engine(folder: Path, url: str) -> Engine:
         engine = sqlalchemy.create_engine(url, pool_pre_ping=True)
         _bring_up(engine, folder)
         return engine
+    if url == f"sqlite:///{folder / FILE_NAME}":
+        (folder / FILE_NAME).touch(mode=0o640)  # it holds hashes of passwords
     engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_S})
 
     @event.listens_for(engine, "connect")
