@@ -74,7 +74,6 @@ class Watcher:
         self._rows: dict[Track, Floats] = {}
         self._first_bin = 0
         self._end_bin = 0
-        self._known: set[str] = set()
         self._units: tuple[int, dict[str, float]] = (0, {})
 
     def round(self, now_s: float | None = None) -> Round:
@@ -95,6 +94,9 @@ class Watcher:
         state = json.loads(self._store.recall(STATE) or "{}")
         judged_bin = int(state.get("judged_bin", max(closed_bin - DAY_S // WIDTH_S, extent.first_s // WIDTH_S)))
         judged_bin = max(judged_bin, closed_bin - HISTORY_S // WIDTH_S)
+        done.judged_until_s = judged_bin * WIDTH_S
+        if extent.live and judged_bin >= closed_bin:
+            return done  # what came late is judged with the next bin
         changed_bin = self._changed(lake, set(state.get("segments", [])), judged_bin)
         done.late_bins = max(judged_bin - changed_bin, 0)
         from_bin = min(judged_bin, max(changed_bin, closed_bin - REACH_BACK_S // WIDTH_S, extent.first_s // WIDTH_S))
@@ -108,7 +110,7 @@ class Watcher:
             recent_us = (closed_bin * WIDTH_S - REACH_BACK_S) * 1_000_000
             recent = [s.path for s in lake.manifest.segments("flows", recent_us)]
             self._store.keep(STATE, json.dumps({"judged_bin": closed_bin, "segments": recent}))
-        done.judged_until_s, done.seconds = closed_bin * WIDTH_S, time.monotonic() - begun
+        done.judged_until_s, done.seconds = max(judged_bin, closed_bin) * WIDTH_S, time.monotonic() - begun
         return done
 
     # Reading
