@@ -171,9 +171,9 @@ def planted(seed: int, minutes: float) -> None:
     shutil.rmtree(folder)
 
 
-def quiet(seed: int, replays: int, weeks: int) -> None:
+def quiet(seed: int, replays: int, weeks: int, first: int) -> None:
     """Weeks in which nothing is planted, day by day; a line a replay."""
-    for number in range(replays):
+    for number in range(first, replays):
         folder = Path(tempfile.mkdtemp(prefix="live-"))
         replay = Replay(folder / "site", HISTORY_DAYS + 7 * weeks, seed * 1000 + number, calm=True)
         replay.hand(replay.begin_s + HISTORY_DAYS * DAY_S)
@@ -268,12 +268,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--replays", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="Go on with this one.")
     parser.add_argument("--weeks", type=int, default=4)
     arguments = parser.parse_args()
     if arguments.what == "planted":
         planted(arguments.seed, arguments.minutes)
     elif arguments.what == "quiet":
-        quiet(arguments.seed, arguments.replays, arguments.weeks)
+        quiet(arguments.seed, arguments.replays, arguments.weeks, arguments.first)
     elif arguments.what == "table":
         table(arguments.paths)
     else:
