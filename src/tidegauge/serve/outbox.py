@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from tidegauge.model import FOREVER_S, Finding
+from tidegauge.model import Finding
 from tidegauge.serve.alarms import Alarm, Alarms, silenced
 from tidegauge.settings import AlertSettings
 from tidegauge.site import Site
@@ -158,16 +158,3 @@ class Outbox:
             counted = select(table.channel, table.state, func.count()).group_by(table.channel, table.state)
             rows = connection.execute(counted)
             return {(channel, state): count for channel, state, count in rows}
-
-    def troubles(self) -> list[tuple[str, str, int]]:
-        """Channels to which something could not be sent yet, with the last error and how many wait."""
-        if not self._store.there:
-            return []
-        table = outbox.c
-        with self._store.reading() as connection:
-            rows = connection.execute(
-                select(table.channel, func.max(table.error), func.count())
-                .where(table.state.in_((WAITING, FAILED)), table.tries > 0, table.next_s < FOREVER_S)
-                .group_by(table.channel)
-            ).all()  # fmt: skip
-        return [(channel, error, count) for channel, error, count in rows]
