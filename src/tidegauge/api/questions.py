@@ -63,7 +63,7 @@ async def answered(request: Request, service: Service, person: Person, verb: str
             {"id": job.id, "state": job.state}, 202, {"Location": place, "Preference-Applied": "respond-async"}
         )
     given = await _while_connected(request, service.desk.answer(verb, question))
-    service.desk.note_last(person.name, verb, question, given)
+    service.desk.note_last(person.name, verb, question)
     return await asyncio.to_thread(sent, request, service, person, given)
 
 

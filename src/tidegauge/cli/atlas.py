@@ -28,8 +28,6 @@ from tidegauge.atlas import reach as reach_of
 from tidegauge.atlas import showings as showings_of
 from tidegauge.cli.common import (
     json_option,
-    moment_us,
-    open_lake,
     open_site,
     print_json,
     site_option,
@@ -50,7 +48,7 @@ from tidegauge.model import (
     parse_time,
 )
 from tidegauge.store import Store
-from tidegauge.verbs import editions_json
+from tidegauge.verbs import Here, editions_json
 
 SHOWN = 60
 
@@ -427,10 +425,10 @@ def relabel(since: str | None, until: str | None, site_dir: Path | None, as_json
     Example: tidegauge lake relabel --since 2014-11-01
     """
     site = open_site(site_dir)
-    flows = open_lake(site)
+    here = Here(site)
     with working("relabelling"):
         done = relabel_lake(
-            site.data, Atlas.of(site), since_us=moment_us(since, flows), until_us=moment_us(until, flows)
+            site.data, Atlas.of(site), since_us=here.moment_us(since), until_us=here.moment_us(until)
         )
     if as_json:
         print_json({"segments": done.segments, "current": done.current, "rewritten": done.rewritten,

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tidegauge.lake import Lake
-from tidegauge.model import format_bytes, parse_time
+from tidegauge.model import format_bytes
 from tidegauge.site import Site, find_site, load_site
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,20 +36,6 @@ def where_option(function: F) -> F:
 
 def open_site(folder: Path | None) -> Site:
     return load_site(find_site(folder))
-
-
-def open_lake(site: Site) -> Lake:
-    return Lake(site.data, memory_mb=site.memory_mb)
-
-
-def newest_s(lake: Lake) -> int:
-    """What relative times are relative to: the clock while a collector runs here, else the end of the data's bulk."""
-    extent = lake.extent()
-    return extent.now_s if extent else 0
-
-
-def moment_us(text: str | None, lake: Lake) -> int | None:
-    return None if text is None else parse_time(text, now_s=newest_s(lake)) * 1_000_000
 
 
 def say_note(note: str | None) -> None:

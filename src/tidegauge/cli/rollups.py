@@ -8,8 +8,6 @@ import click
 
 from tidegauge.cli.common import (
     json_option,
-    moment_us,
-    open_lake,
     open_site,
     print_json,
     site_option,
@@ -17,6 +15,7 @@ from tidegauge.cli.common import (
     working,
 )
 from tidegauge.lake import roll
+from tidegauge.verbs import Here
 
 
 @click.group()
@@ -29,9 +28,9 @@ def rollup() -> None:
 
 def _run(since: str | None, until: str | None, site_dir: Path | None, as_json: bool, *, anew: bool) -> None:
     site = open_site(site_dir)
-    flows = open_lake(site)
+    here = Here(site)
     with working("summing flows up"):
-        done = roll(site.data, since_us=moment_us(since, flows), until_us=moment_us(until, flows), anew=anew)
+        done = roll(site.data, since_us=here.moment_us(since), until_us=here.moment_us(until), anew=anew)
     if as_json:
         print_json({"segments": done.segments, "written": done.written, "left": done.left})
     else:

@@ -63,6 +63,8 @@ class Hunted:
     examined: dict[str, int] = field(default_factory=dict)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     limits: list[HuntLimit] = field(default_factory=list)
+    fresh: frozenset[str] = frozenset()
+    """Names of findings that no hunt noted before."""
 
     def stories(self) -> list[Story]:
         """Findings by host, in the order of the most serious of each."""
@@ -128,13 +130,13 @@ def hunt(
             found += KINDS[kind](scene)
     found = ranked(_once(found))
     ledger = HuntLedger(Store.of(site))
-    ledger.note(found)
+    fresh = frozenset(ledger.note(found))
     closed = {name: c for name, c in ledger.closed().items() if c.until_s > time.time()}
     return Hunted(
         since_s, until_s, [f for f in found if finding_id(f) not in closed],
         [(f, closed[finding_id(f)]) for f in found if finding_id(f) in closed], dict(scene.examined),
         [{"what": what, "why": why, "count": count} for (what, why), count in sorted(scene.skipped.items())],
-        scene.limits,
+        scene.limits, fresh,
     )  # fmt: skip
 
 

@@ -126,7 +126,7 @@ class Desk:
             _, old = self._kept.popitem(last=False)
             self._kept_bytes -= len(old.body)
 
-    def note_last(self, who: str, verb: str, question: Any, given: Given) -> None:
+    def note_last(self, who: str, verb: str, question: Any) -> None:
         """Remember what was answered, for the page that shows it."""
         asked = question.model_dump(by_alias=True, exclude_defaults=True)
         self.last.appendleft({"at_s": int(time.time()), "who": who, "verb": verb, "question": asked})

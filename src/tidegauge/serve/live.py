@@ -198,21 +198,19 @@ class Watcher:
         for alarm in self._alarms.listed(since_s=int(starts_s[0]), until_s=until_bin * WIDTH_S):
             known.setdefault(alarm.series, []).append(alarm)
         calendar = calendar_of(self.site)
-        tracks, learned, masked = [], [], []
+        learned = []
         for track, row in self._rows.items():
             seen = self._seen[places].copy()
             for alarm in known.get(track.name, ()):
                 hidden = (starts_s >= alarm.start_s // WIDTH_S * WIDTH_S) & (starts_s < alarm.end_s)
                 seen[hidden] = 0.0
             values = np.where(seen > 0, row[places], 0.0)
-            tracks.append(track)
-            masked.append(values)
             learned.append(
                 learn(starts_s, values, seen, width_s=WIDTH_S, asked=asked, false_alarm=chance,
                       unit=self._units[1][track.direction], calendar=calendar)
             )  # fmt: skip
         pool = pooled(evidence(one) for one in learned)
-        for track, one in zip(tracks, learned, strict=True):
+        for track, one in zip(self._rows, learned, strict=True):
             judgement = conclude(one, false_alarm=chance, pool=pool)
             crossings = above(judgement, starts_s, width_s=WIDTH_S, newest=newest, false_alarm=chance)
             self._say(track, crossings, known.get(track.name, []), until_bin * WIDTH_S, chance, done)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.collect import log_event, write_status
-from tidegauge.hunt import KINDS, HuntLedger, hunt
+from tidegauge.hunt import KINDS, hunt
 from tidegauge.hunt.ledger import finding_id
 from tidegauge.lake import Lake
 from tidegauge.model import TidegaugeError
@@ -90,10 +90,9 @@ def run_hunts(site: Site) -> None:
 
 def hunt_once(site: Site, store: Store, since_s: int, until_s: int) -> dict[str, int]:
     """All hunts over a time; word of what is new goes into the outbox."""
-    outbox, ledger = Outbox(store, site), HuntLedger(store)
-    before = {row["id"] for row in ledger.kept()}
+    outbox = Outbox(store, site)
     found = hunt(site, tuple(KINDS), since_s=since_s, until_s=until_s)
-    fresh = [f for f in found.findings if finding_id(f) not in before]
+    fresh = [f for f in found.findings if finding_id(f) in found.fresh]
     with store.changing() as connection:
         for finding in fresh:
             outbox.put(connection, Word.of_finding(finding_id(finding), finding))
