@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Debian's packages, each with a program by which it is known to be here.
 DEBIAN := nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster
 CONSTRAINTS := -c constraints.txt
-DEV := aiosmtpd authlib hypothesis httpx import-linter mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pytest pytest-xdist requests ruff schemathesis
+DEV := aiosmtpd authlib hypothesis httpx import-linter mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pytest pytest-xdist requests ruff schemathesis scikit-learn
 
 .PHONY: demo test check bench bench-atlas bench-hunting bench-collector bench-service bench-calibration debian clean
 

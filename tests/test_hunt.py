@@ -18,9 +18,10 @@ from tidegauge.cli import program
 from tidegauge.detect.beacons import quick_look, regularity, rita_score
 from tidegauge.detect.relays import binned, followed
 from tidegauge.hunt import KINDS, Hunted, hunt, load_expected
-from tidegauge.hunt.names import looks_generated, registered
+from tidegauge.hunt.names import registered
 from tidegauge.ingest import Ingest
 from tidegauge.model import SiteError, parse_address
+from tidegauge.model.generated import looks_generated
 from tidegauge.simulate import autumn_2014
 from tidegauge.simulate.office import Office, office
 from tidegauge.site import Site

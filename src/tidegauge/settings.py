@@ -205,6 +205,20 @@ class OpenIdSettings(_Strict):
     default_role: Literal["reader", "analyst", "admin"] | None = None
 
 
+class LureSettings(_Strict):
+    """The `[lure]` table."""
+
+    authentication_hosts: list[Annotated[str, Field(min_length=1, max_length=253)]] = []
+    known_senders: list[Annotated[str, Field(min_length=3, max_length=320)]] = []
+    known_domains: list[Annotated[str, Field(min_length=3, max_length=253)]] = []
+    brands: str | None = None
+    dkim_keys: str | None = None
+    young_domains: str | None = None
+    mailbox: str | None = None
+    password_file: str | None = None
+    every_s: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 60.0
+
+
 class AlertSettings(_Strict):
     """One `[alerts.NAME]` table; which keys count is for the kind to say."""
 
@@ -234,6 +248,7 @@ class SiteFile(_Strict):
     calendar: CalendarSettings = CalendarSettings()
     atlas: AtlasSettings = AtlasSettings()
     serve: ServeSettings = ServeSettings()
+    lure: LureSettings = LureSettings()
     openid: OpenIdSettings | None = None
     alerts: dict[Annotated[str, Field(pattern=r"^[\w-]{1,64}$")], AlertSettings] = {}
     exporters: dict[ExporterText, ExporterSettings] = {}

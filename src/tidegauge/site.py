@@ -17,6 +17,7 @@ from tidegauge.settings import (
     AlertSettings,
     AtlasSourceSettings,
     CollectSettings,
+    LureSettings,
     OpenIdSettings,
     ServeSettings,
     SiteFile,
@@ -96,6 +97,7 @@ class Site:
     store_url: str | None = None
     """Where what people write is kept, instead of SQLite in the data folder."""
     serve: ServeSettings = field(default_factory=ServeSettings)
+    lure: LureSettings = field(default_factory=LureSettings)
     openid: OpenIdSettings | None = None
     alerts: dict[str, AlertSettings] = field(default_factory=dict)
 
@@ -165,6 +167,7 @@ def load_site(folder: Path) -> Site:
         atlas_sources=tuple(_atlas_source(folder, n, s) for n, s in file.atlas.sources.items()),
         store_url=file.store.url,
         serve=file.serve,
+        lure=file.lure,
         openid=file.openid,
         alerts=file.alerts,
     )

@@ -11,6 +11,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY_BYTES, MOST_QUERY_BYTES = 1 << 20, 64 << 10
+LARGE_BODIES = {"/api/v1/lure": 44 << 20}
+"""Routes that take files."""
 MOST_HEAD_BYTES = 32 << 10
 BODY_S = 20.0
 HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d{1,5})?")
@@ -75,8 +77,9 @@ class Guard:
             await _refuse(sending, 414, "the question is too long", f"at most {MOST_QUERY_BYTES:,} bytes")
             return
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MOST_BODY_BYTES:
-            await _refuse(sending, 413, "the body is too large", f"at most {MOST_BODY_BYTES:,} bytes")
+        most = LARGE_BODIES.get(scope["path"], MOST_BODY_BYTES)
+        if not length.isdigit() or int(length) > most:
+            await _refuse(sending, 413, "the body is too large", f"at most {most:,} bytes")
             return
         taken, deadline, whole = 0, asyncio.get_running_loop().time() + BODY_S, False
 
@@ -92,8 +95,8 @@ class Guard:
                 return {"type": "http.disconnect"}
             taken += len(message.get("body", b""))
             whole = message["type"] != "http.request" or not message.get("more_body", False)
-            if taken > MOST_BODY_BYTES:
-                refused = 413, "the body is too large", f"at most {MOST_BODY_BYTES:,} bytes"
+            if taken > most:
+                refused = 413, "the body is too large", f"at most {most:,} bytes"
                 return {"type": "http.disconnect"}
             return message
 

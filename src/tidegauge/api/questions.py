@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from tidegauge.api.access import Here, Reader, Service, takes, without_our_addresses
-from tidegauge.model import parse_address
+from tidegauge.model import UsageError, parse_address
 from tidegauge.serve.desk import Given
 from tidegauge.serve.work import StoppedError
 from tidegauge.store.people import Person, RefusedError
@@ -20,6 +24,7 @@ from tidegauge.verbs import (
     CoverageQuestion,
     FlowsQuestion,
     HuntQuestion,
+    LureQuestion,
     OriginQuestion,
     OriginsQuestion,
     SeriesQuestion,
@@ -54,8 +59,7 @@ async def answered(request: Request, service: Service, person: Person, verb: str
     without_our_addresses(person, where)
     if any(part.strip().startswith("@") for part in origin.split(",")):
         raise RefusedError("list files are for the command line", hint="name the origins, joined by commas")
-    asked = question.model_dump(by_alias=True, exclude_defaults=True)
-    await asyncio.to_thread(service.note, person, f"ask {verb}", asked)
+    await asyncio.to_thread(service.note, person, f"ask {verb}", question.told())
     if "respond-async" in (request.headers.get("prefer") or ""):
         job = await service.desk.begin(verb, question, person.name)
         place = f"/api/v1/jobs/{job.id}"
@@ -166,3 +170,55 @@ async def origin(
     if not person.may("analyst") and service.ours_packed(parse_address(address)):
         raise RefusedError("readers ask about addresses that are not ours")
     return await answered(request, service, person, "origin", OriginQuestion(address=address, at=at))
+
+
+LURE_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": LureQuestion.model_json_schema(), "example": {"text": "You have won! https://gift.example.top/claim"},
+        },
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"file": {"type": "string", "format": "binary"}, "text": {"type": "string"},
+                               "url": {"type": "string"}, "sweep": {"type": "boolean"}},
+            }
+        },
+        "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
+    },
+}  # fmt: skip
+
+
+def posts(told: Any, body: dict[str, Any]) -> dict[str, Any]:
+    said = asks(told)
+    return {**said, "openapi_extra": {**said["openapi_extra"], "requestBody": body}}
+
+
+@router.post("/lure", **posts({"findings": [{"kind": "lure", "verdict": "phishing"}], "skipped": []}, LURE_BODY))
+async def lure(request: Request, service: Here, person: Reader, prefer: Prefer = None) -> Response:
+    """Judge a mail (.eml or .msg), a message or a link; with `sweep`, who of ours went where it leads."""
+    return await answered(request, service, person, "lure", await _lure_of(request))
+
+
+async def _lure_of(request: Request) -> LureQuestion:
+    """The question of a JSON body, a form, or a mail as it is.
+
+    Raises:
+        UsageError: none of these.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == "application/json":
+            return LureQuestion.model_validate_json(await request.body())
+        if kind != "multipart/form-data":
+            return LureQuestion(mail=base64.b64encode(await request.body()).decode(), name="mail")
+        async with request.form(max_files=1, max_fields=5) as form:
+            told: dict[str, Any] = {name: form[name] for name in ("text", "url", "sweep") if form.get(name)}
+            file = form.get("file")
+            if isinstance(file, UploadFile):
+                told |= {"mail": base64.b64encode(await file.read()).decode(), "name": (file.filename or "mail")[:255]}
+        return LureQuestion.model_validate(told)
+    except (ValidationError, HTTPException, UnicodeDecodeError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "the form can't be read"
+        raise UsageError(f"not a question: {why}", hint='a mail, or {"text": "..."}') from None

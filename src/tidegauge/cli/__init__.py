@@ -23,6 +23,7 @@ VERBS = {
     "assess": ("judge", "The same judgement on any time series."),
     "watch": ("hunting", "Assets to watch for."),
     "hunt": ("hunting", "Hosts that send out, pass on, are commanded, or scan."),
+    "lure": ("luring", "Is this mail, message or link a lure, and who went where it leads?"),
     "origin": ("atlas", "What an address displays, and how far to believe it."),
     "atlas": ("atlas", "The atlas: sources, editions, routes."),
     "lake": ("atlas", "The flows on disk: label them again."),

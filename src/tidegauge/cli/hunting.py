@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +24,7 @@ from tidegauge.hunt import KINDS, Hunted, HuntLedger
 from tidegauge.hunt.ledger import finding_id
 from tidegauge.hunt.limits import POWER
 from tidegauge.lake import FlowFilter
+from tidegauge.lure import given as lure_items
 from tidegauge.model import FOREVER_S, Finding, UsageError, format_time, parse_time
 from tidegauge.site import Site
 from tidegauge.store import Store
@@ -172,12 +174,14 @@ def _valid(text: str | None) -> tuple[int, int]:
 @click.option("--valid", metavar="FROM/UNTIL", help="When these indicators hold; either end may be open.")
 @click.option("--size", "sizes", multiple=True, type=click.IntRange(min=1), help="A known size of the loot, in bytes.")
 @click.option("--note", default="", help="What it is.")
+@click.option("--from-lure", "lure", metavar="PATH|URL", help="Where a mail or link leads, if it is a lure.")
 @click.option("--from-file", "file", type=click.Path(path_type=Path), help="Indicators as CSV, STIX 2.1 or MISP JSON.")
 @site_option
 @json_option
 def add(
     name: str, prefixes: tuple[str, ...], ases: tuple[str, ...], domains: tuple[str, ...], ports: tuple[str, ...],
-    valid: str | None, sizes: tuple[int, ...], note: str, file: Path | None, site_dir: Path | None, as_json: bool,
+    valid: str | None, sizes: tuple[int, ...], note: str, lure: str | None, file: Path | None,
+    site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make a watch, or add to one.
 
@@ -191,6 +195,11 @@ def add(
     if file is not None:
         read, left = read_indicators(file)
         marks += read
+    if lure is not None:
+        with verbs.judging(site) as judge:
+            judged = verbs.lures(judge, lure_items([lure], sys.stdin.buffer))
+        marks += verbs.indicators_of(judged, lure)
+        left += [f"{row['what']}: {row['why']}" for row in judged.skipped]
     made = Watches(Store.of(site)).add(name, marks, note=note, sizes=sizes)
     if as_json:
         print_json({**made.to_json(), "skipped": left})

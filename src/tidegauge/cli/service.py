@@ -20,7 +20,7 @@ from tidegauge.store import Store
 from tidegauge.store.audit import Audit
 from tidegauge.store.people import ROLES, People
 
-PARTS = ("http", "live", "hunts", "alerts", "collect")
+PARTS = ("http", "live", "hunts", "lures", "alerts", "collect")
 SHELL = "shell"
 COLLECT_PATIENCE_S = 3.0
 
@@ -114,7 +114,14 @@ def _run_part(site: Site, part: str, handed: int | None, listen: tuple[str, ...]
     else:
         from tidegauge.serve import parts
 
-        {"live": parts.run_live, "hunts": parts.run_hunts, "alerts": parts.run_alerts}[part](site)
+        {
+            "live": parts.run_live, "hunts": parts.run_hunts, "lures": parts.run_lures, "alerts": parts.run_alerts,
+        }[part](site)  # fmt: skip
+
+
+def _runs(site: Site, part: str) -> bool:
+    """Whether a site has something to do for a part."""
+    return {"collect": site.serve.collect, "lures": site.lure.mailbox is not None}.get(part, True)
 
 
 def _run_group(site: Site, listen: tuple[str, ...], as_json: bool) -> None:
@@ -131,7 +138,7 @@ def _run_group(site: Site, listen: tuple[str, ...], as_json: bool) -> None:
         url = f"{'https' if site.serve.certificate else 'http'}://{shown}/"
         if ip_address(host).is_loopback:
             url += f"?token={People(Store.of(site)).make_link()}"
-        wanted = [name for name in PARTS if name != "collect" or site.serve.collect]
+        wanted = [name for name in PARTS if _runs(site, name)]
         program = [sys.executable, "-m", "tidegauge.cli", "serve", "--site", str(site.folder), "--http", shown]
         program += [word for text in listen for word in ("--listen", text)]
         commands = {name: [*program, "--part", name] for name in wanted}

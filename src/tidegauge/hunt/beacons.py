@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
 from tidegauge.hunt.guessing import guesses
 from tidegauge.hunt.limits import POWER, HuntLimit
-from tidegauge.hunt.names import looks_generated, registered
+from tidegauge.hunt.names import registered
 from tidegauge.hunt.scene import DAY_S, Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.lake import FAR_END
 from tidegauge.model import Finding, Severity, class_bit, format_address, format_bytes, format_duration, format_time
+from tidegauge.model.generated import looks_generated
 
 LEAST_CALLS = 8
 LOOSE_SPREAD = 0.85

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
-from math import log2
 
 import numpy as np
 
 from tidegauge.hunt.scene import Scene, flows_query
 from tidegauge.model import Finding, format_address
+from tidegauge.model.generated import entropy, looks_generated
 
 SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gob", "gov", "gouv", "net", "nom", "or", "org", "ne", "go", "mil"})
 """Labels under which names are registered in country domains (`example.co.uk`)."""
 LEAST_LABELS = 40
 LEAST_GENERATED = 12
-VOWELS = frozenset("aeiouy")
 INFRASTRUCTURE = (".in-addr.arpa", ".ip6.arpa", ".local", ".localdomain", ".internal", ".home.arpa")
 
 
@@ -29,37 +27,6 @@ def registered(name: str) -> tuple[str, str]:
     labels = name.split(".")
     keep = 3 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in SECOND_LEVEL else 2
     return ".".join(labels[-keep:]), ".".join(labels[:-keep])
-
-
-def entropy(text: str) -> float:
-    """Shannon entropy of its characters, bits each."""
-    counts = Counter(text)
-    return -sum(c / len(text) * log2(c / len(text)) for c in counts.values()) if text else 0.0
-
-
-def looks_generated(domain: str) -> float:
-    """How much a registered domain looks made by a program, 0 to 1: long, few vowels, long runs, digits within.
-
-    >>> looks_generated("xkqjzvwpyhtrb.info") > 0.5 > looks_generated("university-library.org")
-    True
-    """
-    label = domain.split(".")[0]
-    letters = [c for c in label if c.isalpha()]
-    if len(label) < 7 or label.startswith("xn--"):
-        return 0.0
-    vowels = sum(c in VOWELS for c in letters) / max(len(letters), 1)
-    run = longest = 0
-    for c in label:
-        run = 0 if c in VOWELS or not c.isalpha() else run + 1
-        longest = max(longest, run)
-    switches = sum(a.isdigit() != b.isdigit() for a, b in pairwise(label))
-    uncommon = sum(c in "qxzjkvw" for c in letters) / max(len(letters), 1)
-    z = (
-        -3.2 + 0.18 * (len(label) - 8) + 5.0 * max(0.0, 0.36 - vowels) + 0.55 * max(0, longest - 3)
-        + 0.5 * min(switches, 6) + 6.0 * max(0.0, uncommon - 0.1) + 1.2 * max(0.0, entropy(label) - 3.2)
-        - 1.5 * label.count("-")
-    )  # fmt: skip
-    return float(1 / (1 + np.exp(-z)))
 
 
 def names(scene: Scene) -> Iterator[Finding]:

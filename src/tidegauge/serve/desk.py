@@ -128,8 +128,7 @@ class Desk:
 
     def note_last(self, who: str, verb: str, question: Any) -> None:
         """Remember what was answered, for the page that shows it."""
-        asked = question.model_dump(by_alias=True, exclude_defaults=True)
-        self.last.appendleft({"at_s": int(time.time()), "who": who, "verb": verb, "question": asked})
+        self.last.appendleft({"at_s": int(time.time()), "who": who, "verb": verb, "question": question.told()})
 
     async def begin(self, verb: str, question: Any, owner: str) -> Job:
         """Answer while nobody waits.

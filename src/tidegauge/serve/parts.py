@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.collect import log_event, write_status
-from tidegauge.hunt import KINDS, hunt
+from tidegauge.hunt import KINDS, HuntLedger, hunt
 from tidegauge.hunt.ledger import finding_id
 from tidegauge.lake import Lake
+from tidegauge.lure import Left
 from tidegauge.model import TidegaugeError
 from tidegauge.serve.channels import deliver
 from tidegauge.serve.live import Watcher
+from tidegauge.serve.mailbox import new_items
 from tidegauge.serve.outbox import Outbox, Word
 from tidegauge.site import Site
 from tidegauge.store import Store
+from tidegauge.verbs import judged, judging
 
 LIVE_S, HUNT_LOOK_S, ALERT_S, RETRY_S = 5.0, 30.0, 1.0, 10.0
 NICE = 10
 HUNT_SPAN_S = 86400
-HUNTED = "hunted"
+HUNTED, MAILBOX = "hunted", "mailbox"
 
 
 def status_folder(site: Site) -> Path:
@@ -97,6 +100,40 @@ def hunt_once(site: Site, store: Store, since_s: int, until_s: int) -> dict[str,
         for finding in fresh:
             outbox.put(connection, Word.of_finding(finding_id(finding), finding))
     return {"findings": len(found.findings), "new": len(fresh)}
+
+
+def run_lures(site: Site) -> None:
+    """Judge what comes into the site's mailbox; each mail is a finding, and word of it goes out by its severity."""
+    os.nice(NICE)
+    store = Store.of(site)
+
+    def work() -> dict[str, Any]:
+        return judge_mailbox(site, store) if site.lure.mailbox else {}
+
+    _Loop(site, "lures", site.lure.every_s).run(work)
+
+
+def judge_mailbox(site: Site, store: Store) -> dict[str, int]:
+    """One round over the mailbox. What was judged is kept before it is marked as seen: none is lost."""
+    counts = {"judged": 0, "phishing": 0, "suspicious": 0, "left_out": 0}
+    ledger, outbox, place = HuntLedger(store), Outbox(store, site), f"{MAILBOX} {site.lure.mailbox}"
+    with judging(site) as judge:
+        for new in new_items(site.lure, site.folder, store.recall(place)):
+            if isinstance(new.item, Left):
+                log_event("lure_left_out", item=new.item.name, why=new.item.why, limited=True)
+                counts["left_out"] += 1
+            else:
+                one = judged(judge, new.item)
+                finding = one.finding()
+                fresh = ledger.note([finding])
+                with store.changing() as connection:
+                    for name in fresh:
+                        outbox.put(connection, Word.of_finding(name, finding))
+                counts["judged"] += 1
+                if one.verdict != "unremarkable":
+                    counts[one.verdict] += 1
+            store.keep(place, new.state)
+    return counts
 
 
 def run_alerts(site: Site) -> None:

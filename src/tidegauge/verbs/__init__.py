@@ -1,13 +1,16 @@
 """What the command line and the API have in common: questions as they are put, and the functions that answer them."""
 
+from tidegauge.hunt.lured import Swept
 from tidegauge.verbs.context import Here
 from tidegauge.verbs.judging import answer_json, ask, editions_json, hunt, origin, origins, parse_alarms, parse_wanted
+from tidegauge.verbs.luring import Lures, indicators_of, judged, judging, lure, lures, sweep
 from tidegauge.verbs.questions import (
     AskQuestion,
     CoverageQuestion,
     Direction,
     FlowsQuestion,
     HuntQuestion,
+    LureQuestion,
     Metric,
     OriginQuestion,
     OriginsQuestion,
@@ -28,7 +31,8 @@ from tidegauge.verbs.reading import (
 
 __all__ = [
     "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion", "Here",
-    "HuntQuestion", "Metric", "OriginQuestion", "OriginsQuestion", "SeriesQuestion", "TopQuestion", "answer_json",
-    "ask", "coverage", "editions_json", "flow_filter", "flows", "hunt", "origin", "origins", "parse_alarms",
-    "parse_wanted", "plain", "plain_rows", "series", "top",
+    "HuntQuestion", "LureQuestion", "Lures", "Metric", "OriginQuestion", "OriginsQuestion", "SeriesQuestion",
+    "Swept", "TopQuestion", "answer_json", "ask", "coverage", "editions_json", "flow_filter", "flows", "hunt",
+    "indicators_of", "judged", "judging", "lure", "lures", "origin", "origins", "parse_alarms", "parse_wanted",
+    "plain", "plain_rows", "series", "sweep", "top",
 ]  # fmt: skip

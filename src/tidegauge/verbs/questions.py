@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import hashlib
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +18,10 @@ ROWS_A_PAGE = 1000
 
 class _Question(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    def told(self) -> dict[str, Any]:
+        """The question for a log: what was set, without content that is not for others."""
+        return self.model_dump(by_alias=True, exclude_defaults=True)
 
 
 class _Timed(_Question):
@@ -79,6 +84,24 @@ class HuntQuestion(_Timed):
 
     kind: list[Literal["egress", "passthrough", "beacons", "scans"]] = Field(default=[], max_length=4)
     watch: Name | None = None
+
+
+class LureQuestion(_Question):
+    """Is this a lure: one mail (base64), text or link?"""
+
+    mail: Annotated[str, Field(max_length=44_000_000, description="A mail or .msg file, base64.")] | None = None
+    text: Annotated[str, Field(max_length=200_000, description="A chat message or post.")] | None = None
+    url: Annotated[str, Field(max_length=8000)] | None = None
+    name: Annotated[str, Field(max_length=255, description="What it is to be called.")] = "it"
+    sweep: bool = Field(default=False, description="Also look for hosts of ours that went where it leads.")
+
+    def told(self) -> dict[str, Any]:
+        given = super().told()
+        for name in ("mail", "text"):
+            if name in given:
+                content = given[name].encode("utf-8", "surrogatepass")
+                given[name] = f"{len(content):,} bytes, BLAKE2b {hashlib.blake2b(content, digest_size=16).hexdigest()}"
+        return given
 
 
 class OriginsQuestion(_Question):

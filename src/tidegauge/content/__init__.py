@@ -1,0 +1,14 @@
+"""Content taken apart: mails, pages, documents, archives and pictures, by libraries kept at arm's length."""
+
+from tidegauge.content.apart import Apart
+from tidegauge.content.encodings import to_text
+from tidegauge.content.inside import Inside
+from tidegauge.content.kinds import DOCUMENTS, SCRIPTS, endings, kind_of, looks_like_mail
+from tidegauge.content.mail import Address, Attachment, Mail, parse_mail
+from tidegauge.content.msg import is_msg, msg_to_mail
+from tidegauge.content.page import Anchor, Page, read_page
+
+__all__ = [
+    "DOCUMENTS", "SCRIPTS", "Address", "Anchor", "Apart", "Attachment", "Inside", "Mail", "Page", "endings", "is_msg",
+    "kind_of", "looks_like_mail", "msg_to_mail", "parse_mail", "read_page", "to_text",
+]  # fmt: skip
