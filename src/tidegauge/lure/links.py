@@ -12,7 +12,18 @@ from ipaddress import ip_address
 from itertools import pairwise
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tidegauge.lure.tables import Brand, Brands, above, fold, for_anybody, hosts, near_miss, public_suffix, registered
+from tidegauge.lure.tables import (
+    Brand,
+    Brands,
+    above,
+    fold,
+    for_anybody,
+    hosts,
+    near_miss,
+    provider,
+    public_suffix,
+    registered,
+)
 from tidegauge.model.generated import looks_generated
 
 MOST_STEPS = 8
@@ -297,7 +308,16 @@ def _look_at(host: str, brands: Brands) -> Goal:
         odd.add("young")
     if suffix.rpartition(".")[2] in hosts().tlds:
         odd.add("tld")
-    plays, how = (None, "") if brand else _plays(shown, domain, brands)
+    by = provider(host)
+    if any(name in hosts().platforms for name in above(host)):
+        odd.add("platform")
+        brand = None
+    own = shown.removesuffix(by).strip(".") if by else shown
+    plays, how = (
+        _plays(own, "" if by else public_suffix(domain), brands)
+        if brand is None and own and "platform" not in odd
+        else (None, "")
+    )
     label = domain.split(".")[0]
     if brand is None:
         if looks_generated(domain) > 0.5 or _scrambled(label):
@@ -338,10 +358,9 @@ def _script(char: str) -> str:
     return unicodedata.name(char, "")
 
 
-def _plays(shown: str, domain: str, brands: Brands) -> tuple[Brand | None, str]:
-    """Which brand a name looks like that is not the brand's, and how."""
-    suffix = public_suffix(domain)
-    labels = shown.removesuffix("." + suffix).split(".") if shown.endswith(suffix) else shown.split(".")
+def _plays(shown: str, suffix: str, brands: Brands) -> tuple[Brand | None, str]:
+    """Which brand a name looks like that is not the brand's, and how; `suffix` is what is public of it."""
+    labels = shown.removesuffix("." + suffix).split(".") if suffix and shown.endswith(suffix) else shown.split(".")
     own = labels[-1]
     plain_own = own.replace("-", "")
     if (
@@ -373,9 +392,10 @@ def _plays(shown: str, domain: str, brands: Brands) -> tuple[Brand | None, str]:
         if dashed is not None:
             return dashed, "within"
         for token in re.split(r"[-_]", as_read):
-            found = brands.labels.get(token) or brands.labels.get(token.translate(DIGITS))
-            if found is not None:
-                return found, "named"
+            if token in brands.labels:
+                return brands.labels[token], "named"
+            if token.translate(DIGITS) in brands.labels:
+                return brands.labels[token.translate(DIGITS)], "look-alike"
             missed = near_miss(token.translate(DIGITS), brands) if len(token) > 7 else None
             if missed is not None:
                 return missed, "look-alike"

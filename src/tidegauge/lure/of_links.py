@@ -18,6 +18,7 @@ SAYS = {
     "link-credentials": "a link hides its goal {host} behind a name and @",
     "link-port": "a link leads to an unusual port of {host}",
     "link-hosting": "a link leads to {host}, where anybody can put a page",
+    "link-platform": "a link leads to something shared at {host}",
     "link-shortener": "a link's goal is hidden by a shortener: {host}",
     "link-tld": "a link leads to {host}, under an ending where phishing is frequent",
     "link-generated": "a link leads to {host}, a name that looks made by a program",
@@ -37,7 +38,8 @@ SAYS = {
 
 ODD = {
     "address": "link-address", "script-url": "link-script", "credentials": "link-credentials", "port": "link-port",
-    "hosting": "link-hosting", "shortener": "link-shortener", "tld": "link-tld", "generated": "link-generated",
+    "hosting": "link-hosting",
+    "platform": "link-platform", "shortener": "link-shortener", "tld": "link-tld", "generated": "link-generated",
     "kit": "link-kit", "affiliate": "link-affiliate", "open-redirect": "link-redirect", "program": "link-program",
     "recipient": "link-recipient", "many-labels": "link-labels", "hyphens": "link-labels", "mixed-script": "link-mixed",
     "broken-name": "link-mixed", "encoded": "link-encoded", "young": "link-young",
@@ -70,13 +72,17 @@ def of_links(item: Item, brands: Brands) -> Iterator[Signal]:
         yield from _of_link(number, link, own, rewriter, brands, "password" in item.page.fields)
     named = [(brand, "subject") for brand, _ in brand_words(item.subject, brands)]
     named += [(brand, "from") for brand, _ in brand_words(item.sender.shown, brands)]
-    named += [(brand, "text") for brand, at in brand_words(item.text[:80], brands) if item.kind != "mail" or at < 40]
+    plain = re.sub(r"(?:https?://|www\.)\S+|\S+\.\w{2,6}/\S*", " ", item.text[:200])[:80]
+    named += [(brand, "text") for brand, at in brand_words(plain, brands) if item.kind != "mail" or at < 40]
     sent_by = look_at(sender, brands).brand if sender else None
     asking = any(hit.request in ASKING or hit.request in ("threat", "urgency") for hit in find_requests(item.subject))
     named = [(brand, where) for brand, where in named if where != "subject" or asking]
     for brand, where in named:
         theirs = sent_by == brand or (sender and same_label(sender, brand))
-        leads = any(link.goal.brand == brand or same_label(link.goal.host, brand) for link in led)
+        leads = any(
+            brand in (link.goal.brand, brands.beneath(link.goal.host)) or same_label(link.goal.host, brand)
+            for link in led
+        )
         if led and not leads and not (theirs and all(link.goal.domain in own for link in led)):
             strength = 1.0 if where != "subject" or theirs else 0.6
             yield Signal(

@@ -55,9 +55,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "links": _names(
         """
         link-plays link-mismatch link-mismatch-rewritten brand-elsewhere link-address link-script
-        link-credentials link-port link-hosting link-shortener link-tld link-generated link-kit link-affiliate
-        link-redirect link-program link-recipient link-labels link-mixed link-encoded link-young link-chat
-        link-code link-answers borrowed-picture links-one-goal links-elsewhere links-own links-brand
+        link-credentials link-port link-hosting link-platform link-shortener link-tld link-generated link-kit
+        link-affiliate link-redirect link-program link-recipient link-labels link-mixed link-encoded link-young
+        link-chat link-code link-answers borrowed-picture links-one-goal links-elsewhere links-own links-brand
         links-random form
         """
     ),

@@ -68,6 +68,7 @@ class Hosts:
     hosting: frozenset[str]
     freemail: frozenset[str]
     mailers: frozenset[str]
+    platforms: frozenset[str]
     opaque: tuple[str, ...]
     tlds: dict[str, int]
 
@@ -80,8 +81,8 @@ def hosts() -> Hosts:
         Redirector(r["host"], tuple(r.get("query", ())), r.get("path", ""), r.get("rule", ""))
         for r in table["redirectors"]
     ]
-    shorteners, hosting, freemail, mailers = (
-        frozenset(table[name].split()) for name in ("shorteners", "hosting", "freemail", "mailers")
+    shorteners, hosting, freemail, mailers, platforms = (
+        frozenset(table[name].split()) for name in ("shorteners", "hosting", "freemail", "mailers", "platforms")
     )
     return Hosts(
         {r.host: r for r in redirectors},
@@ -89,6 +90,7 @@ def hosts() -> Hosts:
         hosting,
         freemail,
         mailers,
+        platforms,
         tuple(table["opaque"].split()),
         table["tlds"],
     )
@@ -128,6 +130,18 @@ def for_anybody(host: str) -> bool:
         return True
     whole, registry = registered(host), _registries().privatesuffix(host) or ""
     return whole.count(".") > registry.count(".")
+
+
+def provider(host: str) -> str:
+    """The provider's part of a host where anybody may put a page; empty elsewhere.
+
+    >>> provider("paypal-login.web.app"), provider("www.example.org")
+    ('web.app', '')
+    """
+    if not for_anybody(host):
+        return ""
+    named = next((name for name in above(host) if name in hosts().hosting), "")
+    return named or public_suffix(registered(host))
 
 
 def public_suffix(domain: str) -> str:
@@ -247,6 +261,10 @@ class Brands:
         """Whose own a host is; None on hosts where anybody may put a page."""
         if host not in self.owned and for_anybody(host):
             return None
+        return self.beneath(host)
+
+    def beneath(self, host: str) -> Brand | None:
+        """Under whose domain a host is, also where that brand lets anybody put a page."""
         return next((self.owned[name] for name in above(host) if name in self.owned), None)
 
 
