@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import logging
 import lzma
 import re
 import tarfile
@@ -209,6 +210,7 @@ def _ole(data: bytes, name: str, found: Inside, budget: _Budget, depth: int) -> 
 def _macros(data: bytes, name: str, found: Inside) -> None:
     from oletools.olevba import VBA_Parser
 
+    logging.getLogger("olevba").setLevel(logging.CRITICAL)
     parser = VBA_Parser(name or "file", data=data)
     try:
         if not parser.detect_vba_macros():

@@ -116,9 +116,15 @@ def same_label(host: str, brand: Brand) -> bool:
 
 
 def organisation(domain: str) -> str:
-    """The label by which one organisation's domains in several countries are the same."""
-    label = domain.split(".")[0]
-    return label if len(label) >= 5 and domain else ""
+    """The label by which one organisation's domains in several countries are the same; empty where another ending
+    may be another owner's.
+
+    >>> organisation("patagonia.com"), organisation("patagonia.de"), organisation("patagonia.shop")
+    ('patagonia', 'patagonia', '')
+    """
+    label, _, suffix = domain.partition(".")
+    last = suffix.rpartition(".")[2]
+    return label if len(label) >= 5 and (len(last) == 2 or suffix == "com") and last not in hosts().tlds else ""
 
 
 def listed(item: Item) -> set[str]:

@@ -101,6 +101,10 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList(accept_unknown=False)
 
 
+RESERVED = frozenset("example test invalid local internal lan intranet corp".split())
+"""Endings that no public suffix list has: for documents and tests (RFC 2606), and for inside."""
+
+
 @lru_cache(maxsize=65536)
 def registered(host: str) -> str:
     """The registered domain of a host by the public suffix list, its private part included; empty where none is.
@@ -110,6 +114,9 @@ def registered(host: str) -> str:
     """
     if not host or len(host) > 253:
         return ""
+    labels = host.strip(".").lower().split(".")
+    if labels[-1] in RESERVED:
+        return ".".join(labels[-2:]) if len(labels) > 1 else ""
     return _suffixes().privatesuffix(host.strip(".").lower()) or ""
 
 

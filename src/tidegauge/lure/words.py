@@ -91,8 +91,8 @@ def requests() -> dict[str, str]:
 def find_requests(text: str) -> list[Hit]:
     """Phrases in shown text, in order.
 
-    >>> {hit.request for hit in find_requests("Please verify your account within 24 hours")}
-    {'login', 'urgency'}
+    >>> [hit.request for hit in find_requests("Verify your account within 24 hours")]
+    ['login', 'urgency']
     """
     lexicon = _lexicon()
     plain = fold(text)

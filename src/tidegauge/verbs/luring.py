@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -145,7 +144,7 @@ def _given(question: LureQuestion) -> Given:
     if question.mail is not None:
         try:
             return Given(question.name, "mail", base64.b64decode(question.mail, validate=True))
-        except binascii.Error:
+        except ValueError:
             raise UsageError("the mail is not base64") from None
     if question.text is not None:
         return Given(question.name, "text", question.text.encode("utf-8", "surrogatepass"))
