@@ -7,7 +7,7 @@ DEBIAN := nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster
 CONSTRAINTS := -c constraints.txt
 DEV := aiosmtpd authlib hypothesis httpx import-linter mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pytest pytest-xdist requests ruff schemathesis scikit-learn
 
-.PHONY: demo test check bench bench-atlas bench-hunting bench-collector bench-service bench-calibration debian clean
+.PHONY: demo test check bench bench-atlas bench-hunting bench-lures bench-collector bench-service bench-calibration debian clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +64,10 @@ bench-hunting: $(VENV)/.ready-dev
 	$(BIN)/python -m benchmarks.hunting.speed > benchmarks/work-speed.jsonl
 	$(BIN)/python -m benchmarks.hunting.table benchmarks/work-sites.jsonl benchmarks/work-speed.jsonl
 	rm benchmarks/work-sites.jsonl benchmarks/work-speed.jsonl
+
+# MAILS is a folder with `phishing` and `wanted` in it; rspamd joins in where it listens.
+bench-lures: $(VENV)/.ready-dev debian
+	$(BIN)/python -m benchmarks.lures.compare $(MAILS) > benchmarks/LURES.md
 
 # Half an hour; R's methods join in where r-cran-surveillance is installed.
 bench-calibration: $(VENV)/.ready-dev

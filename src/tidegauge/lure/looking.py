@@ -99,7 +99,7 @@ def look_at_mail(name: str, data: bytes, brands: Brands, apart: Apart | None) ->
         raw = mail.text
     senders = mail.addresses("from")
     recipients = frozenset(
-        a.address.lower() for a in mail.addresses("to", "delivered-to", "x-original-to", "envelope-to")
+        a.address.lower() for a in mail.addresses("to", "delivered-to")
         if registered(a.domain)
     )  # fmt: skip
     text = shown_text(raw[:MOST_SHOWN])

@@ -117,7 +117,9 @@ def registered(host: str) -> str:
     labels = host.strip(".").lower().split(".")
     if labels[-1] in RESERVED:
         return ".".join(labels[-2:]) if len(labels) > 1 else ""
-    return _suffixes().privatesuffix(host.strip(".").lower()) or ""
+    name = host.strip(".").lower()
+    # A provider's own name is a public suffix of the list's private part (`iki.fi`): who writes from there is somebody.
+    return _suffixes().privatesuffix(name) or _registries().privatesuffix(name) or ""
 
 
 @cache
