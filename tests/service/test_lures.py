@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import imaplib
+import json
 import os
 import pwd
 import shutil
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.lure.make import mail, page
@@ -68,7 +70,11 @@ def test_a_mail_as_large_as_mails_are_is_taken_and_a_larger_one_refused(running:
         head = {"content-type": "message/rfc822"}
         large = BAD + b"A" * (8 << 20)
         assert client.post("/api/v1/lure", content=large, headers=head).json()["findings"][0]["verdict"] == "phishing"
-        assert client.post("/api/v1/lure", content=bytes(45 << 20), headers=head).status_code == 413
+        try:
+            assert client.post("/api/v1/lure", content=bytes(45 << 20), headers=head).status_code == 413
+        except httpx.TransportError:
+            pass  # refused by its length and closed, while it was still being sent
+        assert client.post("/api/v1/lure", json={"text": "x"}).status_code == 200
 
 
 def test_what_people_hand_in_stands_in_no_log(running: Running) -> None:
@@ -76,7 +82,10 @@ def test_what_people_hand_in_stands_in_no_log(running: Running) -> None:
         client.post("/api/v1/lure", json={"text": "the very private words of somebody"})
         client.post("/api/v1/lure", files={"file": ("x.eml", mail(text="the very private words of somebody"))})
     with running.client("admin") as client:
-        noted = client.get("/api/v1/audit").text
+        noted, following = "", ""
+        while following is not None:
+            told = client.get("/api/v1/audit?limit=1000" + (f"&cursor={following}" if following else "")).json()
+            noted, following = noted + json.dumps(told["entries"]), told["next"]
         assert '"ask lure"' in noted
         assert "private words" not in noted
     files = [p for p in load_site(running.folder).data.rglob("*") if p.is_file()]
