@@ -24,6 +24,7 @@ VERBS = {
     "watch": ("hunting", "Assets to watch for."),
     "hunt": ("hunting", "Hosts that send out, pass on, are commanded, or scan."),
     "lure": ("luring", "Is this mail, message or link a lure, and who went where it leads?"),
+    "leak": ("leaking", "Whose data lie in these files?"),
     "origin": ("atlas", "What an address displays, and how far to believe it."),
     "atlas": ("atlas", "The atlas: sources, editions, routes."),
     "lake": ("atlas", "The flows on disk: label them again."),

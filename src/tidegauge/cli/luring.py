@@ -18,7 +18,7 @@ COLOURS = {"phishing": "bright_red", "suspicious": "yellow", "unremarkable": Non
 SHOWN_REASONS = 8
 
 
-def _site(site_dir: Path | None) -> Site | None:
+def site_if_any(site_dir: Path | None) -> Site | None:
     """The site, where there is one: mails can be judged without."""
     if site_dir is not None or os.environ.get("TIDEGAUGE_SITE"):
         return open_site(site_dir)
@@ -46,7 +46,7 @@ def lure(
 
     Example: tidegauge lure --text "You have won! https://gift.example.top/claim"
     """
-    site = _site(site_dir)
+    site = site_if_any(site_dir)
     if sweep and site is None:
         raise UsageError("--sweep needs a site's flows", hint="--site DIR")
     with verbs.judging(site) as judge:
@@ -74,20 +74,20 @@ def lure(
 def _print(one: Judged, everything: bool) -> None:
     item = one.item
     about = item.subject or item.text[:80].replace("\n", " ")
-    head = f"{one.verdict} ({one.score:.2f}) {_plain(item.name)}" + (
-        f": {_plain(about)}" if about and item.kind != "url" else ""
+    head = f"{one.verdict} ({one.score:.2f}) {plain(item.name)}" + (
+        f": {plain(about)}" if about and item.kind != "url" else ""
     )
     click.secho(head, fg=COLOURS[one.verdict])
     if one.verdict == "unremarkable" and not everything:
         return
     for inner in one.everything():
         if inner is not one:
-            click.echo(f"  attached mail: {_plain(inner.item.subject)} ({inner.verdict})")
+            click.echo(f"  attached mail: {plain(inner.item.subject)} ({inner.verdict})")
         for signal, weight in inner.reasons[:SHOWN_REASONS]:
-            click.echo(f"  {'-' if weight > 0 else '+'} {_plain(signal.says)}")
+            click.echo(f"  {'-' if weight > 0 else '+'} {plain(signal.says)}")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text of strangers without what a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in text)
 
@@ -98,10 +98,10 @@ def _print_sweep(swept: verbs.Swept) -> None:
         looked = ", ".join(f"{count:,} {what}" for what, count in swept.examined.items())
         click.echo(f"We saw no host of ours go there (looked at {looked}).")
     for finding in swept.findings:
-        click.secho(f"{finding.severity.upper()} {_plain(finding.title)}", bold=finding.kind == "lured")
+        click.secho(f"{finding.severity.upper()} {plain(finding.title)}", bold=finding.kind == "lured")
         click.echo(f"  {format_time(finding.start_s)} to {format_time(finding.end_s)}")
         for reason in finding.reasons:
-            click.echo(f"  - {_plain(reason)}")
+            click.echo(f"  - {plain(reason)}")
         click.echo(f"  see: {finding.query}")
     for left in swept.skipped:
-        click.echo(f"could not look for {_plain(left['what'])}: {left['why']}")
+        click.echo(f"could not look for {plain(left['what'])}: {left['why']}")

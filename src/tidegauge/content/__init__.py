@@ -7,8 +7,10 @@ from tidegauge.content.kinds import DOCUMENTS, SCRIPTS, endings, kind_of, looks_
 from tidegauge.content.mail import Address, Attachment, Mail, parse_mail
 from tidegauge.content.msg import is_msg, msg_to_mail
 from tidegauge.content.page import Anchor, Page, read_page
+from tidegauge.content.unpack import Block, LeftOut, Source, unpack, unpack_bytes
 
 __all__ = [
-    "DOCUMENTS", "SCRIPTS", "Address", "Anchor", "Apart", "Attachment", "Inside", "Mail", "Page", "endings", "is_msg",
-    "kind_of", "looks_like_mail", "msg_to_mail", "parse_mail", "read_page", "to_text",
+    "DOCUMENTS", "SCRIPTS", "Address", "Anchor", "Apart", "Attachment", "Block", "Inside",
+    "LeftOut", "Mail", "Page", "Source", "endings", "is_msg",
+    "kind_of", "looks_like_mail", "msg_to_mail", "parse_mail", "read_page", "to_text", "unpack", "unpack_bytes",
 ]  # fmt: skip

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from types import TracebackType
+from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from tidegauge.content.inside import Inside, look_inside
 
+T = TypeVar("T")
 LIMIT_S = 10.0
 MEMORY_MB = 1024
 AT_ONCE = frozenset({"text", "html"})
@@ -29,10 +32,11 @@ class Apart:
 
     Args:
         here: open them in this process, where that is one that may die (a worker of the service).
+        limit_s: what one may take, seconds; `LIMIT_S` where nothing is said.
     """
 
-    def __init__(self, *, here: bool = False) -> None:
-        self._here = here
+    def __init__(self, *, here: bool = False, limit_s: float | None = None) -> None:
+        self._here, self._limit_s = here, limit_s
         self._pool: ProcessPool | None = None
 
     def __enter__(self) -> Apart:
@@ -48,18 +52,25 @@ class Apart:
 
     def open(self, data: bytes, kind: str, name: str) -> Inside:
         """What lies in an attachment; that it took too long or broke its reader stands in `troubles`."""
-        if self._here or kind in AT_ONCE:
+        if kind in AT_ONCE:
             return look_inside(data, kind, name)
-        if self._pool is None:
-            self._pool = ProcessPool(max_workers=1, max_tasks=500, context=get_context("spawn"), initializer=_begin)
+        found = self.run(look_inside, data, kind, name)
+        return Inside(troubles=[found]) if isinstance(found, str) else found
+
+    def run(self, reader: Callable[..., T], *arguments: Any) -> T | str:
+        """What a reader makes of its arguments, or in one line why it could not."""
         try:
-            found = self._pool.schedule(look_inside, args=(data, kind, name), timeout=LIMIT_S).result()
+            if self._here:
+                return reader(*arguments)
+            if self._pool is None:
+                self._pool = ProcessPool(max_workers=1, max_tasks=500, context=get_context("spawn"), initializer=_begin)
+            return self._pool.schedule(reader, args=arguments, timeout=self._limit_s or LIMIT_S).result()
         except FutureTimeout:
-            return Inside(troubles=[f"not opened within {LIMIT_S:g} s"])
+            return f"not opened within {self._limit_s or LIMIT_S:g} s"
         except BrokenProcessPool:
             self.__exit__(None, None, None)
-            return Inside(troubles=["no process could be started to open it in"])
+            return "no process could be started to open it in"
         except (ProcessExpired, MemoryError):
-            return Inside(troubles=["its reader died at it, most likely for want of memory"])
-        assert isinstance(found, Inside)
-        return found
+            return "its reader died at it, most likely for want of memory"
+        except Exception as error:  # Libraries raise anything at hostile bytes; the reason is kept.
+            return f"can't be read: {type(error).__name__} {str(error)[:80]}".rstrip()

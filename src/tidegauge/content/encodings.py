@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 GUESSES = ("utf-8", "big5hkscs", "gb18030", "shift_jis", "euc_kr")
 SAMPLE = 65536
@@ -10,6 +11,7 @@ COMMON_HAN = frozenset(
     "的是了我不人在有他這中大來上國個到說們為子和你地出道也時年得就那要下以生會自著去"
     "之过这来国个说们为时会后您请點請號帳戶單費獲領登入驗證"
 )
+COMMON_HANGUL = frozenset("이다는의에을가고하지한로은도를사자기인대리어시있서해나아것수그라부일정들제과만보전년주")
 MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
          (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 
@@ -43,6 +45,28 @@ def to_text(data: bytes, declared: str | None = None) -> str:
     return data.decode(_guess(data[:SAMPLE]), errors="replace")
 
 
+def guess_encoding(head: bytes) -> str:
+    """The encoding of a text by its beginning, as `codecs` names it."""
+    for mark, name in MARKS:
+        if head.startswith(mark):
+            return "utf-8" if mark == codecs.BOM_UTF8 else name
+    zeros = head[:4096].count(0)
+    if zeros > len(head[:4096]) // 4:
+        return "utf-16-le" if head[1:400:2].count(0) > head[0:400:2].count(0) else "utf-16-be"
+    declared = re.search(rb"(?:encoding|charset)\s*=\s*[\"']?([\w.-]{3,30})", head[:1024])
+    if declared:
+        named = _known(declared[1].decode())
+        if named is not None and named not in ("utf-8", "ascii"):
+            return named
+    for cut in range(4):  # the head may end within a character
+        try:
+            head[: len(head) - cut].decode("utf-8")
+            return "utf-8"
+        except UnicodeDecodeError:
+            continue
+    return _guess(head)
+
+
 def _known(name: str | None) -> str | None:
     """A declared encoding that is one of text."""
     if not name or len(name) > 40:
@@ -72,7 +96,7 @@ def _guess(sample: bytes) -> str:
         if text.count("�") > max(len(text) // 200, 1):
             continue
         wide = [c for c in text if ord(c) > 0x2E80]
-        share = sum(c in COMMON_HAN or "぀" <= c <= "ヿ" or "가" <= c <= "힣" for c in wide) / max(len(wide), 1)
+        share = sum(c in COMMON_HAN or "ぁ" <= c <= "ん" or c in COMMON_HANGUL for c in wide) / max(len(wide), 1)
         if share > best:
             best, name = share, guess
     return name

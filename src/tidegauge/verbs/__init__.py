@@ -3,6 +3,7 @@
 from tidegauge.hunt.lured import Swept
 from tidegauge.verbs.context import Here
 from tidegauge.verbs.judging import answer_json, ask, editions_json, hunt, origin, origins, parse_alarms, parse_wanted
+from tidegauge.verbs.leaking import Leaks, Own, Reveal, leaks
 from tidegauge.verbs.luring import Lures, indicators_of, judged, judging, lure, lures, sweep
 from tidegauge.verbs.questions import (
     AskQuestion,
@@ -31,8 +32,8 @@ from tidegauge.verbs.reading import (
 
 __all__ = [
     "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion", "Here",
-    "HuntQuestion", "LureQuestion", "Lures", "Metric", "OriginQuestion", "OriginsQuestion", "SeriesQuestion",
-    "Swept", "TopQuestion", "answer_json", "ask", "coverage", "editions_json", "flow_filter", "flows", "hunt",
-    "indicators_of", "judged", "judging", "lure", "lures", "origin", "origins", "parse_alarms", "parse_wanted",
-    "plain", "plain_rows", "series", "sweep", "top",
+    "HuntQuestion", "Leaks", "LureQuestion", "Lures", "Metric", "OriginQuestion", "OriginsQuestion", "Own",
+    "Reveal", "SeriesQuestion", "Swept", "TopQuestion", "answer_json", "ask", "coverage", "editions_json",
+    "flow_filter", "flows", "hunt", "indicators_of", "judged", "judging", "leaks", "lure", "lures", "origin",
+    "origins", "parse_alarms", "parse_wanted", "plain", "plain_rows", "series", "sweep", "top",
 ]  # fmt: skip

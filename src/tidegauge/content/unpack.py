@@ -1,0 +1,494 @@
+"""Everything that lies in a file, as blocks of UTF-8 text with their places.
+
+Nothing is written to disk. Members that a reader must have whole are held in memory, up to `MOST_WHOLE`; what is
+larger, deeper or more than the budget allows is left out and said.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import os
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeVar, cast
+
+import pyarrow as pa
+
+from tidegauge.content.apart import Apart
+from tidegauge.content.encodings import guess_encoding, to_text
+from tidegauge.content.kinds import kind_of, looks_like_mail
+from tidegauge.content.mail import MOST_BYTES as MOST_MAIL
+from tidegauge.content.mail import parse_mail
+from tidegauge.content.msg import is_msg, msg_to_mail
+from tidegauge.content.office import Paged, ole_text, pdf_pages, sqlite_tables, zip_office
+from tidegauge.content.page import read_page
+from tidegauge.model import TidegaugeError
+
+T = TypeVar("T")
+BLOCK = 1 << 20
+"""Bytes of text that are looked at together; a line is cut where it is longer."""
+MOST_WHOLE = 64 << 20
+MOST_DEPTH = 8
+MOST_MEMBERS = 200_000
+MOST_UNFOLDED = 1 << 40
+MOST_RATIO = 200
+SMALL = 64 << 20
+"""Below this size nothing is refused for its ratio."""
+HEAD = 65_536
+Shape = Literal["lines", "mail", "document", "table"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of text: UTF-8, whole lines where they are not too long; `line` counts from 1, `offset` in bytes."""
+
+    data: bytes
+    line: int
+    offset: int
+    page: str = ""
+
+
+@dataclass
+class Source:
+    """One text: where it lies (file within file, by `/`), what it is, and its blocks, to be read once."""
+
+    path: str
+    shape: Shape
+    blocks: Iterator[Block]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What was not looked into, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass
+class _Budget:
+    members: int = MOST_MEMBERS
+    unfolded: int = MOST_UNFOLDED
+
+
+Found = Iterator[Source | LeftOut]
+
+
+def unpack(path: Path, apart: Apart) -> Found:
+    """All texts of a file, or of all files below a folder (by name; links to elsewhere are left out)."""
+    if path.is_symlink():
+        yield LeftOut(str(path), "a symbolic link: it is not followed")
+    elif path.is_dir():
+        for root, folders, files in os.walk(path):
+            folders.sort()
+            for name in folders:
+                if (Path(root) / name).is_symlink():
+                    yield LeftOut(str(Path(root) / name), "a symbolic link: it is not followed")
+            for name in sorted(files):
+                yield from unpack(Path(root) / name, apart)
+    else:
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                yield LeftOut(str(path), "no regular file")
+                return
+            with path.open("rb") as file:
+                yield from _Unpacking(apart, path).file(str(path), file, path.stat().st_size)
+        except OSError as error:
+            yield LeftOut(str(path), f"cannot be read: {error.strerror or type(error).__name__}")
+
+
+def unpack_bytes(name: str, data: bytes, apart: Apart) -> Found:
+    """All texts of bytes."""
+    yield from _Unpacking(apart, None).file(name, io.BytesIO(data), len(data))
+
+
+class _Unpacking:
+    """One file on its way: what it may still unfold to."""
+
+    def __init__(self, apart: Apart, path: Path | None) -> None:
+        self._apart, self._path, self._budget = apart, path, _Budget()
+
+    def file(self, name: str, file: BinaryIO, size: int | None, depth: int = 0) -> Found:
+        """The texts of one file or member; `size` its packed size where it is known."""
+        self._budget.members -= 1
+        if self._budget.members < 0:
+            yield LeftOut(name, f"more than {MOST_MEMBERS:,} files within one")
+            return
+        if depth > MOST_DEPTH:
+            yield LeftOut(name, f"packed more than {MOST_DEPTH} times")
+            return
+        head = file.read(HEAD)
+        rest = _Joined(head, file)
+        reader = self._reader(head)
+        troubles: list[str] = []
+        for found in _guarded(
+            self._text(name, head, rest) if reader is None else reader(name, rest, size, depth), troubles
+        ):
+            if isinstance(found, Source):
+                # Texts are read while others look at them: what breaks then is said here too.
+                found.blocks = _guarded(found.blocks, troubles)
+            yield found
+        for why in troubles:
+            yield LeftOut(name, why)
+
+    def _reader(self, head: bytes) -> Callable[[str, _Joined, int | None, int], Found] | None:
+        kind = kind_of(head)
+        if head.startswith(b"SQLite format 3\0"):
+            return self._sqlite
+        if kind == "text" and head.startswith(b"From ") and looks_like_mail(head):
+            return self._mbox
+        if kind in ("text", "data") and looks_like_mail(head):
+            return self._mail
+        found: dict[str, Callable[[str, _Joined, int | None, int], Found]] = {
+            "zip": self._zip, "tar": self._tar, "7z": self._seven, "rar": self._rar, "pdf": self._pdf, "ole": self._ole,
+            "html": self._page, "gzip": self._stream, "bzip2": self._stream, "xz": self._stream, "zstd": self._stream,
+            "image": self._image, "executable": self._strings, "data": self._strings,
+        }  # fmt: skip
+        return found.get(kind)
+
+    # Texts.
+
+    def _text(self, name: str, head: bytes, file: _Joined) -> Found:
+        yield Source(name, "lines", blocks(cast(BinaryIO, file), guess_encoding(head)))
+
+    def _strings(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        """Runs of text in bytes of no known form."""
+        yield Source(name, "lines", _runs(cast(BinaryIO, file)))
+
+    def _page(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        data = file.read(MOST_WHOLE)
+        text = read_page(to_text(data)).text
+        yield Source(name, "document", blocks(io.BytesIO(text.encode("utf-8", "replace")), "utf-8"))
+
+    def _mail(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        yield from self._one_mail(name, file.read(MOST_MAIL + 1), depth)
+
+    def _mbox(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        for number, data in enumerate(mails_of(cast(BinaryIO, file)), 1):
+            yield from self._one_mail(f"{name}/mail {number}", data, depth)
+
+    def _one_mail(self, name: str, data: bytes, depth: int) -> Found:
+        mail = parse_mail(data)
+        headers = {key: mail.header(key) for key in ("from", "to", "cc", "date", "subject")}
+        shown = mail.text + ("\n" + read_page(mail.html).text if mail.html else "")
+        text = "".join(f"{key}: {value}\n" for key, value in headers.items() if value) + "\n" + shown
+        yield Source(name, "mail", blocks(io.BytesIO(text.encode("utf-8", "replace")), "utf-8"), headers)
+        for trouble in mail.troubles:
+            yield LeftOut(name, trouble)
+        for number, part in enumerate(mail.attachments, 1):
+            yield from self.file(
+                f"{name}/{_tidy(part.name) or f'part {number}'}", io.BytesIO(part.data), len(part.data), depth + 1
+            )
+        for number, inner in enumerate(mail.attached, 1):
+            if depth < MOST_DEPTH:
+                yield from self._one_mail(f"{name}/attached mail {number}", inner, depth + 1)
+            else:
+                yield LeftOut(name, f"mails within mails more than {MOST_DEPTH} deep")
+
+    # Containers.
+
+    def _zip(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        whole = self._whole(name, file, size)
+        if isinstance(whole, LeftOut):
+            yield whole
+            return
+        with zipfile.ZipFile(whole) as archive:
+            entries = archive.infolist()
+            if any(e.filename in ("[Content_Types].xml", "mimetype") for e in entries[:50]):
+                yield from self._pages(name, zip_office, whole)
+                return
+            for entry in entries:
+                inner = f"{name}/{_tidy(entry.filename)}"
+                if entry.is_dir():
+                    continue
+                if entry.flag_bits & 1:
+                    yield LeftOut(inner, "locked with a password")
+                    continue
+                with archive.open(entry) as member:
+                    yield from self.file(
+                        inner, self._metered(member, entry.compress_size), entry.compress_size, depth + 1
+                    )
+
+    def _tar(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        with tarfile.open(fileobj=file, mode="r|") as archive:
+            for member in archive:
+                inner = f"{name}/{_tidy(member.name)}"
+                if not member.isfile():
+                    if member.issym() or member.islnk():
+                        yield LeftOut(inner, "a link within the archive: it is not followed")
+                    continue
+                opened = archive.extractfile(member)
+                if opened is not None:
+                    yield from self.file(inner, self._metered(opened, None), member.size, depth + 1)
+
+    def _stream(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        kind = kind_of(file.head)
+        opened: BinaryIO
+        if kind == "gzip":
+            opened = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
+        elif kind == "bzip2":
+            opened = bz2.BZ2File(file)  # type: ignore[assignment]
+        elif kind == "xz":
+            opened = cast(BinaryIO, lzma.LZMAFile(cast(BinaryIO, file)))  # noqa: SIM115
+        else:
+            opened = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+        inner = re.sub(r"\.(?:gz|bz2|xz|zst|zstd)$", "", name.rpartition("/")[2], flags=re.IGNORECASE)
+        yield from self.file(f"{name}/{inner}", self._metered(opened, size), size, depth + 1)
+
+    def _seven(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        import py7zr
+        from py7zr.io import BytesIOFactory
+
+        whole = self._whole(name, file, size)
+        if isinstance(whole, LeftOut):
+            yield whole
+            return
+        try:
+            with py7zr.SevenZipFile(whole) as archive:
+                if archive.needs_password():
+                    yield LeftOut(name, "locked with a password")
+                    return
+                total = sum(entry.uncompressed or 0 for entry in archive.list())
+                if total > MOST_WHOLE:
+                    yield LeftOut(name, f"unfolds to {total >> 20:,} MB: more than {MOST_WHOLE >> 20} MB of 7z at once")
+                    return
+                factory = BytesIOFactory(MOST_WHOLE)
+                archive.extractall(factory=factory)
+        except py7zr.exceptions.PasswordRequired:
+            yield LeftOut(name, "locked with a password")
+            return
+        except py7zr.exceptions.ArchiveError as error:
+            yield LeftOut(name, f"broken: {str(error)[:100]}")
+            return
+        for inner, held in factory.products.items():
+            data = held.read()
+            yield from self.file(f"{name}/{_tidy(inner)}", io.BytesIO(data), len(data), depth + 1)
+
+    def _rar(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        import rarfile
+
+        whole = self._whole(name, file, size)
+        if isinstance(whole, LeftOut):
+            yield whole
+            return
+        try:
+            with rarfile.RarFile(whole) as archive:
+                for entry in archive.infolist()[:MOST_MEMBERS]:
+                    yield LeftOut(
+                        f"{name}/{_tidy(entry.filename)}", f"{entry.file_size:,} bytes in a RAR archive: only listed"
+                    )
+        except rarfile.Error as error:
+            yield LeftOut(name, f"broken: {str(error)[:100]}")
+
+    # What other libraries read, apart.
+
+    def _pdf(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        yield from self._pages(name, pdf_pages, file, size)
+
+    def _image(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        from tidegauge.content.office import image_pages, ocr_is_here
+
+        if not ocr_is_here():
+            yield LeftOut(name, "a picture: text in it is read where Tesseract is installed")
+            return
+        yield from self._pages(name, image_pages, file, size)
+
+    def _ole(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        data = file.read(MOST_WHOLE + 1)
+        if len(data) > MOST_WHOLE:
+            yield LeftOut(name, f"larger than {MOST_WHOLE >> 20} MB")
+        elif is_msg(data):
+            yield from self._one_mail(name, msg_to_mail(data), depth)
+        else:
+            yield from self._paged(name, self._apart.run(ole_text, data))
+
+    def _sqlite(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+        if self._path is not None and depth == 0:
+            yield from self._paged(name, sqlite_tables(self._path))
+            return
+        yield from self._pages(name, sqlite_tables, file, size)
+
+    def _pages(
+        self, name: str, reader: Callable[[bytes], Iterable[Paged]], file: Any, size: int | None = None
+    ) -> Found:
+        if not isinstance(file, _Joined):
+            file.seek(0)
+        data = file.read(MOST_WHOLE + 1)
+        if len(data) > MOST_WHOLE:
+            yield LeftOut(name, f"larger than {MOST_WHOLE >> 20} MB")
+            return
+        yield from self._paged(name, reader(data) if reader is sqlite_tables else self._apart.run(reader, data))
+
+    def _paged(self, name: str, pages: object) -> Found:
+        if isinstance(pages, str):
+            yield LeftOut(name, pages)
+            return
+        for page in pages:  # type: ignore[attr-defined]
+            shape: Shape = "table" if page.rows else "document"
+            text = io.BytesIO(page.text.encode("utf-8", "replace"))
+            yield Source(name, shape, (Block(b.data, b.line, b.offset, page.page) for b in blocks(text, "utf-8")))
+            if page.trouble:
+                yield LeftOut(name, page.trouble)
+
+    def _whole(self, name: str, file: _Joined, size: int | None) -> io.BytesIO | BinaryIO | LeftOut:
+        """A member as something that can be sought in."""
+        if file.seekable_below:
+            file.below.seek(0)
+            return file.below
+        data = file.read(MOST_WHOLE + 1)
+        if len(data) > MOST_WHOLE:
+            return LeftOut(name, f"larger than {MOST_WHOLE >> 20} MB within an archive")
+        return io.BytesIO(data)
+
+    def _metered(self, file: Any, packed: int | None) -> BinaryIO:
+        return _Metered(file, self._budget, packed)  # type: ignore[return-value]
+
+
+BROKEN = (
+    OSError, EOFError, ValueError, RuntimeError, NotImplementedError, LookupError, TidegaugeError, zipfile.BadZipFile,
+    tarfile.TarError, lzma.LZMAError, zlib.error, pa.ArrowException,
+)  # fmt: skip
+"""What readers of archives and streams raise at broken ones."""
+
+
+def _guarded(items: Iterator[T], troubles: list[str]) -> Iterator[T]:
+    """Items until reading them fails; then why."""
+    try:
+        yield from items
+    except BROKEN as error:
+        troubles.append(f"can't be read on: {str(error)[:120] or type(error).__name__}")
+
+
+class _Joined(io.RawIOBase):
+    """A file whose beginning was read: as if it had not been."""
+
+    def __init__(self, head: bytes, below: BinaryIO) -> None:
+        self.head, self.below, self._at = head, below, 0
+
+    @property
+    def seekable_below(self) -> bool:
+        return isinstance(self.below, io.BytesIO | io.BufferedReader) and self.below.seekable()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        if self._at >= len(self.head):
+            return self.below.read(size)
+        if size is None or size < 0:
+            out = self.head[self._at :] + self.below.read()
+            self._at = len(self.head)
+            return out
+        out = self.head[self._at : self._at + size]
+        self._at += len(out)
+        return out + self.below.read(size - len(out)) if len(out) < size else out
+
+
+class _Metered(io.RawIOBase):
+    """An unpacked member that counts what it unfolds to."""
+
+    def __init__(self, below: BinaryIO, budget: _Budget, packed: int | None) -> None:
+        self._below, self._budget, self._packed, self._count = below, budget, packed, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        size = MOST_WHOLE + 1 if size is None or size < 0 else size
+        data = self._below.read(size)
+        self._count += len(data)
+        self._budget.unfolded -= len(data)
+        if self._budget.unfolded < 0:
+            raise ValueError(f"unfolds to more than {MOST_UNFOLDED >> 40} TB")
+        if self._packed is not None and self._count > SMALL and self._count > MOST_RATIO * max(self._packed, 1):
+            raise ValueError(f"unfolds to more than {MOST_RATIO} times its size")
+        return data
+
+
+def _tidy(name: str) -> str:
+    """A member's name as one path below, whatever it says."""
+    parts = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
+    return "/".join("".join(c if c.isprintable() else "?" for c in part) for part in parts)[:300]
+
+
+def blocks(file: BinaryIO, encoding: str) -> Iterator[Block]:
+    """Text of a file as UTF-8 in blocks of whole lines; lines longer than a block are cut."""
+    plain = encoding in ("utf-8", "ascii")
+    decoder = None if plain else codecs.getincrementaldecoder(encoding)(errors="replace")
+    line, offset, kept = 1, 0, b""
+    raw = file.read(BLOCK).removeprefix(codecs.BOM_UTF8)
+    while raw or kept:
+        following = file.read(BLOCK) if raw else b""
+        data = kept + (raw if decoder is None else decoder.decode(raw, final=not following).encode("utf-8", "replace"))
+        raw, kept = following, b""
+        cut = len(data) if not following else _cut(data)
+        if not cut:
+            kept = data
+            continue
+        yield Block(data[:cut], line, offset)
+        line += data.count(b"\n", 0, cut)
+        offset += cut
+        kept = data[cut:]
+
+
+def _cut(data: bytes) -> int:
+    """Where a block ends: behind an empty line near its end, so that what belongs together stays together, or behind a
+    line; within one only where it is longer than two blocks. 0: not yet."""
+    near = data.rfind(b"\n\n", max(len(data) - HEAD, 0)) + 2
+    if near > 1:
+        return near
+    whole = data.rfind(b"\n") + 1
+    if whole or len(data) < 2 * BLOCK:
+        return whole
+    cut = len(data) - 4096
+    return next((i for i in range(cut, len(data)) if data[i : i + 1] in (b" ", b",", b";", b"\t")), cut)
+
+
+def _runs(file: BinaryIO) -> Iterator[Block]:
+    """Printable runs of at least eight characters, of one byte or two (UTF-16LE) each."""
+    offset = 0
+    pattern = re.compile(rb"[\x20-\x7e\t]{8,}|(?:[\x20-\x7e\t]\0){8,}")
+    while raw := file.read(BLOCK):
+        runs = [m[0].replace(b"\0", b"") for m in pattern.finditer(raw)]
+        if runs:
+            yield Block(b"\n".join(runs) + b"\n", 0, offset)
+        offset += len(raw)
+
+
+def mails_of(file: BinaryIO) -> Iterator[bytes]:
+    """Mails of an mbox: each begins with a `From ` line after an empty one (RFC 4155); of a long one its beginning."""
+    held: list[bytes] = []
+    size, empty = 0, True
+    lines = io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
+    while line := lines.readline(BLOCK):
+        if empty and line.startswith(b"From ") and (not held or size):
+            if any(part.strip() for part in held[1:]):
+                yield b"".join(held[1:])
+            held, size = [line], 0
+        elif size <= MOST_MAIL:
+            held.append(line[1:] if re.match(rb">+From ", line) else line)
+            size += len(line)
+        empty = not line.strip(b"\r\n")
+    if any(part.strip() for part in held[1:]):
+        yield b"".join(held[1:])

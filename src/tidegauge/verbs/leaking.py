@@ -1,0 +1,128 @@
+"""leak: whose data lie in files, without showing them; and how many of them an organisation knows as its own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tidegauge.content import Apart, LeftOut, Source, unpack
+from tidegauge.leak import People, Scan
+from tidegauge.model import Finding, InputError, UsageError
+
+DOCUMENT_S = 120.0
+"""What one document may take to be read."""
+LEAST_KEY = 16
+Reveal = Callable[[str, str, str], None]
+
+
+@dataclass
+class Own:
+    """An organisation's own values as keyed hashes: HMAC-SHA256 of `kind:value`, 64 hexadecimal digits a line.
+
+    The key stays with its owner, who runs the comparison; who made the list of hashes without it learns nothing.
+    """
+
+    key: bytes
+    hashes: frozenset[str]
+    matched: dict[str, set[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, hashes: Path, key: Path) -> Own:
+        """The hashes of a file and the key of another.
+
+        Raises:
+            InputError: they cannot be read.
+            UsageError: the key is shorter than it may be.
+        """
+        try:
+            secret = key.read_bytes().strip()
+            lines = hashes.read_text(encoding="ascii").split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot be read: {error}", where=str(hashes)) from None
+        if len(secret) < LEAST_KEY:
+            raise UsageError(f"the key has fewer than {LEAST_KEY} bytes", hint="openssl rand -hex 32 > key")
+        good = frozenset(line.lower() for line in lines if re.fullmatch(r"[0-9a-fA-F]{64}", line))
+        if not good:
+            raise InputError("no hashes in it", where=str(hashes), hint="64 hexadecimal digits a line")
+        return cls(secret, good)
+
+    def look(self, kind: str, value: str) -> None:
+        """Compare one value."""
+        found = hashed(self.key, kind, value)
+        if found in self.hashes:
+            self.matched.setdefault(kind, set()).add(found)
+
+    def to_json(self) -> dict[str, Any]:
+        by_kind = {kind: len(found) for kind, found in sorted(self.matched.items())}
+        return {"own": len(self.hashes), "matched": sum(by_kind.values()), "by_kind": by_kind}
+
+
+def hashed(key: bytes, kind: str, value: str) -> str:
+    """A value as two parties compare it.
+
+    >>> hashed(b"0123456789abcdef", "us-ssn", "536904399")[:16]
+    '568af1edf6579155'
+    """
+    return hmac.new(key, f"{kind}:{value}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+@dataclass
+class Leaks:
+    """The reply to `leak`. `summary` counts distinct values and the persons that they belong to."""
+
+    findings: list[Finding]
+    summary: dict[str, Any]
+    examined: dict[str, int]
+    skipped: list[dict[str, str]]
+    own: Own | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "findings": [finding.to_json() for finding in self.findings], "summary": self.summary,
+            "examined": self.examined, "skipped": self.skipped,
+        }  # fmt: skip
+        return told if self.own is None else {**told, "hashes": self.own.to_json()}
+
+
+def leaks(
+    paths: Iterable[Path], *, reveal: Reveal | None = None, own: Own | None = None,
+    progress: Callable[[str], None] = lambda path: None,
+) -> Leaks:  # fmt: skip
+    """Look through files and folders.
+
+    Args:
+        reveal: is given kind, value and place of everything that is found, where somebody answers for asking.
+        progress: is given the name of each text.
+    """
+    people = People()
+    scan = Scan(people, reveal=reveal, match=own.look if own else None)
+    findings: list[Finding] = []
+    skipped: list[dict[str, str]] = []
+    with Apart(limit_s=DOCUMENT_S) as apart:
+        for path in paths:
+            if not path.exists() and not path.is_symlink():
+                skipped.append({"what": str(path), "why": "no such file or folder"})
+                continue
+            for found in unpack(path, apart):
+                if isinstance(found, LeftOut):
+                    skipped.append({"what": found.path, "why": found.why})
+                    continue
+                assert isinstance(found, Source)
+                progress(found.path)
+                findings += scan.source(found)
+    findings.sort(key=lambda f: (-f.evidence["count"], f.subject))
+    summary = people.summary()
+    if scan.samples_apart:
+        summary["samples"] = dict(scan.samples_apart)
+    if scan.exchanges:
+        summary["mail_exchanges"] = [
+            {"from": sender, "to": to, "mails": count} for (sender, to), count in scan.exchanges.most_common(100)
+        ]
+    if scan.newest:
+        summary["newest"] = scan.newest
+    return Leaks(findings, summary, {"texts": scan.sources, "bytes": scan.bytes}, skipped, own)
