@@ -19,6 +19,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.leak.make import as_csv
+from tests.leak.make import people as make_people
 from tests.lure.make import mail, page
 from tests.service.app import Running
 from tests.service.conftest import Served, free_port
@@ -89,6 +91,26 @@ def test_what_people_hand_in_stands_in_no_log(running: Running) -> None:
         assert "private words" not in noted
     files = [p for p in load_site(running.folder).data.rglob("*") if p.is_file()]
     assert not [p for p in files if b"very private words" in p.read_bytes()]
+
+
+def test_analysts_have_loot_looked_through_and_nothing_of_it_is_kept(running: Running) -> None:
+    people = make_people(40, seed=9)
+    data = as_csv(people)
+    with running.client("analyst") as client:
+        raw = client.post("/api/v1/leak", content=data, headers={"content-type": "application/octet-stream"})
+        form = client.post("/api/v1/leak", files={"file": ("dump.csv", data * 80)})
+        coded = client.post("/api/v1/leak", json={"content": base64.b64encode(data).decode(), "name": "x.csv"})
+        for answer in (raw, form, coded):
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["summary"]["persons"] == 40
+            assert not [p for p in people if p.ssn in answer.text or p.card in answer.text]
+        assert form.json()["findings"][0]["subject"] == "dump.csv"
+        assert client.post("/api/v1/leak", json={"content": "***"}).status_code == 400
+        assert client.post("/api/v1/leak", files={"other": (None, "x")}).status_code == 400
+    with running.client("reader") as client:
+        assert client.post("/api/v1/leak", content=data).status_code == 403
+    files = [p for p in load_site(running.folder).data.rglob("*") if p.is_file()]
+    assert not [p for p in files if people[0].card.encode() in p.read_bytes()]
 
 
 def with_mailbox(site: Site, **settings: object) -> Site:

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY_BYTES, MOST_QUERY_BYTES = 1 << 20, 64 << 10
-LARGE_BODIES = {"/api/v1/lure": 44 << 20}
+LARGE_BODIES = {"/api/v1/lure": 44 << 20, "/api/v1/leak": 64 << 20}
 """Routes that take files."""
 MOST_HEAD_BYTES = 32 << 10
 BODY_S = 20.0

@@ -13,8 +13,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 
-from tidegauge.api.access import Here, Reader, Service, takes, without_our_addresses
+from tidegauge.api.access import Analyst, Here, Reader, Service, takes, without_our_addresses
+from tidegauge.api.guard import LARGE_BODIES
 from tidegauge.model import UsageError, parse_address
 from tidegauge.serve.desk import Given
 from tidegauge.serve.work import StoppedError
@@ -24,6 +26,7 @@ from tidegauge.verbs import (
     CoverageQuestion,
     FlowsQuestion,
     HuntQuestion,
+    LeakQuestion,
     LureQuestion,
     OriginQuestion,
     OriginsQuestion,
@@ -33,6 +36,8 @@ from tidegauge.verbs import (
 
 router = APIRouter(prefix="/api/v1", tags=["questions"])
 LOOK_S = 0.5
+# Files that are handed in stay in memory, up to what a body may hold: none is spooled to disk.
+MultiPartParser.spool_max_size = max(LARGE_BODIES.values())
 STATUSES = (400, 409, 503, 504)
 Prefer = Annotated[str | None, Header(description="`respond-async` begins a job")]
 Address = Annotated[str, Path(max_length=64, examples=["192.0.2.1"])]
@@ -47,8 +52,8 @@ def example(told: Any) -> dict[int | str, Any]:
     }  # fmt: skip
 
 
-def asks(told: Any) -> dict[str, Any]:
-    said = takes("reader", *STATUSES)
+def asks(told: Any, role: str = "reader") -> dict[str, Any]:
+    said = takes(role, *STATUSES)
     return {**said, "responses": {**said["responses"], **example(told)}}
 
 
@@ -190,8 +195,8 @@ LURE_BODY = {
 }  # fmt: skip
 
 
-def posts(told: Any, body: dict[str, Any]) -> dict[str, Any]:
-    said = asks(told)
+def posts(told: Any, body: dict[str, Any], role: str = "reader") -> dict[str, Any]:
+    said = asks(told, role)
     return {**said, "openapi_extra": {**said["openapi_extra"], "requestBody": body}}
 
 
@@ -199,6 +204,49 @@ def posts(told: Any, body: dict[str, Any]) -> dict[str, Any]:
 async def lure(request: Request, service: Here, person: Reader, prefer: Prefer = None) -> Response:
     """Judge a mail (.eml or .msg), a message or a link; with `sweep`, who of ours went where it leads."""
     return await answered(request, service, person, "lure", await _lure_of(request))
+
+
+LEAK_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": LeakQuestion.model_json_schema(), "example": {"content": "c3NuOiAuLi4=", "name": "a.txt"},
+        },
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+        },
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}  # fmt: skip
+
+
+@router.post("/leak", **posts({"findings": [], "summary": {"persons": 0, "by_kind": {}}}, LEAK_BODY, "analyst"))
+async def leak(request: Request, service: Here, person: Analyst, prefer: Prefer = None) -> Response:
+    """Whose data lie in a file: counts, places and masked samples. Nothing of it is kept."""
+    return await answered(request, service, person, "leak", await _leak_of(request))
+
+
+async def _leak_of(request: Request) -> LeakQuestion:
+    """The question of a JSON body, a form, or a file as it is.
+
+    Raises:
+        UsageError: none of these.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == "application/json":
+            return LeakQuestion.model_validate_json(await request.body())
+        if kind != "multipart/form-data":
+            return LeakQuestion(content=base64.b64encode(await request.body()).decode())
+        async with request.form(max_files=1, max_fields=1) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile):
+                raise UsageError("no file in the form", hint="-F file=@PATH")
+            content = base64.b64encode(await file.read()).decode()
+            return LeakQuestion(content=content, name=(file.filename or "it")[:255])
+    except (ValidationError, HTTPException, UnicodeDecodeError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "the form can't be read"
+        raise UsageError(f"not a question: {why}", hint="a file, or {\"content\": base64}") from None
 
 
 async def _lure_of(request: Request) -> LureQuestion:

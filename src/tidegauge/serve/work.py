@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[type, Answering]] = {
     "coverage": (verbs.CoverageQuestion, lambda h, q, p: verbs.coverage(h, q).to_json()),
     "flows": (verbs.FlowsQuestion, lambda h, q, p: verbs.flows(h, q).to_json()),
     "lure": (verbs.LureQuestion, lambda h, q, p: verbs.lure(h, q).to_json()),
+    "leak": (verbs.LeakQuestion, lambda h, q, p: verbs.leak(h, q, p).to_json()),
     "hunt": (verbs.HuntQuestion, lambda h, q, p: verbs.hunt(h, q, p).to_json()),
     "origins": (verbs.OriginsQuestion, lambda h, q, p: verbs.origins(h, q).to_json()),
     "origin": (verbs.OriginQuestion, lambda h, q, p: verbs.origin(h, q).to_json()),

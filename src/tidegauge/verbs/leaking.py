@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tidegauge.content import Apart, LeftOut, Source, unpack
+from tidegauge.content import Apart, LeftOut, Source, unpack, unpack_bytes
 from tidegauge.leak import People, Scan
 from tidegauge.model import Finding, InputError, UsageError
+from tidegauge.verbs.context import Here
+from tidegauge.verbs.questions import LeakQuestion
 
 DOCUMENT_S = 120.0
 """What one document may take to be read."""
@@ -99,22 +102,46 @@ def leaks(
         reveal: is given kind, value and place of everything that is found, where somebody answers for asking.
         progress: is given the name of each text.
     """
+    with Apart(limit_s=DOCUMENT_S) as apart:
+        return _looked_through(_below(paths, apart), reveal, own, progress)
+
+
+def leak(here: Here, question: LeakQuestion, progress: Callable[[str], None] = lambda path: None) -> Leaks:
+    """Look through what a question holds; nothing of it is written anywhere.
+
+    Raises:
+        UsageError: it is no base64.
+    """
+    try:
+        data = base64.b64decode(question.content, validate=True)
+    except ValueError:
+        raise UsageError("the content is not base64") from None
+    # A worker of the service has limits of its own: what breaks a reader breaks only this question.
+    with Apart(here=True) as apart:
+        return _looked_through(unpack_bytes(question.name, data, apart), None, None, progress)
+
+
+def _below(paths: Iterable[Path], apart: Apart) -> Iterator[Source | LeftOut]:
+    for path in paths:
+        if path.exists() or path.is_symlink():
+            yield from unpack(path, apart)
+        else:
+            yield LeftOut(str(path), "no such file or folder")
+
+
+def _looked_through(
+    texts: Iterable[Source | LeftOut], reveal: Reveal | None, own: Own | None, progress: Callable[[str], None]
+) -> Leaks:
     people = People()
     scan = Scan(people, reveal=reveal, match=own.look if own else None)
     findings: list[Finding] = []
     skipped: list[dict[str, str]] = []
-    with Apart(limit_s=DOCUMENT_S) as apart:
-        for path in paths:
-            if not path.exists() and not path.is_symlink():
-                skipped.append({"what": str(path), "why": "no such file or folder"})
-                continue
-            for found in unpack(path, apart):
-                if isinstance(found, LeftOut):
-                    skipped.append({"what": found.path, "why": found.why})
-                    continue
-                assert isinstance(found, Source)
-                progress(found.path)
-                findings += scan.source(found)
+    for found in texts:
+        if isinstance(found, LeftOut):
+            skipped.append({"what": found.path, "why": found.why})
+        else:
+            progress(found.path)
+            findings += scan.source(found)
     findings.sort(key=lambda f: (-f.evidence["count"], f.subject))
     summary = people.summary()
     if scan.samples_apart:

@@ -16,6 +16,12 @@ Name = Annotated[str, Field(max_length=200)]
 ROWS_A_PAGE = 1000
 
 
+def _digest(text: str) -> str:
+    """What a log may say of content: its length and hash."""
+    content = text.encode("utf-8", "surrogatepass")
+    return f"{len(content):,} bytes, BLAKE2b {hashlib.blake2b(content, digest_size=16).hexdigest()}"
+
+
 class _Question(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -99,9 +105,18 @@ class LureQuestion(_Question):
         given = super().told()
         for name in ("mail", "text"):
             if name in given:
-                content = given[name].encode("utf-8", "surrogatepass")
-                given[name] = f"{len(content):,} bytes, BLAKE2b {hashlib.blake2b(content, digest_size=16).hexdigest()}"
+                given[name] = _digest(given[name])
         return given
+
+
+class LeakQuestion(_Question):
+    """Whose data lie in this file?"""
+
+    content: Annotated[str, Field(max_length=88_000_000, description="The file, base64.")]
+    name: Annotated[str, Field(max_length=255, description="What it is to be called.")] = "it"
+
+    def told(self) -> dict[str, Any]:
+        return {"name": self.name, "content": _digest(self.content)}
 
 
 class OriginsQuestion(_Question):
