@@ -23,6 +23,8 @@ from tidegauge.model.generated import entropy
 PLACES, SAMPLES = 20, 5
 LEAST_ROWS, COLUMN_SHARE = 20, 0.95
 """A column is of a kind when so many of its cells, and such a share, are valid."""
+HOPE = 200
+"""After so many cells of which not half are of one kind, a column without a name is not looked at any more."""
 RECORD_LINES = 60
 FAR = 400
 WORDS = (
@@ -167,6 +169,8 @@ class _Text:
         self._settled: set[tuple[int, str]] = set()
         self._misses: Counter[tuple[int, str]] = Counter()
         self._dead: set[tuple[int, str]] = set()
+        self._cells: Counter[int] = Counter()
+        self._hopeless: set[int] = set()
         self._waiting: dict[tuple[int, str], list[tuple[Hit, list[tuple[str, int]]]]] = defaultdict(list)
         self._record: list[tuple[str, int]] = []
         self._mails: dict[int, str] = {}
@@ -457,8 +461,18 @@ class _Text:
         column, label = self._rows.place(line, begin)
         if not label and column < 0 and not line[:begin].strip(" \t\"'"):
             label = self._previous[-60:]
-        digits = sum(c.isdigit() for c in text)
         names, national = said(label)
+        if text.isdigit() and not names and not national:
+            # Bare digits that no label names: only their column could prove them, or eighteen of a Chinese number.
+            if (column < 0 and len(text) != 18) or column in self._hopeless:
+                return
+            if column >= 0:
+                self._cells[column] += 1
+                if self._cells[column] == HOPE:
+                    best = max((valid for (c, _), (_, valid) in self._columns.items() if c == column), default=0)
+                    if best < HOPE / 2:
+                        self._hopeless.add(column)
+        digits = sum(c.isdigit() for c in text)
         found = [
             (kind, value, what, chance, shaped, kind.removeprefix("national-id:") in names
              or (national and kind.startswith(("national-id:", "tw-id"))))
