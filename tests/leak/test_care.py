@@ -25,6 +25,7 @@ from tests.make import run_json
 from tidegauge.cli import program
 from tidegauge.content import Apart, LeftOut, Source, unpack_bytes
 from tidegauge.leak import People, Scan
+from tidegauge.leak.mrz import read_zone
 from tidegauge.leak.rows import Rows
 from tidegauge.site import Site
 from tidegauge.store import Store
@@ -208,3 +209,9 @@ def test_any_line_has_a_place(line: str, at: int) -> None:
         rows = Rows.of(beginning, table=False)
         rows.place(line, min(at, len(line)))
         rows.cells(line)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.text(alphabet="PIV<A0O1CK ", min_size=20, max_size=50), min_size=1, max_size=3))
+def test_any_lines_are_a_zone_or_none(lines: list[str]) -> None:
+    read_zone(lines)

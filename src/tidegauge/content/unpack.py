@@ -129,7 +129,7 @@ class _Unpacking:
             yield LeftOut(name, f"packed more than {MOST_DEPTH} times")
             return
         head = file.read(HEAD)
-        rest = _Joined(head, file)
+        rest = Joined(head, file)
         reader = self._reader(head)
         troubles: list[str] = []
         for found in _guarded(
@@ -142,7 +142,7 @@ class _Unpacking:
         for why in troubles:
             yield LeftOut(name, why)
 
-    def _reader(self, head: bytes) -> Callable[[str, _Joined, int | None, int], Found] | None:
+    def _reader(self, head: bytes) -> Callable[[str, Joined, int | None, int], Found] | None:
         kind = kind_of(head)
         if head.startswith(b"SQLite format 3\0"):
             return self._sqlite
@@ -150,7 +150,7 @@ class _Unpacking:
             return self._mbox
         if kind in ("text", "data") and looks_like_mail(head):
             return self._mail
-        found: dict[str, Callable[[str, _Joined, int | None, int], Found]] = {
+        found: dict[str, Callable[[str, Joined, int | None, int], Found]] = {
             "zip": self._zip, "tar": self._tar, "7z": self._seven, "rar": self._rar, "pdf": self._pdf, "ole": self._ole,
             "html": self._page, "gzip": self._stream, "bzip2": self._stream, "xz": self._stream, "zstd": self._stream,
             "image": self._image, "executable": self._strings, "data": self._strings,
@@ -159,22 +159,22 @@ class _Unpacking:
 
     # Texts.
 
-    def _text(self, name: str, head: bytes, file: _Joined) -> Found:
+    def _text(self, name: str, head: bytes, file: Joined) -> Found:
         yield Source(name, "lines", blocks(cast(BinaryIO, file), guess_encoding(head)))
 
-    def _strings(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _strings(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         """Runs of text in bytes of no known form."""
         yield Source(name, "lines", _runs(cast(BinaryIO, file)))
 
-    def _page(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _page(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         data = file.read(MOST_WHOLE)
         text = read_page(to_text(data)).text
         yield Source(name, "document", blocks(io.BytesIO(text.encode("utf-8", "replace")), "utf-8"))
 
-    def _mail(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _mail(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         yield from self._one_mail(name, file.read(MOST_MAIL + 1), depth)
 
-    def _mbox(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _mbox(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         for number, data in enumerate(mails_of(cast(BinaryIO, file)), 1):
             yield from self._one_mail(f"{name}/mail {number}", data, depth)
 
@@ -198,7 +198,7 @@ class _Unpacking:
 
     # Containers.
 
-    def _zip(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _zip(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         whole = self._whole(name, file, size)
         if isinstance(whole, LeftOut):
             yield whole
@@ -220,7 +220,7 @@ class _Unpacking:
                         inner, self._metered(member, entry.compress_size), entry.compress_size, depth + 1
                     )
 
-    def _tar(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _tar(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         with tarfile.open(fileobj=file, mode="r|") as archive:
             for member in archive:
                 inner = f"{name}/{_tidy(member.name)}"
@@ -232,7 +232,7 @@ class _Unpacking:
                 if opened is not None:
                     yield from self.file(inner, self._metered(opened, None), member.size, depth + 1)
 
-    def _stream(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _stream(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         kind = kind_of(file.head)
         opened: BinaryIO
         if kind == "gzip":
@@ -246,7 +246,7 @@ class _Unpacking:
         inner = re.sub(r"\.(?:gz|bz2|xz|zst|zstd)$", "", name.rpartition("/")[2], flags=re.IGNORECASE)
         yield from self.file(f"{name}/{inner}", self._metered(opened, size), size, depth + 1)
 
-    def _seven(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _seven(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         import py7zr
         from py7zr.io import BytesIOFactory
 
@@ -275,7 +275,7 @@ class _Unpacking:
             data = held.read()
             yield from self.file(f"{name}/{_tidy(inner)}", io.BytesIO(data), len(data), depth + 1)
 
-    def _rar(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _rar(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         import rarfile
 
         whole = self._whole(name, file, size)
@@ -293,10 +293,10 @@ class _Unpacking:
 
     # What other libraries read, apart.
 
-    def _pdf(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _pdf(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         yield from self._pages(name, pdf_pages, file, size)
 
-    def _image(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _image(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         from tidegauge.content.office import image_pages, ocr_is_here
 
         if not ocr_is_here():
@@ -304,7 +304,7 @@ class _Unpacking:
             return
         yield from self._pages(name, image_pages, file, size)
 
-    def _ole(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _ole(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         data = file.read(MOST_WHOLE + 1)
         if len(data) > MOST_WHOLE:
             yield LeftOut(name, f"larger than {MOST_WHOLE >> 20} MB")
@@ -313,7 +313,7 @@ class _Unpacking:
         else:
             yield from self._paged(name, self._apart.run(ole_text, data))
 
-    def _sqlite(self, name: str, file: _Joined, size: int | None, depth: int) -> Found:
+    def _sqlite(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         if self._path is not None and depth == 0:
             yield from self._paged(name, sqlite_tables(self._path))
             return
@@ -322,7 +322,7 @@ class _Unpacking:
     def _pages(
         self, name: str, reader: Callable[[bytes], Iterable[Paged]], file: Any, size: int | None = None
     ) -> Found:
-        if not isinstance(file, _Joined):
+        if not isinstance(file, Joined):
             file.seek(0)
         data = file.read(MOST_WHOLE + 1)
         if len(data) > MOST_WHOLE:
@@ -341,7 +341,7 @@ class _Unpacking:
             if page.trouble:
                 yield LeftOut(name, page.trouble)
 
-    def _whole(self, name: str, file: _Joined, size: int | None) -> io.BytesIO | BinaryIO | LeftOut:
+    def _whole(self, name: str, file: Joined, size: int | None) -> io.BytesIO | BinaryIO | LeftOut:
         """A member as something that can be sought in."""
         if file.seekable_below:
             file.below.seek(0)
@@ -370,7 +370,7 @@ def _guarded(items: Iterator[T], troubles: list[str]) -> Iterator[T]:
         troubles.append(f"can't be read on: {str(error)[:120] or type(error).__name__}")
 
 
-class _Joined(io.RawIOBase):
+class Joined(io.RawIOBase):
     """A file whose beginning was read: as if it had not been."""
 
     def __init__(self, head: bytes, below: BinaryIO) -> None:

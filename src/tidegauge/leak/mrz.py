@@ -26,6 +26,7 @@ MIXED = {
     "G": "6G",
 }
 MOST_TRIED = 256
+MOST_MISCOUNTED = 5
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,32 @@ def read_zone(lines: list[str]) -> Zone | None:
     for form, (count, length, fields) in LAYOUTS.items():
         if len(tidy) < count or tidy[0][:1] not in STARTS[form] or not tidy[0]:
             continue
-        rows = [row[:length].ljust(length, "<") if abs(len(row) - length) <= 1 else "" for row in tidy[:count]]
+        rows = [_fitted(row, length) for row in tidy[:count]]
         if all(rows):
             zone = _zone(form, rows, fields)
             if zone is not None:
                 return zone
     return None
+
+
+def _fitted(row: str, length: int) -> str:
+    """A line in its length: OCR miscounts fillers and reads single ones as letters; empty where more is amiss.
+
+    >>> _fitted("P<UTOERIKSSON<<ANNA<K<<<<<<<<", 30)
+    'P<UTOERIKSSON<<ANNA<<<<<<<<<<<'
+    """
+    row = re.sub(r"(?<=<)[CEKLSX](?=<)", "<", row)
+    if len(row) == length:
+        return row
+    if abs(len(row) - length) > MOST_MISCOUNTED:
+        return ""
+    runs = sorted(re.finditer(r"<+", row), key=lambda m: m.end() - m.start())
+    if not runs or runs[-1].end() - runs[-1].start() < 2:
+        return row.ljust(length, "<") if length - len(row) == 1 else ""
+    if len(row) < length:
+        return row[: runs[-1].start()] + "<" * (length - len(row)) + row[runs[-1].start() :]
+    over = len(row) - length
+    return row[: runs[-1].start()] + row[runs[-1].start() + over :] if over < runs[-1].end() - runs[-1].start() else ""
 
 
 def _zone(form: str, rows: list[str], fields: tuple[tuple[str, int, int, int, int], ...]) -> Zone | None:

@@ -7,16 +7,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
-from tidegauge.content import is_msg, looks_like_mail, msg_to_mail, to_text
+from tidegauge.content import Joined, is_msg, looks_like_mail, mails_of, msg_to_mail, to_text
 from tidegauge.lure.tables import registered
 from tidegauge.model import InputError
 
 MOST_BYTES = (32 << 20) + 1
 """Of one mail: the byte more says that there were more."""
 MOST_TEXT = 4 << 20
-MOST_LINE = 1 << 20
 LINK = re.compile(r"(?i)(?:https?|ftp|data|javascript|hxxps?):\S+|(?:[\w-]{1,63}\.)+[a-z]{2,24}(?:[:/?#]\S*)?")
 
 
@@ -108,7 +107,8 @@ def _stream(name: str, file: BinaryIO, as_text: bool) -> Iterator[Given | Left]:
         return
     head = file.read(65_536)
     if head.startswith(b"From ") and looks_like_mail(head):
-        yield from _mailbox(name, head, file)
+        for number, mail in enumerate(mails_of(cast(BinaryIO, Joined(head, file))), 1):
+            yield Given(f"{name}, mail {number}", "mail", mail)
         return
     data = head + file.read(MOST_BYTES - len(head))
     if is_msg(data):
@@ -137,42 +137,3 @@ def _list(name: str, data: bytes) -> Iterator[Given | Left]:
         return
     for (number, line), good in zip(lines, links, strict=True):
         yield Given(line, "url", line.encode()) if good else Left(f"{name}, line {number}", "not a link")
-
-
-def _mailbox(name: str, head: bytes, file: BinaryIO) -> Iterator[Given | Left]:
-    """Mails of an mbox: each begins with a `From ` line after an empty one (RFC 4155)."""
-    held: list[bytes] = []
-    size = number = 0
-    empty = True
-
-    def over() -> Iterator[Given]:
-        nonlocal number
-        if any(line.strip() for line in held[1:]):
-            number += 1
-            yield Given(f"{name}, mail {number}", "mail", b"".join(held[1:]))
-
-    for line in _lines(head, file):
-        if empty and line.startswith(b"From ") and (not held or size):
-            yield from over()
-            held, size = [line], 0
-        elif size < MOST_BYTES:
-            # `>From ` is how a mailbox keeps a line that would begin a mail.
-            held.append(line[1:] if re.match(rb">+From ", line) else line)
-            size += len(line)
-        empty = not line.strip(b"\r\n")
-    yield from over()
-
-
-def _lines(head: bytes, file: BinaryIO) -> Iterator[bytes]:
-    """Lines of what was read and what follows; a very long one in pieces."""
-    rest = b""
-    for line in head.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            rest = line
-            break
-        yield line
-    while line := file.readline(MOST_LINE):
-        yield rest + line
-        rest = b""
-    if rest:
-        yield rest
