@@ -65,6 +65,23 @@ class Own:
         return {"own": len(self.hashes), "matched": sum(by_kind.values()), "by_kind": by_kind}
 
 
+def _mails(scan: Scan, count: int) -> Finding:
+    """Mails in bulk, as one finding: how many, from whose domains to whose, up to when."""
+    pairs = [f"{sender} to {to}: {mails:,}" for (sender, to), mails in scan.exchanges.most_common(5)]
+    reasons = (f"{count:,} mails" + (f", the newest of {scan.newest}" if scan.newest else ""), *pairs)
+    evidence = {
+        "what": "mail",
+        "name": "mails",
+        "count": count,
+        "confidence": 0.99,
+        "file": "",
+        "places": [],
+        "samples": [],
+    }
+    return Finding("leak", f"{count:,} mails", scan.now_s, scan.now_s, "mails", 0.99,
+                   "critical" if count >= 1000 else "high", reasons, "tidegauge leak", (), evidence)  # fmt: skip
+
+
 def hashed(key: bytes, kind: str, value: str) -> str:
     """A value as two parties compare it.
 
@@ -142,6 +159,8 @@ def _looked_through(
         else:
             progress(found.path)
             findings += scan.source(found)
+    if people.kinds.get("mail"):
+        findings.append(_mails(scan, len(people.kinds["mail"])))
     findings.sort(key=lambda f: (-f.evidence["count"], f.subject))
     summary = people.summary()
     if scan.samples_apart:
