@@ -209,3 +209,14 @@ def test_credentials_are_found_in_the_forms_of_loot(tmp_path: Path) -> None:
     count = {f["evidence"]["file"].rpartition("/")[2]: f["evidence"]["count"] for f in told["findings"]}
     assert count == {"combo.txt": COUNT, "stealer.txt": COUNT, "url.txt": 1, "hash.sql": 1}
     assert json.dumps(told).find(PEOPLE[0].password) < 0
+
+
+def test_what_stands_beside_a_number_takes_nothing_from_it(tmp_path: Path) -> None:
+    p, q = PEOPLE[0], PEOPLE[1]
+    (tmp_path / "a.txt").write_text(
+        f"1980-01-01 {p.ssn} {p.name}\n+1 212-555-0123 {q.ssn} {q.name}\n"
+        f"IBAN {' '.join(p.iban[i : i + 4] for i in range(0, 22, 4))} BIC DEUTDEFF\n"
+        f"card {' '.join(q.card[i : i + 4] for i in range(0, 16, 4))} 12/27 123\n"
+    )
+    (told,) = run_json("leak", str(tmp_path / "a.txt"))
+    assert told["summary"]["by_kind"] == {"us-ssn": 2, "iban": 1, "payment-card": 1}

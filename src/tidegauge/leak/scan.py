@@ -16,7 +16,7 @@ from tidegauge.content.unpack import Block, Source
 from tidegauge.leak import mrz, numbers, secrets
 from tidegauge.leak.people import People
 from tidegauge.leak.rows import Rows
-from tidegauge.leak.triggers import CANDIDATE, COMBO, DATE, FORMS, JOINED, LOGIN, TRIGGERS, VALUE, trigger
+from tidegauge.leak.triggers import CANDIDATE, COMBO, DATE, FORMS, JOINED, LOGIN, VALUE, candidates, trigger
 from tidegauge.leak.words import OTHER, said
 from tidegauge.model import Finding, Severity, format_time
 from tidegauge.model.generated import entropy
@@ -65,6 +65,15 @@ def masked(value: str) -> str:
     """
     kept = len(value) - 2
     return "".join(c if i >= kept or not c.isalnum() else "*" for i, c in enumerate(value))
+
+
+def _iban_of(text: str) -> str:
+    """The IBAN with which a text in groups begins, without words in capitals behind it; else the text."""
+    groups = text.split(" ")
+    for count in range(len(groups), 1, -1):
+        if 15 <= len("".join(groups[:count])) <= 34 and numbers.iban("".join(groups[:count])):
+            return " ".join(groups[:count])
+    return text
 
 
 class Scan:
@@ -127,8 +136,7 @@ class _Text:
         line = ""
         start = end = 0
         plain = True
-        for match in TRIGGERS.finditer(data):
-            at = match.start()
+        for at, found in candidates(data):
             here = bisect_right(ends, at - 1) - 1
             if here != number:
                 if self._rows.sql:
@@ -151,7 +159,6 @@ class _Text:
                         self._row_password(line, (block.line + here, block.offset + start, block.page))
                     known = here
             last = at
-            found = match.group()
             group = trigger(found)
             begin = at - start if plain else len(data[start:at].decode("utf-8", "replace"))
             text = found.decode("utf-8", "replace")
@@ -390,6 +397,8 @@ class _Text:
     def _number(
         self, text: str, line: str, begin: int, place: tuple[int, int, str]
     ) -> Iterator[tuple[Hit, tuple[int, str] | None]]:
+        if " " in text and text[:2].isalpha():
+            text = _iban_of(text)
         if CANDIDATE.fullmatch(text) is None:
             return
         before, beyond = line[max(begin - 1, 0) : begin], line[begin + len(text) : begin + len(text) + 2]

@@ -1,8 +1,9 @@
-"""What may be something: the one pass of a compiled matcher over bytes, and the forms that candidates must have."""
+"""What may be something: compiled matchers over bytes, and the forms that candidates must have."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import re2
 
@@ -16,6 +17,13 @@ OPTIONS = re2.Options()
 OPTIONS.max_mem = 256 << 20
 OPTIONS.log_errors = False
 OPTIONS.encoding = re2.Options.Encoding.LATIN1
+OPTIONS.longest_match = True
+OPTIONS.never_capture = True
+NUMBERS = "|".join(
+    [r"\d{3}[ -]?\d{2}[ -]?\d{4}", r"\d{12,19}", r"\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}", r"\d{4}[ -]\d{6}[ -]\d{5}",
+     *(f"(?:{form.form})" for form in numbers.FORMS)]
+)  # fmt: skip
+"""The forms of all numbers that are looked for: a date before one is no part of it."""
 TRIGGERS = re2.compile(
     "|".join(
         (
@@ -31,12 +39,33 @@ TRIGGERS = re2.compile(
             f"(?i:{WORDS})".encode().decode("latin-1"),
             r"[A-Z][1289A-D][0-9]+|[A-Z]+[0-9][0-9][A-Z][0-9][0-9][A-Z][0-9]+[A-Z]|[A-Z]+[0-9]+[HM][A-Z]+[A-Z0-9]?[0-9]",
             r"[A-Z][A-Z][0-9][0-9](?: ?[A-Z0-9]+)+|[XYZ]-?[0-9]+-?[A-Z]|[0-9]{6}[A+][0-9]{3}[0-9A-Y]",
-            r"[0-9](?:[ ./-]?[0-9]){6,18}(?:[-+A][0-9]{3}[0-9A-Y]|[ -]?[A-Z]{1,2}|-[kK]|x)?",
         )
     ).encode("latin-1"),
     OPTIONS,
 )
-"""What may be something, in one pass without captures; what each match is, is told by its bytes."""
+"""What may be something besides a number; what each match is, is told by its bytes."""
+
+
+NUMBER = re2.compile(NUMBERS.encode(), OPTIONS)
+
+
+def candidates(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Places and bytes of everything that may be something, in order; of numbers those that are no part of another.
+
+    Two matchers, since one for all has so many states that it falls back to a slow way.
+    """
+    numbers_found = NUMBER.finditer(data)
+    number = next(numbers_found, None)
+    for match in TRIGGERS.finditer(data):
+        start, end = match.span()
+        while number is not None and number.start() < end:
+            if number.start() < start:
+                yield number.start(), number.group()
+            number = next(numbers_found, None)
+        yield start, match.group()
+    while number is not None:
+        yield number.start(), number.group()
+        number = next(numbers_found, None)
 
 
 def trigger(text: bytes) -> str:

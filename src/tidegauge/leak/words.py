@@ -19,13 +19,18 @@ OTHER = re.compile(f"(?i){_TABLE['other']}")
 ANY = re2.compile("(?i)(?:^|[^a-z0-9])(?:" + "|".join([*LABELS.values(), _TABLE["national"]]) + ")")
 
 
-@lru_cache(maxsize=8192)
 def said(label: str) -> tuple[frozenset[str], bool]:
     """Kinds that a label names (`us-ssn`, `DE` ...), and whether it says that it is some country's number.
 
     >>> said("Employee SSN:")[0] >= {"us-ssn"}, said("lesson")[0], "DE" in said("Steuer-ID")[0]
     (True, frozenset(), True)
     """
+    # Labels that differ in numbers are the same; what counts stands near the value.
+    return _said(re.sub(r"\d+", "0", label)[-40:])
+
+
+@lru_cache(maxsize=8192)
+def _said(label: str) -> tuple[frozenset[str], bool]:
     if ANY.search(label) is None:
         return frozenset(), False
     return frozenset(kind for kind, form in COMPILED.items() if form.search(label)), ANY_NATIONAL.search(
