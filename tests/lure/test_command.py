@@ -132,6 +132,14 @@ def test_a_sweep_leads_from_a_mail_to_the_hosts_to_call(visited: Site, tmp_path:
     assert "192.0.2.5 went where a lure leads" in shown.output
 
 
+def test_a_date_that_is_forged_hides_no_visit(visited: Site, tmp_path: Path) -> None:
+    path = tmp_path / "bad.eml"
+    path.write_bytes(BAD.replace(b"03 Mar 2026", b"03 Mar 2031"))
+    (told,) = run_json("lure", "--sweep", str(path), site=visited)
+    assert told["sweep"]["hosts"] == ["192.0.2.5"]
+    assert "after the last flow" in told["sweep"]["skipped"][0]["why"]
+
+
 def test_a_lure_becomes_a_watch(visited: Site, tmp_path: Path) -> None:
     path = tmp_path / "bad.eml"
     path.write_bytes(BAD)
