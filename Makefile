@@ -11,7 +11,7 @@ DEV := aiosmtpd authlib hypothesis httpx import-linter mmdb-writer mypy oidc-pro
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) hatchling editables
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) hatchling editables setuptools wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation $(CONSTRAINTS) -e .
 	touch $@
 
