@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.content import Apart
-from tidegauge.lure.judge import Judge, Model, values_of
+from tidegauge.lure.judge import values_of
 from tidegauge.lure.looking import look_at_mail
 from tidegauge.lure.signals import NAMES, signals
 from tidegauge.lure.tables import Brands, read_brands
@@ -44,7 +44,7 @@ def read_collection(folder: Path, *, redact: bool = True) -> Collection:
                 data = path.read_bytes()
                 if redact:
                     data = REDACTED.sub(b"jo.miller@example.org", data)
-                item, _ = look_at_mail(path.name, data, brands, apart)
+                item = look_at_mail(path.name, data, brands, apart)
                 names.append(f"{kind}/{path.name}")
                 rows.append(values_of(signals(item, brands)))
                 bad.append(kind == "phishing")
@@ -97,8 +97,4 @@ def _groups(marks: list[set[str]]) -> NDArray[np.int64]:
     return np.array([root(i) for i in range(len(marks))])
 
 
-def judge_with(model: Model) -> Judge:
-    return Judge(Brands(read_brands()), model=model)
-
-
-__all__ = ["NAMES", "Collection", "judge_with", "read_collection"]
+__all__ = ["NAMES", "Collection", "read_collection"]

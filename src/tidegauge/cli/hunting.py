@@ -24,7 +24,6 @@ from tidegauge.hunt import KINDS, Hunted, HuntLedger
 from tidegauge.hunt.ledger import finding_id
 from tidegauge.hunt.limits import POWER
 from tidegauge.lake import FlowFilter
-from tidegauge.lure import given as lure_items
 from tidegauge.model import FOREVER_S, Finding, UsageError, format_time, parse_time
 from tidegauge.site import Site
 from tidegauge.store import Store
@@ -196,9 +195,12 @@ def add(
         read, left = read_indicators(file)
         marks += read
     if lure is not None:
-        with verbs.judging(site) as judge:
-            judged = verbs.lures(judge, lure_items([lure], sys.stdin.buffer))
-        marks += verbs.indicators_of(judged, lure)
+        from tidegauge.lure import given as items_of
+        from tidegauge.verbs.luring import indicators_of, judging, lures
+
+        with judging(site) as judge:
+            judged = lures(judge, items_of([lure], sys.stdin.buffer))
+        marks += indicators_of(judged, lure)
         left += [f"{row['what']}: {row['why']}" for row in judged.skipped]
     made = Watches(Store.of(site)).add(name, marks, note=note, sizes=sizes)
     if as_json:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import click
 
-from tidegauge import verbs
 from tidegauge.cli.common import json_option, print_json, site_option, table, working
 from tidegauge.cli.luring import plain, site_if_any
 from tidegauge.model import UsageError
 from tidegauge.store import Store
 from tidegauge.store.audit import Audit
+from tidegauge.verbs.leaking import Leaks, Own, Reveal, leaks
 
 SHOWN = 40
 
@@ -43,9 +43,9 @@ def leak(
     """
     if (hashes is None) != (key is None):
         raise UsageError("--hashes and --key go together", hint="--hashes ours.txt --key key.txt")
-    own = verbs.Own.read(hashes, key) if hashes is not None and key is not None else None
+    own = Own.read(hashes, key) if hashes is not None and key is not None else None
     with _revealing(reveal, target, site_dir, paths) as tell, working("looking through"):
-        found = verbs.leaks(paths, reveal=tell, own=own)
+        found = leaks(paths, reveal=tell, own=own)
     if as_json:
         print_json(found.to_json())
     else:
@@ -57,7 +57,7 @@ def leak(
 @contextmanager
 def _revealing(
     reveal: bool, target: Path | None, site_dir: Path | None, paths: tuple[Path, ...]
-) -> Iterator[verbs.Reveal | None]:
+) -> Iterator[Reveal | None]:
     """Where values in full go: nowhere, to a terminal, or into a file that only its owner can read.
 
     Raises:
@@ -83,7 +83,7 @@ def _revealing(
         yield lambda kind, value, place: print(kind, plain(value), plain(place), sep="\t", file=file)
 
 
-def _print(found: verbs.Leaks) -> None:
+def _print(found: Leaks) -> None:
     summary = found.summary
     click.secho(f"{summary['persons']:,} persons", bold=True)
     for title, name in (

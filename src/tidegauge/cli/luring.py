@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from tidegauge import verbs
 from tidegauge.cli.common import json_option, open_site, print_json, site_option, working
 from tidegauge.lure import Judged, given
 from tidegauge.model import SiteError, UsageError, format_time
 from tidegauge.site import Site, find_site, load_site
+from tidegauge.verbs.luring import Swept, judging, lures
+from tidegauge.verbs.luring import sweep as swept_by
 
 COLOURS = {"phishing": "bright_red", "suspicious": "yellow", "unremarkable": None}
 SHOWN_REASONS = 8
@@ -49,17 +50,17 @@ def lure(
     site = site_if_any(site_dir)
     if sweep and site is None:
         raise UsageError("--sweep needs a site's flows", hint="--site DIR")
-    with verbs.judging(site) as judge:
+    with judging(site) as judge:
         items = given(list(names), sys.stdin.buffer, as_text=as_text)
         if as_json:
             with working("judging"):
-                found = verbs.lures(judge, items)
+                found = lures(judge, items)
         else:
-            found = verbs.lures(judge, items, lambda one: _print(one, everything))
+            found = lures(judge, items, lambda one: _print(one, everything))
     if sweep:
         assert site is not None
         with working("looking for who went there"):
-            found.swept = verbs.sweep(site, found.goals)
+            found.swept = swept_by(site, found.goals)
     if as_json:
         print_json(found.to_json())
     else:
@@ -92,7 +93,7 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _print_sweep(swept: verbs.Swept) -> None:
+def _print_sweep(swept: Swept) -> None:
     click.echo()
     if not swept.hosts:
         looked = ", ".join(f"{count:,} {what}" for what, count in swept.examined.items())

@@ -30,7 +30,7 @@ from tidegauge.content.kinds import kind_of, looks_like_mail
 from tidegauge.content.mail import MOST_BYTES as MOST_MAIL
 from tidegauge.content.mail import parse_mail
 from tidegauge.content.msg import is_msg, msg_to_mail
-from tidegauge.content.office import Paged, ole_text, pdf_pages, sqlite_tables, zip_office
+from tidegauge.content.office import Paged, image_pages, ocr_is_here, ole_text, pdf_pages, sqlite_tables, zip_office
 from tidegauge.content.page import read_page
 from tidegauge.model import TidegaugeError
 
@@ -297,8 +297,6 @@ class _Unpacking:
         yield from self._pages(name, pdf_pages, file, size)
 
     def _image(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
-        from tidegauge.content.office import image_pages, ocr_is_here
-
         if not ocr_is_here():
             yield LeftOut(name, "a picture: text in it is read where Tesseract is installed")
             return

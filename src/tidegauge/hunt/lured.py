@@ -9,7 +9,7 @@ from typing import Any
 from tidegauge.hunt.run import KINDS, hunt
 from tidegauge.hunt.scene import flows_query
 from tidegauge.lake import FlowFilter, Lake
-from tidegauge.model import Finding, Severity, TidegaugeError, format_address, format_bytes, format_time, parse_address
+from tidegauge.model import Finding, Severity, TidegaugeError, format_address, format_bytes, format_time
 from tidegauge.site import Site
 from tidegauge.watch import Indicator, Watch, watched
 
@@ -25,6 +25,15 @@ class Goal:
 
     host: str
     from_s: int = 0
+
+    def mark(self, from_s: int = 0, source: str = "") -> Indicator:
+        """It as a mark of a watch.
+
+        Raises:
+            UsageError: not a name or address that could be looked for.
+        """
+        kind = "prefix" if self.host.replace(".", "").isdigit() or ":" in self.host else "domain"
+        return Indicator.of(kind, self.host, from_s, source=source)
 
 
 @dataclass
@@ -126,14 +135,10 @@ def _went(
 ) -> int:
     """Flows of hosts of ours with a goal's addresses; how many."""
     try:
-        parse_address(goal.host)
-        mark = Indicator.of("prefix", goal.host)
+        mark = goal.mark()
     except TidegaugeError:
-        try:
-            mark = Indicator.of("domain", goal.host)
-        except TidegaugeError:
-            skipped.append({"what": goal.host[:100], "why": "not a name that could be looked for"})
-            return 0
+        skipped.append({"what": goal.host[:100], "why": "not a name that could be looked for"})
+        return 0
     try:
         selection = watched(Watch("lure", indicators=(mark,)), lake, since_s, until_s)
     except TidegaugeError:

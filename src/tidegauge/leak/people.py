@@ -22,7 +22,6 @@ class People:
     _parent: dict[int, int] = field(default_factory=dict)
     _domains: dict[int, str] = field(default_factory=dict)
     kinds: dict[str, set[int]] = field(default_factory=dict)
-    combinations: Counter[tuple[str, ...]] = field(default_factory=Counter)
     _held: dict[int, set[str]] = field(default_factory=dict)
 
     def mark(self, value: str) -> int:
@@ -31,12 +30,9 @@ class People:
             hashlib.blake2b(value.encode("utf-8", "replace"), key=self.key, digest_size=8).digest(), "big"
         )
 
-    def count(self, kind: str, mark: int) -> bool:
-        """Count a valid value of a kind; whether it is new."""
-        known = self.kinds.setdefault(kind, set())
-        new = mark not in known
-        known.add(mark)
-        return new
+    def count(self, kind: str, mark: int) -> None:
+        """Count a valid value of a kind."""
+        self.kinds.setdefault(kind, set()).add(mark)
 
     def record(self, found: list[tuple[str, int]], mails: dict[int, str]) -> None:
         """Values of one row, message or document: `found` by kind, and addresses with their domains."""

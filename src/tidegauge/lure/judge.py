@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -155,8 +156,6 @@ def link_json(link: Any) -> dict[str, Any]:
 
 
 def _quoted(item: Item) -> str:
-    import shlex
-
     return shlex.quote(item.name) if item.kind != "text" else f"--text {shlex.quote(item.text[:200])}"
 
 
@@ -176,10 +175,10 @@ class Judge:
 
     def mail(self, name: str, data: bytes, depth: int = 0) -> Judged:
         """Judge a mail, and those attached to it."""
-        item, mail = look_at_mail(name, data, self.brands, self.apart)
+        item = look_at_mail(name, data, self.brands, self.apart)
         judged = self._judged(item, self.authentic.of(item))
-        if depth < MOST_DEPTH:
-            for number, inner in enumerate(mail.attached[:MOST_ATTACHED_MAILS], 1):
+        if item.mail is not None and depth < MOST_DEPTH:
+            for number, inner in enumerate(item.mail.attached[:MOST_ATTACHED_MAILS], 1):
                 judged.attached.append(self.mail(f"{name}, attached mail {number}", inner, depth + 1))
         worst = max([judged, *judged.attached], key=lambda j: (ORDER.index(j.verdict), j.score))
         judged.verdict, judged.score = worst.verdict, worst.score

@@ -86,7 +86,7 @@ def _links(text: str, page: Page, brands: Brands, recipients: frozenset[str]) ->
     return found[:MOST_LINKS]
 
 
-def look_at_mail(name: str, data: bytes, brands: Brands, apart: Apart | None) -> tuple[Item, Mail]:
+def look_at_mail(name: str, data: bytes, brands: Brands, apart: Apart | None) -> Item:
     """A mail, ready to be judged.
 
     Args:
@@ -95,8 +95,6 @@ def look_at_mail(name: str, data: bytes, brands: Brands, apart: Apart | None) ->
     mail = parse_mail(data)
     page = read_page(mail.html) if mail.html else Page()
     raw = page.text if len(page.text) > len(mail.text) // 4 and page.text else _plain(mail.text)
-    if page.text and mail.text and raw is page.text and len(mail.text) > 4 * len(page.text):
-        raw = mail.text
     senders = mail.addresses("from")
     recipients = frozenset(
         a.address.lower() for a in mail.addresses("to", "delivered-to")
@@ -118,15 +116,10 @@ def look_at_mail(name: str, data: bytes, brands: Brands, apart: Apart | None) ->
         if inside is None:
             continue
         item.troubles += [f"{part.name or part.declared}: {trouble}" for trouble in inside.troubles]
-        for url in inside.links:
-            link = take_apart(url, brands, shown=part.name, kind="attachment", recipients=recipients)
-            if link is not None:
-                item.links.append(link)
-        for url in inside.codes:
-            link = take_apart(url, brands, shown=part.name, kind="code", recipients=recipients)
-            if link is not None:
-                item.links.append(link)
-    return item, mail
+        for kind, urls in (("attachment", inside.links), ("code", inside.codes)):
+            taken = (take_apart(url, brands, shown=part.name, kind=kind, recipients=recipients) for url in urls)
+            item.links += [link for link in taken if link is not None]
+    return item
 
 
 def _plain(text: str) -> str:

@@ -23,7 +23,7 @@ from tidegauge.serve.mailbox import new_items
 from tidegauge.serve.outbox import Outbox, Word
 from tidegauge.site import Site
 from tidegauge.store import Store
-from tidegauge.verbs import judged, judging
+from tidegauge.verbs.luring import judged, judging
 
 LIVE_S, HUNT_LOOK_S, ALERT_S, RETRY_S = 5.0, 30.0, 1.0, 10.0
 NICE = 10

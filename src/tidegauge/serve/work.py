@@ -22,6 +22,8 @@ from tidegauge import verbs
 from tidegauge.model import LakeError, TidegaugeError, UsageError
 from tidegauge.site import Site, load_site
 from tidegauge.verbs import Here
+from tidegauge.verbs.leaking import leak
+from tidegauge.verbs.luring import lure
 
 Answering = Callable[[Here, Any, Callable[[str], None]], dict[str, Any]]
 QUESTIONS_A_PROCESS = 200
@@ -41,8 +43,8 @@ VERBS: dict[str, tuple[type, Answering]] = {
     "top": (verbs.TopQuestion, lambda h, q, p: verbs.top(h, q).to_json()),
     "coverage": (verbs.CoverageQuestion, lambda h, q, p: verbs.coverage(h, q).to_json()),
     "flows": (verbs.FlowsQuestion, lambda h, q, p: verbs.flows(h, q).to_json()),
-    "lure": (verbs.LureQuestion, lambda h, q, p: verbs.lure(h, q).to_json()),
-    "leak": (verbs.LeakQuestion, lambda h, q, p: verbs.leak(h, q, p).to_json()),
+    "lure": (verbs.LureQuestion, lambda h, q, p: lure(h, q).to_json()),
+    "leak": (verbs.LeakQuestion, lambda h, q, p: leak(h, q, p).to_json()),
     "hunt": (verbs.HuntQuestion, lambda h, q, p: verbs.hunt(h, q, p).to_json()),
     "origins": (verbs.OriginsQuestion, lambda h, q, p: verbs.origins(h, q).to_json()),
     "origin": (verbs.OriginQuestion, lambda h, q, p: verbs.origin(h, q).to_json()),

@@ -1,10 +1,10 @@
-"""What the command line and the API have in common: questions as they are put, and the functions that answer them."""
+"""What the command line and the API have in common: questions as they are put, and the functions that answer them.
 
-from tidegauge.hunt.lured import Swept
+`luring` and `leaking` are imported by who calls them: their libraries would make every other verb start later.
+"""
+
 from tidegauge.verbs.context import Here
 from tidegauge.verbs.judging import answer_json, ask, editions_json, hunt, origin, origins, parse_alarms, parse_wanted
-from tidegauge.verbs.leaking import Leaks, Own, Reveal, leak, leaks
-from tidegauge.verbs.luring import Lures, indicators_of, judged, judging, lure, lures, sweep
 from tidegauge.verbs.questions import (
     AskQuestion,
     CoverageQuestion,
@@ -33,8 +33,7 @@ from tidegauge.verbs.reading import (
 
 __all__ = [
     "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion", "Here",
-    "HuntQuestion", "LeakQuestion", "Leaks", "LureQuestion", "Lures", "Metric", "OriginQuestion", "OriginsQuestion",
-    "Own", "Reveal", "SeriesQuestion", "Swept", "TopQuestion", "answer_json", "ask", "coverage", "editions_json",
-    "flow_filter", "flows", "hunt", "indicators_of", "judged", "judging", "leak", "leaks", "lure", "lures",
-    "origin", "origins", "parse_alarms", "parse_wanted", "plain", "plain_rows", "series", "sweep", "top",
+    "HuntQuestion", "LeakQuestion", "LureQuestion", "Metric", "OriginQuestion", "OriginsQuestion", "SeriesQuestion",
+    "TopQuestion", "answer_json", "ask", "coverage", "editions_json", "flow_filter", "flows", "hunt", "origin",
+    "origins", "parse_alarms", "parse_wanted", "plain", "plain_rows", "series", "top",
 ]  # fmt: skip

@@ -159,9 +159,8 @@ def indicators_of(found: Lures, source: str) -> list[Indicator]:
     """
     marks = []
     for goal in found.goals:
-        kind = "prefix" if goal.host.replace(".", "").isdigit() or ":" in goal.host else "domain"
         try:
-            marks.append(Indicator.of(kind, goal.host, goal.from_s, source=source))
+            marks.append(goal.mark(goal.from_s, source))
         except UsageError:
             continue
     if not marks:
@@ -169,4 +168,4 @@ def indicators_of(found: Lures, source: str) -> list[Indicator]:
     return list(dict.fromkeys(marks))
 
 
-__all__ = ["Lures", "goals_of", "indicators_of", "judge_of", "judged", "judging", "lure", "lures", "sweep"]
+__all__ = ["Lures", "Swept", "goals_of", "indicators_of", "judge_of", "judged", "judging", "lure", "lures", "sweep"]
