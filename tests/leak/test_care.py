@@ -26,7 +26,6 @@ from tidegauge.cli import program
 from tidegauge.content import Apart, LeftOut, Source, unpack_bytes
 from tidegauge.leak import People, Scan
 from tidegauge.leak.mrz import read_zone
-from tidegauge.leak.rows import Rows
 from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.store.audit import Audit
@@ -200,15 +199,6 @@ def test_broken_files_are_one_line_each(name: str, data: bytes) -> None:
 )
 def test_any_bytes_are_looked_through(data: bytes, start: bytes) -> None:
     looked("x", start + data)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.text(max_size=300), st.integers(0, 299))
-def test_any_line_has_a_place(line: str, at: int) -> None:
-    for beginning in (line, f"a;b;c\n1;2;3\n{line}", f"INSERT INTO t (a, b) VALUES {line}"):
-        rows = Rows.of(beginning, table=False)
-        rows.place(line, min(at, len(line)))
-        rows.cells(line)
 
 
 @settings(max_examples=500, deadline=None)

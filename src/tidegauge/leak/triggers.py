@@ -1,13 +1,13 @@
-"""What may be something: compiled matchers over bytes, and the forms that candidates must have."""
+"""What may be something besides a number: a compiled matcher over bytes; and the forms that candidates must have."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 
 import re2
 
-from tidegauge.leak import numbers, secrets
+from tidegauge.leak import numbers
 
 WORDS = (
     r"(?:pass(?:wor[dt]|wd|phrase|code)?|pwd|passwort|kennwort|contrase(?:n|ñ|Ã±)a|clave|senha|mot[ _]de[ _]passe|mdp|"
@@ -19,17 +19,12 @@ OPTIONS.log_errors = False
 OPTIONS.encoding = re2.Options.Encoding.LATIN1
 OPTIONS.longest_match = True
 OPTIONS.never_capture = True
-NUMBERS = "|".join(
-    [r"\d{3}[ -]?\d{2}[ -]?\d{4}", r"\d{12,19}", r"\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}", r"\d{4}[ -]\d{6}[ -]\d{5}",
-     *(f"(?:{form.form})" for form in numbers.FORMS)]
-)  # fmt: skip
-"""The forms of all numbers that are looked for: a date before one is no part of it."""
 TRIGGERS = re2.compile(
     "|".join(
         (
             r"[A-Za-z0-9._%+-]+@[A-Za-z0-9][A-Za-z0-9.-]*\.[A-Za-z][A-Za-z]+",
             r"-----BEGIN [A-Z ]*PRIVATE KEY|(?:AKIA|ASIA)[A-Z2-7]+|gh[pousr]_[A-Za-z0-9]+|github_pat_[A-Za-z0-9_]+",
-            r"glpat-[A-Za-z0-9_-]+|xox[abeoprs]-[A-Za-z0-9-]+|hooks\.slack\.com/services/[A-Za-z0-9/]+|AIza[A-Za-z0-9_-]+",
+            r"glpat-[A-Za-z0-9_-]+|xox[abeoprs]-[A-Za-z0-9-]+|https://hooks\.slack\.com/services/[A-Za-z0-9/]+|AIza[A-Za-z0-9_-]+",
             r"[sr]k_(?:live|test)_[A-Za-z0-9]+|npm_[A-Za-z0-9]+|pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]+",
             r"SG\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|SK[0-9a-f]+|[0-9]+:AA[A-Za-z0-9_-]+|sk-[A-Za-z0-9_-]+",
             r"AccountKey=[A-Za-z0-9+/]+==|do[opr]_v1_[0-9a-f]+|shp(?:at|ca|pa|ss)_[0-9a-fA-F]+|key-[0-9a-f]+",
@@ -37,8 +32,6 @@ TRIGGERS = re2.compile(
             r"[A-Z0-9<]*<<[A-Z0-9<]+",
             r"[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]+:[^\s/@\"'<>]+@[A-Za-z0-9.-]+",
             f"(?i:{WORDS})".encode().decode("latin-1"),
-            r"[A-Z][1289A-D][0-9]+|[A-Z]+[0-9][0-9][A-Z][0-9][0-9][A-Z][0-9]+[A-Z]|[A-Z]+[0-9]+[HM][A-Z]+[A-Z0-9]?[0-9]",
-            r"[A-Z][A-Z][0-9][0-9](?: ?[A-Z0-9]+)+|[XYZ]-?[0-9]+-?[A-Z]|[0-9]{6}[A+][0-9]{3}[0-9A-Y]",
         )
     ).encode("latin-1"),
     OPTIONS,
@@ -46,26 +39,10 @@ TRIGGERS = re2.compile(
 """What may be something besides a number; what each match is, is told by its bytes."""
 
 
-NUMBER = re2.compile(NUMBERS.encode(), OPTIONS)
-
-
-def candidates(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Places and bytes of everything that may be something, in order; of numbers those that are no part of another.
-
-    Two matchers, since one for all has so many states that it falls back to a slow way.
-    """
-    numbers_found = NUMBER.finditer(data)
-    number = next(numbers_found, None)
-    for match in TRIGGERS.finditer(data):
-        start, end = match.span()
-        while number is not None and number.start() < end:
-            if number.start() < start:
-                yield number.start(), number.group()
-            number = next(numbers_found, None)
-        yield start, match.group()
-    while number is not None:
-        yield number.start(), number.group()
-        number = next(numbers_found, None)
+TOKEN_STARTS = tuple(
+    b"----- AKIA ASIA ghp_ gho_ ghu_ ghr_ ghs_ github_pat_ glpat- xox https://hooks. AIza sk_ rk_ npm_ pypi- SG. SK "
+    b"sk- AccountKey= dop_ doo_ dor_ shp key- eyJ".split()
+)
 
 
 def trigger(text: bytes) -> str:
@@ -75,11 +52,7 @@ def trigger(text: bytes) -> str:
         return "url" if b"://" in text else "email"
     if b"<<" in text:
         return "zone"
-    if first.isdigit():
-        return "secret" if b":" in text else "number"
-    if first == b"-" or (first == b"e" and text[:3] == b"eyJ") or secrets.token_kind(text.decode("latin-1")):
-        return "secret"
-    return "letters" if first.isupper() and any(48 <= c < 58 for c in text) else "word"
+    return "secret" if first.isdigit() or text.startswith(TOKEN_STARTS) else "word"
 
 
 VALUE = re.compile(r"""["']?\s*(?:(?:[:=]|=>|\bis\b|是|为|為)\s*["']?([^\s"',;]{4,128})|>\s*([^<\s]{4,128})<)""")
@@ -96,6 +69,36 @@ CANDIDATE = re.compile(
     )
 )  # fmt: skip
 """Whether a text has the form of anything that is looked for."""
-JOINED = "_-.+#/\\%$"
-"""Signs before a number that make it a part of something longer."""
 FORMS = [(form, re.compile(form.form), re.compile(form.shaped or "(?!)")) for form in numbers.FORMS]
+SHAPE = str.maketrans("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZkx", "0" * 10 + "A" * 28)
+
+
+def _relaxed(form: str) -> re.Pattern[str]:
+    """A form over shapes, where any digit is 0 and any letter A; wider than the form itself."""
+    wider = {"[": "[0A +-]", "\\": "0"}
+    parts = re.findall(r"\{[^}]*\}|\[[^\]]*\]|\\.|.", form)
+    return re.compile("".join(wider.get(p[0], "0" if p.isdigit() else p) if p != r"\." else p for p in parts))
+
+
+RELAXED = [_relaxed(form.form) for form in numbers.FORMS]
+
+
+@lru_cache(maxsize=4096)
+def _of_shape(shape: str) -> list[tuple[numbers.Form, re.Pattern[str], re.Pattern[str]]]:
+    return [one for one, wider in zip(FORMS, RELAXED, strict=True) if wider.fullmatch(shape)]
+
+
+def forms_of(text: str) -> list[tuple[numbers.Form, re.Pattern[str], re.Pattern[str]]]:
+    """Forms that a text may have, each with its pattern and that of how people write it.
+
+    >>> [form.country for form, _, _ in forms_of("12345678Z")]
+    ['ES', 'IE']
+    """
+    return _of_shape(text.translate(SHAPE))
+
+
+@lru_cache(maxsize=4096)
+def bare_may_be(names: frozenset[str], length: int) -> bool:
+    """Whether so many digits could be a number of one of these kinds."""
+    own = (length == 9 and "us-ssn" in names) or (12 <= length <= 19 and "payment-card" in names)
+    return own or any(form.country in names for form, _, _ in _of_shape("0" * length))

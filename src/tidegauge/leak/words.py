@@ -16,11 +16,15 @@ COMPILED = {kind: re.compile(rf"(?i)(?<![a-z0-9])(?:{words})") for kind, words i
 ANY_NATIONAL = re.compile(rf"(?i)(?<![a-z0-9])(?:{_TABLE['national']})")
 OTHER = re.compile(f"(?i){_TABLE['other']}")
 """Labels of other numbers."""
-ANY = re2.compile("(?i)(?:^|[^a-z0-9])(?:" + "|".join([*LABELS.values(), _TABLE["national"]]) + ")")
+_ANY = "(?i)(?:^|[^a-z0-9])(?:" + "|".join([*LABELS.values(), _TABLE["national"]]) + ")"
+ANY = re2.compile(_ANY)
+ANY_BYTES = re2.compile(_ANY.encode())
+"""Any label of what is looked for, in text and in bytes of UTF-8."""
 
 
-def said(label: str) -> tuple[frozenset[str], bool]:
-    """Kinds that a label names (`us-ssn`, `DE` ...), and whether it says that it is some country's number.
+def said(label: str) -> tuple[frozenset[str], bool, bool]:
+    """Kinds that a label names (`us-ssn`, `DE` ...), whether it says that it is some country's number, and whether it
+    names another thing (an order, an article).
 
     >>> said("Employee SSN:")[0] >= {"us-ssn"}, said("lesson")[0], "DE" in said("Steuer-ID")[0]
     (True, frozenset(), True)
@@ -30,9 +34,9 @@ def said(label: str) -> tuple[frozenset[str], bool]:
 
 
 @lru_cache(maxsize=8192)
-def _said(label: str) -> tuple[frozenset[str], bool]:
+def _said(label: str) -> tuple[frozenset[str], bool, bool]:
+    other = OTHER.search(label) is not None
     if ANY.search(label) is None:
-        return frozenset(), False
-    return frozenset(kind for kind, form in COMPILED.items() if form.search(label)), ANY_NATIONAL.search(
-        label
-    ) is not None
+        return frozenset(), False, other
+    names = frozenset(kind for kind, form in COMPILED.items() if form.search(label))
+    return names, ANY_NATIONAL.search(label) is not None, other

@@ -159,10 +159,10 @@ def _looked_through(
         else:
             progress(found.path)
             findings += scan.source(found)
-    if people.kinds.get("mail"):
-        findings.append(_mails(scan, len(people.kinds["mail"])))
     findings.sort(key=lambda f: (-f.evidence["count"], f.subject))
     summary = people.summary()
+    if mails := people.by_kind().get("mail"):
+        findings.insert(0, _mails(scan, mails))
     if scan.samples_apart:
         summary["samples"] = dict(scan.samples_apart)
     if scan.exchanges:
