@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tidegauge.model import format_bytes
+from tidegauge.model import SiteError, format_bytes
 from tidegauge.site import Site, find_site, load_site
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -111,3 +112,19 @@ def sparkline(values: list[float], seen: list[bool]) -> str:
     """Bars of eight heights; a dot where nothing was seen."""
     top = max((v for v, s in zip(values, seen, strict=True) if s), default=0) or 1
     return "".join(SPARKS[min(int(v / top * 7.999), 7)] if s else "·" for v, s in zip(values, seen, strict=True))
+
+
+def site_if_any(site_dir: Path | None) -> Site | None:
+    """The site, where there is one: mails and files can be looked at without."""
+    if site_dir is not None or os.environ.get("TIDEGAUGE_SITE"):
+        return open_site(site_dir)
+    try:
+        folder = find_site(None)
+    except SiteError:
+        return None
+    return load_site(folder)
+
+
+def plain(text: str) -> str:
+    """Text of strangers without what a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)

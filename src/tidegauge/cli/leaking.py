@@ -10,11 +10,8 @@ from pathlib import Path
 
 import click
 
-from tidegauge.cli.common import json_option, print_json, site_option, table, working
-from tidegauge.cli.luring import plain, site_if_any
+from tidegauge.cli.common import json_option, plain, print_json, site_if_any, site_option, table, working
 from tidegauge.model import UsageError
-from tidegauge.store import Store
-from tidegauge.store.audit import Audit
 from tidegauge.verbs.leaking import Leaks, Own, Reveal, leaks
 
 SHOWN = 40
@@ -72,6 +69,9 @@ def _revealing(
         raise UsageError("--reveal shows values on a terminal only", hint="-o FILE writes them for you alone")
     site = site_if_any(site_dir)
     if site is not None:
+        from tidegauge.store import Store
+        from tidegauge.store.audit import Audit
+
         Audit(Store.of(site), site.folder).note(
             "shell", "reveal a leak", {"paths": [str(p) for p in paths], "to": str(target or "terminal")}
         )

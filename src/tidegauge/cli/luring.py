@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
-from tidegauge.cli.common import json_option, open_site, print_json, site_option, working
+from tidegauge.cli.common import json_option, plain, print_json, site_if_any, site_option, working
 from tidegauge.lure import Judged, given
-from tidegauge.model import SiteError, UsageError, format_time
-from tidegauge.site import Site, find_site, load_site
+from tidegauge.model import UsageError, format_time
 from tidegauge.verbs.luring import Swept, judging, lures
 from tidegauge.verbs.luring import sweep as swept_by
 
 COLOURS = {"phishing": "bright_red", "suspicious": "yellow", "unremarkable": None}
 SHOWN_REASONS = 8
-
-
-def site_if_any(site_dir: Path | None) -> Site | None:
-    """The site, where there is one: mails can be judged without."""
-    if site_dir is not None or os.environ.get("TIDEGAUGE_SITE"):
-        return open_site(site_dir)
-    try:
-        folder = find_site(None)
-    except SiteError:
-        return None
-    return load_site(folder)
 
 
 @click.command()
@@ -86,11 +73,6 @@ def _print(one: Judged, everything: bool) -> None:
             click.echo(f"  attached mail: {plain(inner.item.subject)} ({inner.verdict})")
         for signal, weight in inner.reasons[:SHOWN_REASONS]:
             click.echo(f"  {'-' if weight > 0 else '+'} {plain(signal.says)}")
-
-
-def plain(text: str) -> str:
-    """Text of strangers without what a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _print_sweep(swept: Swept) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tidegauge.content.cells import page_lines, parted
+
 MOST_PAGES = 5000
 MOST_TEXT = 128 << 20
 """Characters that one document may hold."""
@@ -33,6 +35,7 @@ class Paged:
     text: str
     rows: bool = False
     trouble: str = ""
+    line: int = 1
 
 
 def pdf_pages(data: bytes) -> list[Paged]:
@@ -44,21 +47,27 @@ def pdf_pages(data: bytes) -> list[Paged]:
     except pypdfium2.PdfiumError as error:
         locked = "password" in str(error).lower()
         return [Paged("", "", trouble="locked with a password" if locked else f"no PDF that can be read: {error}")]
-    found, size = [], 0
+    found: list[Paged] = []
+    size, number = 0, -1
     for number in range(min(len(document), MOST_PAGES)):
         page = document[number]
-        text = page.get_textpage().get_text_range().replace("\r\n", "\n")
+        text = page_lines(page.get_textpage())
         if len(text.strip()) < 8 and ocr_is_here():
             wide, tall = page.get_size()
             if wide * tall * (OCR_DPI / 72) ** 2 <= MOST_PIXELS:
                 text = _read(page.render(scale=OCR_DPI / 72, grayscale=True).to_pil())
         size += len(text)
-        found.append(Paged(f"page {number + 1}", text))
+        found += pages_of(f"page {number + 1}", text)
         if size > MOST_TEXT:
             break
-    if len(document) > len(found):
-        found.append(Paged("", "", trouble=f"only the first {len(found):,} of {len(document):,} pages were looked at"))
+    if len(document) > number + 1:
+        found.append(Paged("", "", trouble=f"only the first {number + 1:,} of {len(document):,} pages were looked at"))
     return found
+
+
+def pages_of(page: str, text: str) -> list[Paged]:
+    """A page as its tables and the lines between them."""
+    return [Paged(page, piece.text, piece.rows, line=piece.line) for piece in parted(text)]
 
 
 @cache
@@ -105,7 +114,11 @@ def zip_office(data: bytes) -> list[Paged]:
                 n,
             )
         )
-        return [Paged(part.rpartition("/")[2].removesuffix(".xml"), _paragraphs(archive.open(part))) for part in parts]
+        return [
+            page
+            for part in parts
+            for page in pages_of(part.rpartition("/")[2].removesuffix(".xml"), _paragraphs(archive.open(part)))
+        ]
 
 
 def _sheets(data: bytes) -> list[Paged]:

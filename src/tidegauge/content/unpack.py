@@ -25,13 +25,22 @@ from typing import Any, BinaryIO, Literal, TypeVar, cast
 import pyarrow as pa
 
 from tidegauge.content.apart import Apart
+from tidegauge.content.cells import MOST_MARKUP, markup_text
 from tidegauge.content.encodings import guess_encoding, to_text
 from tidegauge.content.kinds import kind_of, looks_like_mail
 from tidegauge.content.mail import MOST_BYTES as MOST_MAIL
 from tidegauge.content.mail import parse_mail
 from tidegauge.content.msg import is_msg, msg_to_mail
-from tidegauge.content.office import Paged, image_pages, ocr_is_here, ole_text, pdf_pages, sqlite_tables, zip_office
-from tidegauge.content.page import read_page
+from tidegauge.content.office import (
+    Paged,
+    image_pages,
+    ocr_is_here,
+    ole_text,
+    pages_of,
+    pdf_pages,
+    sqlite_tables,
+    zip_office,
+)
 from tidegauge.model import TidegaugeError
 
 T = TypeVar("T")
@@ -167,9 +176,11 @@ class _Unpacking:
         yield Source(name, "lines", _runs(cast(BinaryIO, file)))
 
     def _page(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
-        data = file.read(MOST_WHOLE)
-        text = read_page(to_text(data)).text
-        yield Source(name, "document", blocks(io.BytesIO(text.encode("utf-8", "replace")), "utf-8"))
+        data = file.read(MOST_MARKUP + 1)
+        if len(data) > MOST_MARKUP:  # as it stands
+            yield from self._text(name, data[:HEAD], Joined(data, cast(BinaryIO, file)))
+            return
+        yield from self._paged(name, pages_of("", markup_text(to_text(data))))
 
     def _mail(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         yield from self._one_mail(name, file.read(MOST_MAIL + 1), depth)
@@ -181,7 +192,7 @@ class _Unpacking:
     def _one_mail(self, name: str, data: bytes, depth: int) -> Found:
         mail = parse_mail(data)
         headers = {key: mail.header(key) for key in ("from", "to", "cc", "date", "subject")}
-        shown = mail.text + ("\n" + read_page(mail.html).text if mail.html else "")
+        shown = mail.text + ("\n" + markup_text(mail.html) if mail.html else "")
         text = "".join(f"{key}: {value}\n" for key, value in headers.items() if value) + "\n" + shown
         yield Source(name, "mail", blocks(io.BytesIO(text.encode("utf-8", "replace")), "utf-8"), headers)
         for trouble in mail.troubles:
@@ -335,7 +346,10 @@ class _Unpacking:
         for page in pages:  # type: ignore[attr-defined]
             shape: Shape = "table" if page.rows else "document"
             text = io.BytesIO(page.text.encode("utf-8", "replace"))
-            yield Source(name, shape, (Block(b.data, b.line, b.offset, page.page) for b in blocks(text, "utf-8")))
+            first = page.line - 1
+            yield Source(
+                name, shape, (Block(b.data, b.line + first, b.offset, page.page) for b in blocks(text, "utf-8"))
+            )
             if page.trouble:
                 yield LeftOut(name, page.trouble)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tidegauge.leak import mrz, numbers, secrets
 from tidegauge.leak.triggers import CANDIDATE, COMBO, DATE, LOGIN, VALUE, bare_may_be, forms_of
-from tidegauge.leak.words import said
+from tidegauge.leak.words import LABEL_CELL, said
 from tidegauge.model.generated import entropy
 
 AROUND = 240
@@ -22,7 +22,6 @@ GLUE = "_-.+#/\\%$"
 NO_PASSWORD = re.compile(r"[\d./-]{1,12}|[A-Za-z]{2,14}|https?")
 PASSWORD_LABEL = re.compile(r"(?i)pass|pwd|kennwort|contrase|senha|密|hash")
 NAMED = re.compile(r"\b[A-Z][a-zà-ÿ]{2,}[ ,]+[A-Z][a-zà-ÿ]{2,}\b|[\u4e00-\u9fff]{2,4}")
-LABEL_CELL = re.compile(r"[^\d@]{2,40}")
 KEYED = re.compile(r"(?i)key|secret|token")
 SEPARATED = re.compile(r"[,;|}\t]")
 JOINING = 0x0590

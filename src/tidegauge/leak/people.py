@@ -121,17 +121,11 @@ class People:
 
     def summary(self) -> dict[str, object]:
         """Persons affected, distinct values by kind, persons by mail domain, and which kinds come together."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
         ties, held, homes = self._ties.rows(), self._held.rows(), self._homes.rows()
         names = list(self._names)
         marks = np.unique(ties)
         count = len(marks)
-        first, second = (np.searchsorted(marks, ties[:, i]) for i in (0, 1))
-        persons, whose = connected_components(
-            coo_array((np.ones(len(ties), np.int8), (first, second)), shape=(count, count)), directed=False
-        ) if count else (0, np.empty(0, np.int32))
+        persons, whose = _together(marks, ties) if count else (0, np.empty(0, np.int32))
         together: Counter[str] = Counter()
         countries: Counter[str] = Counter()
         if len(held):
@@ -147,9 +141,20 @@ class People:
             lived = np.unique(np.column_stack([whose[np.searchsorted(marks, homes[:, 0])], homes[:, 1]]), axis=0)
             domains.update(names[i][1:] for i in lived[:, 1].astype(np.int64))
         return {
-            "persons": int(persons),
+            "persons": persons,
             "by_kind": self.by_kind(),
             "by_domain": dict(domains.most_common(1000)),
             "combinations": dict(together.most_common(MOST_COMBINATIONS)),
             "by_country": dict(countries.most_common()),
         }
+
+
+def _together(marks: Marks, ties: Marks) -> tuple[int, NDArray[np.int32]]:
+    """How many persons there are, and which one each mark belongs to."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first, second = (np.searchsorted(marks, ties[:, i]) for i in (0, 1))
+    graph = coo_array((np.ones(len(ties), np.int8), (first, second)), shape=(len(marks), len(marks)))
+    count, whose = connected_components(graph, directed=False)
+    return int(count), whose

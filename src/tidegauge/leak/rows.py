@@ -14,6 +14,8 @@ import numpy as np
 import re2
 from numpy.typing import NDArray
 
+from tidegauge.leak.words import LABEL_CELL, said
+
 DELIMITERS = "\t;|,"
 LOOKED = 30
 INSERT = re.compile(rb"(?is)insert\s+(?:ignore\s+)?into\s+[^\s(]+\s*\(([^()]{1,4000})\)\s*(?:values|select)")
@@ -51,7 +53,7 @@ class Rows:
         """How a text is to be read, by its first lines."""
         lines = [line for line in beginning.splitlines()[:LOOKED] if line.strip()]
         if table:
-            return cls("\t", _header(lines[0].split("\t")) if lines else [])
+            return cls() if _pairs(lines, "\t") else cls("\t", _header(lines[0].split("\t")) if lines else [])
         if re.search(r"(?im)^\s*(?:insert\s+(?:ignore\s+)?into|create\s+table|copy\s+\S+\s*\()\b", beginning):
             return cls(sql=True)
         if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[", "<")):
@@ -64,6 +66,8 @@ class Rows:
                 and counts.count(most) >= 0.9 * len(counts)
                 and (delimiter != "," or most >= 3 or '"' in beginning)
             ):
+                if most == 2 and _pairs(lines, delimiter):
+                    return cls()
                 return cls(delimiter, _header(cells_of(lines[0], delimiter)))
         return cls()
 
@@ -196,6 +200,13 @@ def cells_of(line: str, delimiter: str) -> list[str]:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return line.split(delimiter)
+
+
+def _pairs(lines: list[str], delimiter: str) -> bool:
+    """Whether lines are a label and its value each: together they are of one person, and no table."""
+    firsts = [line.partition(delimiter)[0].strip() for line in lines if line.count(delimiter) == 1]
+    labels = [first for first in firsts if LABEL_CELL.fullmatch(first) and any(said(first)[:2])]
+    return len(firsts) == len(lines) and len(lines) >= 2 and len(set(labels)) >= max(1, len(lines) // 5)
 
 
 def _header(cells: list[str]) -> list[str]:

@@ -276,9 +276,11 @@ class _Text:
         assert rows is not None
         owner = next((cell for cell in cells if "@" in cell), next((cell for cell in cells if cell.strip()), ""))
         for column in columns:
-            value = cells[column].strip() if column < len(cells) else ""
+            value = cells[column].strip(" ") if column < len(cells) else ""
             kind = secrets.hash_kind(value)
-            if value and value not in rows.header and (kind or secrets.is_password(value, beside_owner=True)):
+            if value and value not in rows.header and (
+                kind or secrets.is_password(value, beside_owner=True, in_column=True)
+            ):
                 if row != self._row:
                     self._flush()
                     self._row = row

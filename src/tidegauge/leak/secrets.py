@@ -17,6 +17,8 @@ NO_VALUE = re.compile(
     r"not|is|was|has|must|should|cannot|reset|forgot\w*|field|hash\w*|and|or|the|for|to|in|on|of|incorrect|invalid|wrong|expired|failed|"
     r"policy|protected|manager|placeholder|confirm\w*|current|old|default|prompt|getpass.*|\w+\(.*|\$.*|%.*|<.*|\{.*|\[.*|@.*|&.*|!.*)"
 )
+CODE = re.compile(r"\$\{|\{\{|<%|%\([a-z]|[A-Za-z_$][A-Za-z_.]{2,}\(")
+"""Templates and calls."""
 HASHES = (
     (re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}"), "bcrypt"),
     (re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$\S{20,}"), "argon2"),
@@ -50,17 +52,18 @@ TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 """Keys and tokens by the forms that their services document."""
 
 
-def is_password(value: str, *, beside_owner: bool) -> bool:
+def is_password(value: str, *, beside_owner: bool, in_column: bool = False) -> bool:
     """Whether a value after a word for password is one, and not code, a placeholder or a sentence.
 
     Args:
         beside_owner: a login or address stands with it; then also weak ones count.
+        in_column: it stands in a column of passwords: then nothing but a placeholder is none.
 
     >>> is_password("Summer2014!", beside_owner=False), is_password("required", beside_owner=True)
     (True, False)
     """
-    value = value.strip("\"'`,;")
-    if not 4 <= len(value) <= 128 or any(c.isspace() for c in value) or re.search(r"\$\{|\{\{|<%|%\(|\w\(", value):
+    value = value if in_column else value.strip("\"'`,;")
+    if not 4 <= len(value) <= 128 or any(c.isspace() for c in value) or (not in_column and CODE.search(value)):
         return False
     kinds = sum(
         any(test(c) for c in value) for test in (str.islower, str.isupper, str.isdigit, lambda c: not c.isalnum())

@@ -14,6 +14,8 @@ LABELS = {kind: words for kind, words in _TABLE.items() if kind not in ("nationa
 """For each kind or country, what a label says."""
 COMPILED = {kind: re.compile(rf"(?i)(?<![a-z0-9])(?:{words})") for kind, words in LABELS.items()}
 ANY_NATIONAL = re.compile(rf"(?i)(?<![a-z0-9])(?:{_TABLE['national']})")
+LABEL_CELL = re.compile(r"[^\d@]{2,40}")
+"""What a cell with a label looks like."""
 OTHER = re.compile(f"(?i){_TABLE['other']}")
 """Labels of other numbers."""
 _ANY = "(?i)(?:^|[^a-z0-9])(?:" + "|".join([*LABELS.values(), _TABLE["national"]]) + ")"

@@ -1,35 +1,64 @@
 """What the command line and the API have in common: questions as they are put, and the functions that answer them.
 
-`luring` and `leaking` are imported by who calls them: their libraries would make every other verb start later.
+Names are looked up in their modules when they are first used, so that no verb starts with the libraries of all;
+`luring` and `leaking` are imported by who calls them.
 """
 
-from tidegauge.verbs.context import Here
-from tidegauge.verbs.judging import answer_json, ask, editions_json, hunt, origin, origins, parse_alarms, parse_wanted
-from tidegauge.verbs.questions import (
-    AskQuestion,
-    CoverageQuestion,
-    Direction,
-    FlowsQuestion,
-    HuntQuestion,
-    LeakQuestion,
-    LureQuestion,
-    Metric,
-    OriginQuestion,
-    OriginsQuestion,
-    SeriesQuestion,
-    TopQuestion,
-)
-from tidegauge.verbs.reading import (
-    STANDINGS,
-    CoverageReply,
-    coverage,
-    flow_filter,
-    flows,
-    plain,
-    plain_rows,
-    series,
-    top,
-)
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidegauge.verbs.context import Here
+    from tidegauge.verbs.judging import (
+        answer_json,
+        ask,
+        editions_json,
+        hunt,
+        origin,
+        origins,
+        parse_alarms,
+        parse_wanted,
+    )
+    from tidegauge.verbs.questions import (
+        AskQuestion,
+        CoverageQuestion,
+        Direction,
+        FlowsQuestion,
+        HuntQuestion,
+        LeakQuestion,
+        LureQuestion,
+        Metric,
+        OriginQuestion,
+        OriginsQuestion,
+        SeriesQuestion,
+        TopQuestion,
+    )
+    from tidegauge.verbs.reading import (
+        STANDINGS,
+        CoverageReply,
+        coverage,
+        flow_filter,
+        flows,
+        plain,
+        plain_rows,
+        series,
+        top,
+    )
+
+_HOMES = ("context", "questions", "reading", "judging")
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(f"tidegauge.verbs.{home}")
+            if name in vars(module):
+                globals()[name] = vars(module)[name]
+                return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion", "Here",

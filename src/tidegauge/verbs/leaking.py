@@ -9,13 +9,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidegauge.content import Apart, LeftOut, Source, unpack, unpack_bytes
 from tidegauge.leak import People, Scan
 from tidegauge.model import Finding, InputError, UsageError
-from tidegauge.verbs.context import Here
-from tidegauge.verbs.questions import LeakQuestion
+
+if TYPE_CHECKING:
+    from tidegauge.verbs.context import Here
+    from tidegauge.verbs.questions import LeakQuestion
 
 DOCUMENT_S = 120.0
 """What one document may take to be read."""
