@@ -1,6 +1,6 @@
 """What `tidegauge leak` finds of made persons in every form, and of innocent lines; and how fast it goes.
 
-    python -m benchmarks.leaks.find [--persons 20000] [--lines 2000000] > part of benchmarks/LEAKS.md
+python -m benchmarks.leaks.find [--persons 20000] [--lines 2000000] > part of benchmarks/LEAKS.md
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ def _prose(r: random.Random, i: int) -> str:
 def _access(r: random.Random, i: int) -> str:
     return (
         f"192.0.2.{r.randrange(256)} - - [25/Nov/2014:{i % 24:02d}:00:{i % 60:02d} +0000] "
-        f"\"GET /item/{r.randrange(10**9)}?session={r.randrange(10**16)} HTTP/1.1\" 200 "
-        f"{r.randrange(10**6)} \"-\" \"Mozilla/5.0\""
+        f'"GET /item/{r.randrange(10**9)}?session={r.randrange(10**16)} HTTP/1.1" 200 '
+        f'{r.randrange(10**6)} "-" "Mozilla/5.0"'
     )
 
 
@@ -62,7 +62,7 @@ def _code(r: random.Random, i: int) -> str:
             f"    const a{i} = hash(0x{r.getrandbits(32):08x}, {r.randrange(10**9)});",
             f"  if (password === null || token.length < {r.randrange(99)}) return error({r.randrange(10**6)});",
             f"def area_{i}(x): return x[{r.randrange(99)}:{r.randrange(999)}] * {r.random():.12f}",
-            f"assert_eq!(parse(\"{r.randrange(10**11)}\"), Some({r.randrange(10**11)}));",
+            f'assert_eq!(parse("{r.randrange(10**11)}"), Some({r.randrange(10**11)}));',
         )
     )
 
@@ -71,7 +71,7 @@ def _minified(r: random.Random, i: int) -> str:
     inner = base64.b64encode(r.randbytes(24)).decode()
     return (
         f"function a{i}(e){{var t={r.randrange(10**9)},n=0x{r.getrandbits(32):08x};"
-        f"return e[{r.randrange(99)}]+\"{inner}\"}}e.password=t.value;o.secret=null;"
+        f'return e[{r.randrange(99)}]+"{inner}"}}e.password=t.value;o.secret=null;'
     )
 
 

@@ -53,8 +53,8 @@ def print_reads(reads: dict[str, int] | None) -> None:
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """A moving bar on a terminal (standard error) while work takes over a second."""
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """A moving bar on a terminal (standard error) while work takes over a second; what is given says how far it is."""
     import threading
 
     from rich.console import Console
@@ -62,16 +62,16 @@ def working(what: str) -> Iterator[None]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield
+        yield lambda said: None
         return
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
     )  # fmt: skip
-    bar.add_task(what, total=None)
+    task = bar.add_task(what, total=None)
     timer = threading.Timer(1.0, bar.start)
     timer.start()
     try:
-        yield
+        yield lambda said: bar.update(task, description=f"{what}: {said}")
     finally:
         timer.cancel()
         timer.join()

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import click
 
-from tidegauge.cli.common import json_option, plain, print_json, site_if_any, site_option, table, working
+from tidegauge.cli.common import json_option, open_site, plain, print_json, site_if_any, site_option, table, working
 from tidegauge.model import UsageError
 from tidegauge.verbs.leaking import Leaks, Own, Reveal, leaks
 
@@ -25,24 +26,45 @@ SHOWN = 40
 )
 @click.option("--hashes", type=click.Path(path_type=Path), help="Our own values as keyed hashes: how many are in it.")
 @click.option("--key", type=click.Path(path_type=Path), help="With --hashes: the file of the key.")
+@click.option("--seen-in", is_flag=True, help="Whether something of this size left through us, and the odds of chance.")
+@click.option("--page", type=click.Path(path_type=Path), help="Also a page to print, without values, into this file.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Keep results here, and go on where a run was ended.")
+@click.option("--processes", type=click.IntRange(1, 64), help="Files looked at together; one a core by itself.")
 @site_option
 @json_option
 def leak(
-    paths: tuple[Path, ...], reveal: bool, target: Path | None, hashes: Path | None, key: Path | None,
-    site_dir: Path | None, as_json: bool,
+    paths: tuple[Path, ...], reveal: bool, target: Path | None, hashes: Path | None, key: Path | None, seen_in: bool,
+    page: Path | None, resume: Path | None, processes: int | None, site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Whose data lie in these files: numbers of persons, passports, passwords, cards, mails, keys; masked.
 
-    Takes text in any encoding, CSV, SQL, JSON, mail, office files, PDF, SQLite, and archives of all these. Values are
-    never shown, kept or logged, unless --reveal; that is noted in the site's audit log.
+    Takes text in any encoding, CSV, SQL, JSON, mail, office files, PDF, SQLite, packet captures, and archives of all
+    these. Values are never shown, kept or logged, unless --reveal; that is noted in the site's audit log.
 
     Example: tidegauge leak docs/
     """
     if (hashes is None) != (key is None):
         raise UsageError("--hashes and --key go together", hint="--hashes ours.txt --key key.txt")
     own = Own.read(hashes, key) if hashes is not None and key is not None else None
-    with _revealing(reveal, target, site_dir, paths) as tell, working("looking through"):
-        found = leaks(paths, reveal=tell, own=own)
+    here = None
+    if seen_in:
+        from tidegauge.verbs import Here
+
+        here = Here(open_site(site_dir))
+    with _revealing(reveal, target, site_dir, paths) as tell, working("looking through") as say:
+        looked = count()
+        found = leaks(
+            paths, reveal=tell, own=own, kept=resume, processes=processes or len(os.sched_getaffinity(0)),
+            progress=lambda path: say(f"{next(looked) + 1:,} files, {plain(path)[-60:]}"),
+        )  # fmt: skip
+        if here is not None:
+            from tidegauge.verbs.seen import seen_in as seen
+
+            found.seen = seen(here, paths)
+    if page is not None:
+        from tidegauge.leak.report import page as as_page
+
+        page.write_text(as_page(found.to_json()), encoding="utf-8")
     if as_json:
         print_json(found.to_json())
     else:
@@ -95,14 +117,16 @@ def _print(found: Leaks) -> None:
             click.echo(f"{title}: " + ", ".join(f"{count:,} {what}" for what, count in rows))
     if found.findings:
         table(["count", "what", "sure", "where", "sample"], [
-            [f"{f.evidence['count']:,}", f.evidence["name"], f"{f.score:.2f}", plain(f.subject)[-60:],
-             (f.evidence["samples"] or [""])[0]] for f in found.findings[:SHOWN]
+            [f"{f['evidence']['count']:,}", f["evidence"]["name"], f"{f['score']:.2f}", plain(f["subject"])[-60:],
+             (f["evidence"]["samples"] or [""])[0]] for f in found.findings[:SHOWN]
         ])  # fmt: skip
     if len(found.findings) > SHOWN:
         click.echo(f"and {len(found.findings) - SHOWN:,} more (--json)")
     if found.own is not None:
         told = found.own.to_json()
         click.echo(f"{told['matched']:,} of our {told['own']:,} own values are in it")
+    for line in found.seen["sentences"] if found.seen else ():
+        click.echo(plain(line))
     click.echo("looked at " + ", ".join(f"{count:,} {what}" for what, count in found.examined.items()))
     for left in found.skipped:
         click.echo(f"tidegauge: {plain(left['what'])}: {left['why']}", err=True)

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 
 MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xd4\xc3\xb2\xa1", "capture"),
+    (0, b"\xa1\xb2\xc3\xd4", "capture"),
+    (0, b"\x4d\x3c\xb2\xa1", "capture"),
+    (0, b"\xa1\xb2\x3c\x4d", "capture"),
+    (0, b"\x0a\x0d\x0d\x0a", "capture"),
+    (0, b"!BDN", "pst"),
     (0, b"%PDF-", "pdf"),
     (0, b"PK\x03\x04", "zip"),
     (0, b"PK\x05\x06", "zip"),

@@ -41,6 +41,8 @@ from tidegauge.content.office import (
     sqlite_tables,
     zip_office,
 )
+from tidegauge.content.pst import pst_mails
+from tidegauge.content.sessions import is_encrypted, parts_of
 from tidegauge.model import TidegaugeError
 
 T = TypeVar("T")
@@ -94,8 +96,12 @@ class _Budget:
 Found = Iterator[Source | LeftOut]
 
 
-def unpack(path: Path, apart: Apart) -> Found:
-    """All texts of a file, or of all files below a folder (by name; links to elsewhere are left out)."""
+Streams = Callable[[BinaryIO, str], Iterator[tuple[str, bytes] | LeftOut]]
+"""Reads a packet capture: the name and bytes of what each side of its connections sent, or what was left out."""
+
+
+def files_below(path: Path) -> Iterator[Path | LeftOut]:
+    """A file, or all files below a folder, by name; links are left out."""
     if path.is_symlink():
         yield LeftOut(str(path), "a symbolic link: it is not followed")
     elif path.is_dir():
@@ -105,28 +111,33 @@ def unpack(path: Path, apart: Apart) -> Found:
                 if (Path(root) / name).is_symlink():
                     yield LeftOut(str(Path(root) / name), "a symbolic link: it is not followed")
             for name in sorted(files):
-                yield from unpack(Path(root) / name, apart)
+                yield from files_below(Path(root) / name)
     else:
-        try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                yield LeftOut(str(path), "no regular file")
-                return
-            with path.open("rb") as file:
-                yield from _Unpacking(apart, path).file(str(path), file, path.stat().st_size)
-        except OSError as error:
-            yield LeftOut(str(path), f"cannot be read: {error.strerror or type(error).__name__}")
+        yield path
 
 
-def unpack_bytes(name: str, data: bytes, apart: Apart) -> Found:
+def unpack(path: Path, apart: Apart, streams: Streams | None = None) -> Found:
+    """All texts of a file."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            yield LeftOut(str(path), "no regular file")
+            return
+        with path.open("rb") as file:
+            yield from _Unpacking(apart, path, streams).file(str(path), file, path.stat().st_size)
+    except OSError as error:
+        yield LeftOut(str(path), f"cannot be read: {error.strerror or type(error).__name__}")
+
+
+def unpack_bytes(name: str, data: bytes, apart: Apart, streams: Streams | None = None) -> Found:
     """All texts of bytes."""
-    yield from _Unpacking(apart, None).file(name, io.BytesIO(data), len(data))
+    yield from _Unpacking(apart, None, streams).file(name, io.BytesIO(data), len(data))
 
 
 class _Unpacking:
     """One file on its way: what it may still unfold to."""
 
-    def __init__(self, apart: Apart, path: Path | None) -> None:
-        self._apart, self._path, self._budget = apart, path, _Budget()
+    def __init__(self, apart: Apart, path: Path | None, streams: Streams | None) -> None:
+        self._apart, self._path, self._streams, self._budget = apart, path, streams, _Budget()
 
     def file(self, name: str, file: BinaryIO, size: int | None, depth: int = 0) -> Found:
         """The texts of one file or member; `size` its packed size where it is known."""
@@ -162,7 +173,8 @@ class _Unpacking:
         found: dict[str, Callable[[str, Joined, int | None, int], Found]] = {
             "zip": self._zip, "tar": self._tar, "7z": self._seven, "rar": self._rar, "pdf": self._pdf, "ole": self._ole,
             "html": self._page, "gzip": self._stream, "bzip2": self._stream, "xz": self._stream, "zstd": self._stream,
-            "image": self._image, "executable": self._strings, "data": self._strings,
+            "image": self._image, "capture": self._capture,
+            "pst": self._pst, "executable": self._strings, "data": self._strings,
         }  # fmt: skip
         return found.get(kind)
 
@@ -231,6 +243,27 @@ class _Unpacking:
                         inner, self._metered(member, entry.compress_size), entry.compress_size, depth + 1
                     )
 
+    def _pst(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
+        """Mails of an Outlook store, some at a time; a store within an archive is too large to be held."""
+        if self._path is None or depth:
+            yield LeftOut(name, "an Outlook store within something else: it is looked at as a file of its own")
+            return
+        at = 0
+        while True:
+            mails = self._apart.run(pst_mails, self._path, at)
+            if isinstance(mails, str):
+                yield LeftOut(name, mails)
+                return
+            for number, mail in enumerate(mails, at + 1):
+                inner = f"{name}/mail {number}"
+                text = mail.text.encode("utf-8", "replace")
+                yield Source(inner, "mail", blocks(io.BytesIO(text), "utf-8"), mail.headers)
+                for part, data in mail.attachments:
+                    yield from self.file(f"{inner}/{_tidy(part) or 'part'}", io.BytesIO(data), len(data), depth + 1)
+            at += len(mails)
+            if not mails:
+                return
+
     def _tar(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         with tarfile.open(fileobj=file, mode="r|") as archive:
             for member in archive:
@@ -256,6 +289,29 @@ class _Unpacking:
             opened = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
         inner = re.sub(r"\.(?:gz|bz2|xz|zst|zstd)$", "", name.rpartition("/")[2], flags=re.IGNORECASE)
         yield from self.file(f"{name}/{inner}", self._metered(opened, size), size, depth + 1)
+
+    def _capture(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
+        """What was sent in connections of a packet capture, where nothing hides it."""
+        if self._streams is None:
+            yield LeftOut(name, "a packet capture")
+            return
+        hidden = 0
+        for found in self._streams(cast(BinaryIO, file), name):
+            if isinstance(found, LeftOut):
+                yield found
+                continue
+            stream, data = found
+            if is_encrypted(data):
+                hidden += 1
+                continue
+            for part in parts_of(data):
+                inner = f"{name}/{stream}/{_tidy(part.name)}"
+                if part.text:
+                    yield Source(inner, "lines", blocks(io.BytesIO(part.data), guess_encoding(part.data)))
+                else:
+                    yield from self.file(inner, io.BytesIO(part.data), len(part.data), depth + 1)
+        if hidden:
+            yield LeftOut(name, f"{hidden:,} streams are encrypted (TLS)")
 
     def _seven(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         import py7zr

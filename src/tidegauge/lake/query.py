@@ -381,6 +381,15 @@ class Lake:
         )
         return table.filter(inside).sort_by("time")
 
+    def transfers(self, chosen: FlowFilter, least: int) -> NDArray[np.float64]:
+        """Bytes that each host of ours sent to each far end on each day (UTC), of at least so many; sorted."""
+        with self.engine(chosen.since_us, chosen.until_us) as engine:
+            found = engine.execute(
+                f"SELECT sum(bytes)::DOUBLE AS sent FROM flows WHERE direction = 'out' AND {chosen.sql()}"
+                f" GROUP BY src, dst, epoch_us(time_start) // 86400000000 HAVING sent >= {int(least)} ORDER BY sent"
+            ).fetchnumpy()
+        return np.asarray(found["sent"], np.float64)
+
     def scalar(self, sql_amount: str, chosen: FlowFilter) -> Any:
         """One aggregate over the chosen flows."""
         with self.engine(chosen.since_us, chosen.until_us) as engine:
@@ -396,9 +405,7 @@ def _ledger(folder: Path, paths: tuple[str, ...]) -> pa.Table:
         try:
             tables.append(pq.read_table(folder / path, schema=LEDGER_SCHEMA, partitioning=None))
         except (pa.ArrowException, OSError) as error:
-            raise LakeError(
-                f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(folder)
-            ) from None
+            raise LakeError(f"a coverage segment is damaged: {str(error).splitlines()[0]}", where=str(folder)) from None
     whole = fold_ledger(pa.concat_tables(tables)) if tables else LEDGER_SCHEMA.empty_table()
     return complete_ledger(whole).sort_by("minute")
 
@@ -420,4 +427,3 @@ def _by_name(
     edges = np.searchsorted(codes[order], np.arange(len(keys.dictionary) + 1))
     for name, begin, end in zip(keys.dictionary.to_pylist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         yield name, at[begin:end], tuple(column[begin:end] for column in amounts)
-

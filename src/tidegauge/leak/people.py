@@ -20,6 +20,8 @@ MOST_COMBINATIONS = 200
 FOLD = 1 << 20
 """After so many new entries an array is brought to its distinct ones."""
 Marks = NDArray[np.uint64]
+State = tuple[dict[str, Marks], Marks, Marks, Marks, list[str]]
+"""Values by kind, ties, kinds held, domains of addresses; and the names that the last two count by."""
 
 
 @dataclass
@@ -103,12 +105,12 @@ class People:
         """Distinct values by kind."""
         return {kind: len(self._kinds[kind].rows()) for kind in sorted(self._kinds)}
 
-    def state(self) -> tuple[dict[str, Marks], Marks, Marks, Marks, list[str]]:
+    def state(self) -> State:
         """What another process has to know of this one (`take`)."""
         kinds = {kind: marks.rows() for kind, marks in self._kinds.items()}
         return kinds, self._ties.rows(), self._held.rows(), self._homes.rows(), list(self._names)
 
-    def take(self, state: tuple[dict[str, Marks], Marks, Marks, Marks, list[str]]) -> None:
+    def take(self, state: State) -> None:
         """Add what another with the same key has found."""
         kinds, ties, held, homes, names = state
         for kind, marks in kinds.items():

@@ -141,9 +141,7 @@ class _Text:
             near = (before >= 0) & (starts - ends[np.maximum(before, 0)] <= LABEL_REACH)
         return near
 
-    def _in_columns(
-        self, data: bytes, starts: NDArray[np.int64], copied: list[tuple[int, int]]
-    ) -> NDArray[np.bool_]:
+    def _in_columns(self, data: bytes, starts: NDArray[np.int64], copied: list[tuple[int, int]]) -> NDArray[np.bool_]:
         """Which numbers stand in columns that may prove them."""
         rows = self._rows
         assert rows is not None
@@ -187,9 +185,7 @@ class _Text:
             self._take_password(password)
             password = next(passwords, None)
 
-    def _look(
-        self, block: Block, start: int, end: int, is_number: bool, line: int, begin: int, column: int
-    ) -> bool:
+    def _look(self, block: Block, start: int, end: int, is_number: bool, line: int, begin: int, column: int) -> bool:
         """Look at one candidate; whether its bytes are used up."""
         assert self._rows is not None
         data, rows = block.data, self._rows
@@ -245,7 +241,8 @@ class _Text:
         """Rows of a table that has columns of passwords, each with its place and number."""
         rows = self._rows
         assert rows is not None
-        named = [rows.passwords, *(Rows(header=columns).passwords for _, columns, _ in statements)]
+        heads = [rows.header, *(columns for _, columns, _ in statements)]
+        named = [Rows(header=head).passwords for head in heads]
         if not any(named) or not (rows.sql or rows.delimiter):
             return
         data, at, number = block.data, 0, 0
@@ -265,7 +262,10 @@ class _Text:
                 )
                 starts = [at] if copying or not rows.sql else _openings(data[at:end], at)
                 for cells, start in zip(found, starts, strict=False):
+                    if [cell.strip(' `"[]') for cell in cells] == heads[turn]:
+                        continue
                     row = start if rows.sql and not copying else number + (len(data) if copying else 0)
+                    row += block.offset
                     yield start, cells, wanted, Place(block.line + number, block.offset + start, block.page), row
             at, number = end + 1, number + 1
 
@@ -278,8 +278,10 @@ class _Text:
         for column in columns:
             value = cells[column].strip(" ") if column < len(cells) else ""
             kind = secrets.hash_kind(value)
-            if value and value not in rows.header and (
-                kind or secrets.is_password(value, beside_owner=True, in_column=True)
+            if (
+                value
+                and value not in rows.header
+                and (kind or secrets.is_password(value, beside_owner=True, in_column=True))
             ):
                 if row != self._row:
                     self._flush()

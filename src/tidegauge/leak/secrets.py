@@ -17,7 +17,7 @@ NO_VALUE = re.compile(
     r"not|is|was|has|must|should|cannot|reset|forgot\w*|field|hash\w*|and|or|the|for|to|in|on|of|incorrect|invalid|wrong|expired|failed|"
     r"policy|protected|manager|placeholder|confirm\w*|current|old|default|prompt|getpass.*|\w+\(.*|\$.*|%.*|<.*|\{.*|\[.*|@.*|&.*|!.*)"
 )
-CODE = re.compile(r"\$\{|\{\{|<%|%\([a-z]|[A-Za-z_$][A-Za-z_.]{2,}\(")
+CODE = re.compile(r"\$\{|\{\{|<%|%\([a-z_]+\)|^[A-Za-z_$][A-Za-z_.$]{2,}\((?:[^()]*\).*)?$")
 """Templates and calls."""
 HASHES = (
     (re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}"), "bcrypt"),

@@ -6,14 +6,21 @@ import base64
 import hashlib
 import hmac
 import re
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tidegauge.content import Apart, LeftOut, Source, unpack, unpack_bytes
-from tidegauge.leak import People, Scan
-from tidegauge.model import Finding, InputError, UsageError
+from tidegauge.content import Apart, LeftOut, Source, files_below, unpack, unpack_bytes
+from tidegauge.leak import Kept, Looked, People, Scan
+from tidegauge.model import Finding, InputError, Skipped, UsageError
 
 if TYPE_CHECKING:
     from tidegauge.verbs.context import Here
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
 DOCUMENT_S = 120.0
 """What one document may take to be read."""
 LEAST_KEY = 16
+MOST_FINDINGS, MOST_SKIPPED = 50_000, 10_000
+"""Listed of a folder without end, the most first; all are counted."""
 Reveal = Callable[[str, str, str], None]
 
 
@@ -67,23 +76,6 @@ class Own:
         return {"own": len(self.hashes), "matched": sum(by_kind.values()), "by_kind": by_kind}
 
 
-def _mails(scan: Scan, count: int) -> Finding:
-    """Mails in bulk, as one finding: how many, from whose domains to whose, up to when."""
-    pairs = [f"{sender} to {to}: {mails:,}" for (sender, to), mails in scan.exchanges.most_common(5)]
-    reasons = (f"{count:,} mails" + (f", the newest of {scan.newest}" if scan.newest else ""), *pairs)
-    evidence = {
-        "what": "mail",
-        "name": "mails",
-        "count": count,
-        "confidence": 0.99,
-        "file": "",
-        "places": [],
-        "samples": [],
-    }
-    return Finding("leak", f"{count:,} mails", scan.now_s, scan.now_s, "mails", 0.99,
-                   "critical" if count >= 1000 else "high", reasons, "tidegauge leak", (), evidence)  # fmt: skip
-
-
 def hashed(key: bytes, kind: str, value: str) -> str:
     """A value as two parties compare it.
 
@@ -95,34 +87,59 @@ def hashed(key: bytes, kind: str, value: str) -> str:
 
 @dataclass
 class Leaks:
-    """The reply to `leak`. `summary` counts distinct values and the persons that they belong to."""
+    """The reply to `leak`; findings as JSON. `summary` counts distinct values and the persons that they belong to."""
 
-    findings: list[Finding]
+    findings: list[dict[str, Any]]
     summary: dict[str, Any]
     examined: dict[str, int]
     skipped: list[dict[str, str]]
     own: Own | None = None
+    seen: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         told: dict[str, Any] = {
-            "findings": [finding.to_json() for finding in self.findings], "summary": self.summary,
-            "examined": self.examined, "skipped": self.skipped,
+            "findings": self.findings, "summary": self.summary, "examined": self.examined, "skipped": self.skipped,
         }  # fmt: skip
-        return told if self.own is None else {**told, "hashes": self.own.to_json()}
+        if self.own is not None:
+            told["hashes"] = self.own.to_json()
+        return told if self.seen is None else {**told, "seen_in": self.seen}
 
 
 def leaks(
-    paths: Iterable[Path], *, reveal: Reveal | None = None, own: Own | None = None,
-    progress: Callable[[str], None] = lambda path: None,
+    paths: Iterable[Path], *, reveal: Reveal | None = None, own: Own | None = None, kept: Path | None = None,
+    processes: int = 1, progress: Callable[[str], None] = lambda path: None,
 ) -> Leaks:  # fmt: skip
     """Look through files and folders.
 
     Args:
         reveal: is given kind, value and place of everything that is found, where somebody answers for asking.
-        progress: is given the name of each text.
+        kept: where results are kept file by file, so that a run that was ended goes on there.
+        processes: how many files are looked at together; values are revealed in order, one file after the other.
+        progress: is given the name of each file.
     """
-    with Apart(limit_s=DOCUMENT_S) as apart:
-        return _looked_through(_below(paths, apart), reveal, own, progress)
+    with ExitStack() as stack:
+        store = stack.enter_context(Kept(kept)) if kept else None
+        people = People(key=store.key) if store else People()
+        whole = _Whole(people, own)
+        files = _new(whole.files(paths), store, whole)
+        first = list(islice(files, 2))
+        files = chain(first, files)
+        if reveal is not None or processes < 2 or len(first) < 2:
+            apart = stack.enter_context(Apart(limit_s=DOCUMENT_S))
+            looks: Iterator[tuple[Path, Looked]] = (
+                (path, _look(path, apart, people.key, own, reveal)) for path in files
+            )
+        else:
+            looks = _together(files, processes, people.key, own)
+        for path, looked in looks:
+            progress(str(path))
+            whole.take(looked)
+            if store is not None:
+                store.keep(path, looked)
+        reply = whole.reply()
+        if store is not None:
+            store.finish(reply.to_json())
+        return reply
 
 
 def leak(here: Here, question: LeakQuestion, progress: Callable[[str], None] = lambda path: None) -> Leaks:
@@ -137,40 +154,197 @@ def leak(here: Here, question: LeakQuestion, progress: Callable[[str], None] = l
         raise UsageError("the content is not base64") from None
     # A worker of the service has limits of its own: what breaks a reader breaks only this question.
     with Apart(here=True) as apart:
-        return _looked_through(unpack_bytes(question.name, data, apart), None, None, progress)
+        whole = _Whole(People(), None)
+        whole.take(_looked(unpack_bytes(question.name, data, apart, _streams), whole.people.key, None, None))
+    return whole.reply()
 
 
-def _below(paths: Iterable[Path], apart: Apart) -> Iterator[Source | LeftOut]:
-    for path in paths:
-        if path.exists() or path.is_symlink():
-            yield from unpack(path, apart)
-        else:
-            yield LeftOut(str(path), "no such file or folder")
+def _streams(file: BinaryIO, name: str) -> Iterator[tuple[str, bytes] | LeftOut]:
+    """What connections of a packet capture carried, for `unpack`."""
+    from tidegauge.wire import tcp_streams
+
+    skipped = Skipped()
+    gaps = 0
+    try:
+        for stream in tcp_streams(file, name, skipped):
+            gaps += stream.gaps
+            yield stream.name, stream.data
+    except InputError as error:
+        yield LeftOut(name, f"can't be read on: {error}")
+    if gaps:
+        yield LeftOut(name, f"{gaps:,} bytes of its connections were not captured")
 
 
-def _looked_through(
-    texts: Iterable[Source | LeftOut], reveal: Reveal | None, own: Own | None, progress: Callable[[str], None]
-) -> Leaks:
-    people = People()
-    scan = Scan(people, reveal=reveal, match=own.look if own else None)
+def _look(path: Path, apart: Apart, key: bytes, own: Own | None, reveal: Reveal | None) -> Looked:
+    return _looked(unpack(path, apart, _streams), key, own, reveal)
+
+
+def _looked(texts: Iterable[Source | LeftOut], key: bytes, own: Own | None, reveal: Reveal | None) -> Looked:
+    """Look through the texts of one file."""
+    mine = replace(own, matched={}) if own else None
+    scan = Scan(People(key=key), reveal=reveal, match=mine.look if mine else None)
     findings: list[Finding] = []
     skipped: list[dict[str, str]] = []
     for found in texts:
         if isinstance(found, LeftOut):
             skipped.append({"what": found.path, "why": found.why})
         else:
-            progress(found.path)
             findings += scan.source(found)
-    findings.sort(key=lambda f: (-f.evidence["count"], f.subject))
-    summary = people.summary()
-    if mails := people.by_kind().get("mail"):
-        findings.insert(0, _mails(scan, mails))
-    if scan.samples_apart:
-        summary["samples"] = dict(scan.samples_apart)
-    if scan.exchanges:
-        summary["mail_exchanges"] = [
-            {"from": sender, "to": to, "mails": count} for (sender, to), count in scan.exchanges.most_common(100)
-        ]
-    if scan.newest:
-        summary["newest"] = scan.newest
-    return Leaks(findings, summary, {"texts": scan.sources, "bytes": scan.bytes}, skipped, own)
+    return Looked(
+        [finding.to_json() for finding in findings], scan.people.state(), skipped, scan.sources, scan.bytes,
+        scan.samples_apart, scan.exchanges, scan.newest, scan.oldest, mine.matched if mine else {},
+    )  # fmt: skip
+
+
+_worker: tuple[Apart, bytes, Own | None] | None = None
+"""What a process needs for every file that it is given."""
+
+
+def _begin(key: bytes, own: Own | None) -> None:
+    global _worker
+    _worker = Apart(limit_s=DOCUMENT_S), key, own
+
+
+def _look_here(path: Path) -> Looked:
+    assert _worker is not None
+    apart, key, own = _worker
+    return _look(path, apart, key, own, None)
+
+
+def _together(files: Iterator[Path], processes: int, key: bytes, own: Own | None) -> Iterator[tuple[Path, Looked]]:
+    """Files looked at by several processes. One whose process dies is tried again alone, and then left out."""
+    waiting: dict[Future[Looked], Path] = {}
+    alone: list[Path] = []
+
+    def pool(size: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(size, get_context("spawn"), _begin, (key, own))
+
+    executor = pool(processes)
+    try:
+        more = True
+        while more or waiting:
+            while more and len(waiting) < 4 * processes:
+                path = next(files, None)
+                if path is None:
+                    more = False
+                    break
+                waiting[executor.submit(_look_here, path)] = path
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            broken = False
+            for future in done:
+                path = waiting.pop(future)
+                try:
+                    yield path, future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    alone.append(path)
+            if broken:
+                alone += waiting.values()
+                waiting.clear()
+                executor.shutdown(wait=False, cancel_futures=True)
+                executor = pool(processes)
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+    for path in alone:
+        with pool(1) as single:
+            try:
+                yield path, single.submit(_look_here, path).result()
+            except BrokenProcessPool:
+                why = [{"what": str(path), "why": "the process that looked at it died, most likely for want of memory"}]
+                yield path, Looked([], People(key=key).state(), why)
+
+
+def _new(files: Iterator[Path], store: Kept | None, whole: _Whole) -> Iterator[Path]:
+    """Files that were not looked at before; of the others the kept results are taken."""
+    for path in files:
+        known = store.known(path) if store else None
+        if known is None:
+            yield path
+        else:
+            whole.take(known)
+
+
+def _weight(finding: dict[str, Any]) -> tuple[int, str]:
+    return -finding["evidence"]["count"], finding["subject"]
+
+
+@dataclass
+class _Whole:
+    """All results together."""
+
+    people: People
+    own: Own | None
+    _findings: list[dict[str, Any]] = field(default_factory=list)
+    _skipped: list[dict[str, str]] = field(default_factory=list)
+    _samples: Counter[str] = field(default_factory=Counter)
+    _exchanges: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _newest: str = ""
+    _oldest: str = ""
+    _texts: int = 0
+    _bytes: int = 0
+    _dropped: int = 0
+    _left_out: int = 0
+
+    def files(self, paths: Iterable[Path]) -> Iterator[Path]:
+        """The files of some paths, by name; links and what isn't there are left out and said."""
+        for path in paths:
+            if not path.exists() and not path.is_symlink():
+                self._skipped.append({"what": str(path), "why": "no such file or folder"})
+            else:
+                for found in files_below(path):
+                    if isinstance(found, LeftOut):
+                        self._skipped.append({"what": found.path, "why": found.why})
+                    else:
+                        yield found
+
+    def take(self, looked: Looked) -> None:
+        """Add what one file came to."""
+        self.people.take(looked.state)
+        self._findings += looked.findings
+        if len(self._findings) > 2 * MOST_FINDINGS:
+            self._findings.sort(key=_weight)
+            self._dropped += len(self._findings) - MOST_FINDINGS
+            del self._findings[MOST_FINDINGS:]
+        self._skipped += looked.skipped[: max(MOST_SKIPPED - len(self._skipped), 0)]
+        self._left_out += len(looked.skipped)
+        self._samples += looked.samples
+        self._exchanges += looked.exchanges
+        self._newest = max(self._newest, looked.newest)
+        self._oldest = min(filter(None, (self._oldest, looked.oldest)), default="")
+        self._texts += looked.texts
+        self._bytes += looked.size
+        if self.own is not None:
+            for kind, found in looked.matched.items():
+                self.own.matched.setdefault(kind, set()).update(found)
+
+    def reply(self) -> Leaks:
+        findings = sorted(self._findings, key=_weight)
+        summary = self.people.summary()
+        if mails := self.people.by_kind().get("mail"):
+            findings.insert(0, self._mails(mails).to_json())
+        if self._samples:
+            summary["samples"] = dict(self._samples)
+        if self._exchanges:
+            summary["mail_exchanges"] = [
+                {"from": sender, "to": to, "mails": count} for (sender, to), count in self._exchanges.most_common(100)
+            ]
+        if self._newest:
+            summary["oldest"], summary["newest"] = self._oldest, self._newest
+        examined = {"texts": self._texts, "bytes": self._bytes}
+        if self._dropped:
+            examined["findings not listed"] = self._dropped
+        if self._left_out > MOST_SKIPPED:
+            examined["left out, not listed"] = self._left_out - MOST_SKIPPED
+        return Leaks(findings, summary, examined, self._skipped, self.own)
+
+    def _mails(self, count: int) -> Finding:
+        """Mails in bulk, as one finding: how many, from whose domains to whose, from when to when."""
+        pairs = [f"{sender} to {to}: {mails:,}" for (sender, to), mails in self._exchanges.most_common(5)]
+        times = f", from {self._oldest} to {self._newest}" if self._newest else ""
+        evidence = {"what": "mail", "name": "mails", "count": count, "confidence": 0.99, "file": "", "places": [],
+                    "samples": []}  # fmt: skip
+        now_s = int(time.time())
+        return Finding(
+            "leak", f"{count:,} mails", now_s, now_s, "mails", 0.99, "critical" if count >= 1000 else "high",
+            (f"{count:,} mails{times}", *pairs), "tidegauge leak", (), evidence,
+        )  # fmt: skip

@@ -14,13 +14,15 @@ from tidegauge.wire.pcap import is_pcap, read_packets
 from tidegauge.wire.reading import Stream, damage_named, hash_file, open_stream
 from tidegauge.wire.sniff import Kind, sniff
 from tidegauge.wire.state import remember_templates, resume, templates_state, whole_state
+from tidegauge.wire.streams import TcpStream, tcp_streams
 from tidegauge.wire.tabular import ColumnMap, TableReader
 from tidegauge.wire.tunnels import mask_of
 from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
     "REASONS", "ArgusReader", "Bounds", "Buffer", "ColumnMap", "Conduct", "Datagrams", "Decoder", "EveReader",
-    "FlowMeter", "Kind", "Names", "Stream", "TableReader", "ZeekReader", "damage_named", "datagrams_in", "groups",
-    "hash_file", "holds_flow_export", "is_pcap", "mask_of", "nfdump_table", "open_stream", "protocols", "read_packets",
-    "remember_templates", "resume", "sniff", "templates_state", "whole_state",
+    "FlowMeter", "Kind", "Names", "Stream", "TableReader", "TcpStream", "ZeekReader", "damage_named",
+    "datagrams_in", "groups", "hash_file", "holds_flow_export", "is_pcap", "mask_of", "nfdump_table",
+    "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff", "tcp_streams",
+    "templates_state", "whole_state",
 ]  # fmt: skip

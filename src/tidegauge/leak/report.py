@@ -1,0 +1,16 @@
+"""A reply of `leak` as a page to print: for a data protection officer, without any value."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+
+def page(reply: dict[str, Any]) -> str:
+    """The page of a reply's JSON (DESIGN.md, leak); one file of HTML that loads nothing."""
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True)
+    environment.filters["commas"] = lambda number: f"{number:,}"
+    template = files("tidegauge.leak").joinpath("data", "report.html").read_text(encoding="utf-8")
+    return environment.from_string(template).render(**reply)

@@ -1,0 +1,133 @@
+"""Many files: by several processes, gone on with, on a page, and beside what went out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.leak import make
+from tests.make import run_json
+from tidegauge.cli import program
+from tidegauge.hunt import HuntLedger
+from tidegauge.leak import Kept, People
+from tidegauge.model import Finding
+from tidegauge.site import Site
+from tidegauge.store import Store
+
+PEOPLE = make.people(120, seed=9)
+
+
+def folder(path: Path, files: int = 12) -> Path:
+    """Files that share persons: the same values and the same persons in several of them."""
+    path.mkdir()
+    for number in range(files):
+        part = PEOPLE[10 * number % 100 : 10 * number % 100 + 20]
+        (path / f"{number:02d}.csv").write_bytes(make.as_csv(part))
+        (path / f"{number:02d}.json").write_bytes(make.as_json(part))
+    (path / "box.mbox").write_bytes(make.as_mails(PEOPLE))
+    return path
+
+
+def told(*arguments: str) -> dict[str, object]:
+    (reply,) = run_json("leak", *arguments)
+    for finding in reply["findings"]:
+        del finding["start"], finding["end"]
+    return dict(reply)
+
+
+def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
+    files = str(folder(tmp_path / "in"))
+    one = told(files, "--processes", "1")
+    assert told(files, "--processes", "2") == one
+    summary = one["summary"]
+    assert isinstance(summary, dict)
+    assert summary["persons"] == len(PEOPLE)
+    assert summary["by_kind"] == dict.fromkeys([*make.KINDS, "mail"], len(PEOPLE))
+
+
+def test_a_run_that_was_killed_goes_on_and_keeps_no_value(tmp_path: Path) -> None:
+    files, kept = folder(tmp_path / "in", files=40), tmp_path / "kept.sqlite"
+    command = [sys.executable, "-m", "tidegauge.cli", "leak", str(files), "--resume", str(kept), "--processes", "1"]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if kept.exists() and kept.stat().st_size > 200_000:
+            break
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    values = [v.encode() for p in PEOPLE for v in (p.ssn, p.card, p.iban, p.password, p.ssn.replace("-", ""))]
+    assert not [value for value in values if value in kept.read_bytes()]
+    assert stat.S_IMODE(kept.stat().st_mode) == stat.S_IMODE(Path(f"{kept}.key").stat().st_mode) == 0o600
+    with Kept(kept) as store:
+        done = [path for path in sorted(files.iterdir()) if store.known(path)]
+    assert done
+    whole = told(str(files), "--processes", "1")
+    os.utime(done[0])  # a file that changed is looked at again
+    assert told(str(files), "--resume", str(kept)) == whole
+    assert not Path(f"{kept}.key").exists()
+    assert not [value for value in values if value in kept.read_bytes()]
+
+
+def test_the_page_to_print_holds_counts_and_no_value(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(make.as_csv(PEOPLE))
+    told(str(tmp_path / "a.csv"), "--page", str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text()
+    assert "120</span> persons affected" in page
+    assert "credential" in page
+    assert not [v for p in PEOPLE for v in (p.ssn, p.card, p.iban, p.password, p.mail) if v in page]
+    assert "http" not in page
+
+
+def egress(sent: int, far: str = "203.0.113.9") -> Finding:
+    return Finding("egress", f"192.0.2.5 sent {sent} bytes", 1_416_800_000, 1_416_810_000, "192.0.2.5", 0.9, "high",
+                   ("much",), "tidegauge flows", (far,), {"bytes": sent, "to_one": sent})  # fmt: skip
+
+
+def test_a_dump_that_fits_what_went_out_is_said_with_the_odds(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    dump = tmp_path / "dump.sql"
+    dump.write_bytes(make.as_sql(make.people(3000, seed=2)))
+    none = told(str(dump), "--seen-in", "--site", str(site.folder))["seen_in"]
+    assert isinstance(none, dict)
+    assert (none["findings"], none["matches"]) == (0, [])
+    packed = len(zlib.compress(dump.read_bytes(), 6))
+    HuntLedger(Store.of(site)).note([egress(int(packed * 1.04)), egress(77, "203.0.113.8")])
+    seen = told(str(dump), "--seen-in", "--site", str(site.folder))["seen_in"]
+    assert isinstance(seen, dict)
+    assert [(m["packed"], m["bytes"]) for m in seen["matches"]][:1] == [("gzip or zip", int(packed * 1.04))] * 1
+    assert 0 < seen["chance_of_any"] <= 1
+    assert any("by chance" in line for line in seen["sentences"])
+    done = CliRunner().invoke(program, ["leak", str(dump), "--seen-in", "--site", str(site.folder)])
+    assert "by chance has a probability" in done.output
+
+
+def test_what_people_hold_is_the_same_in_parts() -> None:
+    whole, one, two = People(key=b"k" * 16), People(key=b"k" * 16), People(key=b"k" * 16)
+    for number in range(300):
+        part = one if number % 3 else two
+        for people in (whole, part):
+            mark = people.mark(str(number // 2))
+            people.count("iban", mark)
+            people.record([("iban", mark), ("national-id:FI", people.mark(f"f{number % 40}"))], {mark: "a.example"})
+    one.take(two.state())
+    assert json.dumps(one.summary()) == json.dumps(whole.summary())
+
+
+@pytest.mark.parametrize("bad", ["missing", "folder"])
+def test_results_that_cannot_be_kept_are_one_line(bad: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    place = tmp_path / "no" / "kept" if bad == "missing" else tmp_path
+    done = CliRunner().invoke(program, ["leak", str(tmp_path / "a.txt"), "--resume", str(place)])
+    assert done.exit_code != 0
