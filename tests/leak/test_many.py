@@ -131,3 +131,24 @@ def test_results_that_cannot_be_kept_are_one_line(bad: str, tmp_path: Path) -> N
     place = tmp_path / "no" / "kept" if bad == "missing" else tmp_path
     done = CliRunner().invoke(program, ["leak", str(tmp_path / "a.txt"), "--resume", str(place)])
     assert done.exit_code != 0
+
+
+def test_documents_looked_at_by_several_processes_come_to_an_end(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        (tmp_path / "in" / f"{number}.xlsx").write_bytes(make.as_xlsx(PEOPLE[number::4]))
+    command = [sys.executable, "-m", "tidegauge.cli", "leak", "--json", "--processes", "2", str(tmp_path / "in")]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    assert json.loads(done.stdout)["summary"]["persons"] == len(PEOPLE)
+
+
+def test_a_mailbox_is_told_of_as_one(tmp_path: Path) -> None:
+    (tmp_path / "box.mbox").write_bytes(make.as_mails(PEOPLE))
+    (reply,) = run_json("leak", str(tmp_path / "box.mbox"))
+    assert {f["evidence"]["what"]: f["evidence"]["count"] for f in reply["findings"]} == dict.fromkeys(
+        [*make.KINDS, "mail"], len(PEOPLE)
+    )
+    cards = next(f["evidence"] for f in reply["findings"] if f["evidence"]["what"] == "payment-card")
+    assert cards["file"].endswith("box.mbox")
+    assert cards["places"][0].startswith("mail 1, line ")
+    assert len(cards["places"]) == 20

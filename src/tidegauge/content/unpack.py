@@ -77,6 +77,8 @@ class Source:
     shape: Shape
     blocks: Iterator[Block]
     headers: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+    """What it is one of many of (a mailbox): they are told of together."""
 
 
 @dataclass(frozen=True)
@@ -199,14 +201,14 @@ class _Unpacking:
 
     def _mbox(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         for number, data in enumerate(mails_of(cast(BinaryIO, file)), 1):
-            yield from self._one_mail(f"{name}/mail {number}", data, depth)
+            yield from self._one_mail(f"{name}/mail {number}", data, depth, name)
 
-    def _one_mail(self, name: str, data: bytes, depth: int) -> Found:
+    def _one_mail(self, name: str, data: bytes, depth: int, group: str = "") -> Found:
         mail = parse_mail(data)
         headers = {key: mail.header(key) for key in ("from", "to", "cc", "date", "subject")}
         shown = mail.text + ("\n" + markup_text(mail.html) if mail.html else "")
         text = "".join(f"{key}: {value}\n" for key, value in headers.items() if value) + "\n" + shown
-        yield Source(name, "mail", blocks(io.BytesIO(text.encode("utf-8", "replace")), "utf-8"), headers)
+        yield Source(name, "mail", blocks(io.BytesIO(text.encode("utf-8", "replace")), "utf-8"), headers, group)
         for trouble in mail.troubles:
             yield LeftOut(name, trouble)
         for number, part in enumerate(mail.attachments, 1):
@@ -257,7 +259,7 @@ class _Unpacking:
             for number, mail in enumerate(mails, at + 1):
                 inner = f"{name}/mail {number}"
                 text = mail.text.encode("utf-8", "replace")
-                yield Source(inner, "mail", blocks(io.BytesIO(text), "utf-8"), mail.headers)
+                yield Source(inner, "mail", blocks(io.BytesIO(text), "utf-8"), mail.headers, name)
                 for part, data in mail.attachments:
                     yield from self.file(f"{inner}/{_tidy(part) or 'part'}", io.BytesIO(data), len(data), depth + 1)
             at += len(mails)

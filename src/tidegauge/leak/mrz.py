@@ -4,7 +4,7 @@ where check digits prove it."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 WEIGHTS = (7, 3, 1)
@@ -103,7 +103,45 @@ def read_zone(lines: list[str]) -> Zone | None:
             zone = _zone(form, rows, fields)
             if zone is not None:
                 return zone
+    return _misread([line.upper() for line in tidy])
+
+
+NEEDED = {"TD3": (5, 28), "MRV-A": (5, 28), "TD2": (5, 28), "MRV-B": (5, 28), "TD1": (15, 18, 0)}
+"""Characters at the beginning of each line that check digits or the country depend on; behind them stand names,
+optional data and fillers, which OCR reads as it likes."""
+MOST_ASTRAY = 10
+DATES = re.compile(r"\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+
+
+def _misread(lines: list[str]) -> Zone | None:
+    """A zone whose fillers and names were misread, or with one character too many in a line: only if the check
+    digits of number, birth and expiry all fit, and both are dates."""
+    for form, (count, length, fields) in LAYOUTS.items():
+        if len(lines) < 2 or lines[0][:1] not in STARTS[form] or "<" not in lines[0]:
+            continue
+        # The third line of a card holds its name alone.
+        if any(abs(len(line) - length) > MOST_ASTRAY for line in lines[:2]):
+            continue
+        if not re.fullmatch(r"[A-Z0-9<]+", lines[0] + lines[1]):
+            continue
+        proven = tuple(field for field in fields if field[0] != "optional")
+        first, second = (_shifted(lines[i], NEEDED[form][i], length) for i in (0, 1))
+        for rows in product(first if count == 3 else first[:1], second):
+            zone = _zone(form, list(rows), proven)
+            if zone is not None and zone.checks == zone.of == 3 and _dated(rows, fields):
+                return replace(zone, mended=True)
     return None
+
+
+def _shifted(line: str, need: int, length: int) -> list[str]:
+    """A line as it is, and with one of its characters taken out: OCR makes two of one, a `0` into `OZ`."""
+    lines = [line, *(line[:at] + line[at + 1 :] for at in range(min(need, len(line) - 1) + 1))]
+    return list(dict.fromkeys(one[:need].ljust(length, "<") for one in lines))
+
+
+def _dated(rows: tuple[str, ...], fields: tuple[tuple[str, int, int, int, int], ...]) -> bool:
+    spans = [rows[line][first:last].translate(AS_DIGIT) for name, line, first, last, _ in fields if name != "number"]
+    return all(DATES.fullmatch(text) for text in spans[:2])
 
 
 def _fitted(row: str, length: int) -> str:

@@ -37,7 +37,7 @@ MOST_RECORD = 400
 
 @dataclass
 class Tally:
-    """What was found of one kind in one text."""
+    """What was found of one kind in one text, or in the texts of one group; `seen` knows the values by their marks."""
 
     what: str
     confidence: float
@@ -45,6 +45,7 @@ class Tally:
     places: list[str] = field(default_factory=list)
     samples: list[str] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    seen: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -80,26 +81,35 @@ class Scan:
         self.oldest = ""
         self.now_s = int(time.time())
         self.exchanges: Counter[tuple[str, str]] = Counter()
+        self._groups: dict[str, dict[str, Tally]] = {}
 
     def source(self, source: Source) -> list[Finding]:
-        """Findings of one text, a kind each."""
+        """Findings of one text, a kind each; those of a group come when all of it was seen (`grouped`)."""
         self.sources += 1
-        one = _Text(self, source)
+        tallies = self._groups.setdefault(source.group, {}) if source.group else {}
+        one = _Text(self, source, tallies)
         for block in source.blocks:
             self.bytes += len(block.data)
             one.block(block)
-        return one.findings()
+        one.end()
+        return [] if source.group else self._findings(source.path, tallies)
+
+    def grouped(self) -> list[Finding]:
+        """Findings of texts that are told of together."""
+        return [finding for path, tallies in self._groups.items() for finding in self._findings(path, tallies)]
+
+    def _findings(self, path: str, tallies: dict[str, Tally]) -> list[Finding]:
+        found = [_finding(path, kind, tally, self.now_s) for kind, tally in tallies.items()]
+        return sorted(found, key=lambda f: -f.evidence["count"])
 
 
 class _Text:
     """One text on its way through."""
 
-    def __init__(self, scan: Scan, source: Source) -> None:
-        self._scan, self._source = scan, source
+    def __init__(self, scan: Scan, source: Source, tallies: dict[str, Tally]) -> None:
+        self._scan, self._source, self._tallies = scan, source, tallies
         self._rows: Rows | None = None
         self._columns = Columns.new()
-        self._tallies: dict[str, Tally] = {}
-        self._seen: dict[str, set[int]] = defaultdict(set)
         self._settled: set[tuple[int, str]] = set()
         self._waiting: dict[tuple[int, str], list[tuple[Hit, Place, list[tuple[str, int]]]]] = defaultdict(list)
         self._record: list[tuple[str, int]] = []
@@ -112,7 +122,9 @@ class _Text:
         """Look through a piece of the text."""
         data = block.data
         if self._rows is None:
-            self._rows = Rows.of(data[:200_000].decode("utf-8", "replace"), table=self._source.shape == "table")
+            head = data[:200_000].decode("utf-8", "replace")
+            shape = self._source.shape
+            self._rows = Rows() if shape == "mail" else Rows.of(head, table=shape == "table")
         statements = self._rows.statements(data)
         copied = _copied(data, statements, self._rows.copying)
         told = [match.span() for match in TRIGGERS.finditer(data)]
@@ -331,13 +343,14 @@ class _Text:
         tally = self._tallies.setdefault(hit.kind, Tally(hit.what, 0.0))
         tally.confidence = max(tally.confidence, hit.confidence)
         tally.reasons[hit.why] += 1
-        if mark in self._seen[hit.kind]:
+        if mark in tally.seen:
             return
-        if len(self._seen[hit.kind]) < MOST_DISTINCT:
-            self._seen[hit.kind].add(mark)
+        if len(tally.seen) < MOST_DISTINCT:
+            tally.seen.add(mark)
         tally.count += 1
         if len(tally.places) < PLACES:
-            tally.places.append(str(place))
+            inner = self._source.path.removeprefix(self._source.group).lstrip("/") + ", " if self._source.group else ""
+            tally.places.append(f"{inner}{place}")
         if len(tally.samples) < SAMPLES:
             tally.samples.append(hit.masked)
         if scan.match is not None:
@@ -379,8 +392,8 @@ class _Text:
 
     # What is told of it.
 
-    def findings(self) -> list[Finding]:
-        """What was found, by kind; the most of it first."""
+    def end(self) -> None:
+        """The text is at its end."""
         for column in [
             c for c, (seen, valid) in self._columns.seen.items()
             if valid >= LEAST_ROWS / 2 and valid >= COLUMN_SHARE * seen
@@ -389,8 +402,6 @@ class _Text:
         if self._source.shape == "mail":
             self._exchange()
         self._flush()
-        found = [self._finding(kind, tally) for kind, tally in self._tallies.items()]
-        return sorted(found, key=lambda f: -f.evidence["count"])
 
     def _exchange(self) -> None:
         """Who wrote to whom, of a mail."""
@@ -410,20 +421,20 @@ class _Text:
         except (ValueError, TypeError, IndexError, OverflowError):
             pass
 
-    def _finding(self, kind: str, tally: Tally) -> Finding:
-        path = self._source.path
-        evidence: dict[str, Any] = {
-            "what": kind, "name": tally.what, "count": tally.count, "confidence": round(tally.confidence, 2),
-            "file": path, "places": tally.places, "samples": tally.samples,
-        }  # fmt: skip
-        reasons = tuple(f"{count:,} by {why}" for why, count in tally.reasons.most_common(4))
-        severity: Severity = (
-            "critical" if tally.count >= 1000 and kind != "secret" else "high" if tally.confidence >= 0.8 else "medium"
-        )
-        return Finding(
-            "leak", f"{tally.count:,} x {tally.what} in {path}", self._scan.now_s, self._scan.now_s, path,
-            round(tally.confidence, 2), severity, reasons, f"tidegauge leak {shlex.quote(path)}", (), evidence,
-        )  # fmt: skip
+
+def _finding(path: str, kind: str, tally: Tally, now_s: int) -> Finding:
+    evidence: dict[str, Any] = {
+        "what": kind, "name": tally.what, "count": tally.count, "confidence": round(tally.confidence, 2),
+        "file": path, "places": tally.places, "samples": tally.samples,
+    }  # fmt: skip
+    reasons = tuple(f"{count:,} by {why}" for why, count in tally.reasons.most_common(4))
+    severity: Severity = (
+        "critical" if tally.count >= 1000 and kind != "secret" else "high" if tally.confidence >= 0.8 else "medium"
+    )
+    return Finding(
+        "leak", f"{tally.count:,} x {tally.what} in {path}", now_s, now_s, path, round(tally.confidence, 2), severity,
+        reasons, f"tidegauge leak {shlex.quote(path)}", (), evidence,
+    )  # fmt: skip
 
 
 def _copied(data: bytes, statements: list[tuple[int, list[str], bool]], copying: bool) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from multiprocessing import get_context
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 DOCUMENT_S = 120.0
 """What one document may take to be read."""
 LEAST_KEY = 16
-MOST_FINDINGS, MOST_SKIPPED = 50_000, 10_000
+MOST_FINDINGS, MOST_SKIPPED = 20_000, 10_000
 """Listed of a folder without end, the most first; all are counted."""
 Reveal = Callable[[str, str, str], None]
 
@@ -190,6 +191,7 @@ def _looked(texts: Iterable[Source | LeftOut], key: bytes, own: Own | None, reve
             skipped.append({"what": found.path, "why": found.why})
         else:
             findings += scan.source(found)
+    findings += scan.grouped()
     return Looked(
         [finding.to_json() for finding in findings], scan.people.state(), skipped, scan.sources, scan.bytes,
         scan.samples_apart, scan.exchanges, scan.newest, scan.oldest, mine.matched if mine else {},
@@ -202,7 +204,10 @@ _worker: tuple[Apart, bytes, Own | None] | None = None
 
 def _begin(key: bytes, own: Own | None) -> None:
     global _worker
-    _worker = Apart(limit_s=DOCUMENT_S), key, own
+    apart = Apart(limit_s=DOCUMENT_S)
+    # Its own process must end before this one can: nothing else runs when a worker is told to stop.
+    Finalize(apart, apart.__exit__, (None, None, None), exitpriority=100)
+    _worker = apart, key, own
 
 
 def _look_here(path: Path) -> Looked:
