@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian's packages, each with a program by which it is known to be here.
-DEBIAN := nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin
+DEBIAN := nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin tesseract-ocr:tesseract
 CONSTRAINTS := -c constraints.txt
 DEV := aiosmtpd authlib hypothesis httpx import-linter mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pytest pytest-xdist requests ruff schemathesis scikit-learn
 
-.PHONY: demo test check bench bench-atlas bench-hunting bench-lures bench-collector bench-service bench-calibration debian clean
+.PHONY: demo test check bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-calibration debian clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -68,6 +68,15 @@ bench-hunting: $(VENV)/.ready-dev
 # MAILS is a folder with `phishing` and `wanted` in it; rspamd joins in where it listens.
 bench-lures: $(VENV)/.ready-dev debian
 	$(BIN)/python -m benchmarks.lures.compare $(MAILS) > benchmarks/LURES.md
+
+# Half an hour; PRESIDIO is a Python with presidio-analyzer, GITLEAKS the program, FONTS are drawn and read by Tesseract.
+bench-leaks: $(VENV)/.ready-dev debian
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) faker odfpy reportlab
+	$(BIN)/python -m benchmarks.leaks.find > benchmarks/work-leaks.txt
+	$(BIN)/python -m benchmarks.leaks.peers --presidio $(PRESIDIO) --gitleaks $(GITLEAKS) >> benchmarks/work-leaks.txt
+	$(BIN)/python -m benchmarks.leaks.scanned $(FONTS) >> benchmarks/work-leaks.txt
+	cat benchmarks/leaks/HEAD.md benchmarks/work-leaks.txt > benchmarks/LEAKS.md
+	rm benchmarks/work-leaks.txt
 
 # Half an hour; R's methods join in where r-cran-surveillance is installed.
 bench-calibration: $(VENV)/.ready-dev

@@ -24,20 +24,31 @@ PASSWORD_LABEL = re.compile(r"(?i)pass|pwd|kennwort|contrase|senha|密|hash")
 NAMED = re.compile(r"\b[A-Z][a-zà-ÿ]{2,}[ ,]+[A-Z][a-zà-ÿ]{2,}\b|[\u4e00-\u9fff]{2,4}")
 KEYED = re.compile(r"(?i)key|secret|token")
 SEPARATED = re.compile(r"[,;|}\t]")
+FORMED = "its form and check digits"
+LABELLED, NEIGHBOURED, COLUMNED = (f"{FORMED}, and its {what}" for what in ("label", "neighbours", "column"))
+PARTED = str.maketrans("", "", " .-/")
+SSN = re.compile(r"\d{3}([- ]?)\d{2}\1\d{4}")
+CARD = re.compile(r"\d+|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{5}")
 JOINING = 0x0590
 """Letters before this one are written with spaces between words: a number right behind one is part of its word."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A value: its kind, plain form, how it is masked, what it is called, and why it counts."""
+    """A value: its kind, plain form, what it is called, why it counts; `shown` is how it may be shown, its masked form
+    where nothing is said."""
 
     kind: str
     value: str
-    masked: str
     what: str
     why: str
     confidence: float
+    text: str = ""
+    shown: str = ""
+
+    @property
+    def masked(self) -> str:
+        return self.shown or masked(self.text)
 
 
 @dataclass
@@ -112,7 +123,7 @@ class Columns:
         return cls({}, Counter(), set(), set(), Counter())
 
     def cell(self, column: int) -> None:
-        """A cell of bare digits in a column without a name."""
+        """A cell in a column without a name."""
         self.cells[column] += 1
         if self.cells[column] == self.HOPE:
             best = max((valid for (c, _), (_, valid) in self.seen.items() if c == column), default=0)
@@ -159,9 +170,10 @@ def number(
         return None
     column, label = sight.column, sight.label()
     names, national, other = said(label)
-    if text.isdigit() and not national and not bare_may_be(names, len(text)):
+    bare = text.isdigit()
+    if not national and not (bare_may_be(names, len(text)) if bare else names):
         # Bare digits that no label names: only their column could prove them, or eighteen of a Chinese number.
-        if (column < 0 and len(text) != 18) or column in columns.hopeless:
+        if bare and ((column < 0 and len(text) != 18) or column in columns.hopeless):
             return None
         if column >= 0:
             columns.cell(column)
@@ -184,19 +196,18 @@ def number(
 def _chosen(
     found: list[tuple[str, str, str, str, bool, bool]], text: str, sight: Sight, columns: Columns, among: bool
 ) -> tuple[Hit, tuple[int, str] | None] | None:
-    reason = "its form and check digits"
     waiting = None
     for kind, value, what, chance, shaped, labelled in found:
         if labelled:
-            return Hit(kind, value, masked(text), what, f"{reason}, and the label beside it", 0.95), None
+            return Hit(kind, value, what, LABELLED, 0.95, text), None
         if chance == "strong":
-            return Hit(kind, value, masked(text), what, reason, 0.8), None
+            return Hit(kind, value, what, FORMED, 0.8, text), None
         if shaped and (among or sight.named()):
-            return Hit(kind, value, masked(text), what, f"{reason}, and its neighbours", 0.8), None
+            return Hit(kind, value, what, NEIGHBOURED, 0.8, text), None
         if sight.column >= 0 and (chance == "checked" or shaped):
             columns.valid(sight.column, kind)
             if waiting is None:
-                waiting = Hit(kind, value, masked(text), what, f"{reason}, and its column", 0.85), (sight.column, kind)
+                waiting = Hit(kind, value, what, COLUMNED, 0.85, text), (sight.column, kind)
     return waiting
 
 
@@ -213,8 +224,8 @@ def _kinds(
     text: str, names: frozenset[str], national: bool, column: int, columns: Columns, samples: Counter[str]
 ) -> Iterator[tuple[str, str, str, str, bool]]:
     """What a text can be by form and check digits: kind, plain value, name, how sure, whether shaped."""
-    plain = re.sub(r"[ .\-/]", "", text).upper()
-    if len(plain) == 9 and plain.isdigit() and re.fullmatch(r"\d{3}([- ]?)\d{2}\1\d{4}", text):
+    plain = text.translate(PARTED).upper()
+    if len(plain) == 9 and plain.isdigit() and SSN.fullmatch(text):
         found = numbers.ssn(plain)
         if found == "sample":
             samples["us-ssn"] += 1
@@ -230,7 +241,7 @@ def _kinds(
     if (
         12 <= len(plain) <= 19
         and plain.isdigit()
-        and re.fullmatch(r"\d+|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{5}", text)
+        and CARD.fullmatch(text)
     ):
         found = numbers.card(plain)
         if found == "sample":
@@ -290,8 +301,8 @@ def labelled(sight: Sight, owner: str, at: int) -> Hit | None:
     if KEYED.search(sight.text):
         random = len(value) >= 20 and entropy(value) >= 3.5 and any(map(str.isdigit, value))
         if random and re.fullmatch(r"[A-Za-z0-9+/_=.\-]+", value):
-            return Hit("secret", value, f"{sight.text}, {len(value)} characters", "secret by its label",
-                       "a label, and a value as random as a key", 0.7)  # fmt: skip
+            return Hit("secret", value, "secret by its label", "a label, and a value as random as a key", 0.7,
+                       shown=f"{sight.text}, {len(value)} characters")  # fmt: skip
     elif kind or secrets.is_password(value, beside_owner=owned):
         return credential(owner or str(at), value, kind or "password", 0.9 if owned else 0.7)
     return None
@@ -300,8 +311,8 @@ def labelled(sight: Sight, owner: str, at: int) -> Hit | None:
 def credential(owner: str, value: str, what: str, confidence: float) -> Hit:
     """A password or hash with its owner."""
     shown = f"{owner[:1]}***@{owner.rpartition('@')[2]}" if "@" in owner else "***"
-    return Hit("credential", f"{owner}\0{value}", f"{shown}: {'*' * 6} ({len(value)} characters)", what,
-               f"{what} beside its owner or after its label", confidence)  # fmt: skip
+    return Hit("credential", f"{owner}\0{value}", what, f"{what} beside its owner or after its label", confidence,
+               shown=f"{shown}: {'*' * 6} ({len(value)} characters)")  # fmt: skip
 
 
 def signed_in(text: str) -> Hit | None:
@@ -318,8 +329,8 @@ def token(text: str, place: str) -> Hit | None:
     kind = "private key" if private else secrets.token_kind(text)
     if not kind:
         return None
-    return Hit("secret", place if private else text, f"{kind}, {len(text)} characters", kind,
-               f"its form is that of a {kind}", 0.95)  # fmt: skip
+    return Hit("secret", place if private else text, kind, f"its form is that of a {kind}", 0.95,
+               shown=f"{kind}, {len(text)} characters")  # fmt: skip
 
 
 def zone(lines: list[str]) -> tuple[Hit, int] | None:
@@ -330,8 +341,8 @@ def zone(lines: list[str]) -> tuple[Hit, int] | None:
         return None
     mended = ", with a confusion of OCR mended" if found.mended else ""
     hit = Hit(
-        "mrz", f"{found.country}:{found.number}", f"{found.form} of {found.country}, {masked(found.number)}",
-        f"{found.form} machine-readable zone", f"{found.checks} of {found.of} check digits fit{mended}",
-        0.99 if found.checks == found.of else 0.9,
+        "mrz", f"{found.country}:{found.number}", f"{found.form} machine-readable zone",
+        f"{found.checks} of {found.of} check digits fit{mended}", 0.99 if found.checks == found.of else 0.9,
+        shown=f"{found.form} of {found.country}, {masked(found.number)}",
     )  # fmt: skip
     return hit, 3 if found.form == "TD1" else 2

@@ -90,13 +90,17 @@ def find_numbers(data: bytes) -> Spans:
     np.not_equal(kinds, 0, out=inside[1:-1])
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     starts, ends = edges[::2], edges[1::2]
+    counted = np.zeros(len(raw) + 1, np.int32)
+    np.cumsum(kinds == DIGIT, out=counted[1:])
+    digits = counted[ends] - counted[starts]
+    # Words without a digit can only be single letters of a number, or a bank in the groups of an IBAN.
     lengths = ends - starts
+    kept = (digits > 0) | (lengths == 1) | ((lengths == 4) & (kinds[starts] == UPPER))
+    starts, ends, lengths, digits = starts[kept], ends[kept], lengths[kept], digits[kept]
     good = lengths <= LONGEST
     if not good.any():
         return Spans(*(np.empty(0, np.int64),) * 2, np.empty(0, np.bool_))
-    counted = np.zeros(len(raw) + 1, np.int32)
-    np.cumsum(kinds == DIGIT, out=counted[1:])
-    digits = np.where(good, counted[ends] - counted[starts], 0)
+    digits = np.where(good, digits, 0)
     short = np.minimum(lengths, LONGEST)
     after = raw[np.minimum(ends, len(raw) - 1)]
     beyond = kinds[np.minimum(ends + 1, len(raw) - 1)]
@@ -110,7 +114,12 @@ def find_numbers(data: bytes) -> Spans:
     alone[mixed] = _lettered(kinds, starts[mixed], lengths[mixed], digits[mixed])
     long = lengths[alone]
     letters = digits[alone] < long
-    found = [(starts[alone], ends[alone], (long == 18) | (letters & ((long == 11) | (long >= 15))))]
+    # Eighteen digits, the last of them maybe an X, are a Chinese number where they say a century of birth.
+    chinese = (long == 18) & (digits[alone] >= 17)
+    places = np.minimum(starts[alone][:, None] + (6, 7), len(raw) - 1)
+    born = (raw[places] == (49, 57)).all(axis=1) | (raw[places] == (50, 48)).all(axis=1)
+    proven = np.where(chinese, born, letters & ((long == 11) | (long >= 15)))
+    found = [(starts[alone], ends[alone], proven)]
     found += _chains(raw, starts, ends, short, digits, begun, ended)
     first, last, apart = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.lexsort((-last, first))
