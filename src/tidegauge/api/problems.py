@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from tidegauge.case import ConflictError, UnfoundedError
 from tidegauge.model import LakeError, TidegaugeError, UsageError
 from tidegauge.serve.work import BusyError, StoppedError, TooLargeError, TooLongError
 from tidegauge.store.people import RefusedError, TooManyError
@@ -38,7 +39,8 @@ class MissingError(TidegaugeError):
 
 STATUS: tuple[tuple[type[TidegaugeError], int], ...] = (
     (LoginNeededError, 401), (TooManyError, 429), (RefusedError, 403), (MissingError, 404), (UsageError, 400),
-    (BusyError, 503), (TooLongError, 504), (TooLargeError, 503), (StoppedError, 409), (LakeError, 409),
+    (ConflictError, 409), (UnfoundedError, 409), (BusyError, 503),
+    (TooLongError, 504), (TooLargeError, 503), (StoppedError, 409), (LakeError, 409),
     (TidegaugeError, 500),
 )  # fmt: skip
 RETRY_S = 5

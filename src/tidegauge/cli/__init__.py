@@ -25,6 +25,7 @@ VERBS = {
     "hunt": ("hunting", "Hosts that send out, pass on, are commanded, or scan."),
     "lure": ("luring", "Is this mail, message or link a lure, and who went where it leads?"),
     "leak": ("leaking", "Whose data lie in these files?"),
+    "case": ("casing", "Who claims what, what stands against it, and a statement that holds."),
     "origin": ("atlas", "What an address displays, and how far to believe it."),
     "atlas": ("atlas", "The atlas: sources, editions, routes."),
     "lake": ("atlas", "The flows on disk: label them again."),

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -14,42 +15,50 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pebble import ProcessExpired, ProcessPool
+from pydantic import BaseModel, ConfigDict, Field
 
-from tidegauge import verbs
 from tidegauge.model import LakeError, TidegaugeError, UsageError
 from tidegauge.site import Site, load_site
 from tidegauge.verbs import Here
-from tidegauge.verbs.leaking import leak
-from tidegauge.verbs.luring import lure
+from tidegauge.verbs.answers import ANSWERS
 
-Answering = Callable[[Here, Any, Callable[[str], None]], dict[str, Any]]
 QUESTIONS_A_PROCESS = 200
 """After so many a process makes way for a fresh one."""
 NICE = 5
-MOST_BINS = 200_000
+class SealQuestion(BaseModel):
+    """A question whose answer becomes evidence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verb: Literal["ask", "series", "top", "coverage", "hunt", "origin", "origins"]
+    question: Annotated[dict[str, Any], Field(max_length=40, examples=[{"from": "KP", "since": "2014-11-24"}])]
 
 
-def _ask(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
-    progress("judging")
-    return verbs.answer_json(question, verbs.ask(here, question))
+class VerifyQuestion(BaseModel):
+    """Is a case as it was sealed? Never answered from what was kept: each has a number of its own."""
+
+    name: str
+    number: int = Field(default_factory=time.monotonic_ns)
 
 
-VERBS: dict[str, tuple[type, Answering]] = {
-    "ask": (verbs.AskQuestion, _ask),
-    "series": (verbs.SeriesQuestion, lambda h, q, p: verbs.series(h, q, most_bins=MOST_BINS).to_json()),
-    "top": (verbs.TopQuestion, lambda h, q, p: verbs.top(h, q).to_json()),
-    "coverage": (verbs.CoverageQuestion, lambda h, q, p: verbs.coverage(h, q).to_json()),
-    "flows": (verbs.FlowsQuestion, lambda h, q, p: verbs.flows(h, q).to_json()),
-    "lure": (verbs.LureQuestion, lambda h, q, p: lure(h, q).to_json()),
-    "leak": (verbs.LeakQuestion, lambda h, q, p: leak(h, q, p).to_json()),
-    "hunt": (verbs.HuntQuestion, lambda h, q, p: verbs.hunt(h, q, p).to_json()),
-    "origins": (verbs.OriginsQuestion, lambda h, q, p: verbs.origins(h, q).to_json()),
-    "origin": (verbs.OriginQuestion, lambda h, q, p: verbs.origin(h, q).to_json()),
-}
-"""What can be asked: the form of a question, and who answers it."""
+def _seal(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+    from tidegauge.case.evidence import seal
+
+    return seal(here.site, question.verb, question.question)
+
+
+def _verify(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+    from tidegauge.case import Cases, verify
+
+    cases = Cases(here.store, here.site.folder)
+    return verify(here.site, cases, cases.get(question.name), progress).to_json()
+
+
+QUESTIONS = ANSWERS | {"seal": (SealQuestion, _seal), "verify": (VerifyQuestion, _verify)}
+"""All that the pool answers: questions of the verbs, and those of cases."""
 
 
 class BusyError(TidegaugeError):
@@ -103,7 +112,7 @@ def _perform(folder: Path, verb: str, question: Any, steps: str) -> bytes | Fail
 
     try:
         site = _site(folder, (folder / "tidegauge.toml").stat().st_mtime_ns)
-        told = VERBS[verb][1](Here(site), question, progress)
+        told = QUESTIONS[verb][1](Here(site), question, progress)
         return json.dumps(told, ensure_ascii=False).encode()
     except TidegaugeError as error:
         kind = next((name for name, own in KINDS.items() if isinstance(error, own)), "other")

@@ -117,3 +117,18 @@ kept = Table(
     "kept", metadata,
     Column("name", String(128), primary_key=True), Column("value", Text, nullable=False),
 )  # fmt: skip
+cases = Table(
+    "cases", metadata,
+    Column("name", String(64), primary_key=True), Column("title", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)  # fmt: skip
+case_entries = Table(
+    "case_entries", metadata,
+    Column("case_name", String(64), primary_key=True),
+    Column("number", LONG, primary_key=True, autoincrement=False), Column("at_us", BigInteger, nullable=False),
+    Column("who", Text, nullable=False), Column("kind", String(32), nullable=False),
+    Column("id", String(32), nullable=False), Column("about", String(300), nullable=False),
+    Column("body", Text, nullable=False), Column("before", String(64), nullable=False),
+    Column("hash", String(64), nullable=False), Column("seal", String(64), nullable=False),
+    Index("case_entries_about", "case_name", "about"),
+)  # fmt: skip

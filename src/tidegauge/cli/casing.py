@@ -1,0 +1,464 @@
+"""case: a group of verbs."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from tidegauge.case import CaseFile, Verified, check, statement, verify, verify_bundle, weigh, write_whole
+from tidegauge.case.exchange import ORDER
+from tidegauge.case.file import FORMATS
+from tidegauge.case.weigh import CONFIDENCES, LIKELIHOODS, VALUES, WEIGHTS
+from tidegauge.cli.common import json_option, open_site, plain, print_json, site_option, table, working
+from tidegauge.model import UsageError
+
+CHANGED = 12
+"""Exit status of `verify` for anything but the same."""
+BARE = {"top": "by", "hunt": "kind", "origin": "address", "lure": "file", "leak": "file"}
+tlp_option = click.option("--tlp", type=click.Choice(ORDER), help="Its own mark, where it is stricter than the case's.")
+output_option = click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Write into this file.")
+expected_option = click.option(
+    "--expected", type=int, help="The revision that you saw: refused where it was changed since."
+)
+
+
+@click.group()
+def case() -> None:
+    """The case file: who claims what, sealed evidence, hypotheses weighed, and a statement that holds.
+
+    Example: tidegauge case --help
+    """
+
+
+def opened(site_dir: Path | None, who: str | None = None) -> CaseFile:
+    """The cases of a site, as the person at the shell."""
+    return CaseFile(open_site(site_dir), who or getpass.getuser())
+
+
+def who_option(function: Any) -> Any:
+    return click.option("--who", help="Who writes, where that isn't the user of this shell.")(function)
+
+
+def _said(as_json: bool, identity: str, text: str) -> None:
+    print_json({"id": identity}) if as_json else click.echo(text)
+
+
+@case.command()
+@click.argument("name")
+@click.option("--title", default="", help="What it is about.")
+@click.option("--tlp", type=click.Choice(ORDER), help="Its mark; TLP:AMBER where none is given.")
+@click.option("--from-demo", is_flag=True, help="Tell the demonstration's story in it, step by step.")
+@who_option
+@site_option
+@json_option
+def new(
+    name: str, title: str, tlp: str | None, from_demo: bool, who: str | None, site_dir: Path | None, as_json: bool
+) -> None:
+    """Open a case, with the usual hypotheses.
+
+    Example: tidegauge case new autumn --title "What was claimed in 2014"
+    """
+    files = opened(site_dir, who)
+    made = files.new(name, title, tlp)
+    if from_demo:
+        from tidegauge.case.story import tell
+
+        with working("telling"):
+            for line in tell(files, name):
+                if not as_json:
+                    click.echo(line)
+    print_json({"name": name, "revision": files.get(name).revision}) if as_json else click.echo(f"{made.title}: open")
+
+
+@case.command("list")
+@site_option
+@json_option
+def list_(site_dir: Path | None, as_json: bool) -> None:
+    """All cases.
+
+    Example: tidegauge case list
+    """
+    rows = opened(site_dir).cases.names()
+    if as_json:
+        print_json({"cases": rows})
+        return
+    table(["name", "opened", "entries", "title"],
+          [[r["name"], r["created"], str(r["entries"]), plain(r["title"])] for r in rows])  # fmt: skip
+
+
+@case.command()
+@click.argument("name")
+@site_option
+@json_option
+def show(name: str, site_dir: Path | None, as_json: bool) -> None:
+    """A case's entries in order of time.
+
+    Example: tidegauge case show autumn
+    """
+    found = opened(site_dir).get(name)
+    if as_json:
+        print_json(found.to_json())
+        return
+    click.secho(f"{plain(found.title)}  {found.mark}", bold=True)
+    for entry in found.entries:
+        told = entry.to_json()
+        text = entry.body.get("text") or entry.body.get("command") or entry.body.get("what") or entry.about
+        verdict = (entry.body.get("result") or {}).get("verdict", "")
+        more = f"  -> {verdict}" if verdict else ""
+        click.echo(f"{told['at']}  {plain(entry.who):<12} {entry.kind:<10} {entry.id:<4} {plain(str(text))}{more}")
+
+
+@case.command()
+@click.argument("name")
+@click.option("--by", required=True, help="Who claims it.")
+@click.option("--text", required=True, help="What exactly.")
+@click.option("--at", metavar="T", help="When it was said; now where nothing is given.")
+@click.option("--graded", metavar="B2", help="Admiralty code: the source A to F, what it says 1 to 6.")
+@tlp_option
+@who_option
+@site_option
+@json_option
+def claim(
+    name: str, by: str, text: str, at: str | None, graded: str | None, tlp: str | None, who: str | None,
+    site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Note what somebody claims.
+
+    Example: tidegauge case claim autumn --by "an agency" --text "It came through your network" --graded B3
+    """
+    made = opened(site_dir, who).claim(name, by, text, at, graded, tlp)
+    _said(as_json, made.id, f"{made.id}: noted")
+
+
+def question_of(words: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """A verb and its question from a command line's words.
+
+    >>> question_of(("ask", "--from", "KP", "--since", "2014-11-24"))
+    ('ask', {'from': 'KP', 'since': '2014-11-24'})
+
+    Raises:
+        UsageError: no such verb, or what it doesn't take.
+    """
+    from tidegauge.cli import program
+    from tidegauge.verbs.answers import ANSWERS
+
+    rest = list(words[1:] if words[:1] == ("tidegauge",) else words)
+    verb = rest.pop(0) if rest else ""
+    command = program.get_command(click.Context(program), verb)
+    if command is None or verb not in {*ANSWERS} - {"origins"}:
+        raise UsageError(f"not a question: {verb!r}", hint="ask, series, top, coverage, hunt, origin, lure, leak")
+    context = command.make_context(verb, rest, resilient_parsing=False)
+    given: dict[str, Any] = {}
+    for parameter in command.params:
+        value = context.params.get(parameter.name or "")
+        if value is None or value in ((), "", False) or value == parameter.get_default(context):
+            continue
+        option = max(parameter.opts, key=len)
+        name = option.lstrip("-").replace("-", "_") if option.startswith("-") else BARE.get(verb, option)
+        given[name] = [str(v) for v in value] if isinstance(value, tuple) else value
+    if verb == "origin" and "of" in given:
+        verb = "origins"
+    form = ANSWERS[verb][0]
+    assert issubclass(form, BaseModel)
+    known = {field.alias or name: field for name, field in form.model_fields.items()} | {"file": None}
+    question = {name: value for name, value in given.items() if name in known}
+    bare = BARE.get(verb)
+    if bare in ("address", "file") and isinstance(question.get(bare), list):
+        if len(question[bare]) != 1:
+            raise UsageError(f"one {bare} at a time is sealed", hint=f"tidegauge case evidence NAME -- {verb} ONE")
+        question[bare] = question[bare][0]
+    return verb, question
+
+
+@case.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- VERB...]")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="A file instead, by its hash.")
+@click.option("--keep", is_flag=True, help="Keep a copy of that file.")
+@tlp_option
+@who_option
+@site_option
+@json_option
+def evidence(
+    name: str, words: tuple[str, ...], path: Path | None, keep: bool, tlp: str | None, who: str | None,
+    site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Put a question and seal its answer with what it rests on.
+
+    Example: tidegauge case evidence autumn -- ask --from KP --since 2014-11-24
+    """
+    files = opened(site_dir, who)
+    if (path is None) == (not words):
+        raise UsageError("a question, or a file?", hint="tidegauge case evidence NAME -- ask --from KP --since T")
+    with working("asking"):
+        if path is not None:
+            made = files.file(name, path, keep=keep, tlp=tlp)
+        else:
+            made = files.evidence(name, *question_of(words), tlp=tlp)
+    verdict = made.body["result"].get("verdict", "")
+    _said(as_json, made.id, f"{made.id}: {made.body['command'] or path}{f' -> {verdict}' if verdict else ''}, sealed")
+
+
+@case.command("verify")
+@click.argument("name", metavar="NAME|BUNDLE")
+@site_option
+@json_option
+def verify_(name: str, site_dir: Path | None, as_json: bool) -> None:
+    """Look at a case, or a bundle of one, again: is it as it was sealed? Exits 12 where it isn't.
+
+    Example: tidegauge case verify autumn
+    """
+    about: dict[str, Any] = {}
+    if Path(name).is_file():
+        found, about = verify_bundle(Path(name))
+    else:
+        files = opened(site_dir)
+        with working("asking again") as say:
+            found = verify(files.site, files.cases, files.get(name), say)
+    if as_json:
+        print_json({**found.to_json(), **about})
+    else:
+        _print_verified(found, about)
+    if found.status != "same":
+        sys.exit(CHANGED)
+
+
+def _print_verified(found: Verified, about: dict[str, Any]) -> None:
+    click.secho(found.status.upper(), bold=True, fg=None if found.status == "same" else "red")
+    click.echo(f"chain: {found.broken or 'whole'}")
+    for item in found.items:
+        click.echo(f"{item.id}: {item.status}{f' - {plain(item.why)}' if item.why else ''}")
+    if about.get("fingerprint"):
+        click.echo(f"signed by {plain(str(about['site']))}, key {about['fingerprint']}")
+    if about.get("left_out"):
+        click.echo(f"{about['left_out']} entries were left out by their mark")
+
+
+@case.command("weigh")
+@click.argument("name")
+@click.option("--rate", nargs=3, metavar="E1 H1 VALUE", help=f"Your view: {', '.join(VALUES)}.")
+@click.option("--weight", type=click.Choice(tuple(WEIGHTS)), default="medium", help="How much that counts.")
+@click.option("--likelihood", nargs=2, metavar="H1 WORDS", help=f"How likely: {', '.join(LIKELIHOODS)}.")
+@click.option("--confidence", type=click.Choice(CONFIDENCES), default="low", help="How sure you are of that.")
+@click.option("--hypothesis", help="Add one.")
+@click.option("--reason", default="", help="Why.")
+@expected_option
+@who_option
+@site_option
+@json_option
+def weigh_(
+    name: str, rate: tuple[str, str, str] | None, weight: str, likelihood: tuple[str, str] | None, confidence: str,
+    hypothesis: str | None, reason: str, expected: int | None, who: str | None, site_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """What speaks against each hypothesis, which single piece the ranking hangs on, and what to ask next.
+
+    Example: tidegauge case weigh autumn --rate E1 H2 I --reason "no surge in, and it would have been seen"
+    """
+    files = opened(site_dir, who)
+    if hypothesis:
+        files.add(name, "hypothesis", {"key": "", "text": hypothesis})
+    if rate:
+        files.rate(name, *rate, weight, reason, expected)
+    if likelihood:
+        files.likelihood(name, *likelihood, confidence, reason)
+    told = weigh(files.get(name)).to_json()
+    if as_json:
+        print_json(told)
+        return
+    for h in sorted(told["hypotheses"], key=lambda one: one["rank"]):
+        words = "; ".join(f"{plain(o['who'])}: {o['word']}, {o['confidence']} confidence" for o in h["likelihood"])
+        click.echo(f"{h['inconsistency']:6.2f}  {h['id']} {plain(h['text'])}{f'  ({words})' if words else ''}")
+    if told["matrix"]:
+        heads = [h["id"] for h in told["hypotheses"]]
+        rows = [
+            [row["evidence"], *(_cell(row["cells"][h]) for h in heads), plain(row["what"])] for row in told["matrix"]
+        ]
+        table(["", *heads, "evidence"], rows)
+        click.echo(f"{told['undecided']} places are suggestions (in brackets) that nobody has decided")
+    for one in told["sensitivity"][:8]:
+        click.echo(f"without {' and '.join(one['without'])}: {', '.join(one['leading'])} would lead")
+    for one in told["next"]:
+        click.echo(f"next: {plain(one['command'])} ({one['why']})")
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    if not cell["decided"]:
+        return f"({cell['suggested']['value']})"
+    return "/".join(view["value"] for view in cell["decided"])
+
+
+@case.command()
+@click.argument("name")
+@click.option("--of", "whom", required=True, help="Of whom.")
+@click.option("--what", required=True, help="What was asked.")
+@click.option("--due", required=True, metavar="T", help="Until when.")
+@who_option
+@site_option
+@json_option
+def request(name: str, whom: str, what: str, due: str, who: str | None, site_dir: Path | None, as_json: bool) -> None:
+    """Note what was asked of whom, and until when: "we are still gathering information".
+
+    Example: tidegauge case request autumn --of "the upstream" --what "its flows of that night" --due 2014-12-10
+    """
+    made = opened(site_dir, who).request(name, whom, what, due)
+    _said(as_json, made.id, f"{made.id}: noted")
+
+
+@case.command()
+@click.argument("name")
+@click.argument("request_id", metavar="R1")
+@click.option("--text", required=True, help="What came of it.")
+@expected_option
+@who_option
+@site_option
+@json_option
+def answer(
+    name: str, request_id: str, text: str, expected: int | None, who: str | None, site_dir: Path | None, as_json: bool
+) -> None:
+    """Note what came of a request.
+
+    Example: tidegauge case answer autumn R1 --text "They kept no flows"
+    """
+    opened(site_dir, who).answer_request(name, request_id, text, expected)
+    _said(as_json, request_id, f"{request_id}: answered")
+
+
+@case.command()
+@click.argument("name")
+@click.option("--text", required=True, help="What.")
+@click.option("--reason", help="Makes it a decision: why.")
+@tlp_option
+@who_option
+@site_option
+@json_option
+def note(
+    name: str, text: str, reason: str | None, tlp: str | None, who: str | None, site_dir: Path | None, as_json: bool
+) -> None:
+    """Add a note; with a reason, a decision.
+
+    Example: tidegauge case note autumn --text "We wait for the upstream" --reason "their flows would tell"
+    """
+    files = opened(site_dir, who)
+    made = files.add(name, "decision" if reason else "note", {"text": text, "reason": reason, "tlp": tlp})
+    _said(as_json, made.id, f"{made.id}: noted")
+
+
+@case.command()
+@click.argument("name")
+@click.argument("tlp", type=click.Choice(ORDER))
+@who_option
+@site_option
+def mark(name: str, tlp: str, who: str | None, site_dir: Path | None) -> None:
+    """Set a case's TLP 2.0 mark.
+
+    Example: tidegauge case mark autumn TLP:GREEN
+    """
+    opened(site_dir, who).mark(name, tlp)
+    click.echo(tlp)
+
+
+@case.command("statement")
+@click.argument("name")
+@click.option("--length", type=click.Choice(("short", "long")), default="short", help="long: with charts and evidence.")
+@click.option("--language", type=click.Choice(("en", "zh-TW")), default="en")
+@click.option("--format", "form", type=click.Choice(("md", "html", "pdf")), default="md")
+@click.option("--check", "edited", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Hold an edited text against the evidence instead; exits 12 where it says more.")  # fmt: skip
+@output_option
+@site_option
+@json_option
+def statement_(
+    name: str, length: Any, language: Any, form: Any, edited: Path | None, target: Path | None, site_dir: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Write what was seen and not seen, what that does not show, and what is still open; from sealed evidence alone.
+
+    Example: tidegauge case statement autumn --language zh-TW
+    """
+    found = opened(site_dir).get(name)
+    if edited is not None:
+        _check(name, edited, found, as_json)
+        return
+    if form == "pdf" and target is None:
+        raise UsageError("a PDF goes into a file", hint="-o statement.pdf")
+    made = statement(found, language, length, form)
+    if target is not None:
+        write_whole(target, made)
+        click.echo(str(target), err=True)
+    elif as_json:
+        print_json({"case": name, "language": language, "length": length, "format": form, "text": made.decode()})
+    else:
+        click.echo(made.decode(), nl=False)
+
+
+def _check(name: str, edited: Path, found: Any, as_json: bool) -> None:
+    try:
+        problems = check(found, edited.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError("not text in UTF-8", hint=str(edited)) from None
+    if as_json:
+        print_json({"case": name, "problems": [problem.to_json() for problem in problems]})
+    else:
+        for problem in problems:
+            click.echo(f"{edited}:{problem.line}:{problem.column}: {plain(problem.what)}")
+        if not problems:
+            click.echo("every number and verdict is held by the evidence that its line cites")
+    if problems:
+        sys.exit(CHANGED)
+
+
+@case.command()
+@click.argument("name")
+@click.option("--format", "form", required=True, type=click.Choice(FORMATS))
+@click.option("--tlp", "audience", type=click.Choice(ORDER), help="The mark under which it goes out.")
+@click.option("--pseudonyms", is_flag=True, help="Our own addresses as pseudonyms.")
+@output_option
+@site_option
+def export(
+    name: str, form: str, audience: str | None, pseudonyms: bool, target: Path | None, site_dir: Path | None
+) -> None:
+    """A case for other teams: STIX 2.1, a MISP event, CSV, X-ARF reports, or a bundle that verifies by itself.
+
+    Example: tidegauge case export autumn --format bundle -o autumn.zip
+    """
+    if form == "bundle" and target is None:
+        raise UsageError("a bundle goes into a file", hint="-o case.zip")
+    made = opened(site_dir).export(name, form, audience=audience, pseudonyms=pseudonyms)
+    if target is None:
+        sys.stdout.buffer.write(made)
+    else:
+        write_whole(target, made)
+        click.echo(str(target), err=True)
+
+
+@case.command("import")
+@click.argument("name")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--graded", default="F6", metavar="C3", help="How far its source and content are believed.")
+@click.option("--ask", is_flag=True, help="Put its questions to our own flows too.")
+@click.option("--watch", help="Look for its indicators from now on, as a watch of this name.")
+@who_option
+@site_option
+@json_option
+def import_(
+    name: str, path: Path, graded: str, ask: bool, watch: str | None, who: str | None, site_dir: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Take in what another team sent, as its claims: graded, with their source, never as truth.
+
+    Example: tidegauge case import autumn theirs.json --graded B3 --ask
+    """
+    with working("taking in"):
+        foreign, asked = opened(site_dir, who).take_in(name, path, graded=graded, ask=ask, watch=watch)
+    if as_json:
+        print_json({"claims": len(foreign.claims), "indicators": len(foreign.indicators), "asked": asked,
+                    "left_out": foreign.left})  # fmt: skip
+        return
+    click.echo(f"{len(foreign.claims)} claims, {len(foreign.indicators)} indicators")
+    for one in asked:
+        click.echo(f"{one['id'] or '-'} {one['verb']}: theirs {one['theirs'] or '-'}, ours {one['ours'] or '-'}")
