@@ -101,7 +101,8 @@ def _page(case: Case, files: dict[str, bytes]) -> str:
         }
         svg = files.get(f"charts/{entry.id}.svg", b"").decode()
         rows.append(
-            f"<tr><td>{escape(told['at'])}</td><td>{escape(entry.who)}</td><td>{escape(entry.kind)} {escape(entry.id)}</td>"
+            f"<tr><td>{escape(told['at'])}</td><td>{escape(entry.who)}</td>"
+            f"<td>{escape(entry.kind)} {escape(entry.id)}</td>"
             f"<td><pre>{escape(json.dumps(body, ensure_ascii=False, indent=1))}</pre>{svg}</td></tr>"
         )
     statement = escape(files["statement.en.md"].decode())

@@ -241,7 +241,7 @@ def misp(case: Case, site: str) -> dict[str, Any]:
             case,
             "statement",
             "comment",
-            as_text(write(case), case.mark),
+            as_text(write(case), case.mark).strip(),
             "Other",
             str(int(made)),
             f"statement of {site}",
@@ -364,6 +364,8 @@ def read_foreign(path: Path, graded: str) -> Foreign:
         marks, left = read_indicators(path)
     except (InputError, UsageError):
         marks, left = [], []
+    # What is said in words was taken as claims.
+    left = [row for row in left if not row.startswith(("cannot be watched: comment", "cannot be watched: text"))]
     found = replace(found, indicators=marks, left=left)
     if not (found.claims or found.indicators or found.questions):
         raise InputError(

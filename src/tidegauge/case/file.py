@@ -60,7 +60,7 @@ class CaseFile:
             _marked(body["tlp"])
         made = self.cases.add(name, self.who, kind, {k: v for k, v in body.items() if v is not None}, about=about,
                               expected=expected)  # fmt: skip
-        self._noted(f"add a {kind}", {"case": name, "id": made.id or about})
+        self._noted("add to a case", {"case": name, "kind": kind, "id": made.id or about})
         return made
 
     def claim(

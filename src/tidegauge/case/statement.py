@@ -290,6 +290,7 @@ VERDICTS: tuple[tuple[str, str], ...] = (
     (r"(?i)\b(?:did not see|have not seen|saw no|no) (?:a )?surge|未看到.{0,60}激增|沒有看到.{0,60}激增", "no_surge"),
     (r"(?i)\b(?:we )?saw a surge|我們看到.{0,80}激增", "surge"),
 )
+INCOMING, OUTGOING = r"(?i)incoming|流入", r"(?i)outgoing|流出"
 NEVER = re.compile(
     r"(?i)\b(?:no attack|is safe|are safe|was safe|secure|guaranteed?|certainly not)\b|沒有攻擊|安全無虞|絕對"
 )
@@ -328,14 +329,27 @@ def check(case: Case, text: str) -> list[Problem]:
                 found.append(Problem(number, match.start() + 1, f"{match[0]}: {cause}"))
         for form, verdict in VERDICTS:
             match_ = re.search(form, bare)
-            if match_ and (verdict == "no_surge" or not re.search(VERDICTS[0][0], bare)):
-                verdicts = {e.body.get("result", {}).get("verdict") for e in entries if e.kind == "evidence"}
-                if verdict not in verdicts and not any(e.kind == "claim" for e in entries):
-                    found.append(Problem(number, match_.start() + 1, f"“{match_[0]}”: no evidence cited here says so"))
+            if match_ is None or (verdict == "surge" and re.search(VERDICTS[0][0], bare)):
+                continue
+            if not any(_says(entry, verdict, line) for entry in entries):
+                found.append(Problem(number, match_.start() + 1, f"“{match_[0]}”: no evidence cited here says so"))
         never = NEVER.search(bare)
         if never and not any(e.kind == "claim" for e in entries):
             found.append(Problem(number, never.start() + 1, f"“{never[0]}”: no flow record can show that"))
     return found
+
+
+def _says(entry: Entry, verdict: str, line: str) -> bool:
+    """Whether an entry says a verdict of what the line names: the same selection, the same direction. Claims say what
+    they say."""
+    if entry.kind == "claim":
+        return True
+    result = entry.body.get("result", {}) if entry.kind == "evidence" else {}
+    question = result.get("question") or {}
+    if result.get("verdict") != verdict or str(question.get("selection")) not in line:
+        return False
+    other = OUTGOING if question.get("direction") != "out" else INCOMING
+    return re.search(other, line) is None
 
 
 def _held(entry: Entry, scores: dict[str, float]) -> set[str]:
