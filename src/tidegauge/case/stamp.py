@@ -1,0 +1,77 @@
+"""Time-stamps of a case (RFC 3161): a service that others trust says when the chain had come so far."""
+
+from __future__ import annotations
+
+import base64
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+from cryptography.x509 import Certificate, load_pem_x509_certificates
+from rfc3161_client import (
+    HashAlgorithm,
+    TimestampRequestBuilder,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
+
+from tidegauge.case.log import Case
+from tidegauge.model import TidegaugeError, UsageError, format_time
+
+MOST_BYTES, LIMIT_S = 1 << 20, 30
+QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
+
+
+def roots(path: Path) -> list[Certificate]:
+    """The certificates that are trusted to stamp, from a file of PEM.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no certificates of a time-stamping service: {error}", hint=f"{path} (PEM)") from None
+
+
+def stamp(case: Case, url: str, trusted: list[Certificate]) -> dict[str, Any]:
+    """Have the head of a case's chain stamped: the body of an entry.
+
+    Raises:
+        TidegaugeError: the service cannot be reached, refuses, or answers what does not verify.
+    """
+    head = case.entries[-1]
+    message = head.hash.encode()
+    query = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA512).build().as_bytes()
+    request = urllib.request.Request(url, query, {"Content-Type": QUERY, "Accept": REPLY})
+    if not url.startswith(("https://", "http://")):
+        raise UsageError(f"not a URL of a time-stamping service: {url!r}")
+    try:
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
+            token: bytes = reply.read(MOST_BYTES)
+    except (URLError, OSError, ValueError) as error:
+        raise TidegaugeError(f"the time-stamping service does not answer: {error}", where=url) from None
+    body = {"head": head.number, "hash": head.hash, "service": url, "token": base64.b64encode(token).decode()}
+    said = wrong(case, body, trusted)
+    if said:
+        raise TidegaugeError(f"not a time-stamp: {said}", where=url)
+    made = decode_timestamp_response(token).tst_info.gen_time
+    return {**body, "time": format_time(made.timestamp())}
+
+
+def wrong(case: Case, body: dict[str, Any], trusted: list[Certificate]) -> str:
+    """What is wrong with a stamp; empty where it is right."""
+    head = next((entry for entry in case.entries if entry.number == body.get("head")), None)
+    if head is None or head.hash != body.get("hash"):
+        return "the entry that was stamped is not the one that stands there"
+    builder = VerifierBuilder()
+    for certificate in trusted:
+        builder = builder.add_root_certificate(certificate)
+    try:
+        response = decode_timestamp_response(base64.b64decode(str(body.get("token"))))
+        builder.build().verify_message(response, head.hash.encode())
+    except (VerificationError, ValueError) as error:
+        return f"the token does not verify: {str(error)[:120]}"
+    return ""

@@ -1,0 +1,46 @@
+"""The tutorial's commands, from the first to the last, on the demonstration that it tells of."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tidegauge.cli import program
+
+TUTORIAL = Path(__file__).parent.parent.parent / "docs" / "tutorial" / "case.md"
+
+
+def test_the_tutorial_is_true_from_its_first_command_to_its_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = re.findall(r"^    tidegauge (.+)$", TUTORIAL.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(commands) > 20
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+    assert runner.invoke(program, ["demo", "--days", "35"]).exit_code == 0
+    monkeypatch.chdir(tmp_path / "demo")
+    said: dict[str, str] = {}
+    for command in commands:
+        done = runner.invoke(program, shlex.split(command))
+        assert done.exit_code == 0, (command, done.output, done.exception)
+        said[command] = done.output
+    assert "NO SURGE SEEN" in said["ask --watch studio --since 2014-11-24"] or "SURGE" in "".join(said.values())
+    assert "E1: tidegauge ask --from KP" in said["case evidence autumn -- ask --from KP --since 2014-11-24"]
+    assert "-> no_surge" in said["case evidence autumn -- ask --from KP --since 2014-11-24"]
+    statement = said["case statement autumn"]
+    assert "We did not see a surge of incoming traffic (bytes) from KP between 2014-11-24 and" in statement
+    assert "would have been seen with a probability of 95% [E1]" in statement
+    assert "We are still gathering information" in statement
+    assert "我們未看到來自 KP 的流入流量" in said["case statement autumn --language zh-TW"]
+    assert said["case verify autumn"].startswith("SAME")
+    assert said["case verify autumn.zip"].startswith("SAME")
+    assert "198.18." not in Path("autumn.json").read_text() or json.loads(Path("autumn.json").read_text())
+    assert Path("statement.pdf").read_bytes().startswith(b"%PDF-")
+    told = runner.invoke(program, ["case", "new", "again", "--from-demo"])
+    assert told.exit_code == 0, told.output
+    assert "next: tidegauge case weigh again" in told.output
