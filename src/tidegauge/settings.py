@@ -219,6 +219,13 @@ class LureSettings(_Strict):
     every_s: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 60.0
 
 
+class CaseSettings(_Strict):
+    """The `[case]` table."""
+
+    timestamp: str | None = Field(default=None, pattern=r"^https?://")
+    timestamp_root: str | None = None
+
+
 class AlertSettings(_Strict):
     """One `[alerts.NAME]` table; which keys count is for the kind to say."""
 
@@ -249,6 +256,7 @@ class SiteFile(_Strict):
     atlas: AtlasSettings = AtlasSettings()
     serve: ServeSettings = ServeSettings()
     lure: LureSettings = LureSettings()
+    case: CaseSettings = CaseSettings()
     openid: OpenIdSettings | None = None
     alerts: dict[Annotated[str, Field(pattern=r"^[\w-]{1,64}$")], AlertSettings] = {}
     exporters: dict[ExporterText, ExporterSettings] = {}

@@ -16,6 +16,7 @@ from tidegauge.model import Prefix, SiteError, UsageError, format_address, parse
 from tidegauge.settings import (
     AlertSettings,
     AtlasSourceSettings,
+    CaseSettings,
     CollectSettings,
     LureSettings,
     OpenIdSettings,
@@ -98,6 +99,7 @@ class Site:
     """Where what people write is kept, instead of SQLite in the data folder."""
     serve: ServeSettings = field(default_factory=ServeSettings)
     lure: LureSettings = field(default_factory=LureSettings)
+    case: CaseSettings = field(default_factory=CaseSettings)
     openid: OpenIdSettings | None = None
     alerts: dict[str, AlertSettings] = field(default_factory=dict)
 
@@ -168,6 +170,7 @@ def load_site(folder: Path) -> Site:
         store_url=file.store.url,
         serve=file.serve,
         lure=file.lure,
+        case=file.case,
         openid=file.openid,
         alerts=file.alerts,
     )

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from tidegauge import __version__
 from tidegauge.atlas import Atlas
-from tidegauge.case.log import Case, Cases, canonical, digest
+from tidegauge.case.log import Case, Cases, Entry, canonical, digest
 from tidegauge.lake import Manifest
 from tidegauge.model import TidegaugeError, UsageError, format_time, parse_time
 from tidegauge.site import Site
@@ -264,7 +264,19 @@ def verify(site: Site, cases: Cases, case: Case, progress: Callable[[str], None]
     for entry in case.of("evidence"):
         progress(entry.id)
         items.append(Checked(entry.id, *_again(site, entry.body, hashes)))
+    for entry in case.of("stamp"):
+        items.append(_stamp_again(site, case, entry))
     return Verified(tuple(items), cases.broken(case))
+
+
+def _stamp_again(site: Site, case: Case, entry: Entry) -> Checked:
+    from tidegauge.case.stamp import trusted_by, wrong
+
+    try:
+        said = wrong(case, entry.body, trusted_by(site))
+    except UsageError as error:
+        return Checked(entry.id, "gone", f"it cannot be verified any more: {error}")
+    return Checked(entry.id, "tampered" if said else "same", said)
 
 
 def _again(site: Site, sealed: dict[str, Any], hashes: dict[Path, str]) -> tuple[Status, str]:

@@ -35,10 +35,9 @@ Kind = Literal[
     "reply",
     "decision",
     "note",
-    "bearing",
-    "statement",
     "mark",
     "indicator",
+    "stamp",
 ]
 LETTERS: dict[str, str] = {
     "claim": "C",
@@ -47,7 +46,7 @@ LETTERS: dict[str, str] = {
     "request": "R",
     "decision": "D",
     "note": "N",
-    "statement": "S",
+    "stamp": "T",
 }
 """Kinds whose entries are named, and by which letter."""
 FIRST = "0" * 64

@@ -44,7 +44,7 @@ def sightings(files: CaseFile, name: str, since: str | None = None) -> tuple[lis
         raise UsageError(f"more than {MOST_MARKS} indicators", hint="import them in parts")
     here = Here(files.site)
     since_s, until_s, _ = here.span_s(since, None)
-    indicators = [Indicator.of(*text.split(" ", 1), source=name) for text in marks]
+    indicators = [Indicator.of(kind, value, source=name) for kind, _, value in (text.partition(" ") for text in marks)]
     found = [_seen(here, one, since_s, until_s) for one in indicators]
     watch = f"case-{name}"
     Watches(files.store).add(watch, indicators, note=f"indicators of the case {name}")

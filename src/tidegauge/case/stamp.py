@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import urllib.request
-from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
@@ -19,35 +18,41 @@ from rfc3161_client import (
 
 from tidegauge.case.log import Case
 from tidegauge.model import TidegaugeError, UsageError, format_time
+from tidegauge.site import Site
 
 MOST_BYTES, LIMIT_S = 1 << 20, 30
 QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 
 
-def roots(path: Path) -> list[Certificate]:
-    """The certificates that are trusted to stamp, from a file of PEM.
+def trusted_by(site: Site) -> list[Certificate]:
+    """The certificates that a site trusts to stamp, from its file of PEM.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: none is named, or the file cannot be read.
     """
+    if site.case.timestamp_root is None:
+        raise UsageError("no time-stamping service is trusted", hint="[case] timestamp_root in the site file")
+    path = site.folder / site.case.timestamp_root
     try:
         return load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"no certificates of a time-stamping service: {error}", hint=f"{path} (PEM)") from None
 
 
-def stamp(case: Case, url: str, trusted: list[Certificate]) -> dict[str, Any]:
+def stamp(site: Site, case: Case) -> dict[str, Any]:
     """Have the head of a case's chain stamped: the body of an entry.
 
     Raises:
+        UsageError: the site names no service.
         TidegaugeError: the service cannot be reached, refuses, or answers what does not verify.
     """
+    url, trusted = site.case.timestamp, trusted_by(site)
+    if url is None:
+        raise UsageError("no time-stamping service is named", hint="[case] timestamp in the site file")
     head = case.entries[-1]
     message = head.hash.encode()
     query = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA512).build().as_bytes()
     request = urllib.request.Request(url, query, {"Content-Type": QUERY, "Accept": REPLY})
-    if not url.startswith(("https://", "http://")):
-        raise UsageError(f"not a URL of a time-stamping service: {url!r}")
     try:
         with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
             token: bytes = reply.read(MOST_BYTES)

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import BaseModel
 
 from tidegauge.case import CaseFile, Verified, check, statement, verify, verify_bundle, weigh, write_whole
 from tidegauge.case.exchange import ORDER
 from tidegauge.case.file import FORMATS
 from tidegauge.case.weigh import CONFIDENCES, LIKELIHOODS, VALUES, WEIGHTS
+from tidegauge.cli.asked import question_of
 from tidegauge.cli.common import json_option, open_site, plain, print_json, site_option, table, working
 from tidegauge.model import UsageError
 
 CHANGED = 12
 """Exit status of `verify` for anything but the same."""
-BARE = {"top": "by", "hunt": "kind", "origin": "address", "lure": "file", "leak": "file"}
 tlp_option = click.option("--tlp", type=click.Choice(ORDER), help="Its own mark, where it is stricter than the case's.")
 output_option = click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Write into this file.")
 expected_option = click.option(
@@ -133,46 +132,6 @@ def claim(
     """
     made = opened(site_dir, who).claim(name, by, text, at, graded, tlp)
     _said(as_json, made.id, f"{made.id}: noted")
-
-
-def question_of(words: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
-    """A verb and its question from a command line's words.
-
-    >>> question_of(("ask", "--from", "KP", "--since", "2014-11-24"))
-    ('ask', {'from': 'KP', 'since': '2014-11-24'})
-
-    Raises:
-        UsageError: no such verb, or what it doesn't take.
-    """
-    from tidegauge.cli import program
-    from tidegauge.verbs.answers import ANSWERS
-
-    rest = list(words[1:] if words[:1] == ("tidegauge",) else words)
-    verb = rest.pop(0) if rest else ""
-    command = program.get_command(click.Context(program), verb)
-    if command is None or verb not in {*ANSWERS} - {"origins"}:
-        raise UsageError(f"not a question: {verb!r}", hint="ask, series, top, coverage, hunt, origin, lure, leak")
-    context = command.make_context(verb, rest, resilient_parsing=False)
-    given: dict[str, Any] = {}
-    for parameter in command.params:
-        value = context.params.get(parameter.name or "")
-        if value is None or value in ((), "", False) or value == parameter.get_default(context):
-            continue
-        option = max(parameter.opts, key=len)
-        name = option.lstrip("-").replace("-", "_") if option.startswith("-") else BARE.get(verb, option)
-        given[name] = [str(v) for v in value] if isinstance(value, tuple) else value
-    if verb == "origin" and "of" in given:
-        verb = "origins"
-    form = ANSWERS[verb][0]
-    assert issubclass(form, BaseModel)
-    known = {field.alias or name: field for name, field in form.model_fields.items()} | {"file": None}
-    question = {name: value for name, value in given.items() if name in known}
-    bare = BARE.get(verb)
-    if bare in ("address", "file") and isinstance(question.get(bare), list):
-        if len(question[bare]) != 1:
-            raise UsageError(f"one {bare} at a time is sealed", hint=f"tidegauge case evidence NAME -- {verb} ONE")
-        question[bare] = question[bare][0]
-    return verb, question
 
 
 @case.command(context_settings={"ignore_unknown_options": True})
@@ -360,6 +319,48 @@ def mark(name: str, tlp: str, who: str | None, site_dir: Path | None) -> None:
     """
     opened(site_dir, who).mark(name, tlp)
     click.echo(tlp)
+
+
+@case.command("stamp")
+@click.argument("name")
+@who_option
+@site_option
+@json_option
+def stamp_(name: str, who: str | None, site_dir: Path | None, as_json: bool) -> None:
+    """Have a time-stamping service say that the case had come so far (RFC 3161).
+
+    Example: tidegauge case stamp autumn
+    """
+    from tidegauge.case.stamp import stamp
+
+    files = opened(site_dir, who)
+    made = files.add(name, "stamp", stamp(files.site, files.get(name)))
+    _said(as_json, made.id, f"{made.id}: entry {made.body['head']} was there at {made.body['time']}")
+
+
+@case.command("sightings")
+@click.argument("name")
+@click.option("--since", metavar="T", help="From this time on.")
+@who_option
+@site_option
+@json_option
+def sightings_(name: str, since: str | None, who: str | None, site_dir: Path | None, as_json: bool) -> None:
+    """What was seen of the indicators that others sent; and where nothing was, what would have been.
+
+    Example: tidegauge case sightings autumn --since 2014-11-24
+    """
+    from tidegauge.case.sightings import sightings
+
+    with working("looking"):
+        found, identity = sightings(opened(site_dir, who), name, since)
+    if as_json:
+        print_json({"id": identity, "sightings": [one.to_json() for one in found]})
+        return
+    table(
+        ["flows", "bytes", "first", "last", "indicator"],
+        [[f"{s.flows:,}", f"{s.bytes:,}", s.first, s.last, plain(s.mark)] for s in found],
+    )
+    click.echo(f"{identity}: all of them asked as one watch, sealed")
 
 
 @case.command("statement")

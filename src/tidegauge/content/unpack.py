@@ -7,7 +7,6 @@ larger, deeper or more than the budget allows is left out and said.
 from __future__ import annotations
 
 import bz2
-import codecs
 import gzip
 import io
 import lzma
@@ -25,6 +24,7 @@ from typing import Any, BinaryIO, Literal, TypeVar, cast
 import pyarrow as pa
 
 from tidegauge.content.apart import Apart
+from tidegauge.content.blocks import BLOCK, HEAD, Block, blocks, runs
 from tidegauge.content.cells import MOST_MARKUP, markup_text
 from tidegauge.content.encodings import guess_encoding, to_text
 from tidegauge.content.kinds import kind_of, looks_like_mail
@@ -46,8 +46,6 @@ from tidegauge.content.sessions import is_encrypted, parts_of
 from tidegauge.model import TidegaugeError
 
 T = TypeVar("T")
-BLOCK = 1 << 20
-"""Bytes of text that are looked at together; a line is cut where it is longer."""
 MOST_WHOLE = 64 << 20
 MOST_DEPTH = 8
 MOST_MEMBERS = 200_000
@@ -55,18 +53,7 @@ MOST_UNFOLDED = 1 << 40
 MOST_RATIO = 200
 SMALL = 64 << 20
 """Below this size nothing is refused for its ratio."""
-HEAD = 65_536
 Shape = Literal["lines", "mail", "document", "table"]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A piece of text: UTF-8, whole lines where they are not too long; `line` counts from 1, `offset` in bytes."""
-
-    data: bytes
-    line: int
-    offset: int
-    page: str = ""
 
 
 @dataclass
@@ -187,7 +174,7 @@ class _Unpacking:
 
     def _strings(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         """Runs of text in bytes of no known form."""
-        yield Source(name, "lines", _runs(cast(BinaryIO, file)))
+        yield Source(name, "lines", runs(cast(BinaryIO, file)))
 
     def _page(self, name: str, file: Joined, size: int | None, depth: int) -> Found:
         data = file.read(MOST_MARKUP + 1)
@@ -500,50 +487,6 @@ def _tidy(name: str) -> str:
     """A member's name as one path below, whatever it says."""
     parts = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
     return "/".join("".join(c if c.isprintable() else "?" for c in part) for part in parts)[:300]
-
-
-def blocks(file: BinaryIO, encoding: str) -> Iterator[Block]:
-    """Text of a file as UTF-8 in blocks of whole lines; lines longer than a block are cut."""
-    plain = encoding in ("utf-8", "ascii")
-    decoder = None if plain else codecs.getincrementaldecoder(encoding)(errors="replace")
-    line, offset, kept = 1, 0, b""
-    raw = file.read(BLOCK).removeprefix(codecs.BOM_UTF8)
-    while raw or kept:
-        following = file.read(BLOCK) if raw else b""
-        data = kept + (raw if decoder is None else decoder.decode(raw, final=not following).encode("utf-8", "replace"))
-        raw, kept = following, b""
-        cut = len(data) if not following else _cut(data)
-        if not cut:
-            kept = data
-            continue
-        yield Block(data[:cut], line, offset)
-        line += data.count(b"\n", 0, cut)
-        offset += cut
-        kept = data[cut:]
-
-
-def _cut(data: bytes) -> int:
-    """Where a block ends: behind an empty line near its end, so that what belongs together stays together, or behind a
-    line; within one only where it is longer than two blocks. 0: not yet."""
-    near = data.rfind(b"\n\n", max(len(data) - HEAD, 0)) + 2
-    if near > 1:
-        return near
-    whole = data.rfind(b"\n") + 1
-    if whole or len(data) < 2 * BLOCK:
-        return whole
-    cut = len(data) - 4096
-    return next((i for i in range(cut, len(data)) if data[i : i + 1] in (b" ", b",", b";", b"\t")), cut)
-
-
-def _runs(file: BinaryIO) -> Iterator[Block]:
-    """Printable runs of at least eight characters, of one byte or two (UTF-16LE) each."""
-    offset = 0
-    pattern = re.compile(rb"[\x20-\x7e\t]{8,}|(?:[\x20-\x7e\t]\0){8,}")
-    while raw := file.read(BLOCK):
-        runs = [m[0].replace(b"\0", b"") for m in pattern.finditer(raw)]
-        if runs:
-            yield Block(b"\n".join(runs) + b"\n", 0, offset)
-        offset += len(raw)
 
 
 def mails_of(file: BinaryIO) -> Iterator[bytes]:

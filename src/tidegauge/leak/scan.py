@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.content.unpack import Block, Source
+from tidegauge.content import Block, Source
 from tidegauge.leak import look, secrets
 from tidegauge.leak.look import AROUND, Columns, Hit, Sight, masked
 from tidegauge.leak.people import People
