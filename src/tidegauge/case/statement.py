@@ -197,7 +197,7 @@ def _sentences(entry: Entry, language: Language, length: Length) -> Iterator[str
     elif verb == "hunt" and "findings" in result:
         serious = [f for f in result["findings"] if f["severity"] in SERIOUS]
         asked = question.get("kind") or ["egress", "passthrough", "beacons", "scans"]
-        kinds = ", ".join(_said(said, kind) for kind in asked)
+        kinds = said["separator"].join(_said(said, kind) for kind in asked)
         yield said["hunt"].format(
             kinds=kinds,
             since=moment(result["since"]),
@@ -213,7 +213,9 @@ def _sentences(entry: Entry, language: Language, length: Length) -> Iterator[str
                 )
     elif verb == "origin" and "trust" in result:
         yield said["origin"].format(
-            **{k: moment(str(result[k])) for k in ("address", "displayed", "at", "trust")}, id=name
+            **{k: moment(str(result[k])) for k in ("address", "displayed", "at")},
+            trust=_said(said, result["trust"]),
+            id=name,
         )
     elif verb == "origins" and "prefixes" in result:
         yield said["origins"].format(of=result["of"], at=moment(result["at"]), count=len(result["prefixes"]), id=name)
