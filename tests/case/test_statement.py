@@ -222,6 +222,31 @@ def test_a_statement_is_a_page_and_a_pdf_too(site: Path, run: Run, tmp_path: Pat
         assert "#read(" in read
 
 
+def test_every_kind_of_evidence_can_be_stated(site: Path, run: Run, tmp_path: Path) -> None:
+    files = CaseFile(load_site(site), "anna")
+    (tmp_path / "l.txt").write_text("ssn: 536-90-4399\n")
+    (tmp_path / "m.eml").write_text("From: a@corp.example\nTo: b@corp.example\nSubject: hello\n\nSee you at ten.\n")
+    files.evidence("autumn", "ask", {"from": "all", "since": "2014-11-28", "baseline": "5d"})
+    files.evidence("autumn", "ask", {"from": "KP", "metric": "all", "since": "2014-11-28", "baseline": "5d"})
+    files.evidence("autumn", "leak", {"file": str(tmp_path / "l.txt")})
+    files.evidence("autumn", "lure", {"file": str(tmp_path / "m.eml")})
+    files.evidence("autumn", "origins", {"of": "KP", "at": "2014-11-24"})
+    files.evidence("autumn", "hunt", {"kind": ["scans"], "since": "2014-11-28"})
+    files.evidence("autumn", "top", {"by": ["far_country"], "since": "2014-11-28", "n": 3})
+    files.evidence("autumn", "flows", {"since": "2014-11-30", "limit": 5})
+    files.file("autumn", tmp_path / "l.txt", keep=False)
+    case = files.get("autumn")
+    assert "536-90-4399" not in str(case.to_json())
+    for language in ("en", "zh-TW"):
+        for length in ("short", "long"):
+            text = statement(case, language, length, "md").decode()  # type: ignore[arg-type]
+            assert check(case, text) == []
+    assert run(site, "verify", "autumn")[1]["status"] == "same"
+    assert run(site, "weigh", "autumn")[0] == 0
+    for form in ("stix", "misp", "csv", "xarf", "bundle"):
+        assert files.export("autumn", form)
+
+
 def test_a_simulated_site_says_so_first(site: Path) -> None:
     text = statement(CaseFile(load_site(site), "anna").get("autumn"), "en", "short", "md").decode()
     assert "this is an exercise [E1]" in text

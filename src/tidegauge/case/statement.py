@@ -109,7 +109,7 @@ def write(case: Case, language: Language = "en", length: Length = "short") -> li
     told = [line for entry in evidence for line in _sentences(entry, language, length)]
     lines += [Line("text", text) for text in told] or [Line("text", said["nothing"])]
     lines += [Line("heading", said["not"]), Line("text", said["relays"])]
-    answers = [entry for entry in evidence if entry.body["verb"] == "ask" and "verdict" in entry.body["result"]]
+    answers = [entry for entry in evidence if entry.body["verb"] == "ask" and "detection_limit" in entry.body["result"]]
     if answers:
         lines.append(Line("text", said["nothing_small"]))
         first = min(answers, key=lambda e: str(e.body["result"]["question"]["since"]))
@@ -192,7 +192,7 @@ def _sentences(entry: Entry, language: Language, length: Length) -> Iterator[str
     """What a piece of evidence says, in sentences that cite it."""
     said, verb, result = words(language), entry.body["verb"], entry.body["result"]
     question, name = entry.body["question"], entry.id
-    if verb == "ask" and "verdict" in result:
+    if verb == "ask" and "detection_limit" in result:
         yield from _of_answer(result, name, language, length)
     elif verb == "hunt" and "findings" in result:
         serious = [f for f in result["findings"] if f["severity"] in SERIOUS]
@@ -347,6 +347,8 @@ def _says(entry: Entry, verdict: str, line: str) -> bool:
     if entry.kind == "claim":
         return True
     result = entry.body.get("result", {}) if entry.kind == "evidence" else {}
+    if any(len(str(caveat)) > 10 and _flat(str(caveat)) in line for caveat in result.get("caveats", ())):
+        return True  # the answer's own words
     question = result.get("question") or {}
     if result.get("verdict") != verdict or str(question.get("selection")) not in line:
         return False

@@ -204,7 +204,7 @@ PROBES: tuple[tuple[str, str, str, dict[str, set[str]]], ...] = (
 def suggest(body: dict[str, Any]) -> dict[str, Rating]:
     """How a piece of evidence bears on the template hypotheses, by their keys; those not named are neutral."""
     verb, result, question = body["verb"], body["result"], body["question"]
-    if verb == "ask" and "verdict" in result:
+    if verb == "ask" and "detection_limit" in result:
         return _of_answer(result, str(question.get("direction", "in")))
     if verb == "hunt":
         return _of_hunt(result, question)
