@@ -113,6 +113,11 @@ def the_end(site: Path) -> None:
         link.execute("DELETE FROM case_entries WHERE id IN ('E2', 'E3')")
 
 
+def the_last_one(site: Path) -> None:
+    with database(site) as link:
+        link.execute("DELETE FROM case_entries WHERE id = 'E3'")
+
+
 def a_whole_new_chain(site: Path) -> None:
     """By somebody who can write the database and knows how hashes are made, but has no key."""
     case = Cases(Store.of(load_site(site)), site).get("autumn")
@@ -137,7 +142,8 @@ def a_whole_new_chain(site: Path) -> None:
         (a_row, "(C1) was altered"),
         (a_verdict, "(E1)"),
         (the_order, "(E3) does not follow"),
-        (the_end, "entries are missing at the end"),
+        (the_end, "2 entries are missing at the end"),
+        (the_last_one, "1 entry is missing at the end"),
         (a_whole_new_chain, "(C1) was not sealed with this site's key"),
     ],
 )

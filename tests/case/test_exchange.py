@@ -17,7 +17,7 @@ from stix2 import parse
 from stix2validator import ValidationOptions, validate_string
 
 from tidegauge.case import CaseFile, verify_bundle
-from tidegauge.model import UsageError
+from tidegauge.model import InputError, UsageError
 from tidegauge.site import load_site
 
 Run = Callable[..., tuple[int, Any]]
@@ -184,6 +184,11 @@ def test_what_was_altered_in_a_bundle_is_named(
     found, _ = verify_bundle(altered(bundle(site, tmp_path), change))
     assert found.status == "tampered"
     assert named in str(found.to_json())
+
+
+def test_a_bundle_that_was_altered_is_not_taken_in(site: Path, run: Run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the bundle was altered"):
+        run(site, "import", "autumn", str(altered(bundle(site, tmp_path), a_claim)))
 
 
 def test_a_mark_keeps_back_what_it_forbids(site: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tidegauge.case.bundle import unpack_bundle
+from tidegauge.case.bundle import unpack_bundle, verify_bundle
 from tidegauge.case.log import FIRST, Case, Entry, canonical, digest, entry_hash
 from tidegauge.case.statement import as_text, write
 from tidegauge.case.weigh import weigh
@@ -351,27 +351,31 @@ def read_foreign(path: Path, graded: str) -> Foreign:
     """
     if path.read_bytes()[:4] == b"PK\x03\x04":
         told, _ = unpack_bundle(path)
+        found, _ = verify_bundle(path)
+        if found.status != "same":
+            wrong = found.broken or next(f"{i.id}: {i.why}" for i in found.items if i.status != "same")
+            raise InputError(f"the bundle was altered: {wrong}", where=str(path))
         return _of_bundle(told, graded)
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         document = None
-    found = Foreign([], [], [], [])
+    foreign = Foreign([], [], [], [])
     if isinstance(document, dict):
         source = str(document.get("Event", {}).get("Orgc", {}).get("name") or "") if "Event" in document else ""
-        found = _of_misp(document, source, graded) if "Event" in document else _of_stix(document, graded)
+        foreign = _of_misp(document, source, graded) if "Event" in document else _of_stix(document, graded)
     try:
         marks, left = read_indicators(path)
     except (InputError, UsageError):
         marks, left = [], []
     # What is said in words was taken as claims.
     left = [row for row in left if not row.startswith(("cannot be watched: comment", "cannot be watched: text"))]
-    found = replace(found, indicators=marks, left=left)
-    if not (found.claims or found.indicators or found.questions):
+    foreign = replace(foreign, indicators=marks, left=left)
+    if not (foreign.claims or foreign.indicators or foreign.questions):
         raise InputError(
             "nothing in it that could be taken in", where=str(path), hint="STIX 2.1, MISP, CSV or a bundle"
         )
-    return found
+    return foreign
 
 
 def _of_bundle(told: dict[str, Any], graded: str) -> Foreign:

@@ -7,6 +7,7 @@ database but has no key cannot make a chain of his own. How many entries there a
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
@@ -188,6 +189,7 @@ class Cases:
         """
         if not NAME.fullmatch(name):
             raise UsageError(f"not a name for a case: {name!r}", hint="letters, digits, . _ and -, at most 64")
+        self._count(name, 0)
         with self._store.changing() as session:
             if session.scalar(select(cases.c.name).where(cases.c.name == name)) is not None:
                 raise UsageError(f"there is a case of that name: {name!r}")
@@ -196,7 +198,9 @@ class Cases:
             self._add(session, name, who, "note", {"text": f"The case was opened: {title or name}"}, "", None)
             for key, text in (hypotheses or {}).items():
                 self._add(session, name, who, "hypothesis", {"key": key, "text": text}, "", None)
-        return self.get(name)
+        made = self.get(name)
+        self._count(name, made.revision)
+        return made
 
     def get(self, name: str) -> Case:
         """A case.
@@ -252,7 +256,9 @@ class Cases:
         with self._store.changing() as session:
             if session.scalar(select(cases.c.name).where(cases.c.name == name)) is None:
                 raise UsageError(f"no such case: {name!r}", hint="tidegauge case list")
-            return self._add(session, name, who, kind, body, about, expected)
+            made = self._add(session, name, who, kind, body, about, expected)
+        self._count(name, made.number)
+        return made
 
     def _add(
         self,
@@ -304,7 +310,6 @@ class Cases:
         seal = self._seal(made)
         columns = {key: row[key] for key in row if key not in ("case", "body")}
         session.execute(case_entries.insert(), {**columns, "case_name": name, "body": text, "hash": made, "seal": seal})
-        self._count(name, number)
         return Entry(**row, hash=made, seal=seal)
 
     def _seal(self, text: str) -> str:
@@ -326,12 +331,17 @@ class Cases:
         return {str(name): int(count) for name, count in told.items()}
 
     def _count(self, name: str, number: int) -> None:
-        """Writers follow one another (their transaction is held), so that none overwrites another's count."""
-        counts = self._counted()
-        counts[name] = number
-        staged = self._counts.with_name(f".cases.count.{os.getpid()}")
-        staged.write_text(json.dumps(counts))
-        os.replace(staged, self._counts)
+        """Keep that there are so many entries, once they are: at a crash it may be behind, never ahead."""
+        self._counts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._counts.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            counts = self._counted()
+            if name in counts and counts[name] >= number:
+                return
+            counts[name] = number
+            staged = self._counts.with_name(f".cases.count.{os.getpid()}")
+            staged.write_text(json.dumps(counts))
+            os.replace(staged, self._counts)
 
     def broken(self, case: Case) -> str:
         """Where the chain of a case is broken, and how; empty where it is whole."""
@@ -341,9 +351,9 @@ class Cases:
         counted = self._counted().get(case.name)
         if counted is None and case.entries:
             return "how many entries there were is not known: keys/cases.count has nothing about it"
-        # At a crash it may be one ahead of what was rolled back.
-        if counted is not None and counted > case.revision + 1:
-            return f"{counted - case.revision} entries are missing at the end"
+        if counted is not None and counted > case.revision:
+            missing = counted - case.revision
+            return f"{missing} {'entry is' if missing == 1 else 'entries are'} missing at the end"
         return ""
 
     def _sealed(self, case: Case, number: int, made: str) -> bool:
