@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tidegauge.leak.numbers import FORMS, Form, luhn
 from tidegauge.leak.rows import Rows, lay_out, tuples
-from tidegauge.leak.tokens import find_numbers
+from tidegauge.leak.tokens import _numbers, find_numbers
 from tidegauge.leak.triggers import forms_of
 
 BESIDE = st.sampled_from(["", " ", "id ", "(", '"', "\n", "\t", "2014-11-25 ", "身分證", "a: ", "10.0.0.1 "])
@@ -91,6 +91,23 @@ def test_columns_of_statements_are_those_of_a_reader(table: list[list[str]], lin
     sizes = [len(row) for row in table]
     assert [sum(layout.rows == row) for row in dict.fromkeys(layout.rows.tolist())] == sizes
     assert [len(row) for row in tuples(text)] == sizes
+
+
+NUMBER = st.sampled_from(
+    [
+        "123-45-6789", "DE89 3704 0044 0532 0130 00", "A123456789", "4539 5787 6362 1486", "X-1234567-L", "1",
+        "2 85 05 78 006 084 36", "GOMC800101HDFMRR09", "RSSMRA85T10A562S", "12.345.678-K", "7", "99", "x",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(NUMBER, st.integers(0, 300)), max_size=30))
+def test_where_digits_are_few_the_same_is_found(pieces: list[tuple[str, int]]) -> None:
+    data = "".join(("tide " * gap)[:gap] + " " + number + " " for number, gap in pieces).encode()
+    whole, found = _numbers(np.frombuffer(data, np.uint8)), find_numbers(data)
+    for name in ("starts", "ends", "apart"):
+        assert getattr(found, name).tolist() == getattr(whole, name).tolist()
 
 
 @settings(max_examples=300, deadline=None)

@@ -30,6 +30,8 @@ LEAST_ROWS, COLUMN_SHARE = 20, 0.95
 RECORD_LINES = 60
 LABEL_REACH = 160
 """Bytes before a number within which a label stands, on its line or the one before."""
+FEW_NUMBERS = 1000
+"""Below so many in a block each one's own surroundings are searched for labels, else the whole block once."""
 MOST_WAITING = 2000
 MOST_DISTINCT = 2_000_000
 MOST_RECORD = 400
@@ -147,6 +149,10 @@ class _Text:
     def _labelled(self, data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which numbers have a label near them."""
         near = np.zeros(len(starts), np.bool_)
+        if len(starts) < FEW_NUMBERS:
+            for i, start in enumerate(starts.tolist()):
+                near[i] = ANY_BYTES.search(data[max(start - LABEL_REACH, 0) : start]) is not None
+            return near
         ends = np.array([match.end() for match in ANY_BYTES.finditer(data)] if len(starts) else [], np.int64)
         if len(ends):
             before = np.searchsorted(ends, starts, side="right") - 1
