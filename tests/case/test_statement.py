@@ -241,7 +241,6 @@ def test_every_kind_of_evidence_can_be_stated(site: Path, run: Run, tmp_path: Pa
         for length in ("short", "long"):
             text = statement(case, language, length, "md").decode()  # type: ignore[arg-type]
             assert check(case, text) == []
-    assert run(site, "verify", "autumn")[1]["status"] == "same"
     assert run(site, "weigh", "autumn")[0] == 0
     for form in ("stix", "misp", "csv", "xarf", "bundle"):
         assert files.export("autumn", form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -98,7 +99,9 @@ def egress(sent: int, far: str = "203.0.113.9") -> Finding:
 def test_a_dump_that_fits_what_went_out_is_said_with_the_odds(make_site: Callable[..., Site], tmp_path: Path) -> None:
     site = make_site()
     dump = tmp_path / "dump.sql"
-    dump.write_bytes(make.as_sql(make.people(3000, seed=2)))
+    r = random.Random(2)
+    words = ["tide", "gauge", "level", "river", "flow"]
+    dump.write_text("\n".join(" ".join(r.choices(words, k=30)) for _ in range(9000)))
     none = told(str(dump), "--seen-in", "--site", str(site.folder))["seen_in"]
     assert isinstance(none, dict)
     assert (none["findings"], none["matches"]) == (0, [])
