@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tidegauge.case import CaseFile, UnfoundedError, check, statement
 from tidegauge.case.log import Case, Entry, digest
-from tidegauge.case.statement import TOKEN, as_text, words, write
+from tidegauge.case.statement import TOKEN, Line, as_text, words, write
 from tidegauge.model import format_time
 from tidegauge.site import load_site
 
@@ -252,7 +252,7 @@ def test_a_simulated_site_says_so_first(site: Path) -> None:
     assert "NaN" not in text
 
 
-def test_a_case_whose_evidence_was_altered_makes_no_statement_of_it() -> None:
+def test_what_no_evidence_holds_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     result = {"share": 0.5, "since": "2014-11-24T00:00:00Z", "until": "2014-11-25T00:00:00Z"}
     body = {
         "verb": "coverage",
@@ -264,5 +264,8 @@ def test_a_case_whose_evidence_was_altered_makes_no_statement_of_it() -> None:
     }
     case = Case("x", "x", 0, (Entry("x", 1, 0, "a", "evidence", "E1", "", body, "", ""),))
     assert b"50%" in statement(case, "en", "short", "md")
-    with pytest.raises(UnfoundedError):
-        raise UnfoundedError("the statement would say what no evidence holds")
+    forged = [*write(case), Line("text", "There were 4,711 hosts [E1].")]
+    monkeypatch.setattr("tidegauge.case.render.write", lambda *arguments: forged)
+    for form in ("md", "html", "pdf"):
+        with pytest.raises(UnfoundedError, match="4,711: not in E1"):
+            statement(case, "en", "short", form)  # type: ignore[arg-type]

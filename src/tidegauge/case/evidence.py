@@ -22,6 +22,7 @@ from tidegauge.model import TidegaugeError, UsageError, format_time, parse_time
 from tidegauge.site import Site
 from tidegauge.verbs import Here
 from tidegauge.verbs.answers import ANSWERS
+from tidegauge.wire import hash_file
 
 Status = Literal["same", "changed", "tampered", "gone"]
 WORST: tuple[Status, ...] = ("same", "changed", "gone", "tampered")
@@ -209,12 +210,7 @@ def _files_of(folder: Path) -> dict[str, str]:
     """Hashes (BLAKE2b) of an edition's tables."""
     if not folder.is_dir():
         return {}
-    return {path.name: _file_hash(path) for path in sorted(folder.glob("*.parquet"))}
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+    return {path.name: hash_file(str(path)) or "" for path in sorted(folder.glob("*.parquet"))}
 
 
 def seal_file(site: Site, path: Path, *, keep: bool) -> dict[str, Any]:
@@ -307,7 +303,7 @@ def _altered(site: Site, sealed: dict[str, Any], hashes: dict[Path, str]) -> str
         if path not in known or not file.exists():
             continue
         if file not in hashes:
-            hashes[file] = _file_hash(file)
+            hashes[file] = hash_file(str(file)) or ""
         if hashes[file] != made:
             wrong.append(f"segment {path}")
     editions = {(e.source, e.edition): e for e in Atlas.of(site).editions()}
