@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian's packages, each with a program by which it is known to be here.
-DEBIAN := nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin tesseract-ocr:tesseract
+DEBIAN := minisign:minisign nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin tesseract-ocr:tesseract
 CONSTRAINTS := -c constraints.txt
-DEV := aiosmtpd authlib hypothesis httpx import-linter mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pymisp pytest pytest-xdist requests ruff schemathesis scikit-learn stix2 stix2-validator
+DEV := aiosmtpd authlib hypothesis httpx import-linter medallion mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pymisp pytest pytest-xdist requests ruff schemathesis scikit-learn stix2 stix2-validator
 
 .PHONY: demo test check bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-calibration debian clean
 

@@ -12,7 +12,7 @@ from tidegauge.atlas import Atlas
 from tidegauge.collect import DECODER, RECEIVER, STALE_S, read_status
 from tidegauge.lake import Lake
 from tidegauge.model import CONTRADICTORY, format_duration, format_time
-from tidegauge.series import Coverage, measure
+from tidegauge.series import Coverage, covered
 from tidegauge.site import Site
 
 State = Literal["ok", "warn", "fail"]
@@ -46,7 +46,7 @@ def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
         checks = [Check("data", "ok", found)]
         if note := extent.note():
             checks.append(Check("outliers", "warn", note, "name the time to see them (--since, --until)"))
-        coverage = measure(lake.ledger(), extent.until_s - RECENT_S, extent.until_s)
+        coverage = covered(lake, extent.until_s - RECENT_S, extent.until_s)
         checks += [*_coverage(coverage), *_clocks(coverage), *_losses(coverage)]
     return [*checks, *_disk(site), *_atlas(site, now_s), *_collector(site, now_s), *_service(site, now_s)]
 

@@ -112,6 +112,7 @@ class LakeSettings(_Strict):
 
     data: str = "data"
     memory_mb: Annotated[int, Field(ge=128)] = 384
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
 
 
 class StoreSettings(_Strict):
@@ -219,11 +220,21 @@ class LureSettings(_Strict):
     every_s: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 60.0
 
 
+class TaxiiSettings(_Strict):
+    """One `[case.taxii.NAME]` table: a collection of a TAXII 2.1 server."""
+
+    url: str = Field(pattern=r"^https?://")
+    user: str | None = None
+    password_file: str | None = None
+
+
 class CaseSettings(_Strict):
     """The `[case]` table."""
 
     timestamp: str | None = Field(default=None, pattern=r"^https?://")
     timestamp_root: str | None = None
+    sign_key: str | None = None
+    taxii: dict[Annotated[str, Field(pattern=r"^[\w-]{1,64}$")], TaxiiSettings] = {}
 
 
 class AlertSettings(_Strict):

@@ -95,6 +95,8 @@ class Site:
     """Days since 1970-01-01 (UTC) that are like Sundays; `one_off_days` are like no others."""
     one_off_days: tuple[int, ...]
     atlas_sources: tuple[AtlasSource, ...] = ()
+    keep_days: int | None = None
+    """For so many days flows are kept; for ever where None."""
     store_url: str | None = None
     """Where what people write is kept, instead of SQLite in the data folder."""
     serve: ServeSettings = field(default_factory=ServeSettings)
@@ -156,6 +158,7 @@ def load_site(folder: Path) -> Site:
         simulated=file.site.simulated,
         data=folder / file.lake.data,
         memory_mb=file.lake.memory_mb,
+        keep_days=file.lake.keep_days,
         exporter_names=names,
         external={n: tuple(s.external) for n, s in by_name.items() if s.external},
         sampling={n: s.sampling for n, s in by_name.items() if s.sampling is not None},

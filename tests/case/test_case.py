@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.case.conftest import SINCE
-from tidegauge.case import CaseFile, Cases, ConflictError, verify, weigh
+from tidegauge.case import CaseFile, Cases, ConflictError, weigh
 from tidegauge.case.log import canonical, entry_hash
 from tidegauge.ingest import Ingest
 from tidegauge.model import UsageError
@@ -285,35 +283,6 @@ def test_weighing_says_what_the_ranking_hangs_on(site: Path, run: Run) -> None:
     assert first["likelihood"][0]["percent"] == [55, 80]
     assert first["rank"] == 1
     assert any("--direction out" in one["command"] for one in told["next"])
-
-
-def test_a_kill_at_any_moment_leaves_the_case_whole(site: Path, tmp_path: Path) -> None:
-    here = load_site(site)
-    out = tmp_path / "out.zip"
-    commands = [
-        ["note", "autumn", "--text", "x"],
-        ["claim", "autumn", "--by", "x", "--text", "y"],
-        ["export", "autumn", "--format", "bundle", "-o", str(out)],
-        ["evidence", "autumn", "--", "coverage", "--since", "2014-11-28"],
-    ]
-    whole: set[int] = set()
-    for number in range(12):
-        words = commands[number % len(commands)]
-        at = words.index("--") if "--" in words else len(words)
-        command = [sys.executable, "-m", "tidegauge.cli", "case", *words[:at], "--site", str(site), *words[at:]]
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.5 + 0.17 * number)
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        case = Cases(Store.of(here), site).get("autumn")
-        assert Cases(Store.of(here), site).broken(case) == ""
-        if out.exists():
-            whole.add(out.stat().st_size)
-    assert len(list(tmp_path.glob("out.zip"))) <= 1
-    assert all(path.name.startswith(".") or path.name in ("site", "out.zip") for path in tmp_path.iterdir())
-    files = CaseFile(here, "anna")
-    files.add("autumn", "note", {"text": "after"})
-    assert verify(here, files.cases, files.get("autumn")).status == "same"
 
 
 def test_everything_that_was_changed_is_in_the_audit_log(site: Path) -> None:

@@ -162,9 +162,9 @@ def new_sums(files: dict[str, bytes]) -> None:
     import hashlib
 
     a_statement(files)
-    seal = json.loads(files["checksums.json"])
-    seal["sha256"]["statement.en.md"] = hashlib.sha256(files["statement.en.md"]).hexdigest()
-    files["checksums.json"] = json.dumps(seal).encode()
+    sums = json.loads(files["checksums.json"])
+    sums["statement.en.md"] = hashlib.sha256(files["statement.en.md"]).hexdigest()
+    files["checksums.json"] = json.dumps(sums).encode()
 
 
 @pytest.mark.parametrize(
@@ -234,3 +234,49 @@ def test_what_is_no_bundle_is_one_line(tmp_path: Path, data: bytes) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "not a bundle" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("minisign") is None, reason="Debian's minisign is not here")
+@pytest.mark.parametrize("own", [False, True], ids=["the site's key", "the team's key"])
+def test_minisign_verifies_a_bundle_without_this_program(site: Path, run: Run, tmp_path: Path, own: bool) -> None:
+    if own:
+        subprocess.run(["minisign", "-G", "-W", "-p", "team.pub", "-s", "team.key"], cwd=site, check=True,
+                       capture_output=True)  # fmt: skip
+        with (site / "tidegauge.toml").open("a") as file:
+            file.write('\n[case]\nsign_key = "team.key"\n')
+    path = bundle(site, tmp_path)
+    public = tmp_path / "ours.pub"
+    assert run(site, "key", "-o", str(public), as_json=False)[0] == 0
+    if own:
+        assert public.read_text().splitlines()[1] == (site / "team.pub").read_text().splitlines()[1]
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "out")
+    check = ["minisign", "-V", "-p", str(public), "-m", "checksums.json"]
+    done = subprocess.run(check, cwd=tmp_path / "out", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "case autumn, " in done.stdout
+    (tmp_path / "out" / "checksums.json").write_bytes(b"{}")
+    assert subprocess.run(check, cwd=tmp_path / "out", capture_output=True).returncode != 0
+    status, told = run(site, "verify", str(path), "--key", str(public))
+    assert (status, told["status"]) == (0, "same")
+    assert told["key"] == public.read_text().splitlines()[1]
+
+
+def test_a_bundle_that_another_key_signed_is_not_theirs(site: Path, run: Run, tmp_path: Path) -> None:
+    path, public = bundle(site, tmp_path), tmp_path / "ours.pub"
+    run(site, "key", "-o", str(public), as_json=False)
+    (site / "keys" / "sign.key").unlink()  # somebody else's key
+    status, told = run(site, "verify", str(bundle(site, tmp_path)), "--key", str(public))
+    assert (status, told["status"]) == (12, "tampered")
+    assert "another key" in str(told["items"])
+    assert path.exists()
+
+
+def test_a_key_that_cannot_sign_is_one_error(site: Path, tmp_path: Path) -> None:
+    with (site / "tidegauge.toml").open("a") as file:
+        file.write('\n[case]\nsign_key = "team.key"\n')
+    with pytest.raises(UsageError, match="not a secret key of minisign"):
+        exported(site, "bundle")
+    (site / "team.key").write_bytes(b"\xff" * 200)
+    with pytest.raises(UsageError, match="not a secret key of minisign"):
+        exported(site, "bundle")

@@ -1,13 +1,12 @@
 """A case as one file that another team can look at and verify with nothing but this program.
 
 A zip: `case.json` (name, mark, entries), a page that opens in any browser, the charts, and `checksums.json` with the
-SHA-256 of everything else, signed (Ed25519) by the site that made it. A signature shows that nothing was altered since;
-whose key it is, its fingerprint tells those who were told it another way.
+SHA-256 of everything else, signed in minisign's form by the site that made it. A signature shows that nothing was
+altered since; whose key it is, those can tell who were given it another way.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
@@ -17,32 +16,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from tidegauge import __version__
 from tidegauge.case.evidence import Checked, Verified
 from tidegauge.case.log import Case, broken_chain, canonical, digest
 from tidegauge.case.render import chart
+from tidegauge.case.sign import fingerprint, sign, signed_by
 from tidegauge.case.statement import as_text, write
 from tidegauge.model import InputError
 from tidegauge.site import Site
-from tidegauge.store.keys import site_key
 
 MOST_BYTES, MOST_FILES = 512 << 20, 10_000
-SUMS = "checksums.json"
-
-
-def signing_key(site: Site) -> Ed25519PrivateKey:
-    """The key with which a site signs."""
-    return Ed25519PrivateKey.from_private_bytes(site_key(site.folder, "sign"))
-
-
-def fingerprint(public: bytes) -> str:
-    """How a public key is told from another one by people: the first 20 bytes of its SHA-256."""
-    text = hashlib.sha256(public).hexdigest()[:40]
-    return " ".join(text[i : i + 4] for i in range(0, 40, 4))
+SUMS, SIGNATURE, PUBLIC = "checksums.json", "checksums.json.minisig", "minisign.pub"
+FORM = "tidegauge-case-2"
 
 
 def pack(site: Site, case: Case, left_out: int = 0) -> bytes:
@@ -52,7 +37,7 @@ def pack(site: Site, case: Case, left_out: int = 0) -> bytes:
         left_out: how many entries its mark keeps back; said in it.
     """
     told = {
-        "format": "tidegauge-case-1",
+        "format": FORM,
         "case": case.name,
         "title": case.title,
         "mark": case.mark,
@@ -74,16 +59,8 @@ def pack(site: Site, case: Case, left_out: int = 0) -> bytes:
         files[f"statement.{language}.md"] = text.encode()
     files["index.html"] = _page(case, files).encode()
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    key = signing_key(site)
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    signed = canonical(sums).encode()
-    seal = {
-        "sha256": sums,
-        "public_key": base64.b64encode(public).decode(),
-        "fingerprint": fingerprint(public),
-        "signature": base64.b64encode(key.sign(signed)).decode(),
-    }
-    files[SUMS] = json.dumps(seal, indent=1).encode()
+    files[SUMS] = canonical(sums).encode()
+    files[SIGNATURE], files[PUBLIC] = sign(site, files[SUMS], f"case {case.name}, {len(case.entries)} entries")
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -131,24 +108,30 @@ def unpack_bundle(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
                 raise InputError(f"more than {MOST_FILES:,} files or {MOST_BYTES >> 20} MB", where=str(path))
             files = {entry.filename: archive.read(entry) for entry in entries}
         told = json.loads(files["case.json"])
-        if told["format"] != "tidegauge-case-1" or not isinstance(told["entries"], list):
+        if told["format"] != FORM or not isinstance(told["entries"], list):
             raise InputError("a bundle of another form", where=str(path))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise InputError(f"not a bundle: {str(error)[:120] or type(error).__name__}", where=str(path)) from None
     return told, files
 
 
-def verify_bundle(path: Path) -> tuple[Verified, dict[str, Any]]:
+def verify_bundle(path: Path, expected: str = "") -> tuple[Verified, dict[str, Any]]:
     """Whether a bundle is as it was made: checksums, signature, chain, and the hash of each result.
 
+    Args:
+        expected: the public key (minisign's, base64) that must have signed it; any where empty.
+
     Returns:
-        What became of each piece of evidence; and who signed, by the key's fingerprint.
+        What became of each piece of evidence; and who signed, by key and fingerprint.
 
     Raises:
         InputError: not a bundle.
     """
     told, files = unpack_bundle(path)
-    problems = list(_wrong_files(files))
+    key = signed_by(files.get(SUMS, b""), files.get(SIGNATURE, b""), files.get(PUBLIC, b""))
+    problems = list(_wrong_files(files, key))
+    if key and expected and key != expected:
+        problems.append((PUBLIC, "it was signed with another key than the one expected"))
     chain = broken_chain(str(told.get("case")), told["entries"])
     items = []
     for entry in told["entries"]:
@@ -165,43 +148,30 @@ def verify_bundle(path: Path) -> tuple[Verified, dict[str, Any]]:
             Checked(name, "same" if right else "tampered", "" if right else "its result is not the one sealed")
         )
     items += [Checked(name, "tampered", why) for name, why in problems]
-    seal = _json(files.get(SUMS, b"{}"))
     return Verified(tuple(items), chain), {
-        "fingerprint": seal.get("fingerprint"),
+        "key": key,
+        "fingerprint": fingerprint(key) if key else "",
         "site": told.get("site"),
         "left_out": told.get("left_out", 0),
     }
 
 
-def _json(data: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(data)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def _wrong_files(files: dict[str, bytes]) -> Iterator[tuple[str, str]]:
+def _wrong_files(files: dict[str, bytes], key: str) -> Iterator[tuple[str, str]]:
     """Files of a bundle that are not as they were signed, each with the reason."""
-    seal = _json(files.get(SUMS, b""))
-    sums = seal.get("sha256")
+    if not key:
+        yield SUMS, "its signature does not fit"
+    try:
+        sums = json.loads(files.get(SUMS, b""))
+    except ValueError:
+        sums = None
     if not isinstance(sums, dict):
         yield SUMS, "it is missing or damaged: nothing can be verified"
         return
-    try:
-        public = base64.b64decode(str(seal["public_key"]))
-        Ed25519PublicKey.from_public_bytes(public).verify(
-            base64.b64decode(str(seal["signature"])), canonical(sums).encode()
-        )
-        if seal.get("fingerprint") != fingerprint(public):
-            yield SUMS, "the fingerprint is not that of the key"
-    except (KeyError, ValueError, InvalidSignature):
-        yield SUMS, "its signature does not fit"
     for name, made in sums.items():
         if name not in files:
             yield name, "it is missing"
         elif hashlib.sha256(files[name]).hexdigest() != made:
             yield name, "it was altered"
     for name in files:
-        if name not in sums and name != SUMS:
+        if name not in sums and name not in (SUMS, SIGNATURE, PUBLIC):
             yield name, "it was added"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,7 @@ class CaseFile:
         self, name: str, path: Path, *, graded: str, ask: bool = False, watch: str | None = None
     ) -> tuple[Foreign, list[dict[str, str]]]:
         """Claims and marks of another team's file, with their source and grade; with `ask` its questions put here too.
+        What the case has already is not taken in twice.
 
         Returns:
             What it held, and of each question put here the evidence and both verdicts.
@@ -201,8 +203,15 @@ class CaseFile:
         """
         if not GRADE.fullmatch(graded):
             raise UsageError(f"not a grade: {graded!r}", hint="such as C3")
-        self.cases.get(name)
+        case = self.cases.get(name)
+        had = {(e.body["by"], e.body["text"], e.body["at"]) for e in case.of("claim")}
+        seen = {mark for e in case.of("indicator") for mark in e.body["marks"]}
         foreign = read_foreign(path, graded)
+        foreign = replace(
+            foreign,
+            claims=[c for c in foreign.claims if (c["by"], c["text"], c["at"]) not in had],
+            indicators=[mark for mark in foreign.indicators if f"{mark.kind} {mark.value}" not in seen],
+        )
         for claim in foreign.claims:
             self.claim(name, claim["by"], claim["text"], claim["at"], graded)
         if foreign.indicators:

@@ -438,3 +438,27 @@ def relabel(since: str | None, until: str | None, site_dir: Path | None, as_json
             f"{done.changed:,} of {done.flows:,} flows have other labels now; {done.rewritten:,} of"
             f" {done.segments:,} segments were written anew"
         )
+
+
+@lake.command()
+@click.option("--days", type=click.IntRange(1, 36_500), help="Keep so many; what the site file says by itself.")
+@click.option("--only-look", is_flag=True, help="Delete nothing, and say what would go.")
+@site_option
+@json_option
+def retain(days: int | None, only_look: bool, site_dir: Path | None, as_json: bool) -> None:
+    """Delete flows and names older than the site keeps them, but for what the evidence of its cases rests on.
+
+    Times whose flows are gone count as not seen from then on: no question answers "no surge" over them.
+
+    Example: tidegauge lake retain --days 400 --only-look
+    """
+    from tidegauge.case import keep_days
+
+    with working("looking through the lake"):
+        done = keep_days(open_site(site_dir), days, only_look=only_look)
+    if as_json:
+        print_json({"segments": done.segments, "rows": done.rows, "bytes": done.size, "held": done.held})
+    else:
+        verb = "would go" if only_look else "went"
+        click.echo(f"{done.segments:,} segments with {done.rows:,} rows ({done.size / 1e6:,.1f} MB) {verb};"
+                   f" {done.held:,} older ones are held by cases")  # fmt: skip

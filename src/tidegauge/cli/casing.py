@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tidegauge.case import CaseFile, Verified, check, statement, verify, verify_bundle, weigh, write_whole
+from tidegauge.case import Verified, check, statement, verify, verify_bundle, weigh
 from tidegauge.case.exchange import ORDER
-from tidegauge.case.file import FORMATS
+from tidegauge.case.sign import read_public
 from tidegauge.case.weigh import CONFIDENCES, LIKELIHOODS, VALUES, WEIGHTS
 from tidegauge.cli.asked import question_of
-from tidegauge.cli.common import json_option, open_site, plain, print_json, site_option, table, working
+from tidegauge.cli.common import json_option, plain, print_json, site_option, table, working
+from tidegauge.cli.sharing import export, given_out, import_, key, opened, output_option, who_option
 from tidegauge.model import UsageError
 
 CHANGED = 12
 """Exit status of `verify` for anything but the same."""
 tlp_option = click.option("--tlp", type=click.Choice(ORDER), help="Its own mark, where it is stricter than the case's.")
-output_option = click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Write into this file.")
 expected_option = click.option(
     "--expected", type=int, help="The revision that you saw: refused where it was changed since."
 )
@@ -34,13 +33,8 @@ def case() -> None:
     """
 
 
-def opened(site_dir: Path | None, who: str | None = None) -> CaseFile:
-    """The cases of a site, as the person at the shell."""
-    return CaseFile(open_site(site_dir), who or getpass.getuser())
-
-
-def who_option(function: Any) -> Any:
-    return click.option("--who", help="Who writes, where that isn't the user of this shell.")(function)
+for verb in (export, import_, key):
+    case.add_command(verb)
 
 
 def _said(as_json: bool, identity: str, text: str) -> None:
@@ -165,16 +159,18 @@ def evidence(
 
 @case.command("verify")
 @click.argument("name", metavar="NAME|BUNDLE")
+@click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="The public key (minisign's) that must have signed a bundle.")  # fmt: skip
 @site_option
 @json_option
-def verify_(name: str, site_dir: Path | None, as_json: bool) -> None:
+def verify_(name: str, key: Path | None, site_dir: Path | None, as_json: bool) -> None:
     """Look at a case, or a bundle of one, again: is it as it was sealed? Exits 12 where it isn't.
 
     Example: tidegauge case verify autumn
     """
     about: dict[str, Any] = {}
     if Path(name).is_file():
-        found, about = verify_bundle(Path(name))
+        found, about = verify_bundle(Path(name), read_public(key) if key else "")
     else:
         files = opened(site_dir)
         with working("asking again") as say:
@@ -388,13 +384,10 @@ def statement_(
     if form == "pdf" and target is None:
         raise UsageError("a PDF goes into a file", hint="-o statement.pdf")
     made = statement(found, language, length, form)
-    if target is not None:
-        write_whole(target, made)
-        click.echo(str(target), err=True)
-    elif as_json:
+    if target is None and as_json:
         print_json({"case": name, "language": language, "length": length, "format": form, "text": made.decode()})
     else:
-        click.echo(made.decode(), nl=False)
+        given_out(made, target)
 
 
 def _check(name: str, edited: Path, found: Any, as_json: bool) -> None:
@@ -412,54 +405,3 @@ def _check(name: str, edited: Path, found: Any, as_json: bool) -> None:
     if problems:
         sys.exit(CHANGED)
 
-
-@case.command()
-@click.argument("name")
-@click.option("--format", "form", required=True, type=click.Choice(FORMATS))
-@click.option("--tlp", "audience", type=click.Choice(ORDER), help="The mark under which it goes out.")
-@click.option("--pseudonyms", is_flag=True, help="Our own addresses as pseudonyms.")
-@output_option
-@site_option
-def export(
-    name: str, form: str, audience: str | None, pseudonyms: bool, target: Path | None, site_dir: Path | None
-) -> None:
-    """A case for other teams: STIX 2.1, a MISP event, CSV, X-ARF reports, or a bundle that verifies by itself.
-
-    Example: tidegauge case export autumn --format bundle -o autumn.zip
-    """
-    if form == "bundle" and target is None:
-        raise UsageError("a bundle goes into a file", hint="-o case.zip")
-    made = opened(site_dir).export(name, form, audience=audience, pseudonyms=pseudonyms)
-    if target is None:
-        sys.stdout.buffer.write(made)
-    else:
-        write_whole(target, made)
-        click.echo(str(target), err=True)
-
-
-@case.command("import")
-@click.argument("name")
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--graded", default="F6", metavar="C3", help="How far its source and content are believed.")
-@click.option("--ask", is_flag=True, help="Put its questions to our own flows too.")
-@click.option("--watch", help="Look for its indicators from now on, as a watch of this name.")
-@who_option
-@site_option
-@json_option
-def import_(
-    name: str, path: Path, graded: str, ask: bool, watch: str | None, who: str | None, site_dir: Path | None,
-    as_json: bool,
-) -> None:  # fmt: skip
-    """Take in what another team sent, as its claims: graded, with their source, never as truth.
-
-    Example: tidegauge case import autumn theirs.json --graded B3 --ask
-    """
-    with working("taking in"):
-        foreign, asked = opened(site_dir, who).take_in(name, path, graded=graded, ask=ask, watch=watch)
-    if as_json:
-        print_json({"claims": len(foreign.claims), "indicators": len(foreign.indicators), "asked": asked,
-                    "left_out": foreign.left})  # fmt: skip
-        return
-    click.echo(f"{len(foreign.claims)} claims, {len(foreign.indicators)} indicators")
-    for one in asked:
-        click.echo(f"{one['id'] or '-'} {one['verb']}: theirs {one['theirs'] or '-'}, ours {one['ours'] or '-'}")

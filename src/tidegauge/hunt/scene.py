@@ -16,7 +16,7 @@ from tidegauge.hunt.expected import Expected
 from tidegauge.hunt.limits import HuntLimit
 from tidegauge.lake import Lake, Pairs
 from tidegauge.model import NAMES_SCHEMA, TidegaugeError, class_names, format_address, format_time, parse_address
-from tidegauge.series import measure
+from tidegauge.series import covered
 from tidegauge.site import Site
 
 DAY_S = 86400
@@ -109,7 +109,7 @@ class Scene:
     @cached_property
     def covered(self) -> float:
         """The share of the hunted time that was seen."""
-        coverage = measure(self.lake.ledger(), self.since_s, self.until_s)
+        coverage = covered(self.lake, self.since_s, self.until_s)
         width_s = 300
         first = self.since_s // width_s
         bins = max(-(-self.until_s // width_s) - first, 1)

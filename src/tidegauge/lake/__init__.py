@@ -8,12 +8,13 @@ from tidegauge.lake.pairs import FAR_END, Pairs
 from tidegauge.lake.pieces import FRACTION, spread
 from tidegauge.lake.query import METRICS, QUARANTINE_FOLDER, FlowFilter, Lake
 from tidegauge.lake.relabel import Relabelled, relabel
+from tidegauge.lake.retain import Retained, retain
 from tidegauge.lake.rollup import Rolled, roll, rolled
 from tidegauge.lake.where import COLUMNS, column_sql, compile_where
 from tidegauge.lake.writer import LakeWriter, open_writer
 
 __all__ = [
     "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "SETTLED_S", "Extent", "FlowFilter", "Lake",
-    "LakeWriter", "Manifest", "Pairs", "Relabelled", "Rolled", "Segment", "column_sql", "compact", "compile_where",
-    "open_writer", "quoted", "relabel", "roll", "rolled", "spread",
+    "LakeWriter", "Manifest", "Pairs", "Relabelled", "Retained", "Rolled", "Segment", "column_sql", "compact",
+    "compile_where", "open_writer", "quoted", "relabel", "retain", "roll", "rolled", "spread",
 ]  # fmt: skip

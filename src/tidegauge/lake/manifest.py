@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS rolled (
 """
 ROLLUP_FORM = 1
 """Counts the changes of what rollups hold: those of another form are not read, and made anew."""
+DELETED = "deleted"
+"""The state that holds when flows were that are there no more: half-open times (us), by time."""
 ADDED = (("commits", "staging TEXT"), ("segments", "atlas TEXT DEFAULT ''"))
 
 
@@ -268,6 +270,10 @@ class Manifest:
             rows = session.execute("SELECT atlas, editions FROM labelled").fetchall()
         found = {(e["source"], e["edition"]) for name, text in rows if name in names for e in json.loads(text)}
         return [{"source": source, "edition": edition} for source, edition in sorted(found)]
+
+    def deleted_us(self) -> list[tuple[int, int]]:
+        """When flows were that the site did not keep: half-open times, by time."""
+        return [(since, until) for since, until in self.load_state(DELETED) or ()] if self.path.exists() else []
 
     def load_state(self, name: str) -> Any:
         """A JSON value kept under a name; None if there is none."""

@@ -176,10 +176,15 @@ class Lake:
         return find_extent(starts, lasts, ends, rows, flows, live=live_now(self.folder, now_s), now_s=now_s)
 
     def _ledger_minutes(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The minutes (microseconds) of the ledger's rows, and which are of senders that contradict themselves."""
+        """The minutes (microseconds) of the ledger's rows, and which are of senders that contradict themselves;
+        without those whose flows were deleted."""
         table = self.ledger()
-        minutes = np.asarray(table["minute"].cast(pa.int64()).to_numpy()) * 1_000_000
-        return minutes, np.asarray(pc.fill_null(table["standing"], 0).to_numpy()) == CONTRADICTORY
+        minutes = np.asarray(table["minute"].cast(pa.int64()).to_numpy())
+        doubted = np.asarray(pc.fill_null(table["standing"], 0).to_numpy()) == CONTRADICTORY
+        kept = np.ones(len(minutes), dtype=bool)
+        for since_s, until_s in self.deleted_s():
+            kept &= (minutes < since_s) | (minutes >= until_s)
+        return minutes[kept] * 1_000_000, doubted[kept]
 
     def flows(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Flows by start time, in batches of `FLOW_SCHEMA`'s columns."""
@@ -367,6 +372,10 @@ class Lake:
     def ledger(self) -> pa.Table:
         """All coverage rows (`LEDGER_SCHEMA`), one per exporter, domain and minute, by minute."""
         return _ledger(self.folder, tuple(s.path for s in self.manifest.segments("coverage")))
+
+    def deleted_s(self) -> list[tuple[int, int]]:
+        """Whole minutes of which flows are there no more, since the site does not keep them so long; half-open."""
+        return [(since // MINUTE_US * 60, -(-until // MINUTE_US) * 60) for since, until in self.manifest.deleted_us()]
 
     def names(self, since_us: int | None = None, until_us: int | None = None) -> pa.Table:
         """Names seen between two times (`NAMES_SCHEMA`), by time."""

@@ -55,6 +55,7 @@ from tidegauge.model.times import (
     merge_intervals,
     parse_duration,
     parse_time,
+    without,
 )
 
 __all__ = [
@@ -123,4 +124,5 @@ __all__ = [
     "sqlite_session",
     "stamp_ledger",
     "turned",
+    "without",
 ]  # fmt: skip

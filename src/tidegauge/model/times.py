@@ -81,6 +81,19 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def without(whole: tuple[int, int], parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What of a half-open interval is in none of others.
+
+    >>> without((0, 10), [(3, 5), (4, 6), (9, 12)])
+    [(0, 3), (6, 9)]
+    """
+    begin, left = whole[0], []
+    for start, end in merge_intervals(parts):
+        left.append((begin, min(start, whole[1])))
+        begin = max(begin, end)
+    return [(a, b) for a, b in [*left, (begin, whole[1])] if a < b]
+
+
 def merge_intervals(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Join half-open intervals that touch or overlap.
 

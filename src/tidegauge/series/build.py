@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.lake import FlowFilter, Lake
-from tidegauge.series.coverage import Coverage, measure
+from tidegauge.series.coverage import Coverage, covered
 from tidegauge.series.spread import Spreader
 
 
@@ -44,7 +44,7 @@ def build_series(
     spreader.add_parts(*parts)
     for starts, ends, values in long_flows:
         spreader.add(starts, ends, values)
-    coverage = measure(lake.ledger(), first * width_s, (first + bins) * width_s)
+    coverage = covered(lake, first * width_s, (first + bins) * width_s)
     seen = coverage.bins(width_s=width_s, first_bin=first, bins=bins)
     return Series(width_s, first, sums + spreader.values(), seen), coverage
 
@@ -65,7 +65,7 @@ def build_many(
     if metric in ("bytes", "packets"):
         during = FlowFilter(since_s * 1_000_000, until_s * 1_000_000, conditions)
         unit = max(float(lake.total(f"sum({metric}) / sum(flows)", during) or 0), 1.0)
-    coverage = measure(lake.ledger(), first * width_s, (first + bins) * width_s)
+    coverage = covered(lake, first * width_s, (first + bins) * width_s)
     seen = coverage.bins(width_s=width_s, first_bin=first, bins=bins)
     return names, table, seen, np.full(len(names), unit)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tidegauge.lake import Lake
 from tidegauge.model import CONTRADICTORY, LEDGER_AMOUNTS, OTHER_PARTS, Blind, merge_intervals, runs
 
 SILENT_S = 300
@@ -98,14 +100,25 @@ class Coverage:
         return "; ".join([*named, *more]) if named else "no telemetry"
 
 
-def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:
+def covered(lake: Lake, since_s: int, until_s: int) -> Coverage:
+    """What a lake saw between two times."""
+    return measure(lake.ledger(), since_s, until_s, lake.deleted_s())
+
+
+def measure(
+    ledger: pa.Table, since_s: int, until_s: int, deleted_s: Sequence[tuple[int, int]] = ()
+) -> Coverage:
     """Coverage between two times.
 
     Args:
         ledger: rows of `LEDGER_SCHEMA` of any time; the usual rhythm of an exporter is learned from all of them.
+        deleted_s: half-open times whose flows are there no more: nothing of them counts as seen.
     """
     first, last = since_s // 60, -(-until_s // 60)
     count = max(last - first, 0)
+    deleted = np.zeros(count, dtype=bool)
+    for begin, end in deleted_s:
+        deleted[max(begin // 60 - first, 0) : max(-(-end // 60) - first, 0)] = True
     exporters = []
     if ledger.num_rows and count:
         columns = {
@@ -126,7 +139,7 @@ def measure(ledger: pa.Table, since_s: int, until_s: int) -> Coverage:
             row, owner = int(rows[0]), int(owners[rows[0]])
             exporters.append(
                 _exporter(names[owner], agents[agent_codes[row]], int(domains[row]), int(standings[owner]),
-                          bool(relied_on[owner]), own, first, count)
+                          bool(relied_on[owner]), own, first, deleted)
             )  # fmt: skip
     seen = np.zeros(count)
     alive = np.zeros(count)
@@ -169,8 +182,9 @@ def _groups(owners: NDArray[np.int64], parts: NDArray[np.int64]) -> list[NDArray
 
 def _exporter(
     name: str, agent: str, domain: int, standing: int, relied_on: bool, rows: dict[str, NDArray[Any]], first: int,
-    count: int,
+    deleted: NDArray[np.bool_],
 ) -> ExporterCoverage:  # fmt: skip
+    count = len(deleted)
     order = np.argsort(rows["minute"], kind="stable")
     rows = {key: values[order] for key, values in rows.items()}
     minutes = rows["minute"] // 60
@@ -197,6 +211,7 @@ def _exporter(
     share = np.where(told, np.minimum(np.nan_to_num(stated, nan=1.0), ratio), ratio)
     inside = (minutes >= first) & (minutes < first + count)
     seen[minutes[inside] - first] = np.minimum(share[inside], 1.0)
+    seen[deleted] = 0.0
 
     active = np.arange(count) >= begin
     span = max(int(signs[-1] - signs[0]) + 1, 1) if len(signs) else 1
@@ -212,7 +227,7 @@ def _exporter(
         sampling=tuple(int(s) for s in np.unique(rows["sampling"][inside]) if s > 0) or (1,),
         skew_s=float(np.nanmedian(rows["skew_s"])) if np.isfinite(rows["skew_s"]).any() else 0.0,
         delay_s=float(np.nanmax(rows["delay_s"][inside], initial=0.0)) if inside.any() else 0.0,
-        reasons=_reasons(seen, active, first, _causes(rows, inside, first, count)),
+        reasons=_reasons(seen, active, deleted, first, _causes(rows, inside, first, count)),
         weight=max(float(records.sum()) / span, 1e-9),
     )
 
@@ -235,13 +250,15 @@ def _causes(
 
 
 def _reasons(
-    seen: NDArray[np.float64], active: NDArray[np.bool_], first: int, causes: dict[str, NDArray[np.bool_]]
-) -> tuple[tuple[int, int, str], ...]:
+    seen: NDArray[np.float64], active: NDArray[np.bool_], deleted: NDArray[np.bool_], first: int,
+    causes: dict[str, NDArray[np.bool_]],
+) -> tuple[tuple[int, int, str], ...]:  # fmt: skip
     found: list[tuple[int, int, str]] = []
     for wanted, why in (
-        (active & (seen <= 0), "exporter silent"),
+        (deleted, "its flows are there no more: the site does not keep them so long"),
+        (active & (seen <= 0) & ~deleted, "exporter silent"),
         (active & (seen > 0) & (seen < BLIND_BELOW), "records lost"),
-        (~active, "no telemetry before its first record"),
+        (~active & ~deleted, "no telemetry before its first record"),
     ):
         for a, b in runs(wanted):
             known = [cause for cause, minutes in causes.items() if minutes[a:b].any()]

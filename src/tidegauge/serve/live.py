@@ -22,7 +22,7 @@ from tidegauge.detect import above, asked_of, budgeted, conclude, evidence, lear
 from tidegauge.inquiry import Asked, ask, calendar_of
 from tidegauge.lake import FlowFilter, Lake, quoted
 from tidegauge.model import TidegaugeError, format_bytes, format_duration, format_time
-from tidegauge.series import build_series, canonical_origin, doubtful, measure, origin_sql, sums_by
+from tidegauge.series import build_series, canonical_origin, covered, doubtful, origin_sql, sums_by
 from tidegauge.serve.alarms import Alarm, Alarms
 from tidegauge.serve.outbox import Outbox, Word
 from tidegauge.site import Site
@@ -141,7 +141,7 @@ class Watcher:
             if track not in table and (track.origin is not None or track.exporter is not None):
                 table[track] = np.r_[row, np.zeros(end_bin - begin)]
         self._rows, self._first_bin, self._end_bin = table, first_bin, end_bin
-        coverage = measure(lake.ledger(), first_bin * WIDTH_S, end_bin * WIDTH_S)
+        coverage = covered(lake, first_bin * WIDTH_S, end_bin * WIDTH_S)
         self._seen = coverage.bins(width_s=WIDTH_S, first_bin=first_bin, bins=end_bin - first_bin)
         if end_bin - self._units[0] > DAY_S // WIDTH_S or not self._units[1]:
             self._units = end_bin, self._mean_sizes(lake, first_bin, end_bin)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tidegauge.case import keep_days
 from tidegauge.collect import log_event, write_status
 from tidegauge.hunt import KINDS, HuntLedger, hunt
 from tidegauge.hunt.ledger import finding_id
@@ -28,7 +29,8 @@ from tidegauge.verbs.luring import judged, judging
 LIVE_S, HUNT_LOOK_S, ALERT_S, RETRY_S = 5.0, 30.0, 1.0, 10.0
 NICE = 10
 HUNT_SPAN_S = 86400
-HUNTED, MAILBOX = "hunted", "mailbox"
+HUNTED, MAILBOX, RETAINED = "hunted", "mailbox", "retained"
+RETAIN_S = 86400
 
 
 def status_folder(site: Site) -> Path:
@@ -71,7 +73,7 @@ def run_live(site: Site) -> None:
 
 
 def run_hunts(site: Site) -> None:
-    """Hunt by schedule; what is new and serious is sent."""
+    """Hunt by schedule; what is new and serious is sent. Once a day what the site keeps no longer goes."""
     os.nice(NICE)
     every_s, store = site.serve.hunt_every_h * 3600, Store.of(site)
     loop = _Loop(site, "hunts", HUNT_LOOK_S)
@@ -80,6 +82,9 @@ def run_hunts(site: Site) -> None:
     def work() -> dict[str, Any]:
         hunted = json.loads(store.recall(HUNTED) or "{}")
         now_s = time.time()
+        if site.keep_days is not None and now_s - float(store.recall(RETAINED) or 0) >= RETAIN_S:
+            log_event("retained", **asdict(keep_days(site)))
+            store.keep(RETAINED, str(now_s))
         extent = Lake(site.data, memory_mb=site.memory_mb).extent()
         if not every_s or extent is None or now_s - hunted.get("at_s", 0) < every_s:
             return hunted  # type: ignore[no-any-return]

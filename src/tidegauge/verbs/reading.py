@@ -19,8 +19,8 @@ from tidegauge.series import (
     Series,
     build_series,
     canonical_origin,
+    covered,
     exporter_blind,
-    measure,
     origin_sql,
 )
 from tidegauge.verbs.context import Here
@@ -147,7 +147,7 @@ def coverage(here: Here, question: CoverageQuestion) -> CoverageReply:
         UsageError: a wrong time.
     """
     since_s, until_s, note = here.span_s(question.since, question.until)
-    return CoverageReply(since_s, until_s, measure(here.lake.ledger(), since_s, until_s), note)
+    return CoverageReply(since_s, until_s, covered(here.lake, since_s, until_s), note)
 
 
 def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""What a site keeps no longer goes, but for the times that sealed evidence rests on: those stay whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tidegauge.case.evidence import OF_FLOWS
+from tidegauge.case.log import Cases
+from tidegauge.hunt import HISTORY_S
+from tidegauge.lake import Lake, Retained, retain
+from tidegauge.model import UsageError, merge_intervals, parse_time
+from tidegauge.site import Site
+from tidegauge.store import Store
+
+DAY_S = 86400
+REACH_S = 8 * DAY_S
+"""How far before its time a question reads: answers of name servers hold for a week at most, flows for a day."""
+
+
+def held_s(site: Site) -> list[tuple[int, int]]:
+    """The times that the cases of a site rest on, with what is read before them: half-open, in epoch seconds."""
+    cases = Cases(Store.of(site), site.folder)
+    known = [cases.get(told["name"]) for told in cases.names()]
+    return merge_intervals(span for case in known for entry in case.of("evidence") for span in _rests(entry.body))
+
+
+def _rests(sealed: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    verb, question = sealed.get("verb"), sealed.get("question") or {}
+    if verb not in OF_FLOWS or not question.get("until"):
+        return
+    learned = (sealed["result"].get("question") or {}).get("baseline") if verb == "ask" else None
+    since_s = parse_time(str((learned or [question.get("since")])[0]), now_s=0)
+    reach_s = HISTORY_S if verb == "hunt" else REACH_S
+    yield since_s - reach_s, parse_time(str(question["until"]), now_s=0)
+
+
+def keep_days(site: Site, days: int | None = None, *, only_look: bool = False) -> Retained:
+    """Delete flows and names older than so many days, counted back from the newest data in whole days (UTC).
+
+    Args:
+        days: what the site file says where None.
+        only_look: count alone.
+
+    Raises:
+        UsageError: nobody says how many days.
+    """
+    days = site.keep_days if days is None else days
+    if days is None:
+        raise UsageError("for how many days are flows kept?", hint="--days N, or [lake] keep_days in the site file")
+    extent = Lake(site.data, memory_mb=site.memory_mb).extent(time.time())
+    if extent is None:
+        return Retained(0, 0, 0, 0)
+    before_s = (extent.now_s - days * DAY_S) // DAY_S * DAY_S
+    held_us = [(since * 1_000_000, until * 1_000_000) for since, until in held_s(site)]
+    return retain(site.data, before_us=before_s * 1_000_000, held_us=held_us, only_look=only_look)

@@ -1,0 +1,99 @@
+"""What a site keeps no longer goes; what a case rests on stays; and nobody takes what went for quiet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tidegauge.case import CaseFile, keep_days, verify
+from tidegauge.case.evidence import answer
+from tidegauge.cli import program
+from tidegauge.lake import Lake, Manifest
+from tidegauge.model import UsageError, parse_time
+from tidegauge.site import Site, load_site
+
+Run = Callable[..., tuple[int, Any]]
+"""The simulated site has flows of ten days up to the first of December; its case asks from the 28th with five days
+before."""
+
+
+def files_of(site: Site) -> set[str]:
+    return {s.path for s in Manifest(site.data).segments("flows")}
+
+
+def test_what_a_case_rests_on_is_held_and_verifies(site: Path) -> None:
+    here = load_site(site)
+    before = files_of(here)
+    done = keep_days(here, 1)
+    assert done.held > 0
+    case = CaseFile(here, "anna")
+    assert verify(here, case.cases, case.get("autumn")).status == "same"
+    assert len(files_of(here)) == len(before) - done.segments
+
+
+def test_flows_that_went_are_not_taken_for_quiet(site: Path) -> None:
+    here = load_site(site)
+    (site / "data" / "tidegauge.sqlite").unlink(missing_ok=True)
+    for path in (site / "data").glob("*.sqlite*"):
+        if "manifest" not in path.name:
+            path.unlink()
+    (site / "keys" / "cases.count").unlink(missing_ok=True)
+    asked = {"from": "KP", "since": "2014-11-24", "until": "2014-11-27", "baseline": "2d"}
+    before = answer(here, "coverage", {"since": "2014-11-22", "until": "2014-11-30"})
+    assert before["share"] > 0.9
+    assert answer(here, "ask", asked)["coverage"]["share"] > 0.9
+
+    looked = keep_days(here, 3, only_look=True)
+    assert looked.segments > 0
+    kept = files_of(here)
+    assert keep_days(here, 3) == looked
+    gone = kept - files_of(here)
+    assert len(gone) > 0
+    horizon_s = parse_time("2014-11-28", now_s=0)
+    assert all(s.end_us >= horizon_s * 1_000_000 for s in Manifest(here.data).segments("flows"))
+
+    extent = Lake(here.data, memory_mb=384).extent()
+    assert extent is not None
+    assert extent.first_s >= horizon_s - 3600
+    told = answer(here, "ask", asked)
+    assert told["verdict"] == "cannot_say"
+    assert told["coverage"]["share"] == 0.0
+    assert "does not keep them so long" in told["coverage"]["blind"][0]["why"]
+    after = answer(here, "coverage", {"since": "2014-11-22", "until": "2014-11-30"})
+    assert after["share"] < 0.45
+    # What is kept is as it was; and a second time nothing goes.
+    for since in ("2014-11-28", "2014-11-29"):
+        assert answer(here, "top", {"by": ["src"], "since": since, "until": "2014-11-30"})["rows"]
+    assert keep_days(here, 3).segments == 0
+
+
+def test_the_command_says_what_went(site: Path) -> None:
+    runner = CliRunner()
+    done = runner.invoke(program, ["lake", "retain", "--days", "3", "--only-look", "--json", "--site", str(site)])
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert set(told) == {"segments", "rows", "bytes", "held"}
+    with pytest.raises(UsageError, match="how many days"):
+        keep_days(load_site(site))
+    text = (site / "tidegauge.toml").read_text()
+    (site / "tidegauge.toml").write_text(text + "\n[lake]\nkeep_days = 3\n" if "[lake]" not in text
+                                         else text.replace("[lake]", "[lake]\nkeep_days = 3"))  # fmt: skip
+    assert keep_days(load_site(site), only_look=True).segments == told["segments"]
+
+
+def test_a_case_that_cannot_be_read_holds_everything(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = load_site(site)
+    before = files_of(here)
+
+    def broken(*arguments: object) -> None:
+        raise UsageError("the case is damaged")
+
+    monkeypatch.setattr("tidegauge.case.retention.Cases.get", broken)
+    with pytest.raises(UsageError, match="damaged"):
+        keep_days(here, 1)
+    assert files_of(here) == before
