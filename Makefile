@@ -36,7 +36,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/lint-imports
 
 test: check debian
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(VENV)/.ready-dev debian
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) netflow pysflow

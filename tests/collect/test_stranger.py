@@ -19,7 +19,7 @@ from tests.stranger import captured, made, mutated
 from tidegauge.cli import program
 from tidegauge.lake import FlowFilter, Lake
 
-SECONDS = float(os.environ.get("TIDEGAUGE_STRANGER_SECONDS", "120"))
+SECONDS = float(os.environ.get("TIDEGAUGE_STRANGER_SECONDS", "40"))
 HEALTHY, STRANGER = "127.0.0.1", "127.0.0.2"
 RATE = 4000
 """Datagrams a second of the stranger; the healthy one sends 50."""
