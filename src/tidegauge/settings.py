@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -76,6 +77,12 @@ def _tunnel(text: str) -> str:
     return text
 
 
+def _zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError(f"not a time zone: {text!r}; for example Asia/Taipei")
+    return text
+
+
 ListenText = Annotated[str, AfterValidator(_listen)]
 PrefixText = Annotated[str, AfterValidator(_prefix)]
 ExporterText = Annotated[str, AfterValidator(_exporter)]
@@ -105,6 +112,7 @@ class SiteSettings(_Strict):
     home: list[PrefixText] = Field(min_length=1)
     home_as: list[Uint32] = []
     simulated: bool = False
+    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
 
 class LakeSettings(_Strict):

@@ -95,6 +95,8 @@ class Site:
     """Days since 1970-01-01 (UTC) that are like Sundays; `one_off_days` are like no others."""
     one_off_days: tuple[int, ...]
     atlas_sources: tuple[AtlasSource, ...] = ()
+    zone: str = "UTC"
+    """In which people here tell the time; all that is kept and computed is in UTC."""
     keep_days: int | None = None
     """For so many days flows are kept; for ever where None."""
     store_url: str | None = None
@@ -158,6 +160,7 @@ def load_site(folder: Path) -> Site:
         simulated=file.site.simulated,
         data=folder / file.lake.data,
         memory_mb=file.lake.memory_mb,
+        zone=file.site.zone,
         keep_days=file.lake.keep_days,
         exporter_names=names,
         external={n: tuple(s.external) for n, s in by_name.items() if s.external},

@@ -173,7 +173,7 @@ def test_readers_see_pseudonyms_for_addresses_that_are_ours(running: Running) ->
 
 def test_pages_come_without_code_of_their_own(running: Running) -> None:
     with running.session("analyst") as client:
-        page = client.get("/")
+        page = client.get("/plain")
         assert page.status_code == 200
         assert "State" in page.text
         policy = page.headers["content-security-policy"]

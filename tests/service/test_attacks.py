@@ -304,11 +304,11 @@ def test_names_with_markup_come_out_as_text(tmp_path: Path) -> None:
     with roles_of(folder) as running, running.session("admin") as client:
         assert client.get(f"{API}/top", params={"by": "exporter"}).json()["rows"][0]["exporter"] == evil
         client.get(f"{API}/top", params={"by": "exporter", "where": f"exporter = '{evil}'"})
-        for path in ("/", "/login", "/docs"):
+        for path in ("/", "/ask", "/plain", "/login", "/docs"):
             page = client.get(path).text
             assert "<script>alert" not in page
             assert "<img" not in page
-        assert "&lt;script&gt;" in client.get("/").text
+        assert "&lt;script&gt;" in client.get("/plain").text
         reply = client.get(f"{API}/top", params={"by": "exporter"})
         assert reply.headers["content-type"] == "application/json"
         assert reply.headers["x-content-type-options"] == "nosniff"

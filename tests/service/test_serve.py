@@ -39,7 +39,7 @@ def test_it_starts_on_nothing_collects_answers_and_ends(
     port = free_port(socket.SOCK_DGRAM)
     service = serving(site, "--http", "127.0.0.1:0", "--listen", f"127.0.0.1:{port}")
     with service.client() as client:
-        assert "no flows here yet" in client.get("/").text
+        assert "no flows here yet" in client.get("/plain").text
         problem = client.get(f"{API}/ask")
         assert (problem.status_code, problem.json()["title"]) == (409, "no flows here yet")
         assert client.get(service.url).status_code == 403  # the link worked once

@@ -80,7 +80,10 @@ class Service:
         """
         origin = request.headers.get("origin")
         own = f"{'https' if self.secure else 'http'}://{request.headers.get('host', '')}"
-        if origin not in (None, own) or request.headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
+        fetched = request.headers.get("sec-fetch-site")
+        # Our pages send no referrer, so browsers tell the origin of their forms as `null`.
+        ours = (None, own, "null") if fetched == "same-origin" else (None, own)
+        if origin not in ours or fetched not in (None, "same-origin", "none"):
             raise RefusedError("not from a page of ours")
 
     def ours_packed(self, packed: bytes) -> bool:

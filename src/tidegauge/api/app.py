@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from tidegauge import __version__
-from tidegauge.api import cases, jobs, kept, openid, people, plain, problems, questions
+from tidegauge.api import cases, console, jobs, kept, openid, people, plain, problems, questions
 from tidegauge.api.access import Service, roles
 from tidegauge.api.guard import LOOPBACK, Guard
 from tidegauge.serve.desk import Desk
@@ -19,7 +19,8 @@ from tidegauge.serve.work import Work
 from tidegauge.settings import parse_listen
 from tidegauge.site import Site
 
-ROUTERS = tuple(part.router for part in (questions, jobs, kept, cases, people, openid, plain))
+PARTS = (questions, jobs, kept, cases, console, people, openid, plain)
+ROUTERS = (*(part.router for part in PARTS), console.pages)
 ABOUT = (
     "Was there a surge of traffic from a country, an AS, a prefix? What would have been seen? When were we blind?"
     " The same answers as the command line's, with what they rest on."

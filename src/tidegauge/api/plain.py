@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tidegauge import __version__
 from tidegauge.api.access import OPEN, Here, Reader, Service, person_of, takes
+from tidegauge.api.console import shell
 from tidegauge.api.problems import LoginNeededError, MissingError
 from tidegauge.collect import exposition
 from tidegauge.health import check_site
@@ -41,7 +42,7 @@ def _person(request: Request) -> Person | None:
 
 @router.get("/", **takes(OPEN))
 def start(request: Request, service: Here, token: Annotated[str | None, Query(max_length=200)] = None) -> Response:
-    """State, open alarms, last answers; with a one-time token a session, and then the same without the token."""
+    """The console; with a one-time token a session, and then the same without the token."""
     if token is not None:
         try:
             secret = service.people.use_link(token)
@@ -51,9 +52,14 @@ def start(request: Request, service: Here, token: Annotated[str | None, Query(ma
         response = RedirectResponse("/", 303)
         service.set_cookie(response, secret)
         return response
-    person = _person(request)
-    if person is None:
+    if _person(request) is None:
         return RedirectResponse("/login", 303)
+    return shell(request)
+
+
+@router.get("/plain", **takes("reader"))
+def plain_start(service: Here, person: Reader) -> Response:
+    """State, open alarms and last answers without the console: no script is needed."""
     alarms = [service.shown(person, one.to_json()) for one in service.alarms.listed(state="open")[:SHOWN]]
     own = [one for one in service.desk.last if person.may("analyst") or one["who"] == person.name]
     last = [service.shown(person, one) for one in own]

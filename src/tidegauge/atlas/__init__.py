@@ -2,7 +2,7 @@
 
 from tidegauge.atlas.catalogue import Catalogue, Edition
 from tidegauge.atlas.editions import Atlas, Origins
-from tidegauge.atlas.embedded import facts, world_table
+from tidegauge.atlas.embedded import as_names, facts, world_table
 from tidegauge.atlas.evidence import Evidence, Witnesses
 from tidegauge.atlas.fetching import Outcome, update
 from tidegauge.atlas.importing import Taken, Wanted, import_file, parse_valid
@@ -28,6 +28,7 @@ __all__ = [
     "Taken",
     "Wanted",
     "Witnesses",
+    "as_names",
     "directions",
     "facts",
     "import_file",

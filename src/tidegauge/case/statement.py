@@ -17,6 +17,7 @@ from typing import Any, Literal
 from tidegauge.case.log import Case, Entry
 from tidegauge.case.weigh import weigh
 from tidegauge.model import format_bytes, format_time, parse_time
+from tidegauge.model.sentences import in_chinese
 
 Language = Literal["en", "zh-TW"]
 Length = Literal["short", "long"]
@@ -155,7 +156,7 @@ def _annex(case: Case, evidence: list[Entry], language: Language) -> Iterator[Li
     caveats: dict[str, list[str]] = {}
     for entry in evidence:
         for text in entry.body["result"].get("caveats", ()):
-            caveats.setdefault(_flat(str(text)), []).append(entry.id)
+            caveats.setdefault(_worded(str(text), language), []).append(entry.id)
     if caveats:
         yield Line("heading", said["caveats"])
         for text, names in list(caveats.items())[:MOST_CAVEATS]:
@@ -209,7 +210,7 @@ def _sentences(entry: Entry, language: Language, length: Length) -> Iterator[str
         if length == "long":
             for finding in serious[:MOST_FINDINGS]:
                 yield said["finding"].format(
-                    title=_flat(finding["title"]), severity=_said(said, finding["severity"]), id=name
+                    title=_worded(finding["title"], language), severity=_said(said, finding["severity"]), id=name
                 )
     elif verb == "origin" and "trust" in result:
         yield said["origin"].format(
@@ -347,13 +348,20 @@ def _says(entry: Entry, verdict: str, line: str) -> bool:
     if entry.kind == "claim":
         return True
     result = entry.body.get("result", {}) if entry.kind == "evidence" else {}
-    if any(len(str(caveat)) > 10 and _flat(str(caveat)) in line for caveat in result.get("caveats", ())):
-        return True  # the answer's own words
+    for caveat in result.get("caveats", ()):
+        own = [_worded(str(caveat), language) for language in ("en", "zh-TW")]
+        if len(own[0]) > 10 and any(words in line for words in own):
+            return True  # the answer's own words
     question = result.get("question") or {}
     if result.get("verdict") != verdict or str(question.get("selection")) not in line:
         return False
     other = OUTGOING if question.get("direction") != "out" else INCOMING
     return re.search(other, line) is None
+
+
+def _worded(sentence: str, language: Language) -> str:
+    """A sentence of an answer in a language, in English where its form is not known, on one line."""
+    return _flat((in_chinese(sentence) if language == "zh-TW" else None) or sentence)
 
 
 def _held(entry: Entry, scores: dict[str, float]) -> set[str]:

@@ -8,6 +8,7 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def serve(
     if part is not None:
         _run_part(site, part, handed, listen)
         return
-    _run_group(site, listen, as_json)
+    run_group(site, listen, lambda url: _tell(url, as_json))
 
 
 def find_folder(site_dir: Path | None) -> Path:
@@ -124,7 +125,15 @@ def _runs(site: Site, part: str) -> bool:
     return {"collect": site.serve.collect, "lures": site.lure.mailbox is not None}.get(part, True)
 
 
-def _run_group(site: Site, listen: tuple[str, ...], as_json: bool) -> None:
+def _tell(url: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"url": url}), flush=True)
+    else:
+        click.echo(f"tidegauge answers at {url}")
+
+
+def run_group(site: Site, listen: tuple[str, ...], tell: Callable[[str], object]) -> None:
+    """Run the service until it is told to stop; `tell` gets its link, on loopback one that opens a session once."""
     from ipaddress import ip_address
 
     from tidegauge.api.server import bound
@@ -144,10 +153,7 @@ def _run_group(site: Site, listen: tuple[str, ...], as_json: bool) -> None:
         commands = {name: [*program, "--part", name] for name in wanted}
         commands["http"] += ["--socket", str(listening.fileno())]
         listening.set_inheritable(True)
-        if as_json:
-            print(json.dumps({"url": url}), flush=True)
-        else:
-            click.echo(f"tidegauge answers at {url}")
+        tell(url)
         asyncio.run(Group(folder, commands, handed=(listening.fileno(),)).run())
 
 

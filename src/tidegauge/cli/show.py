@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import time
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,7 +112,8 @@ def send(scenario: Scenario, target: str) -> None:
 @click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("demo"), help="Where the site is made.")
 @click.option("--surge", "surges", multiple=True, metavar="ORIGIN:START:LENGTH:SIZE", help="Hide one in it.")
 @click.option("--days", type=click.IntRange(9, 400), default=42)
-def demo(folder: Path, surges: tuple[str, ...], days: int) -> None:
+@click.option("--open", "opening", is_flag=True, help="Then run the service, and open its console in a browser.")
+def demo(folder: Path, surges: tuple[str, ...], days: int, opening: bool) -> None:
     """Make a simulated site and ask it: was there a surge from KP since 2014-11-24?
 
     Example: tidegauge demo --surge KP:2014-11-25T03:00Z:2h:40MB
@@ -126,7 +128,11 @@ def demo(folder: Path, surges: tuple[str, ...], days: int) -> None:
         if not load_site(folder).simulated:
             raise UsageError("there is a real site here", where=str(folder), hint="name another folder with --dir")
         shutil.rmtree(folder)
-    site = load_site(make_site(folder))
+    path = make_site(folder) / FILE_NAME
+    # Nothing more comes: its service shows what there is.
+    text = path.read_text(encoding="utf-8").replace("# collect = true", "collect = false", 1)
+    path.write_text(text, encoding="utf-8")
+    site = load_site(folder)
     click.echo(f"Simulating {days} days of a small research network (everything here is simulated) ...")
     scenario = autumn_2014(days=days, seed=2014, surges=[Surge.parse(text) for text in surges])
     path = write_scenario(scenario, folder)
@@ -159,5 +165,15 @@ def demo(folder: Path, surges: tuple[str, ...], days: int) -> None:
         "  tidegauge ask --from CN --since 2014-11-24 --json\n"
         "  tidegauge top far_country --since 2014-11-24\n"
         "  tidegauge coverage --since 2014-11-24\n"
-        "  tidegauge demo --dir other --surge KP:2014-11-25T03:00Z:2h:40MB"
+        "  tidegauge demo --dir other --surge KP:2014-11-25T03:00Z:2h:40MB\n"
+        f"\nThe console: `tidegauge serve --site {folder}` names a link that opens it once, at http://{site.serve.http}/"
     )
+    if opening:
+        from tidegauge.cli.service import run_group
+
+        run_group(site, (), _opened)
+
+
+def _opened(url: str) -> None:
+    click.echo(f"The console is at {url}")
+    webbrowser.open(url)

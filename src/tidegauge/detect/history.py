@@ -74,6 +74,28 @@ def window_lengths(width_s: int, asked_bins: int) -> list[int]:
     return [n for n in lengths if n <= asked_bins] or [1]
 
 
+def expectation(
+    starts_s: NDArray[np.int64], table: Floats, seen: Floats, *, asked: int, width_s: int,
+    calendar: Calendar = NO_CALENDAR,
+) -> Floats:  # fmt: skip
+    """What the bins before the asked ones let expect of these, for many series at once; nothing is judged.
+
+    Args:
+        table: a series a row; shape (series, bins). `seen` of shape (bins,), `asked` the first asked bin.
+    Returns:
+        Shape (series, bins - asked), as seen; zeros where no bin of the history was.
+    """
+    past = np.flatnonzero((seen[:asked] >= SEEN_ENOUGH) & ~is_on(starts_s[:asked], calendar.one_off))
+    if not len(past):
+        return np.zeros((len(table), table.shape[1] - asked))
+    fitted = (
+        fit_baseline(starts_s[past], row[past], seen[past], width_s=width_s, holidays=calendar.holidays)
+        for row in table
+    )
+    rows = [one.expected(starts_s[asked:], calendar.holidays) * seen[asked:] for one in fitted]
+    return np.stack(rows) if rows else np.zeros((0, table.shape[1] - asked))
+
+
 def learn(
     starts_s: NDArray[np.int64], values: Floats, seen: Floats, *, width_s: int, asked: slice, false_alarm: float,
     unit: float, calendar: Calendar = NO_CALENDAR,

@@ -25,9 +25,10 @@ from tidegauge.model.answer import (
     RelayAnswer,
     Verdict,
     WouldHaveSeen,
+    shown_number,
 )
 from tidegauge.model.classes import CLASSES, RELAYS, class_bit, class_names
-from tidegauge.model.countries import country_names, parse_country
+from tidegauge.model.countries import countries, country_names, parse_country
 from tidegauge.model.counts import Skipped
 from tidegauge.model.errors import InputError, LakeError, NoFlowsError, SiteError, TidegaugeError, UsageError
 from tidegauge.model.finding import Finding, Severity
@@ -99,6 +100,7 @@ __all__ = [
     "class_bit",
     "class_names",
     "complete_ledger",
+    "countries",
     "country_names",
     "fold_ledger",
     "format_address",
@@ -121,6 +123,7 @@ __all__ = [
     "parse_time",
     "runs",
     "sane_times",
+    "shown_number",
     "sqlite_session",
     "stamp_ledger",
     "turned",

@@ -93,3 +93,17 @@ def _meant(text: str) -> str:
         codes.append(text.upper()[::-1])
     shown = [f"{code} ({names[code]})" for code in dict.fromkeys(codes)][:SUGGESTED]
     return f"{' or '.join(shown)}?" if shown else "an ISO 3166 code such as KP, or a name such as North Korea"
+
+
+@cache
+def countries() -> tuple[dict[str, str], ...]:
+    """All countries: code, ISO's number (empty where it has none), and name in English and Traditional Chinese."""
+    import pycountry
+    from babel import Locale
+
+    chinese = Locale.parse("zh_Hant").territories
+    numbers = {c.alpha_2: c.numeric for c in pycountry.countries}
+    return tuple(
+        {"code": code, "number": numbers.get(code, ""), "en": name, "zh-TW": str(chinese.get(code, name))}
+        for code, name in sorted(country_names().items()) if code != UNKNOWN
+    )  # fmt: skip

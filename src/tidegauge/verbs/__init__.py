@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         origins,
         parse_alarms,
         parse_wanted,
+        reach,
     )
+    from tidegauge.verbs.picturing import names_of, world
     from tidegauge.verbs.questions import (
         AskQuestion,
         CoverageQuestion,
@@ -30,10 +32,13 @@ if TYPE_CHECKING:
         LeakQuestion,
         LureQuestion,
         Metric,
+        NamesQuestion,
         OriginQuestion,
         OriginsQuestion,
+        ReachQuestion,
         SeriesQuestion,
         TopQuestion,
+        WorldQuestion,
     )
     from tidegauge.verbs.reading import (
         STANDINGS,
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
         top,
     )
 
-_HOMES = ("context", "questions", "reading", "judging")
+_HOMES = ("context", "questions", "reading", "judging", "picturing")
 
 
 def __getattr__(name: str) -> Any:
@@ -62,7 +67,8 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion", "Here",
-    "HuntQuestion", "LeakQuestion", "LureQuestion", "Metric", "OriginQuestion", "OriginsQuestion", "SeriesQuestion",
-    "TopQuestion", "answer_json", "ask", "coverage", "editions_json", "flow_filter", "flows", "hunt", "origin",
-    "origins", "parse_alarms", "parse_wanted", "plain", "plain_rows", "series", "top",
+    "HuntQuestion", "LeakQuestion", "LureQuestion", "Metric", "NamesQuestion", "OriginQuestion", "OriginsQuestion",
+    "ReachQuestion", "SeriesQuestion", "TopQuestion", "WorldQuestion", "answer_json", "ask", "coverage",
+    "editions_json", "flow_filter", "flows", "hunt", "names_of", "origin", "origins", "parse_alarms", "parse_wanted",
+    "plain", "plain_rows", "reach", "series", "top", "world",
 ]  # fmt: skip

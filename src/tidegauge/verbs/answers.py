@@ -29,5 +29,8 @@ ANSWERS: dict[str, tuple[type, Answering]] = {
     "leak": (verbs.LeakQuestion, lambda h, q, p: leak(h, q, p).to_json()),
     "hunt": (verbs.HuntQuestion, lambda h, q, p: verbs.hunt(h, q, p).to_json()),
     "origins": (verbs.OriginsQuestion, lambda h, q, p: verbs.origins(h, q).to_json()),
+    "world": (verbs.WorldQuestion, lambda h, q, p: verbs.world(h, q).to_json()),
+    "names": (verbs.NamesQuestion, lambda h, q, p: verbs.names_of(h, q).to_json()),
+    "reach": (verbs.ReachQuestion, lambda h, q, p: verbs.reach(h, q).to_json()),
     "origin": (verbs.OriginQuestion, lambda h, q, p: verbs.origin(h, q).to_json()),
 }

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tidegauge.atlas import Atlas, Origin, Showings, Witnesses, judge, showings
+from tidegauge.atlas import Atlas, Origin, Reach, Showings, Witnesses, judge, showings
+from tidegauge.atlas import reach as reached
 from tidegauge.hunt import KINDS, Hunted, HuntLedger
 from tidegauge.hunt import hunt as run_hunt
 from tidegauge.inquiry import Asked, Ranking, Reply, ask_all, borne, widened
@@ -16,7 +17,8 @@ from tidegauge.lake import compile_where
 from tidegauge.model import UsageError, class_names, format_address, parse_address, parse_duration, parse_time
 from tidegauge.series import canonical_origin
 from tidegauge.verbs.context import Here
-from tidegauge.verbs.questions import AskQuestion, HuntQuestion, OriginQuestion, OriginsQuestion
+from tidegauge.verbs.picturing import picture
+from tidegauge.verbs.questions import AskQuestion, HuntQuestion, OriginQuestion, OriginsQuestion, ReachQuestion
 
 SPANS = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
 SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "": 1}
@@ -102,6 +104,8 @@ def ask(here: Here, question: AskQuestion) -> Reply | Ranking:
 
 def answer_json(question: AskQuestion, reply: Reply | Ranking) -> dict[str, Any]:
     told = reply.to_json() if isinstance(reply, Ranking) else reply.answer.to_json()
+    if question.chart and not isinstance(reply, Ranking):
+        told = {**told, "chart": picture(reply)}
     return {**told, "reads": reply.reads} if question.explain else told
 
 
@@ -140,6 +144,15 @@ def origin(here: Here, question: OriginQuestion) -> Origin:
     at_s, address = _at(question.at), parse_address(question.address)
     found = tuple(HuntLedger(here.store).about(format_address(address), at_s))
     return judge(Witnesses(Atlas.of(here.site), at_s).about(address, found))
+
+
+def reach(here: Here, question: ReachQuestion) -> Reach:
+    """Over which ASes and upstreams an origin was reached.
+
+    Raises:
+        UsageError: neither a country nor an AS.
+    """
+    return reached(Atlas.of(here.site), question.of, _at(question.at))
 
 
 def editions_json(atlas: Atlas) -> list[dict[str, Any]]:

@@ -54,6 +54,7 @@ class AskQuestion(_Selected):
     would_have_seen: list[Annotated[str, Field(max_length=64, examples=["40MB/2h"])]] = Field(default=[], max_length=20)
     alarms: Annotated[str, Field(max_length=32, examples=["1/month"])] | None = None
     false_discovery: Annotated[float, Field(ge=1e-3, le=0.5)] | None = None
+    chart: bool = Field(default=False, description="Also the series with its levels, and what would have been seen.")
 
 
 class SeriesQuestion(_Selected):
@@ -130,4 +131,25 @@ class OriginQuestion(_Question):
     """What an address displays, and how far to believe it."""
 
     address: Annotated[str, Field(max_length=64)]
+    at: Time | None = None
+
+
+class WorldQuestion(_Timed):
+    """Every country's amount over time, beside what its own history lets expect."""
+
+    direction: Literal["in", "out"] = "in"
+    metric: Literal["bytes", "packets", "flows"] = "bytes"
+    baseline: Annotated[str, Field(max_length=16)] = "28d"
+
+
+class NamesQuestion(_Timed):
+    """Names that a host asked for, and that led to it."""
+
+    address: Annotated[str, Field(max_length=64)]
+
+
+class ReachQuestion(_Question):
+    """Over which upstreams a country or AS was reached, over time."""
+
+    of: Origin
     at: Time | None = None

@@ -1,0 +1,145 @@
+"""The console: its pages and files, and the routes that only it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import mimetypes
+from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from tidegauge import __version__
+from tidegauge.api.access import OPEN, Here, Reader, takes
+from tidegauge.api.problems import MissingError
+from tidegauge.api.questions import Prefer, answered, asks
+from tidegauge.health import check_site
+from tidegauge.lake import COLUMNS, Lake
+from tidegauge.model import CLASSES, countries, format_time, parse_address
+from tidegauge.store.people import RefusedError
+from tidegauge.verbs import NamesQuestion, ReachQuestion, WorldQuestion
+from tidegauge.verbs.completing import MOST, complete
+from tidegauge.watch import Watches
+
+router = APIRouter(prefix="/api/v1", tags=["console"])
+pages = APIRouter(include_in_schema=False)
+VIEWS = ("ask", "world", "now", "findings", "host", "origin", "coverage", "flows", "lures", "leaks", "cases")
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+PACKED = frozenset({".js", ".css", ".html", ".json", ".svg"})
+
+
+@router.get("/site", **takes("reader", 409))
+def site(service: Here, person: Reader) -> dict[str, Any]:
+    """What this site is, from when to when it has data, and what questions can name."""
+    here = service.site
+    extent = Lake(here.data, memory_mb=here.memory_mb).extent()
+    told = None if extent is None else {
+        "since": format_time(extent.first_s), "until": format_time(extent.until_s), "now": format_time(extent.now_s),
+        "live": extent.live, "note": extent.note(),
+    }  # fmt: skip
+    return {
+        "name": here.name, "simulated": here.simulated, "zone": here.zone, "version": __version__,
+        "home": [str(prefix) for prefix in here.home] if person.may("analyst") else [], "data": told,
+        "columns": sorted(COLUMNS), "classes": list(CLASSES), "alarms": here.serve.alarms,
+    }  # fmt: skip
+
+
+@router.get("/health", **takes("reader", 409))
+def health(service: Here, person: Reader) -> dict[str, Any]:
+    """Whether this site is healthy, a line a check, as `doctor` says it."""
+    return {"checks": [service.shown(person, asdict(check)) for check in check_site(service.site)]}
+
+
+@router.get("/places", **takes("reader", 409))
+def places(service: Here, person: Reader) -> dict[str, Any]:
+    """Countries: code, ISO's number, and name in each language."""
+    return {"countries": list(countries())}
+
+
+@router.get("/complete", **takes("reader", 409))
+def completing(
+    service: Here, person: Reader, text: Annotated[str, Query(max_length=100)],
+    limit: Annotated[int, Query(ge=1, le=50)] = MOST,
+) -> dict[str, Any]:  # fmt: skip
+    """What may be meant by the beginning of an origin or a watch."""
+    return {"found": complete(text, [watch.name for watch in Watches(service.store).all()], limit)}
+
+
+@router.get("/world", **asks({"width_s": 86400, "start_s": [0], "countries": [{"country": "KP", "value": [1]}]}))
+async def world(
+    request: Request, service: Here, person: Reader, question: Annotated[WorldQuestion, Query()], prefer: Prefer = None
+) -> Response:
+    """Every country's amount over time, beside what its own history lets expect."""
+    return await answered(request, service, person, "world", question)
+
+
+@router.get("/names", **asks({"address": "192.0.2.1", "names": [], "left_out": 0}))
+async def names(
+    request: Request, service: Here, person: Reader, question: Annotated[NamesQuestion, Query()], prefer: Prefer = None
+) -> Response:
+    """Names that a host asked for, and that led to it."""
+    if not person.may("analyst") and service.ours_packed(parse_address(question.address)):
+        raise RefusedError("readers ask about addresses that are not ours")
+    return await answered(request, service, person, "names", question)
+
+
+@router.get("/reach", **asks({"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []}))
+async def reach(
+    request: Request, service: Here, person: Reader, question: Annotated[ReachQuestion, Query()], prefer: Prefer = None
+) -> Response:
+    """Over which upstreams a country or AS was reached."""
+    return await answered(request, service, person, "reach", question)
+
+
+@cache
+def _built(name: str) -> tuple[bytes, bytes, str] | None:
+    """A file of the built console: as it is, packed, and its kind; None where there is none."""
+    found = files("tidegauge.api") / "built" / name
+    if "/" in name or name.startswith(".") or not found.is_file():
+        return None
+    data = found.read_bytes()
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    packed = gzip.compress(data, 9, mtime=0) if any(name.endswith(end) for end in PACKED) else b""
+    return data, packed, kind if kind.startswith("image/") else f"{kind}; charset=utf-8"
+
+
+def built(request: Request, name: str, headers: dict[str, str]) -> Response:
+    """A file of the console, packed where the browser takes that.
+
+    Raises:
+        MissingError: there is none of this name.
+    """
+    found = _built(name)
+    if found is None:
+        raise MissingError("no such file")
+    data, packed, kind = found
+    if packed and "gzip" in (request.headers.get("accept-encoding") or ""):
+        return Response(packed, media_type=kind,
+                        headers={**headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"})  # fmt: skip
+    return Response(data, media_type=kind, headers=headers)
+
+
+def shell(request: Request) -> Response:
+    """The one page of the console; what it shows, its address says."""
+    return built(request, "index.html", {"Cache-Control": "no-cache"})
+
+
+async def view(request: Request) -> Response:
+    """A view of the console. The page is the same for all, and holds nothing: it asks the API as who one is."""
+    return await asyncio.to_thread(shell, request)
+
+
+for _name in VIEWS:
+    pages.add_api_route(f"/{_name}", view, methods=["GET"], **takes(OPEN))
+for _name in ("host/{address}", "origin/{address}", "cases/{name}"):
+    pages.add_api_route(f"/{_name}", view, methods=["GET"], **takes(OPEN))
+
+
+@pages.get("/assets/{name}", **takes(OPEN))
+def asset(request: Request, name: Annotated[str, Path(max_length=100)]) -> Response:
+    """A file of the console; its name changes with what is in it."""
+    return built(request, name, FOREVER)
