@@ -135,7 +135,7 @@ async def view(request: Request) -> Response:
 
 for _name in VIEWS:
     pages.add_api_route(f"/{_name}", view, methods=["GET"], **takes(OPEN))
-for _name in ("host/{address}", "origin/{address}", "cases/{name}"):
+for _name in ("host/{address:path}", "origin/{address:path}", "cases/{name:path}"):
     pages.add_api_route(f"/{_name}", view, methods=["GET"], **takes(OPEN))
 
 

@@ -85,7 +85,7 @@ function Choose({ verb, question, onClose }: { verb: string; question: Record<st
                 <input
                   id={id}
                   value={name}
-                  pattern="[A-Za-z0-9][A-Za-z0-9._-]*"
+                  pattern="[A-Za-z0-9][A-Za-z0-9._\-]*"
                   required
                   onInput={(e) => setName(e.currentTarget.value)}
                 />

@@ -140,10 +140,11 @@ export function Given({ answer, form, stale, words }: { answer: Answer; form: Fo
             label={t('chart_label', { sentence: sentence(answer, words) })}
             onReady={(made) => {
               setHandle(made);
-              made.on('click', (told) => {
-                const data = told.data as { surge?: number } | undefined;
-                const one = data?.surge === undefined ? undefined : answer.surges[data.surge];
-                if (one) setSurge(one);
+              // Wherever a surge is marked, a click opens what carried it.
+              made.getZr().on('click', (event) => {
+                const at = made.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
+                const one = answer.surges.find((surge) => Date.parse(surge.start) <= at && at < Date.parse(surge.end));
+                if (one && made.containPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY])) setSurge(one);
               });
               made.on('datazoom', () => {
                 const option = made.getOption() as {

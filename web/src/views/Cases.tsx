@@ -72,7 +72,7 @@ function All() {
               <input
                 id={id}
                 required
-                pattern="[A-Za-z0-9][A-Za-z0-9._-]*"
+                pattern="[A-Za-z0-9][A-Za-z0-9._\-]*"
                 value={form.name}
                 onInput={(event) => setForm({ ...form, name: event.currentTarget.value })}
               />

@@ -155,11 +155,10 @@ export function drawn(answer: Answer, chart: Chart, words: Words, flags: Flag[],
               {
                 name: t('surge_mark', { number: place + 1 }),
                 xAxis: Date.parse(one.start),
-                surge: place,
                 itemStyle: { color: ink.surge },
                 label: { color: ink.ink },
               },
-              { xAxis: Date.parse(one.end), surge: place },
+              { xAxis: Date.parse(one.end) },
             ]),
             ...answer.coverage.blind.map((one) => [
               {
