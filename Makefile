@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian's packages, each with a program by which it is known to be here.
-DEBIAN := minisign:minisign nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin tesseract-ocr:tesseract
+DEBIAN := chromium:chromium fonts-noto-cjk:/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc minisign:minisign nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin tesseract-ocr:tesseract
 CONSTRAINTS := -c constraints.txt
-DEV := aiosmtpd authlib hypothesis httpx import-linter medallion mmdb-writer mypy oidc-provider-mock psycopg[binary] pysnmp pymisp pytest pytest-xdist requests ruff schemathesis scikit-learn stix2 stix2-validator
+DEV := aiosmtpd authlib axe-playwright-python hypothesis httpx import-linter medallion mmdb-writer mypy oidc-provider-mock playwright psycopg[binary] pysnmp pymisp pytest pytest-xdist requests ruff schemathesis scikit-learn stix2 stix2-validator
 
-.PHONY: demo test check bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-calibration debian clean
+.PHONY: demo test check web-check console bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-calibration debian clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,16 +24,27 @@ demo: $(VENV)/.ready
 
 debian:
 	@for wanted in $(DEBIAN); do package=$${wanted%%:*}; \
-	  if ! PATH="$$PATH:/usr/sbin" command -v $${wanted##*:} >/dev/null; then \
+	  if ! PATH="$$PATH:/usr/sbin" command -v $${wanted##*:} >/dev/null && ! test -e $${wanted##*:}; then \
 	    if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $$package >/dev/null; \
-	    else echo "$$package is missing: the tests that compare with it are left out"; fi; \
+	    else echo "$$package is missing: the tests that need it are left out"; fi; \
 	  fi; \
 	done
 
-check: $(VENV)/.ready-dev
+check: $(VENV)/.ready-dev web-check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The console's own checks need Node 20; its bundle lies in the package, so nothing else does.
+web-check:
+	@if command -v npm >/dev/null && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))'; then \
+	  cd web && { test node_modules/.package-lock.json -nt package-lock.json || npm ci --silent --no-audit --no-fund; } && npm run --silent check; \
+	else echo "Node 20 is missing: the console is not checked and not built anew"; fi
+
+# After a change of the API or the console's sources.
+console: $(VENV)/.ready-dev
+	$(BIN)/python tools/openapi.py
+	cd web && npm ci --silent --no-audit --no-fund && npm run --silent types && npm run --silent build
 
 test: check debian
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -86,4 +97,4 @@ bench-calibration: $(VENV)/.ready-dev
 	rm benchmarks/work-calibration.txt
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo web/node_modules

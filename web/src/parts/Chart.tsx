@@ -120,11 +120,13 @@ interface Props {
   height: number;
   label: string;
   onReady?: (chart: ChartHandle) => void;
+  /** Called whenever options were set. */
+  onDrawn?: (chart: ChartHandle) => void;
   /** Options are merged into those before where false. */
   replace?: boolean;
 }
 
-export function Chart({ option, height, label, onReady, replace = true }: Props) {
+export function Chart({ option, height, label, onReady, onDrawn, replace = true }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<ChartHandle | null>(null);
   const { dark } = useWords();
@@ -144,6 +146,7 @@ export function Chart({ option, height, label, onReady, replace = true }: Props)
   }, [dark]);
   useEffect(() => {
     chart.current?.setOption({ animation: false, ...option }, { notMerge: replace });
+    if (chart.current) onDrawn?.(chart.current);
   }, [option, dark, replace]);
   return <div ref={place} class="chart" style={{ height: `${height}px` }} role="img" aria-label={label} />;
 }

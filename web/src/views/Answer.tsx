@@ -138,6 +138,11 @@ export function Given({ answer, form, stale, words }: { answer: Answer; form: Fo
             option={drawn(answer, chart, words, flags, scale)}
             height={380}
             label={t('chart_label', { sentence: sentence(answer, words) })}
+            onDrawn={(made) => {
+              // Dragging selects a time; a double click shows all of it again.
+              const select = { key: 'dataZoomSelect', dataZoomSelectActive: true };
+              made.dispatchAction({ type: 'takeGlobalCursor', ...select });
+            }}
             onReady={(made) => {
               setHandle(made);
               // Wherever a surge is marked, a click opens what carried it.
@@ -158,8 +163,6 @@ export function Given({ answer, form, stale, words }: { answer: Answer; form: Fo
                     : null,
                 );
               });
-              // Dragging selects a time; a double click shows all of it again.
-              made.dispatchAction({ type: 'takeGlobalCursor', key: 'dataZoomSelect', dataZoomSelectActive: true });
               made.getZr().on('dblclick', () => made.dispatchAction({ type: 'dataZoom', start: 0, end: 100 }));
             }}
           />
