@@ -7,7 +7,7 @@ DEBIAN := chromium:chromium fonts-noto-cjk:/usr/share/fonts/opentype/noto/NotoSa
 CONSTRAINTS := -c constraints.txt
 DEV := aiosmtpd authlib axe-playwright-python hypothesis httpx import-linter medallion mmdb-writer mypy oidc-provider-mock playwright psycopg[binary] pysnmp pymisp pytest pytest-xdist requests ruff schemathesis scikit-learn stix2 stix2-validator
 
-.PHONY: demo test check web-check console bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-calibration debian clean
+.PHONY: demo test check web-check console bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-console bench-calibration debian clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,9 @@ test: check debian
 bench: $(VENV)/.ready-dev debian
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) netflow pysflow
 	$(BIN)/python benchmarks/run.py
+
+bench-console: $(VENV)/.ready-dev debian
+	$(BIN)/python -m benchmarks.console
 
 bench-collector: $(VENV)/.ready-dev debian
 	$(BIN)/python benchmarks/collector.py

@@ -22,7 +22,10 @@ export function useCases(): { cases: CaseRow[]; reload: () => void } {
   return { cases, reload: () => setRound((before) => before + 1) };
 }
 
-export function CaseButton({ verb, question }: { verb: string; question: Record<string, unknown> }) {
+/** A question that is asked again and sealed, or words for a note. */
+export type ForCase = { verb: string; question: Record<string, unknown> } | { note: string };
+
+export function CaseButton(what: ForCase) {
   const { t } = useWords();
   const { me } = useHere();
   const [open, setOpen] = useState(false);
@@ -32,12 +35,12 @@ export function CaseButton({ verb, question }: { verb: string; question: Record<
       <button type="button" onClick={() => setOpen(true)}>
         {t('into_case')}
       </button>
-      {open ? <Choose verb={verb} question={question} onClose={() => setOpen(false)} /> : null}
+      {open ? <Choose what={what} onClose={() => setOpen(false)} /> : null}
     </>
   );
 }
 
-function Choose({ verb, question, onClose }: { verb: string; question: Record<string, unknown>; onClose: () => void }) {
+function Choose({ what, onClose }: { what: ForCase; onClose: () => void }) {
   const { t } = useWords();
   const { cases } = useCases();
   const [made, setMade] = useState<{ name: string; id: string } | null>(null);
@@ -46,24 +49,23 @@ function Choose({ verb, question, onClose }: { verb: string; question: Record<st
   const seal = (target: string, fresh: boolean) =>
     doing.run(async () => {
       if (fresh) await send('POST', '/api/v1/cases', { name: target });
-      const told = await send<{ id: string }>(
-        'POST',
-        '/api/v1/cases/{name}/evidence',
-        { verb, question },
-        { names: { name: target } },
-      );
+      const names = { name: target };
+      const told =
+        'note' in what
+          ? await send<{ id: string }>('POST', '/api/v1/cases/{name}/notes', { text: what.note }, { names })
+          : await send<{ id: string }>('POST', '/api/v1/cases/{name}/evidence', what, { names });
       setMade({ name: target, id: told.id });
     });
   return (
     <Dialogue title={t('into_case')} onClose={onClose}>
       {made ? (
         <p role="status">
-          {t('sealed_as', { id: made.id, name: made.name })}{' '}
+          {'note' in what ? t('noted_in', { name: made.name }) : t('sealed_as', { id: made.id, name: made.name })}{' '}
           <Link to={`/cases/${encodeURIComponent(made.name)}`}>{t('open_case')}</Link>
         </p>
       ) : (
         <>
-          <p>{t('into_case_what')}</p>
+          <p>{t('note' in what ? 'into_case_note' : 'into_case_what')}</p>
           <ul class="choices">
             {cases.map((one) => (
               <li key={one.name}>

@@ -15,6 +15,14 @@ import type { Key } from '../i18n';
 const ORDER: Severity[] = ['critical', 'high', 'medium', 'low', 'info'];
 export const KINDS = ['egress', 'passthrough', 'beacon', 'scan', 'lure', 'leak'] as const;
 
+/** The hunts that give each kind. */
+const HUNTS: Record<string, string> = {
+  egress: 'egress',
+  passthrough: 'passthrough',
+  beacon: 'beacons',
+  scan: 'scans',
+};
+
 export function kindKey(kind: string): Key | null {
   return (KINDS as readonly string[]).includes(kind) ? (`kind_${kind}` as Key) : null;
 }
@@ -229,8 +237,8 @@ export function Story({ one, actions }: { one: Finding; actions?: preact.Compone
       </ul>
       <div class="actions">
         {flows ? <Link to={flows}>{t('flows_behind')}</Link> : null}
-        {['egress', 'passthrough', 'beacon', 'scan'].includes(one.kind) ? (
-          <CaseButton verb="hunt" question={{ since: one.start, until: one.end }} />
+        {HUNTS[one.kind] ? (
+          <CaseButton verb="hunt" question={{ since: one.start, until: one.end, kind: [HUNTS[one.kind]] }} />
         ) : null}
         {actions}
       </div>

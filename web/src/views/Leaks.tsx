@@ -7,9 +7,21 @@ import { useDoing } from '../lib/asking';
 import { csv, save } from '../lib/csv';
 import { useHere } from '../lib/here';
 import { useWords } from '../lib/settings';
+import type { Key } from '../i18n';
+
+const KINDS: Record<string, Key> = {
+  'us-ssn': 'leak_us_ssn',
+  'tw-id': 'leak_tw_id',
+  mrz: 'leak_mrz',
+  credential: 'leak_credential',
+  mail: 'leak_mail',
+  'payment-card': 'leak_payment_card',
+  iban: 'leak_iban',
+  secret: 'leak_secret',
+};
 
 export function Leaks() {
-  const { t, say, count } = useWords();
+  const { t, say, count, country } = useWords();
   const { me } = useHere();
   const [told, setTold] = useState<Told | null>(null);
   const [name, setName] = useState('');
@@ -24,6 +36,12 @@ export function Leaks() {
       form.set('file', given);
       setTold(await send<Told>('POST', '/api/v1/leak', form));
     });
+  };
+  const named = (kind: string) => {
+    const [plain, code] = kind.split(':');
+    if (plain === 'national-id') return t('leak_national_id', { country: country(code ?? '') });
+    const key = KINDS[kind];
+    return key ? t(key) : kind;
   };
   const pairs = (of: Record<string, number> | undefined) => Object.entries(of ?? {}).sort((a, b) => b[1] - a[1]);
   return (
@@ -70,7 +88,7 @@ export function Leaks() {
                 empty={t('nothing_found')}
                 rows={pairs(told.summary.by_kind)}
                 columns={[
-                  { head: t('kind'), cell: ([kind]) => kind },
+                  { head: t('kind'), cell: ([kind]) => named(kind) },
                   { head: t('values'), right: true, cell: ([, values]) => count(values) },
                 ]}
               />
@@ -99,7 +117,7 @@ export function Leaks() {
               { head: t('reasons'), cell: (one) => one.reasons.map(say).join(' ') },
               {
                 head: t('places'),
-                cell: (one) => (one.evidence['places'] as string[] | undefined)?.slice(0, 5).join('; ') ?? '',
+                cell: (one) => (one.evidence['places'] as string[] | undefined)?.slice(0, 5).map(say).join('; ') ?? '',
               },
               {
                 head: t('samples'),

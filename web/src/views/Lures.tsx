@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { send } from '../api/client';
 import type { Finding, LureLink, LurePlace, Lures as Told } from '../api/answers';
+import { CaseButton } from '../parts/CaseButton';
 import { Address, Command, Field, Head, Table, Trouble } from '../parts/common';
 import { useDoing } from '../lib/asking';
 import { pieces } from '../lib/marks';
@@ -12,11 +13,14 @@ export function Lures() {
   const [text, setText] = useState('');
   const [sweep, setSweep] = useState(true);
   const [told, setTold] = useState<Told | null>(null);
+  const [hash, setHash] = useState('');
   const [over, setOver] = useState(false);
   const doing = useDoing();
   const judge = (form: FormData) =>
     doing.run(async () => {
       if (sweep) form.set('sweep', 'true');
+      const given = form.get('file') ?? form.get('text') ?? form.get('url') ?? '';
+      setHash(await hashOf(given));
       setTold(null);
       setTold(await send<Told>('POST', '/api/v1/lure', form));
     });
@@ -82,7 +86,7 @@ export function Lures() {
       ) : null}
       <Trouble problem={doing.problem} />
       {told?.findings.map((one, place) => (
-        <Judged key={place} one={one} />
+        <Judged key={place} one={one} hash={hash} />
       ))}
       {told?.skipped.length ? (
         <ul class="faint">
@@ -96,7 +100,7 @@ export function Lures() {
   );
 }
 
-function Judged({ one }: { one: Finding }) {
+function Judged({ one, hash }: { one: Finding; hash: string }) {
   const { t, say, percent } = useWords();
   const evidence = one.evidence as {
     text?: string;
@@ -166,6 +170,17 @@ function Judged({ one }: { one: Finding }) {
           },
         ]}
       />
+      <div class="actions">
+        <CaseButton
+          note={t('lure_note', {
+            verdict,
+            share: percent(one.score),
+            subject: evidence.mail_subject ?? one.subject,
+            hash: hash || t('no_hash'),
+            reasons: one.reasons.map(say).join('; '),
+          })}
+        />
+      </div>
       <Command text={one.query} />
     </article>
   );
@@ -209,4 +224,12 @@ function Swept({ sweep }: { sweep: NonNullable<Told['sweep']> }) {
       </ul>
     </section>
   );
+}
+
+/** SHA-256 of what was given, so that a case can say which it was; empty where the browser gives none (plain http). */
+async function hashOf(given: File | string): Promise<string> {
+  if (!('subtle' in crypto)) return '';
+  const data = typeof given === 'string' ? new TextEncoder().encode(given) : await given.arrayBuffer();
+  const told = new Uint8Array(await crypto.subtle.digest('SHA-256', data));
+  return Array.from(told, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
