@@ -269,6 +269,10 @@ export interface CaseEntry {
   due?: string;
   reason?: string;
   mark?: string;
+  evidence?: string;
+  hypothesis?: string;
+  value?: string;
+  weight?: string;
 }
 
 export interface Case {

@@ -421,6 +421,7 @@ export const en = {
   value_I: 'inconsistent',
   value_II: 'strongly inconsistent',
   weight: 'Weight',
+  rated: '{evidence} with {hypothesis}: {value}, weight {weight}',
   weight_low: 'low',
   weight_medium: 'medium',
   weight_high: 'high',

@@ -412,6 +412,7 @@ export const zhTW: Record<keyof typeof en, string> = {
   value_I: '不一致',
   value_II: '高度不一致',
   weight: '權重',
+  rated: '{evidence} 對 {hypothesis}：{value}，權重{weight}',
   weight_low: '低',
   weight_medium: '中',
   weight_high: '高',

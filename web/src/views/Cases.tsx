@@ -158,7 +158,7 @@ export function pageOf(entry: CaseEntry): string | null {
 }
 
 function Entries({ told, changed }: { told: Case; changed: () => void }) {
-  const { t, say, moment } = useWords();
+  const { t, say, moment, day } = useWords();
   const { me } = useHere();
   const [adding, setAdding] = useState<'claim' | 'request' | 'note' | null>(null);
   const [answering, setAnswering] = useState<string | null>(null);
@@ -189,8 +189,19 @@ function Entries({ told, changed }: { told: Case; changed: () => void }) {
                 </strong>{' '}
                 {one.by ? t('claimed_by', { by: one.by, graded: one.graded ?? '' }) : null}{' '}
                 {say(one.text ?? one.what ?? '')}
-                {one.of ? ` ${t('asked_of', { of: one.of, due: one.due ? moment(one.due) : '' })}` : null}
-                {one.kind === 'rating' ? <span>{one.about.replace('rating ', '')}</span> : null}
+                {one.of ? (
+                  <div class="faint">{t('asked_of', { of: one.of, due: one.due ? day(one.due) : '' })}</div>
+                ) : null}
+                {one.kind === 'rating' && one.value ? (
+                  <span>
+                    {t('rated', {
+                      evidence: one.evidence ?? '',
+                      hypothesis: one.hypothesis ?? '',
+                      value: t(`value_${one.value}` as Key),
+                      weight: t(`weight_${one.weight ?? 'medium'}` as Key),
+                    })}
+                  </span>
+                ) : null}
                 {one.reason ? <div class="faint">{one.reason}</div> : null}
                 {one.command ? <code class="line">{one.command}</code> : null}
                 {verdict ? <VerdictMark verdict={verdict} /> : null} {page ? <Link to={page}>{t('show')}</Link> : null}
