@@ -9,17 +9,28 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidegauge.case import CaseFile, keep_days, verify
 from tidegauge.case.evidence import answer
 from tidegauge.cli import program
 from tidegauge.lake import Lake, Manifest
-from tidegauge.model import UsageError, parse_time
+from tidegauge.model import UsageError, parse_time, without
+from tidegauge.serve.parts import keep_house
 from tidegauge.site import Site, load_site
+from tidegauge.store import Store
 
 Run = Callable[..., tuple[int, Any]]
 """The simulated site has flows of ten days up to the first of December; its case asks from the 28th with five days
 before."""
+
+
+def without_case(site: Path) -> None:
+    """Take away what people wrote: nothing is held then."""
+    for path in (site / "data").glob("tidegauge.sqlite*"):
+        path.unlink()
+    (site / "keys" / "cases.count").unlink(missing_ok=True)
 
 
 def files_of(site: Site) -> set[str]:
@@ -38,11 +49,7 @@ def test_what_a_case_rests_on_is_held_and_verifies(site: Path) -> None:
 
 def test_flows_that_went_are_not_taken_for_quiet(site: Path) -> None:
     here = load_site(site)
-    (site / "data" / "tidegauge.sqlite").unlink(missing_ok=True)
-    for path in (site / "data").glob("*.sqlite*"):
-        if "manifest" not in path.name:
-            path.unlink()
-    (site / "keys" / "cases.count").unlink(missing_ok=True)
+    without_case(site)
     asked = {"from": "KP", "since": "2014-11-24", "until": "2014-11-27", "baseline": "2d"}
     before = answer(here, "coverage", {"since": "2014-11-22", "until": "2014-11-30"})
     assert before["share"] > 0.9
@@ -97,3 +104,31 @@ def test_a_case_that_cannot_be_read_holds_everything(site: Path, monkeypatch: py
     with pytest.raises(UsageError, match="damaged"):
         keep_days(here, 1)
     assert files_of(here) == before
+
+
+def test_the_service_does_so_once_a_day_where_the_site_says_so(site: Path) -> None:
+    without_case(site)
+    here = load_site(site)
+    assert not keep_house(here, Store.of(here), 1e9)
+    text = (site / "tidegauge.toml").read_text()
+    (site / "tidegauge.toml").write_text(text.replace("[lake]", "[lake]\nkeep_days = 3"))
+    here = load_site(site)
+    before = files_of(here)
+    assert keep_house(here, Store.of(here), 1e9)
+    assert files_of(here) < before
+    assert not keep_house(here, Store.of(here), 1e9 + 86_399)
+    assert keep_house(here, Store.of(here), 1e9 + 86_400)
+
+
+SPANS = st.tuples(st.integers(0, 50), st.integers(0, 50))
+
+
+@given(SPANS, st.lists(SPANS, max_size=6))
+def test_what_is_in_none_of_some_intervals_is_that_moment_by_moment(
+    whole: tuple[int, int], parts: list[tuple[int, int]]
+) -> None:
+    left = without(whole, parts)
+    inside = {n for n in range(*whole) if not any(a <= n < b for a, b in parts)}
+    assert {n for a, b in left for n in range(a, b)} == inside
+    assert all(a < b for a, b in left)
+    assert left == sorted(left)

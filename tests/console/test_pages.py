@@ -421,6 +421,18 @@ def test_a_question_in_a_link_waits_for_the_log_in(browser: Any, console: Runnin
     context.close()
 
 
+def test_the_form_to_come_in_speaks_the_readers_language(browser: Any, console: Running) -> None:
+    context = browser.new_context(locale="zh-TW")
+    page = context.new_page()
+    page.goto(f"{console.base}/login")
+    assert page.evaluate("document.documentElement.lang") == "zh-TW"
+    page.get_by_label("名稱").fill("reader")
+    page.get_by_label("密碼").fill("not the password")
+    page.get_by_role("button", name="登入").click()
+    assert page.get_by_role("alert").inner_text() == "使用者不存在或密碼錯誤"
+    context.close()
+
+
 def test_a_token_in_the_address_works_once_and_leaves_it(browser: Any, console: Running) -> None:
     link = f"{console.base}/?token={People(Store.of(load_site(console.folder))).make_link()}"
     context = browser.new_context(locale="en-GB")

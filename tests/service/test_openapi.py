@@ -6,7 +6,11 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from tests.service.app import Running
 from tidegauge.api.access import roles
@@ -16,6 +20,8 @@ ROUTES = sorted(route for route in roles(ROUTERS) if route[1].startswith("/api/"
 SPARED = {("DELETE", "/api/v1/users/{name}"), ("DELETE", "/api/v1/tokens/{name}"), ("POST", "/api/v1/logout"),
           ("GET", "/api/v1/jobs/{name}/events")}  # fmt: skip
 """They would take away what the other tests come in by; and a stream."""
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route not in SPARED], ids=" ".join)
@@ -29,6 +35,6 @@ def test_every_route_answers_as_it_says(running: Running, route: tuple[str, str]
     @given(operation.as_strategy())
     def ask(case: schemathesis.Case) -> None:
         reply = case.call(headers=headers, timeout=60)
-        case.validate_response(reply, checks=[not_a_server_error, status_code_conformance, content_type_conformance])
+        case.validate_response(reply, checks=CHECKS)
 
     ask()

@@ -150,10 +150,18 @@ Admin = Annotated[Person, Depends(_needs("admin"))]
 Here = Annotated[Service, Depends(service_of)]
 
 
-def takes(role: str, *statuses: int) -> dict[str, Any]:
-    """How a route says who may: keywords for its declaration, of which the OpenAPI tells too."""
+def takes(role: str, *statuses: int, shape: Any = None) -> dict[str, Any]:
+    """How a route says who may: keywords for its declaration, of which the OpenAPI tells too.
+
+    Args:
+        shape: of the answer, one of `shapes`; it is told and not checked.
+    """
     refused = () if role == OPEN else (401, 403)
-    return {"openapi_extra": {"x-role": role}, "responses": described(*sorted({*refused, *statuses, 422}))}
+    responses = described(*sorted({*refused, *statuses, 422}))
+    if shape is None:
+        return {"openapi_extra": {"x-role": role}, "responses": responses}
+    told: dict[int | str, Any] = {200: {"model": shape, "description": "the answer"}}
+    return {"openapi_extra": {"x-role": role}, "responses": {**responses, **told}, "response_model": None}
 
 
 def roles(routers: Sequence[APIRouter]) -> dict[tuple[str, str], str]:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from tidegauge import __version__
+from tidegauge.api import shapes
 from tidegauge.api.access import OPEN, Here, Reader, takes
 from tidegauge.api.problems import MissingError
 from tidegauge.api.questions import Prefer, answered, asks
@@ -32,7 +33,7 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 PACKED = frozenset({".js", ".css", ".html", ".json", ".svg"})
 
 
-@router.get("/site", **takes("reader", 409))
+@router.get("/site", **takes("reader", 409, shape=shapes.SiteTold))
 def site(service: Here, person: Reader) -> dict[str, Any]:
     """What this site is, from when to when it has data, and what questions can name."""
     here = service.site
@@ -48,19 +49,19 @@ def site(service: Here, person: Reader) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.get("/health", **takes("reader", 409))
+@router.get("/health", **takes("reader", 409, shape=shapes.Health))
 def health(service: Here, person: Reader) -> dict[str, Any]:
     """Whether this site is healthy, a line a check, as `doctor` says it."""
     return {"checks": [service.shown(person, asdict(check)) for check in check_site(service.site)]}
 
 
-@router.get("/places", **takes("reader", 409))
+@router.get("/places", **takes("reader", 409, shape=shapes.Places))
 def places(service: Here, person: Reader) -> dict[str, Any]:
     """Countries: code, ISO's number, and name in each language."""
     return {"countries": list(countries())}
 
 
-@router.get("/complete", **takes("reader", 409))
+@router.get("/complete", **takes("reader", 409, shape=shapes.Completed))
 def completing(
     service: Here, person: Reader, text: Annotated[str, Query(max_length=100)],
     limit: Annotated[int, Query(ge=1, le=50)] = MOST,
@@ -69,7 +70,9 @@ def completing(
     return {"found": complete(text, [watch.name for watch in Watches(service.store).all()], limit)}
 
 
-@router.get("/world", **asks({"width_s": 86400, "start_s": [0], "countries": [{"country": "KP", "value": [1]}]}))
+@router.get(
+    "/world", **asks({"width_s": 86400, "start_s": [0], "countries": [{"country": "KP", "value": [1]}]}, shapes.World)
+)
 async def world(
     request: Request, service: Here, person: Reader, question: Annotated[WorldQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -77,7 +80,7 @@ async def world(
     return await answered(request, service, person, "world", question)
 
 
-@router.get("/names", **asks({"address": "192.0.2.1", "names": [], "left_out": 0}))
+@router.get("/names", **asks({"address": "192.0.2.1", "names": [], "left_out": 0}, shapes.Names))
 async def names(
     request: Request, service: Here, person: Reader, question: Annotated[NamesQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -87,7 +90,7 @@ async def names(
     return await answered(request, service, person, "names", question)
 
 
-@router.get("/reach", **asks({"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []}))
+@router.get("/reach", **asks({"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []}, shapes.Reach))
 async def reach(
     request: Request, service: Here, person: Reader, question: Annotated[ReachQuestion, Query()], prefer: Prefer = None
 ) -> Response:

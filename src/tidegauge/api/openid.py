@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from tidegauge.api.access import OPEN, Here, Service, takes
-from tidegauge.api.plain import page
+from tidegauge.api.plain import log_in_form, page
 from tidegauge.api.problems import MissingError
 from tidegauge.model import SiteError, TidegaugeError
 from tidegauge.settings import OpenIdSettings
@@ -121,7 +121,7 @@ def end(
         name, role = _admitted(service, settings, claims)
     except RefusedError as refused:
         service.audit.note("openid", "log in refused", {"why": refused.what})
-        return page("login", 403, why=refused.what, openid=True)
+        return log_in_form(request, service, 403, refused)
     service.audit.note(name, "log in by openid", {})
     # A page, not a redirection: the browser would not send a strict cookie along one that began elsewhere.
     response = page("in", who=name)

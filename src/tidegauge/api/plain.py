@@ -17,6 +17,7 @@ from tidegauge.api.problems import LoginNeededError, MissingError
 from tidegauge.collect import exposition
 from tidegauge.health import check_site
 from tidegauge.model import format_time
+from tidegauge.model.sentences import in_chinese
 from tidegauge.store.people import Person, RefusedError, TooManyError
 
 router = APIRouter(include_in_schema=False)
@@ -29,8 +30,22 @@ def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(PAGES.get_template(f"{name}.html").render(version=__version__, **values), status)
 
 
-def _openid(service: Service) -> bool:
-    return service.site.openid is not None
+LOG_IN = {
+    "en": {"title": "Log in", "name": "Name", "password": "Password", "openid": "Log in at your organisation"},
+    "zh-TW": {"title": "登入", "name": "名稱", "password": "密碼", "openid": "以所屬機構登入"},
+}
+
+
+def log_in_form(
+    request: Request, service: Service, status: int = 200, error: RefusedError | None = None
+) -> HTMLResponse:
+    """The form, in the language that the browser asks for first, and why one could not come in."""
+    first = (request.headers.get("accept-language") or "").strip().lower()
+    language = "zh-TW" if first.startswith("zh") else "en"
+    told = [part for part in (error.what, error.hint) if part] if error else []
+    why = ": ".join((in_chinese(part) if language == "zh-TW" else None) or part for part in told)
+    return page("login", status, why=why, openid=service.site.openid is not None, language=language,
+                words=LOG_IN[language])  # fmt: skip
 
 
 def _person(request: Request) -> Person | None:
@@ -47,7 +62,7 @@ def start(request: Request, service: Here, token: Annotated[str | None, Query(ma
         try:
             secret = service.people.use_link(token)
         except RefusedError as error:
-            return page("login", 403, why=f"{error.what}: {error.hint}", openid=_openid(service))
+            return log_in_form(request, service, 403, error)
         service.audit.note("local", "log in by link", {})
         response = RedirectResponse("/", 303)
         service.set_cookie(response, secret)
@@ -69,9 +84,9 @@ def plain_start(service: Here, person: Reader) -> Response:
 
 
 @router.get("/login", **takes(OPEN))
-def log_in_page(service: Here) -> Response:
+def log_in_page(request: Request, service: Here) -> Response:
     """The form."""
-    return page("login", why="", openid=_openid(service))
+    return log_in_form(request, service)
 
 
 @router.post("/login", **takes(OPEN))
@@ -83,9 +98,9 @@ def log_in(
     try:
         secret = service.log_in(request, name, password)
     except TooManyError as error:
-        return page("login", 429, why=f"{error.what}: {error.hint}", openid=_openid(service))
+        return log_in_form(request, service, 429, error)
     except RefusedError as error:
-        return page("login", 403, why=error.what, openid=_openid(service))
+        return log_in_form(request, service, 403, error)
     response = RedirectResponse("/", 303)
     service.set_cookie(response, secret)
     return response

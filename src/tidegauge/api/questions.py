@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
+from tidegauge.api import shapes
 from tidegauge.api.access import Analyst, Here, Reader, Service, takes, without_our_addresses
 from tidegauge.api.guard import LARGE_BODIES
 from tidegauge.model import UsageError, parse_address
@@ -52,9 +53,11 @@ def example(told: Any) -> dict[int | str, Any]:
     }  # fmt: skip
 
 
-def asks(told: Any, role: str = "reader") -> dict[str, Any]:
+def asks(told: Any, shape: Any, role: str = "reader") -> dict[str, Any]:
     said = takes(role, *STATUSES)
-    return {**said, "responses": {**said["responses"], **example(told)}}
+    answers = example(told)
+    answers[200]["model"] = shape
+    return {**said, "responses": {**said["responses"], **answers}}
 
 
 async def answered(request: Request, service: Service, person: Person, verb: str, question: Any) -> Response:
@@ -108,7 +111,13 @@ def sent(request: Request, service: Service, person: Person, given: Given) -> Re
     return Response(body, headers=headers, media_type="application/json")
 
 
-@router.get("/ask", **asks({"verdict": "no_surge", "detection_limit": [{"duration_s": 3600, "bytes": 38_000_000}]}))
+@router.get(
+    "/ask",
+    **asks(
+        {"verdict": "no_surge", "detection_limit": [{"duration_s": 3600, "bytes": 38_000_000}]},
+        shapes.Answer | shapes.Ranking,
+    ),
+)
 async def ask(
     request: Request, service: Here, person: Reader, question: Annotated[AskQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -116,7 +125,9 @@ async def ask(
     return await answered(request, service, person, "ask", question)
 
 
-@router.get("/series", **asks({"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]}))
+@router.get(
+    "/series", **asks({"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]}, shapes.Series)
+)
 async def series(
     request: Request, service: Here, person: Reader, question: Annotated[SeriesQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -124,7 +135,9 @@ async def series(
     return await answered(request, service, person, "series", question)
 
 
-@router.get("/top", **asks({"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]}))
+@router.get(
+    "/top", **asks({"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]}, shapes.Top)
+)
 async def top(
     request: Request, service: Here, person: Reader, question: Annotated[TopQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -132,7 +145,7 @@ async def top(
     return await answered(request, service, person, "top", question)
 
 
-@router.get("/coverage", **asks({"share": 0.997, "exporters": []}))
+@router.get("/coverage", **asks({"share": 0.997, "exporters": []}, shapes.Coverage))
 async def coverage(
     request: Request, service: Here, person: Reader, question: Annotated[CoverageQuestion, Query()],
     prefer: Prefer = None,
@@ -141,7 +154,7 @@ async def coverage(
     return await answered(request, service, person, "coverage", question)
 
 
-@router.get("/flows", **asks({"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None}))
+@router.get("/flows", **asks({"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None}, shapes.Flows))
 async def flows(
     request: Request, service: Here, person: Reader, question: Annotated[FlowsQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -149,7 +162,7 @@ async def flows(
     return await answered(request, service, person, "flows", question)
 
 
-@router.get("/hunt", **asks({"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []}))
+@router.get("/hunt", **asks({"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []}, shapes.Hunted))
 async def hunt(
     request: Request, service: Here, person: Reader, question: Annotated[HuntQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -157,7 +170,9 @@ async def hunt(
     return await answered(request, service, person, "hunt", question)
 
 
-@router.get("/origins", **asks({"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]}))
+@router.get(
+    "/origins", **asks({"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]}, shapes.Showings)
+)
 async def origins(
     request: Request, service: Here, person: Reader, question: Annotated[OriginsQuestion, Query()],
     prefer: Prefer = None,
@@ -166,7 +181,10 @@ async def origins(
     return await answered(request, service, person, "origins", question)
 
 
-@router.get("/origin/{address}", **asks({"address": "192.0.2.1", "displayed": "ZZ", "trust": "low", "reasons": []}))
+@router.get(
+    "/origin/{address}",
+    **asks({"address": "192.0.2.1", "displayed": "ZZ", "trust": "low", "reasons": []}, shapes.Origin),
+)
 async def origin(
     request: Request, service: Here, person: Reader, address: Address, at: str | None = Query(None, max_length=64),
     prefer: Prefer = None,
@@ -195,12 +213,14 @@ LURE_BODY = {
 }  # fmt: skip
 
 
-def posts(told: Any, body: dict[str, Any], role: str = "reader") -> dict[str, Any]:
-    said = asks(told, role)
+def posts(told: Any, shape: Any, body: dict[str, Any], role: str = "reader") -> dict[str, Any]:
+    said = asks(told, shape, role)
     return {**said, "openapi_extra": {**said["openapi_extra"], "requestBody": body}}
 
 
-@router.post("/lure", **posts({"findings": [{"kind": "lure", "verdict": "phishing"}], "skipped": []}, LURE_BODY))
+@router.post(
+    "/lure", **posts({"findings": [{"kind": "lure", "verdict": "phishing"}], "skipped": []}, shapes.Lures, LURE_BODY)
+)
 async def lure(request: Request, service: Here, person: Reader, prefer: Prefer = None) -> Response:
     """Judge a mail (.eml or .msg), a message or a link; with `sweep`, who of ours went where it leads."""
     return await answered(request, service, person, "lure", await _lure_of(request))
@@ -220,7 +240,9 @@ LEAK_BODY = {
 }  # fmt: skip
 
 
-@router.post("/leak", **posts({"findings": [], "summary": {"persons": 0, "by_kind": {}}}, LEAK_BODY, "analyst"))
+@router.post(
+    "/leak", **posts({"findings": [], "summary": {"persons": 0, "by_kind": {}}}, shapes.Leaks, LEAK_BODY, "analyst")
+)
 async def leak(request: Request, service: Here, person: Analyst, prefer: Prefer = None) -> Response:
     """Whose data lie in a file: counts, places and masked samples. Nothing of it is kept."""
     return await answered(request, service, person, "leak", await _leak_of(request))

@@ -82,9 +82,7 @@ def run_hunts(site: Site) -> None:
     def work() -> dict[str, Any]:
         hunted = json.loads(store.recall(HUNTED) or "{}")
         now_s = time.time()
-        if site.keep_days is not None and now_s - float(store.recall(RETAINED) or 0) >= RETAIN_S:
-            log_event("retained", **asdict(keep_days(site)))
-            store.keep(RETAINED, str(now_s))
+        keep_house(site, store, now_s)
         extent = Lake(site.data, memory_mb=site.memory_mb).extent()
         if not every_s or extent is None or now_s - hunted.get("at_s", 0) < every_s:
             return hunted  # type: ignore[no-any-return]
@@ -94,6 +92,15 @@ def run_hunts(site: Site) -> None:
         return hunted
 
     loop.run(work)
+
+
+def keep_house(site: Site, store: Store, now_s: float) -> bool:
+    """Delete what the site keeps no longer, where it says so and that was not done within a day; whether it was."""
+    if site.keep_days is None or now_s - float(store.recall(RETAINED) or 0) < RETAIN_S:
+        return False
+    log_event("retained", **asdict(keep_days(site)))
+    store.keep(RETAINED, str(now_s))
+    return True
 
 
 def hunt_once(site: Site, store: Store, since_s: int, until_s: int) -> dict[str, int]:

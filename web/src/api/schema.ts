@@ -1112,6 +1112,214 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** Alarm */
+        Alarm: {
+            /** End */
+            end: string | null;
+            /** Id */
+            id: string;
+            /** Series */
+            series: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "low" | "medium" | "high" | "critical";
+            /** Start */
+            start: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "ended";
+            /** Title */
+            title: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Alarms */
+        Alarms: {
+            /** Alarms */
+            alarms: components["schemas"]["Alarm"][];
+            /** Next */
+            next: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Answer */
+        Answer: {
+            /** Caveats */
+            caveats: string[];
+            chart?: components["schemas"]["Chart"] | null;
+            coverage: components["schemas"]["Seen"];
+            /** Detection Limit */
+            detection_limit: components["schemas"]["Limit"][];
+            /** False Alarm */
+            false_alarm: number;
+            largest: components["schemas"]["Excess"] | null;
+            /** Method */
+            method: string;
+            /** Power */
+            power: number;
+            question: components["schemas"]["AskedWithHistory"];
+            /** Surges */
+            surges: components["schemas"]["Excess"][];
+            trust: components["schemas"]["Trusted"];
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "surge" | "no_surge" | "cannot_say";
+            /** Version */
+            version: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Asked */
+        Asked: {
+            /** Direction */
+            direction: string;
+            /** Metric */
+            metric: string;
+            /** Selection */
+            selection: string;
+            /** Since */
+            since: string;
+            /** Until */
+            until: string;
+            /** Width S */
+            width_s: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** AskedWithHistory */
+        AskedWithHistory: {
+            /** Baseline */
+            baseline: [
+                string,
+                string
+            ];
+            /** Direction */
+            direction: string;
+            /** Metric */
+            metric: string;
+            /** Selection */
+            selection: string;
+            /** Since */
+            since: string;
+            /** Until */
+            until: string;
+            /** Width S */
+            width_s: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Blind */
+        Blind: {
+            /** End */
+            end: string;
+            /** Start */
+            start: string;
+            /** Why */
+            why: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Carrier */
+        Carrier: {
+            /** Amount */
+            amount: number;
+            /** By */
+            by: string;
+            /** Share */
+            share: number;
+            /** Usual */
+            usual: number;
+            /** Value */
+            value: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** CaseTold */
+        CaseTold: {
+            /** Created */
+            created: string;
+            /** Entries */
+            entries: components["schemas"]["Entry"][];
+            /** Mark */
+            mark: string;
+            /** Name */
+            name: string;
+            /** Revision */
+            revision: number;
+            /** Title */
+            title: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Cell */
+        Cell: {
+            /** Decided */
+            decided: components["schemas"]["View"][];
+            /** Disagreement */
+            disagreement: boolean;
+            /** Inconsistency */
+            inconsistency: number;
+            suggested: components["schemas"]["View"];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Chart */
+        Chart: {
+            /** Coverage */
+            coverage: number[];
+            /**
+             * Critical
+             * @default []
+             */
+            critical?: number[];
+            /**
+             * Expected
+             * @default []
+             */
+            expected?: number[];
+            /**
+             * High
+             * @default []
+             */
+            high?: number[];
+            /**
+             * Low
+             * @default []
+             */
+            low?: number[];
+            /** Start S */
+            start_s: number[];
+            /** Value */
+            value: number[];
+            /** Width S */
+            width_s: number;
+            /** Would */
+            would: components["schemas"]["Curve"][];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Check */
+        Check: {
+            /** Advice */
+            advice: string;
+            /** Found */
+            found: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ok" | "warn" | "fail";
+        } & {
+            [key: string]: unknown;
+        };
         /** Closing */
         Closing: {
             /** Reason */
@@ -1122,10 +1330,312 @@ export interface components {
              */
             until: string;
         };
+        /** Completed */
+        Completed: {
+            /** Found */
+            found: components["schemas"]["Meant"][];
+        } & {
+            [key: string]: unknown;
+        };
+        /** CountryFrames */
+        CountryFrames: {
+            /** Country */
+            country: string;
+            /** Expected */
+            expected: number[] | null;
+            /** Value */
+            value: number[];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Coverage */
+        Coverage: {
+            /** Exporters */
+            exporters: components["schemas"]["Exporter"][];
+            /** Share */
+            share: number;
+            /** Since */
+            since: string;
+            /** Until */
+            until: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Curve */
+        Curve: {
+            /** Amount */
+            amount: (number | null)[];
+            /** Duration S */
+            duration_s: number;
+            /** Probability */
+            probability: number[];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Data */
+        Data: {
+            /** Live */
+            live: boolean;
+            /** Note */
+            note: string | null;
+            /** Now */
+            now: string;
+            /** Since */
+            since: string;
+            /** Until */
+            until: string;
+        } & {
+            [key: string]: unknown;
+        };
         /** Edited */
         Edited: {
             /** Text */
             text: string;
+        };
+        /** EditionName */
+        EditionName: {
+            /** Edition */
+            edition: string;
+            /** Source */
+            source: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * Entry
+         * @description An entry of a case; what else is in it its kind decides.
+         */
+        Entry: {
+            /** About */
+            about: string;
+            /** At */
+            at: string;
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Number */
+            number: number;
+            /** Who */
+            who: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Excess */
+        Excess: {
+            /**
+             * Carried By
+             * @default []
+             */
+            carried_by?: components["schemas"]["Carrier"][];
+            /** End */
+            end: string;
+            /** Excess */
+            excess: number;
+            /** Expected */
+            expected: number;
+            /** Observed */
+            observed: number;
+            /** P Value */
+            p_value: number;
+            /** Start */
+            start: string;
+            /** Window S */
+            window_s: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Exporter */
+        Exporter: {
+            /** Agent */
+            agent: string;
+            /** Blind */
+            blind: components["schemas"]["Blind"][];
+            /** Datagrams */
+            datagrams: number;
+            /** Domain */
+            domain: number;
+            /** Exporter */
+            exporter: string;
+            /** Lost */
+            lost: number;
+            /** Records */
+            records: number;
+            /** Sampling */
+            sampling: number[];
+            /** Share */
+            share: number;
+            /** Skew S */
+            skew_s: number;
+            /** Standing */
+            standing: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Finding */
+        Finding: {
+            /** End */
+            end: string;
+            /** Evidence */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** Kind */
+            kind: string;
+            /** Peers */
+            peers: string[];
+            /** Query */
+            query: string;
+            /** Reasons */
+            reasons: string[];
+            /** Score */
+            score: number;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "low" | "medium" | "high" | "critical";
+            /** Start */
+            start: string;
+            /** Subject */
+            subject: string;
+            /** Title */
+            title: string;
+            /** Verdict */
+            verdict?: ("phishing" | "suspicious" | "unremarkable") | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Findings */
+        Findings: {
+            /** Findings */
+            findings: components["schemas"]["KeptFinding"][];
+            /** Next */
+            next: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Flows */
+        Flows: {
+            /** Flows */
+            flows: {
+                [key: string]: string | number | null;
+            }[];
+            /** Next */
+            next: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Health */
+        Health: {
+            /** Checks */
+            checks: components["schemas"]["Check"][];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Hunted */
+        Hunted: {
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /** Skipped */
+            skipped: components["schemas"]["LeftOut"][];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Hypothesis */
+        Hypothesis: {
+            /** Consistent */
+            consistent: number;
+            /** Id */
+            id: string;
+            /** Inconsistency */
+            inconsistency: number;
+            /** Likelihood */
+            likelihood: components["schemas"]["Likely"][];
+            /** Rank */
+            rank: number;
+            /** Text */
+            text: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** KeptFinding */
+        KeptFinding: {
+            /** Closed */
+            closed: boolean;
+            /** End */
+            end: string;
+            /** Evidence */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Peers */
+            peers: string[];
+            /** Query */
+            query: string;
+            /** Reasons */
+            reasons: string[];
+            /** Score */
+            score: number;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "low" | "medium" | "high" | "critical";
+            /** Start */
+            start: string;
+            /** Subject */
+            subject: string;
+            /** Title */
+            title: string;
+            /** Verdict */
+            verdict?: ("phishing" | "suspicious" | "unremarkable") | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Leaks */
+        Leaks: {
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /** Skipped */
+            skipped: components["schemas"]["LeftOut"][];
+            summary: components["schemas"]["Persons"];
+        } & {
+            [key: string]: unknown;
+        };
+        /** LeftOut */
+        LeftOut: {
+            /** What */
+            what: string;
+            /** Why */
+            why: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Likely */
+        Likely: {
+            /** Confidence */
+            confidence: string;
+            /** Who */
+            who: string;
+            /** Word */
+            word: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * Limit
+         * @description The smallest amount over a duration that would have been called a surge with the stated power.
+         */
+        Limit: {
+            /** Duration S */
+            duration_s: number;
+        } & {
+            [key: string]: number | null;
         };
         /** LogIn */
         LogIn: {
@@ -1133,6 +1643,88 @@ export interface components {
             name: string;
             /** Password */
             password: string;
+        };
+        /** Lures */
+        Lures: {
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /** Skipped */
+            skipped: components["schemas"]["LeftOut"][];
+            sweep?: components["schemas"]["Sweep"] | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** MatrixRow */
+        MatrixRow: {
+            /** Cells */
+            cells: {
+                [key: string]: components["schemas"]["Cell"];
+            };
+            /** Evidence */
+            evidence: string;
+            /** What */
+            what: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Me */
+        Me: {
+            /** By */
+            by: string;
+            /** Csrf */
+            csrf: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "reader" | "analyst" | "admin";
+        } & {
+            [key: string]: unknown;
+        };
+        /** Meant */
+        Meant: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "country" | "as" | "class" | "watch";
+            /** Name */
+            name: string;
+            /** Value */
+            value: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** NameSeen */
+        NameSeen: {
+            /** Count */
+            count: number;
+            /** First */
+            first: string;
+            /** Last */
+            last: string;
+            /** Name */
+            name: string;
+            /**
+             * Relation
+             * @enum {string}
+             */
+            relation: "asked" | "led to it";
+        } & {
+            [key: string]: unknown;
+        };
+        /** Names */
+        Names: {
+            /** Address */
+            address: string;
+            /** Left Out */
+            left_out: number;
+            /** Names */
+            names: components["schemas"]["NameSeen"][];
+        } & {
+            [key: string]: unknown;
         };
         /** NewAnswer */
         NewAnswer: {
@@ -1151,7 +1743,7 @@ export interface components {
              * @default TLP:AMBER
              * @enum {string}
              */
-            mark: "TLP:CLEAR" | "TLP:GREEN" | "TLP:AMBER" | "TLP:AMBER+STRICT" | "TLP:RED";
+            mark?: "TLP:CLEAR" | "TLP:GREEN" | "TLP:AMBER" | "TLP:AMBER+STRICT" | "TLP:RED";
             /**
              * Name
              * @example autumn
@@ -1161,7 +1753,7 @@ export interface components {
              * Title
              * @default
              */
-            title: string;
+            title?: string;
         };
         /** NewClaim */
         NewClaim: {
@@ -1226,7 +1818,7 @@ export interface components {
              * @default low
              * @enum {string}
              */
-            confidence: "low" | "moderate" | "high";
+            confidence?: "low" | "moderate" | "high";
             /**
              * Hypothesis
              * @example H1
@@ -1236,7 +1828,7 @@ export interface components {
              * Reason
              * @default
              */
-            reason: string;
+            reason?: string;
             /**
              * Word
              * @example unlikely
@@ -1292,7 +1884,7 @@ export interface components {
              * @default medium
              * @enum {string}
              */
-            weight: "low" | "medium" | "high";
+            weight?: "low" | "medium" | "high";
         };
         /** NewRequest */
         NewRequest: {
@@ -1361,12 +1953,88 @@ export interface components {
              * Note
              * @default
              */
-            note: string;
+            note?: string;
             /**
              * Sizes
              * @default []
              */
-            sizes: number[];
+            sizes?: number[];
+        };
+        /** Next */
+        Next: {
+            /** Command */
+            command: string;
+            /** Why */
+            why: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Origin */
+        Origin: {
+            /** Address */
+            address: string;
+            /** As */
+            as: number;
+            /** As Name */
+            as_name: string;
+            /** At */
+            at: string;
+            /** Classes */
+            classes: string[];
+            /** Country */
+            country: string;
+            /** Disagreements */
+            disagreements: string[];
+            /** Displayed */
+            displayed: string;
+            /** Prefix */
+            prefix: string;
+            /** Reasons */
+            reasons: string[];
+            /** Sources */
+            sources: components["schemas"]["Source"][];
+            /**
+             * Trust
+             * @enum {string}
+             */
+            trust: "high" | "medium" | "low" | "none";
+        } & {
+            [key: string]: unknown;
+        };
+        /** Persons */
+        Persons: {
+            /** By Domain */
+            by_domain: {
+                [key: string]: number;
+            };
+            /** By Kind */
+            by_kind: {
+                [key: string]: number;
+            };
+            /** Persons */
+            persons: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Place */
+        Place: {
+            /** Code */
+            code: string;
+            /** En */
+            en: string;
+            /** Number */
+            number: string;
+            /** Zh-Tw */
+            "zh-TW": string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Places */
+        Places: {
+            /** Countries */
+            countries: components["schemas"]["Place"][];
+        } & {
+            [key: string]: unknown;
         };
         /**
          * Problem
@@ -1377,13 +2045,13 @@ export interface components {
              * Detail
              * @default null
              */
-            detail: string | null;
+            detail?: string | null;
             /**
              * Hint
              * @default null
              * @example KP, North Korea, AS131279, 175.45.176.0/22 or class:tor-exit
              */
-            hint: string | null;
+            hint?: string | null;
             /**
              * Status
              * @example 400
@@ -1399,6 +2067,323 @@ export interface components {
              * @example about:blank
              */
             type: string;
+        };
+        /** Ranked */
+        Ranked: {
+            /** Detection Limit */
+            detection_limit: components["schemas"]["Limit"][];
+            largest: components["schemas"]["Excess"] | null;
+            /** Origin */
+            origin: string;
+            /** Surges */
+            surges: components["schemas"]["Excess"][];
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "surge" | "no_surge" | "cannot_say";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * Ranking
+         * @description The answer about all origins at once.
+         */
+        Ranking: {
+            coverage: components["schemas"]["Share"];
+            /** False Alarm */
+            false_alarm: number | null;
+            /** False Discovery */
+            false_discovery: number | null;
+            /** Origins */
+            origins: components["schemas"]["Ranked"][];
+            question: components["schemas"]["Asked"];
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "surge" | "no_surge" | "cannot_say";
+        } & {
+            [key: string]: unknown;
+        };
+        /** Reach */
+        Reach: {
+            /** Ases */
+            ases: components["schemas"]["Reached"][];
+            /** At */
+            at: string;
+            /** Of */
+            of: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Reached */
+        Reached: {
+            /** As */
+            as: number;
+            /** As Name */
+            as_name: string;
+            /** Prefixes */
+            prefixes: number;
+            /** Upstreams */
+            upstreams: components["schemas"]["Upstream"][];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Relay */
+        Relay: {
+            /** Class */
+            class: string;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "surge" | "no_surge" | "cannot_say";
+        } & {
+            [key: string]: unknown;
+        };
+        /** Seen */
+        Seen: {
+            /** Blind */
+            blind: components["schemas"]["Blind"][];
+            /** Share */
+            share: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Series */
+        Series: {
+            /** Coverage */
+            coverage: number[];
+            /** Direction */
+            direction: string;
+            /** Metric */
+            metric: string;
+            /** Selection */
+            selection: string;
+            /** Start S */
+            start_s: number[];
+            /** Value */
+            value: number[];
+            /** Width S */
+            width_s: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Share */
+        Share: {
+            /** Share */
+            share: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Showing */
+        Showing: {
+            /** As */
+            as: number;
+            /** Displayed */
+            displayed: string;
+            /** Prefix */
+            prefix: string;
+            /** Reasons */
+            reasons: string[];
+            /** Source */
+            source: string;
+            /**
+             * Trust
+             * @enum {string}
+             */
+            trust: "high" | "medium" | "low" | "none";
+        } & {
+            [key: string]: unknown;
+        };
+        /** Showings */
+        Showings: {
+            /** At */
+            at: string;
+            /** Of */
+            of: string;
+            /** Prefixes */
+            prefixes: components["schemas"]["Showing"][];
+        } & {
+            [key: string]: unknown;
+        };
+        /** SiteTold */
+        SiteTold: {
+            /** Alarms */
+            alarms: string;
+            /** Classes */
+            classes: string[];
+            /** Columns */
+            columns: string[];
+            data: components["schemas"]["Data"] | null;
+            /** Home */
+            home: string[];
+            /** Name */
+            name: string;
+            /** Simulated */
+            simulated: boolean;
+            /** Version */
+            version: string;
+            /** Zone */
+            zone: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Source */
+        Source: {
+            /** Edition */
+            edition: string;
+            /** Says */
+            says: {
+                [key: string]: unknown;
+            };
+            /** Source */
+            source: string;
+            /** Valid */
+            valid: [
+                string | null,
+                string | null
+            ];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Sweep */
+        Sweep: {
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /** Hosts */
+            hosts: string[];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Top */
+        Top: {
+            /** By */
+            by: string[];
+            /** Metric */
+            metric: string;
+            /** Rows */
+            rows: {
+                [key: string]: string | number | null;
+            }[];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Trusted */
+        Trusted: {
+            /** Editions */
+            editions: components["schemas"]["EditionName"][];
+            /** Relay Share */
+            relay_share: number;
+            /** Relays */
+            relays: components["schemas"]["Relay"][];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Upstream */
+        Upstream: {
+            /** As */
+            as: number;
+            /** As Name */
+            as_name: string;
+            /** At That Time */
+            at_that_time: boolean;
+            /** Country */
+            country: string | null;
+            /** Source */
+            source: string;
+            /** Valid */
+            valid: [
+                string | null,
+                string | null
+            ];
+        } & {
+            [key: string]: unknown;
+        };
+        /** Verified */
+        Verified: {
+            /**
+             * Chain
+             * @enum {string}
+             */
+            chain: "whole" | "broken";
+            /** Items */
+            items: components["schemas"]["VerifiedItem"][];
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "same" | "changed" | "tampered" | "gone";
+        } & {
+            [key: string]: unknown;
+        };
+        /** VerifiedItem */
+        VerifiedItem: {
+            /** Id */
+            id: string;
+            /** Status */
+            status: string;
+            /** Why */
+            why: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** View */
+        View: {
+            /** Reason */
+            reason: string;
+            /** Value */
+            value: string;
+            /** Weight */
+            weight: string;
+            /** Who */
+            who: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Weighed */
+        Weighed: {
+            /** Hypotheses */
+            hypotheses: components["schemas"]["Hypothesis"][];
+            /** Leading */
+            leading: string[];
+            /** Matrix */
+            matrix: components["schemas"]["MatrixRow"][];
+            /** Next */
+            next: components["schemas"]["Next"][];
+            /** Sensitivity */
+            sensitivity: components["schemas"]["Without"][];
+            /** Undecided */
+            undecided: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Without */
+        Without: {
+            /** Leading */
+            leading: string[];
+            /** Without */
+            without: string[];
+        } & {
+            [key: string]: unknown;
+        };
+        /** World */
+        World: {
+            /** Countries */
+            countries: components["schemas"]["CountryFrames"][];
+            /** Coverage */
+            coverage: number[];
+            /** Direction */
+            direction: string;
+            /** Metric */
+            metric: string;
+            /** Start S */
+            start_s: number[];
+            /** Width S */
+            width_s: number;
+        } & {
+            [key: string]: unknown;
         };
     };
     responses: never;
@@ -1424,15 +2409,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["Alarms"];
                 };
             };
             /** @description a problem, with a hint */
@@ -1603,7 +2586,7 @@ export interface operations {
                      *       "verdict": "no_surge"
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Answer"] | components["schemas"]["Ranking"];
                 };
             };
             /** @description a job was begun */
@@ -1954,13 +2937,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["CaseTold"];
                 };
             };
             /** @description a problem, with a hint */
@@ -2998,13 +3981,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Verified"];
                 };
             };
             /** @description a problem, with a hint */
@@ -3083,13 +4066,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Weighed"];
                 };
             };
             /** @description a problem, with a hint */
@@ -3151,15 +4134,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["Completed"];
                 };
             };
             /** @description a problem, with a hint */
@@ -3229,7 +4210,7 @@ export interface operations {
                      *       "share": 0.997
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Coverage"];
                 };
             };
             /** @description a job was begun */
@@ -3398,15 +4379,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["Findings"];
                 };
             };
             /** @description a problem, with a hint */
@@ -3635,7 +4614,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Flows"];
                 };
             };
             /** @description a job was begun */
@@ -3727,15 +4706,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["Health"];
                 };
             };
             /** @description a problem, with a hint */
@@ -3811,7 +4788,7 @@ export interface operations {
                      *       "skipped": []
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Hunted"];
                 };
             };
             /** @description a job was begun */
@@ -4156,7 +5133,7 @@ export interface operations {
                      *       }
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Leaks"];
                 };
             };
             /** @description a job was begun */
@@ -4416,7 +5393,7 @@ export interface operations {
                      *       "skipped": []
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Lures"];
                 };
             };
             /** @description a job was begun */
@@ -4508,15 +5485,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["Me"];
                 };
             };
             /** @description a problem, with a hint */
@@ -4588,7 +5563,7 @@ export interface operations {
                      *       "names": []
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Names"];
                 };
             };
             /** @description a job was begun */
@@ -4701,7 +5676,7 @@ export interface operations {
                      *       "trust": "low"
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Origin"];
                 };
             };
             /** @description a job was begun */
@@ -4816,7 +5791,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Showings"];
                 };
             };
             /** @description a job was begun */
@@ -4908,15 +5883,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["Places"];
                 };
             };
             /** @description a problem, with a hint */
@@ -4985,7 +5958,7 @@ export interface operations {
                      *       "of": "KP"
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Reach"];
                 };
             };
             /** @description a job was begun */
@@ -5114,7 +6087,7 @@ export interface operations {
                      *       "width_s": 300
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Series"];
                 };
             };
             /** @description a job was begun */
@@ -5412,15 +6385,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description the answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["SiteTold"];
                 };
             };
             /** @description a problem, with a hint */
@@ -5697,7 +6668,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Top"];
                 };
             };
             /** @description a job was begun */
@@ -6222,7 +7193,7 @@ export interface operations {
                      *       "width_s": 86400
                      *     }
                      */
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["World"];
                 };
             };
             /** @description a job was begun */

@@ -102,8 +102,10 @@ export const en = {
   false_alarm_line: 'False alarms over the whole question: at most {share}.',
   widely: 'Widely: also prefixes that display another origin but can be this one',
   chart_label: 'Chart: {sentence}',
-  chart_how:
+  chart_how_linear:
     'Each step is {width}. Drag to zoom, double click to see all; hatched is time that we did not see; the grey band is what is usual; flags are alarms (!) and sealed evidence (E).',
+  chart_how_log:
+    'Each step is {width}; what is nothing stands at the bottom. Drag to zoom, double click to see all; hatched is time that we did not see; the dotted line is the most that is usual; flags are alarms (!) and sealed evidence (E).',
   ask_zoomed: 'Ask about {start} to {end}',
   show_all: 'Show all',
   as_table: 'The same as a table',
@@ -289,6 +291,7 @@ export const en = {
   lost: 'Lost',
   sampling: 'Sampling',
   blind_times: 'Blind times',
+  blind_of: '{exporter}: blind times ({count})',
   start: 'Start',
   page_line: 'Page {page}: {rows} flows',
   page_before: 'Back',

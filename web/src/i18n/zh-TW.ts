@@ -101,8 +101,10 @@ export const zhTW: Record<keyof typeof en, string> = {
   false_alarm_line: '整個問題的誤報機率：至多 {share}。',
   widely: '擴大查詢：包含顯示為其他來源但可能屬於此來源的前綴',
   chart_label: '圖表：{sentence}',
-  chart_how:
+  chart_how_linear:
     '每格為 {width}。拖曳可放大，雙擊顯示全部；斜線為看不到的時間；灰帶為平常範圍；旗標為警報（!）與已封存證據（E）。',
+  chart_how_log:
+    '每格為 {width}；零值位於底部。拖曳可放大，雙擊顯示全部；斜線為看不到的時間；點線為平常範圍的上限；旗標為警報（!）與已封存證據（E）。',
   ask_zoomed: '查詢 {start} 至 {end}',
   show_all: '顯示全部',
   as_table: '以表格顯示',
@@ -284,6 +286,7 @@ export const zhTW: Record<keyof typeof en, string> = {
   lost: '遺失',
   sampling: '取樣',
   blind_times: '看不到的時段',
+  blind_of: '{exporter}：看不到的時段（{count}）',
   start: '開始',
   page_line: '第 {page} 頁：{rows} 筆',
   page_before: '上一頁',

@@ -66,20 +66,23 @@ export function useAsked<T>(key: string | null, ask: Ask<T>): Asked<T> {
 export function useDoing(): {
   busy: boolean;
   problem: Problem | null;
-  run: (what: () => Promise<void>) => void;
-  clear: () => void;
+  run: (what: (signal: AbortSignal) => Promise<void>) => void;
+  cancel: () => void;
 } {
+  const control = useRef<AbortController | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const run = useCallback((what: () => Promise<void>) => {
+  const run = useCallback((what: (signal: AbortSignal) => Promise<void>) => {
+    control.current = new AbortController();
     setBusy(true);
     setProblem(null);
-    what()
+    what(control.current.signal)
       .catch((error: unknown) => {
         if (error instanceof DOMException && error.name === 'AbortError') return;
         setProblem(error instanceof Problem ? error : new Problem(0, String(error), ''));
       })
       .finally(() => setBusy(false));
   }, []);
-  return { busy, problem, run, clear: () => setProblem(null) };
+  const cancel = useCallback(() => control.current?.abort(), []);
+  return { busy, problem, run, cancel };
 }

@@ -175,7 +175,7 @@ export function Given({ answer, form, stale, words }: { answer: Answer; form: Fo
                 </select>
               )}
             </Field>
-            {t('chart_how', { width: duration(chart.width_s) })}{' '}
+            {t(scale === 'log' ? 'chart_how_log' : 'chart_how_linear', { width: duration(chart.width_s) })}{' '}
             {zoom ? (
               <>
                 <button

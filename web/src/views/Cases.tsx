@@ -175,7 +175,7 @@ function Entries({ told, changed }: { told: Case; changed: () => void }) {
         </div>
       )}
       <ol class="entries">
-        {told.entries.map((one) => {
+        {(told.entries as CaseEntry[]).map((one) => {
           const page = one.kind === 'evidence' ? pageOf(one) : null;
           const verdict = one.result?.['verdict'] as Verdict | undefined;
           return (

@@ -13,6 +13,7 @@ import { useWords } from '../lib/settings';
 
 const COLUMNS = 120;
 const ROW = 26;
+const MOST_BLIND = 500;
 
 export function Coverage() {
   const words = useWords();
@@ -192,6 +193,20 @@ export function Coverage() {
               { head: t('blind_times'), right: true, cell: (row) => count(row.blind.length) },
             ]}
           />
+          {told.exporters.map((row) =>
+            row.blind.length ? (
+              <details key={label(row)} class="folded">
+                <summary>{t('blind_of', { exporter: label(row), count: count(row.blind.length) })}</summary>
+                <ul>
+                  {row.blind.slice(0, MOST_BLIND).map((blind) => (
+                    <li key={blind.start + blind.why}>
+                      {t('blind_line', { start: moment(blind.start), end: moment(blind.end), why: say(blind.why) })}
+                    </li>
+                  ))}
+                </ul>
+              </details>
+            ) : null,
+          )}
           <div class="actions">
             <CaseButton verb="coverage" question={{ since: told.since, until: told.until }} />
           </div>

@@ -1,7 +1,7 @@
 /** Ranked stories with what is behind them; closed with a reason and an end, all by keyboard. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get, send, work, type Query } from '../api/client';
-import type { Finding, Severity } from '../api/answers';
+import type { Finding, KeptFinding, Severity } from '../api/answers';
 import { CaseButton } from '../parts/CaseButton';
 import { Address, Command, Dialogue, Empty, Field, Head, Link, SeverityMark, Trouble, Waiting } from '../parts/common';
 import { useAsked, useDoing } from '../lib/asking';
@@ -41,7 +41,7 @@ export function Findings() {
     closed: query.get('closed') === 'true',
   };
   const [round, setRound] = useState(0);
-  const found = useAsked<{ findings: Finding[]; next: string | null }>(JSON.stringify([asked, round]), (signal) =>
+  const found = useAsked<{ findings: KeptFinding[]; next: string | null }>(JSON.stringify([asked, round]), (signal) =>
     get('/api/v1/findings', { ...asked, limit: 1000 } as Query<'/api/v1/findings'>, { signal }),
   );
   const rows = (found.value?.findings ?? []).toSorted(
@@ -54,7 +54,7 @@ export function Findings() {
   );
   const one = rows[at];
   const list = useRef<HTMLUListElement>(null);
-  const [closing, setClosing] = useState<Finding | null>(null);
+  const [closing, setClosing] = useState<KeptFinding | null>(null);
   const reopening = useDoing();
   const move = (step: number) => {
     const next = rows[Math.min(Math.max(at + step, 0), rows.length - 1)];
@@ -279,7 +279,7 @@ function Timeline({ start, end }: { start: string; end: string }) {
   );
 }
 
-function Closing({ one, until, onClose }: { one: Finding; until: string; onClose: (done: boolean) => void }) {
+function Closing({ one, until, onClose }: { one: KeptFinding; until: string; onClose: (done: boolean) => void }) {
   const { t } = useWords();
   const [reason, setReason] = useState('');
   const [end, setEnd] = useState(until);

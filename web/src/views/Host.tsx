@@ -1,7 +1,7 @@
 /** All about one address: what it displays and how far to believe that, its traffic, peers, names and findings. */
 import { useState } from 'preact/hooks';
 import { get, queryOf } from '../api/client';
-import type { Finding } from '../api/answers';
+import type { KeptFinding } from '../api/answers';
 import { Chart, palette } from '../parts/Chart';
 import { Address, Command, Field, Head, Link, Table, Trouble, Waiting } from '../parts/common';
 import { useAsked } from '../lib/asking';
@@ -86,7 +86,7 @@ function About({ address, since, at }: { address: string; since: string; at: str
   const names = useAsked<Names>(`${address} ${since} names`, (signal) =>
     get('/api/v1/names', { address, ...span }, { signal }),
   );
-  const findings = useAsked<{ findings: Finding[] }>(`${address} findings`, (signal) =>
+  const findings = useAsked<{ findings: KeptFinding[] }>(`${address} findings`, (signal) =>
     get('/api/v1/findings', { subject: address, closed: true }, { signal }),
   );
   const ink = palette(words.dark);
@@ -188,6 +188,7 @@ function About({ address, since, at }: { address: string; since: string; at: str
             }}
           />
         ) : null}
+        {told ? <SeriesTable series={told} directions={directions} /> : null}
         <h2>{t('peers')}</h2>
         <Waiting asked={peers} />
         <Table
@@ -220,6 +221,38 @@ function About({ address, since, at }: { address: string; since: string; at: str
         <Command text={`tidegauge flows --where "${where}"`} />
       </section>
     </>
+  );
+}
+
+const MOST_ROWS = 400;
+
+/** The same hours as the chart, those without traffic left out. */
+function SeriesTable({ series, directions }: { series: Series[]; directions: Direction[] }) {
+  const { t, moment, amount } = useWords();
+  const [open, setOpen] = useState(false);
+  const starts = series[0]?.start_s ?? [];
+  const rows = starts
+    .map((start, place) => ({ start, values: series.map((one) => one.value[place] ?? 0) }))
+    .filter((row) => row.values.some((value) => value > 0))
+    .slice(-MOST_ROWS);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t('as_table')}</summary>
+      {open ? (
+        <Table
+          caption={t('as_table')}
+          rows={rows}
+          columns={[
+            { head: t('from_time'), cell: (row) => moment(row.start) },
+            ...directions.map((direction, place) => ({
+              head: t(`direction_${direction}`),
+              right: true,
+              cell: (row: { values: number[] }) => amount(row.values[place] ?? 0, 'bytes'),
+            })),
+          ]}
+        />
+      ) : null}
+    </details>
   );
 }
 

@@ -29,12 +29,12 @@ export function Leaks() {
   const doing = useDoing();
   const look = (given: File | undefined | null) => {
     if (!given) return;
-    doing.run(async () => {
+    doing.run(async (signal) => {
       setTold(null);
       setName(given.name);
       const form = new FormData();
       form.set('file', given);
-      setTold(await send<Told>('POST', '/api/v1/leak', form));
+      setTold(await send<Told>('POST', '/api/v1/leak', form, { signal }));
     });
   };
   const named = (kind: string) => {
@@ -72,6 +72,9 @@ export function Leaks() {
       {doing.busy ? (
         <p class="waiting" role="status">
           <span class="spinner" aria-hidden="true" /> {t('looking_through', { name })}
+          <button type="button" onClick={doing.cancel}>
+            {t('cancel')}
+          </button>
         </p>
       ) : null}
       <Trouble problem={doing.problem} />

@@ -17,12 +17,12 @@ export function Lures() {
   const [over, setOver] = useState(false);
   const doing = useDoing();
   const judge = (form: FormData) =>
-    doing.run(async () => {
+    doing.run(async (signal) => {
       if (sweep) form.set('sweep', 'true');
       const given = form.get('file') ?? form.get('text') ?? form.get('url') ?? '';
       setHash(await hashOf(given));
       setTold(null);
-      setTold(await send<Told>('POST', '/api/v1/lure', form));
+      setTold(await send<Told>('POST', '/api/v1/lure', form, { signal }));
     });
   const file = (given: File | undefined | null) => {
     if (!given) return;
@@ -82,6 +82,9 @@ export function Lures() {
       {doing.busy ? (
         <p class="waiting" role="status">
           <span class="spinner" aria-hidden="true" /> {t('judging')}
+          <button type="button" onClick={doing.cancel}>
+            {t('cancel')}
+          </button>
         </p>
       ) : null}
       <Trouble problem={doing.problem} />

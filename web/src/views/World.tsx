@@ -215,7 +215,11 @@ export function World() {
           </section>
         </div>
       ) : null}
-      <Command text={command('ask', { from: 'all', since: asked.since, until: asked.until })} />
+      <Command
+        text={command('top', { since: asked.since, until: asked.until, where: `direction = '${asked.direction}'` }, [
+          'far_country',
+        ])}
+      />
     </>
   );
 }
