@@ -37,9 +37,11 @@ check: $(VENV)/.ready-dev web-check
 
 # The console's own checks need Node 20; its bundle lies in the package, so nothing else does.
 web-check:
-	@if command -v npm >/dev/null && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))'; then \
-	  cd web && { test node_modules/.package-lock.json -nt package-lock.json || npm ci --silent --no-audit --no-fund; } && npm run --silent check; \
-	else echo "Node 20 is missing: the console is not checked and not built anew"; fi
+	@if ! command -v npm >/dev/null || ! node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))'; then \
+	  echo "Node 20 is missing: the console is not checked and not built anew"; \
+	elif ! { test web/node_modules/.package-lock.json -nt web/package-lock.json || (cd web && npm ci --silent --no-audit --no-fund); }; then \
+	  echo "the console's tools could not be installed: it is not checked and not built anew"; \
+	else cd web && npm run --silent check; fi
 
 # After a change of the API or the console's sources.
 console: $(VENV)/.ready-dev

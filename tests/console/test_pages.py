@@ -201,6 +201,15 @@ def test_the_map_plays_and_a_click_asks(visiting: Visiting) -> None:
         page.locator(".world tbody a").first.click()
         page.wait_for_selector(".said")
         assert re.search(r"/ask\?from=[A-Z]{2}&since=2014-11-24", page.url)
+        # A click on a country of the map asks too: what lies a fifth from the left, above the middle, is North America.
+        page.go_back()
+        settled(page)
+        page.wait_for_selector(".world canvas")
+        page.wait_for_timeout(300)
+        box = page.locator(".world canvas").bounding_box()
+        page.mouse.click(box["x"] + 0.22 * box["width"], box["y"] + 0.36 * box["height"])
+        page.wait_for_selector(".said")
+        assert re.search(r"from=(US|CA)&", page.url)
 
 
 def test_a_finding_is_followed_to_the_host_and_closed_by_keyboard(visiting: Visiting) -> None:

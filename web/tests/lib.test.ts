@@ -46,8 +46,9 @@ describe('questions', () => {
   });
   it('become the command line that a shell reads the same', () => {
     expect(command('ask', { from: 'KP', wide: true, where: "src = '192.0.2.1'", until: '' })).toBe(
-      `tidegauge ask --from KP --wide --where 'src = '\\''192.0.2.1'\\'''`,
+      `tidegauge ask --from KP --wide --where "src = '192.0.2.1'"`,
     );
+    expect(command('flows', { where: `a = '$b' "c"` })).toBe(`tidegauge flows --where 'a = '\\''$b'\\'' "c"'`);
     expect(command('origin', { at: '2014-11-24' }, ['192.0.2.1'])).toBe('tidegauge origin 192.0.2.1 --at 2014-11-24');
   });
   it('come back from the command that a finding names', () => {

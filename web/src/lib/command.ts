@@ -1,7 +1,10 @@
 /** The command line that gives the same as what the page shows. */
 
 function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  // Expressions have single quotes in them: double ones around them read better, where nothing in them is the shell's.
+  if (text.includes("'") && !/["$`\\!]/.test(text)) return `"${text}"`;
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** `tidegauge VERB --option value ...`; what is empty or false is left out, what is true is a switch. */

@@ -141,6 +141,7 @@ export function Displayed({ address, at, whole = false }: { address: string; at:
                   },
                 ]}
               />
+              {told.as ? <Upstreams of={`AS${told.as}`} at={at} /> : null}
               <div class="actions">
                 <CaseButton verb="origin" question={{ address, ...(at ? { at } : {}) }} />
               </div>
@@ -157,9 +158,6 @@ function Of({ of, at }: { of: string; at: string }) {
   const { t, say, country, count } = useWords();
   const asked = at ? { of, at } : { of };
   const showings = useAsked<Showings>(`of ${of} ${at}`, (signal) => get('/api/v1/origins', asked, { signal }));
-  const reach = useAsked<Reach>(/^(AS\d+|[A-Za-z]{2})$/.test(of) ? `reach ${of} ${at}` : null, (signal) =>
-    get('/api/v1/reach', asked, { signal }),
-  );
   const told = showings.value;
   return (
     <>
@@ -195,13 +193,24 @@ function Of({ of, at }: { of: string; at: string }) {
           <Command text={command('origin', { of, at })} />
         </section>
       ) : null}
-      {reach.value ? (
-        <section>
-          <h2>{t('reach_title')}</h2>
-          <Graph reach={reach.value} />
-        </section>
-      ) : null}
+      {/^(AS\d+|[A-Za-z]{2})$/.test(of) ? <Upstreams of={of} at={at} /> : null}
     </>
+  );
+}
+
+/** Over which upstreams a country or AS was reached, over time. */
+function Upstreams({ of, at }: { of: string; at: string }) {
+  const { t } = useWords();
+  const reach = useAsked<Reach>(`reach ${of} ${at}`, (signal) =>
+    get('/api/v1/reach', at ? { of, at } : { of }, { signal }),
+  );
+  return (
+    <section>
+      <h2>{t('reach_title')}</h2>
+      <Waiting asked={reach} />
+      <Trouble problem={reach.problem} />
+      {reach.value ? <Graph reach={reach.value} /> : null}
+    </section>
   );
 }
 
