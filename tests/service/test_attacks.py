@@ -115,8 +115,8 @@ def test_an_origin_of_a_page_elsewhere_is_refused(running: Running) -> None:
         assert client.post("/login", data=own, headers=evil).status_code == 403
         assert client.post("/login", data=own, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
         assert client.post("/login", data=own, headers={"Origin": running.base}).status_code == 303
-        # Without a referrer browsers call their own form's origin `null`, as they do a stranger's sandbox: the difference
-        # is what they say of the site, which no page can set.
+        # Without a referrer browsers call their own form's origin `null`, as they do a stranger's sandbox: what tells
+        # them apart is what they say of the site, which no page can set.
         for site, status in ((None, 403), ("cross-site", 403), ("same-site", 403), ("same-origin", 303)):
             told = {"Origin": "null"} | ({"Sec-Fetch-Site": site} if site else {})
             assert client.post("/login", data=own, headers=told).status_code == status
