@@ -60,7 +60,12 @@ class Starter:
         self._process.communicate(timeout=30)
 
 
-def is_pdf(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
+    """Whether a file that went out is there to its end."""
+    if path.suffix == ".zip":
+        return zipfile.ZipFile(path).testzip() is None
+    if path.suffix == ".json":
+        return bool(json.loads(path.read_bytes()))
     return path.read_bytes().strip().endswith(b"%%EOF")
 
 
@@ -85,12 +90,15 @@ def test_a_kill_in_any_verb_leaves_the_case_whole(site: Path, tmp_path: Path, st
         "file": ["evidence", "autumn", "--file", str(theirs), "--keep"],
         "verify": ["verify", "autumn"],
         "rate": ["weigh", "autumn", "--rate", "E1", "H1", "I", "--reason", "x"],
+        "likelihood": ["weigh", "autumn", "--likelihood", "H1", "unlikely", "--reason", "x"],
+        "hypothesis": ["weigh", "autumn", "--hypothesis", "another one"],
         "request": ["request", "autumn", "--of", "x", "--what", "y", "--due", "2014-12-10"],
         "answer": ["answer", "autumn", "R1", "--text", "x"],
         "note": ["note", "autumn", "--text", "x"],
         "mark": ["mark", "autumn", "TLP:AMBER"],
         "statement": ["statement", "autumn", "--format", "pdf", "-o", str(out / "statement.pdf")],
         "bundle": ["export", "autumn", "--format", "bundle", "-o", str(out / "case.zip")],
+        "stix": ["export", "autumn", "--format", "stix", "-o", str(out / "case.json")],
         "import": ["import", "autumn", str(theirs), "--watch", "theirs"],
     }
     killed = 0
@@ -109,10 +117,13 @@ def test_a_kill_in_any_verb_leaves_the_case_whole(site: Path, tmp_path: Path, st
             for one in cases.names():
                 assert cases.broken(cases.get(one["name"])) == "", (name, moment)
             for path in out.glob("[!.]*"):
-                whole = zipfile.ZipFile(path).testzip() is None if path.suffix == ".zip" else is_pdf(path)
-                assert whole, (name, moment)
+                assert is_whole(path), (name, moment)
     assert killed > len(verbs)  # most kills came in time
-    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {"statement.pdf", "case.zip"}
+    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
+        "statement.pdf",
+        "case.zip",
+        "case.json",
+    }
     case = CaseFile(here, "anna").get("autumn")
     found = verify(here, Cases(Store.of(here), site), case)
     assert (found.status, found.broken) == ("same", "")
