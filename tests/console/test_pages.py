@@ -163,7 +163,8 @@ def test_dragging_zooms_and_a_surge_opens_what_carried_it(visiting: Visiting) ->
         # A click on the marked time opens the surge; where exactly it is drawn, the width of labels decides.
         for share in range(270, 330, 3):
             page.mouse.click(across(share / 1000), box["y"] + 120)
-            if page.locator("dialog").count():
+            page.wait_for_timeout(50)
+            if page.locator("dialog[open]").count():
                 break
         told = page.inner_text("dialog")
         assert "203.146.227.198" in told

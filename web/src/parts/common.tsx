@@ -1,6 +1,6 @@
 /** Small parts that all views are made of. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Problem } from '../api/client';
 import type { Severity, Trust, Verdict } from '../api/answers';
 import type { Asked } from '../lib/asking';
@@ -209,7 +209,8 @@ export function Dialogue({
   const node = useRef<HTMLDialogElement>(null);
   const { t } = useWords();
   const id = useId();
-  useEffect(() => {
+  // Before it is painted: a key that comes at once is meant for it.
+  useLayoutEffect(() => {
     node.current?.showModal();
   }, []);
   return (
