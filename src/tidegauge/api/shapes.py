@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tidegauge.case.log import Kind
+
 Verdict = Literal["surge", "no_surge", "cannot_say"]
 Severity = Literal["info", "low", "medium", "high", "critical"]
 Trust = Literal["high", "medium", "low", "none"]
@@ -410,7 +412,7 @@ class Entry(_Shape):
     number: int
     at: str
     who: str
-    kind: str
+    kind: Kind
     id: str
     about: str
 

@@ -50,6 +50,7 @@ export type CaseEntry = Case['entries'][number] & {
   result?: Record<string, unknown>;
   what?: string;
   of?: string;
+  request?: string;
   due?: string;
   reason?: string;
   evidence?: string;

@@ -1412,8 +1412,11 @@ export interface components {
             at: string;
             /** Id */
             id: string;
-            /** Kind */
-            kind: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "claim" | "evidence" | "hypothesis" | "rating" | "likelihood" | "request" | "reply" | "decision" | "note" | "mark" | "indicator" | "stamp";
             /** Number */
             number: number;
             /** Who */

@@ -371,7 +371,7 @@ export const en = {
   entry_rating: 'Rating',
   entry_likelihood: 'Likelihood',
   entry_request: 'Request',
-  entry_answer: 'Answer',
+  entry_reply: 'Answer',
   entry_decision: 'Decision',
   entry_note: 'Note',
   entry_mark: 'Mark',

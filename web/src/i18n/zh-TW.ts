@@ -364,7 +364,7 @@ export const zhTW: Record<keyof typeof en, string> = {
   entry_rating: '評定',
   entry_likelihood: '可能性',
   entry_request: '詢問',
-  entry_answer: '回覆',
+  entry_reply: '回覆',
   entry_decision: '決定',
   entry_note: '備註',
   entry_mark: '標記',

@@ -162,7 +162,8 @@ function Entries({ told, changed }: { told: Case; changed: () => void }) {
   const { me } = useHere();
   const [adding, setAdding] = useState<'claim' | 'request' | 'note' | null>(null);
   const [answering, setAnswering] = useState<string | null>(null);
-  const answered = new Set(told.entries.filter((one) => one.kind === 'answer').map((one) => one.about));
+  const entries = told.entries as CaseEntry[];
+  const answered = new Set(entries.filter((one) => one.kind === 'reply').map((one) => one.request));
   return (
     <>
       {me.role === 'reader' ? null : (
@@ -175,7 +176,7 @@ function Entries({ told, changed }: { told: Case; changed: () => void }) {
         </div>
       )}
       <ol class="entries">
-        {(told.entries as CaseEntry[]).map((one) => {
+        {entries.map((one) => {
           const page = one.kind === 'evidence' ? pageOf(one) : null;
           const verdict = one.result?.['verdict'] as Verdict | undefined;
           return (
@@ -185,7 +186,7 @@ function Entries({ told, changed }: { told: Case; changed: () => void }) {
               </div>
               <div>
                 <strong>
-                  {t(`entry_${one.kind}` as Key)} {one.id}
+                  {t(`entry_${one.kind}`)} {one.id || one.request}
                 </strong>{' '}
                 {one.by ? t('claimed_by', { by: one.by, graded: one.graded ?? '' }) : null}{' '}
                 {say(one.text ?? one.what ?? '')}
