@@ -16,7 +16,7 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from tidegauge.api.problems import LoginNeededError, described
-from tidegauge.model import Prefix
+from tidegauge.model import Prefix, parse_address
 from tidegauge.model.pseudonym import Pseudonyms
 from tidegauge.serve.alarms import Alarms
 from tidegauge.serve.desk import Desk
@@ -196,6 +196,17 @@ def without_our_addresses(person: Person, where: str | None) -> None:
         return  # it is refused where it is read
     if named & {"src", "dst", "home"}:
         raise RefusedError("readers choose no flows by our own addresses", hint="far stands for the other end")
+
+
+def not_our_address(service: Service, person: Person, address: str) -> None:
+    """Readers ask about single addresses only where these are not ours.
+
+    Raises:
+        RefusedError: it is ours.
+        UsageError: not an address.
+    """
+    if not person.may("analyst") and service.ours_packed(parse_address(address)):
+        raise RefusedError("readers ask about addresses that are not ours")
 
 
 _reader, _analyst, _admin = (

@@ -15,13 +15,12 @@ from fastapi.responses import Response
 
 from tidegauge import __version__
 from tidegauge.api import shapes
-from tidegauge.api.access import OPEN, Here, Reader, takes
+from tidegauge.api.access import OPEN, Here, Reader, not_our_address, takes
 from tidegauge.api.problems import MissingError
 from tidegauge.api.questions import Prefer, answered, asks
 from tidegauge.health import check_site
 from tidegauge.lake import COLUMNS, Lake
-from tidegauge.model import CLASSES, countries, format_time, parse_address
-from tidegauge.store.people import RefusedError
+from tidegauge.model import CLASSES, countries, format_time
 from tidegauge.verbs import NamesQuestion, ReachQuestion, WorldQuestion
 from tidegauge.verbs.completing import MOST, complete
 from tidegauge.watch import Watches
@@ -30,7 +29,7 @@ router = APIRouter(prefix="/api/v1", tags=["console"])
 pages = APIRouter(include_in_schema=False)
 VIEWS = ("ask", "world", "now", "findings", "host", "origin", "coverage", "flows", "lures", "leaks", "cases")
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-PACKED = frozenset({".js", ".css", ".html", ".json", ".svg"})
+PACKED = (".js", ".css", ".html", ".json", ".svg")
 
 
 @router.get("/site", **takes("reader", 409, shape=shapes.SiteTold))
@@ -85,8 +84,7 @@ async def names(
     request: Request, service: Here, person: Reader, question: Annotated[NamesQuestion, Query()], prefer: Prefer = None
 ) -> Response:
     """Names that a host asked for, and that led to it."""
-    if not person.may("analyst") and service.ours_packed(parse_address(question.address)):
-        raise RefusedError("readers ask about addresses that are not ours")
+    not_our_address(service, person, question.address)
     return await answered(request, service, person, "names", question)
 
 
@@ -99,15 +97,14 @@ async def reach(
 
 
 @cache
-def _built(name: str) -> tuple[bytes, bytes, str] | None:
-    """A file of the built console: as it is, packed, and its kind; None where there is none."""
-    found = files("tidegauge.api") / "built" / name
-    if "/" in name or name.startswith(".") or not found.is_file():
-        return None
-    data = found.read_bytes()
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    packed = gzip.compress(data, 9, mtime=0) if any(name.endswith(end) for end in PACKED) else b""
-    return data, packed, kind if kind.startswith("image/") else f"{kind}; charset=utf-8"
+def _bundle() -> dict[str, tuple[bytes, bytes, str]]:
+    """The files of the built console by name: each as it is, packed (empty where that saves nothing), and its kind."""
+    found = {}
+    for file in (files("tidegauge.api") / "built").iterdir():
+        data, kind = file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        packed = gzip.compress(data, 9, mtime=0) if file.name.endswith(PACKED) else b""
+        found[file.name] = data, packed, kind if kind.startswith("image/") else f"{kind}; charset=utf-8"
+    return found
 
 
 def built(request: Request, name: str, headers: dict[str, str]) -> Response:
@@ -116,7 +113,7 @@ def built(request: Request, name: str, headers: dict[str, str]) -> Response:
     Raises:
         MissingError: there is none of this name.
     """
-    found = _built(name)
+    found = _bundle().get(name)
     if found is None:
         raise MissingError("no such file")
     data, packed, kind = found

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
 from tidegauge.api import shapes
-from tidegauge.api.access import Analyst, Here, Reader, Service, takes, without_our_addresses
+from tidegauge.api.access import Analyst, Here, Reader, Service, not_our_address, takes, without_our_addresses
 from tidegauge.api.guard import LARGE_BODIES
-from tidegauge.model import UsageError, parse_address
+from tidegauge.model import UsageError
 from tidegauge.serve.desk import Given
 from tidegauge.serve.work import StoppedError
 from tidegauge.store.people import Person, RefusedError
@@ -190,8 +190,7 @@ async def origin(
     prefer: Prefer = None,
 ) -> Response:  # fmt: skip
     """What an address displays at a time, and how far to believe it."""
-    if not person.may("analyst") and service.ours_packed(parse_address(address)):
-        raise RefusedError("readers ask about addresses that are not ours")
+    not_our_address(service, person, address)
     return await answered(request, service, person, "origin", OriginQuestion(address=address, at=at))
 
 
