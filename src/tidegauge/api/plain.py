@@ -17,7 +17,7 @@ from tidegauge.api.problems import LoginNeededError, MissingError
 from tidegauge.collect import exposition
 from tidegauge.health import check_site
 from tidegauge.model import format_time
-from tidegauge.model.sentences import in_chinese
+from tidegauge.model.sentences import worded
 from tidegauge.store.people import Person, RefusedError, TooManyError
 
 router = APIRouter(include_in_schema=False)
@@ -43,7 +43,7 @@ def log_in_form(
     first = (request.headers.get("accept-language") or "").strip().lower()
     language = "zh-TW" if first.startswith("zh") else "en"
     told = [part for part in (error.what, error.hint) if part] if error else []
-    why = ": ".join((in_chinese(part) if language == "zh-TW" else None) or part for part in told)
+    why = ": ".join(worded(part, language) for part in told)
     return page("login", status, why=why, openid=service.site.openid is not None, language=language,
                 words=LOG_IN[language])  # fmt: skip
 

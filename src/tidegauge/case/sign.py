@@ -59,7 +59,7 @@ def sign(site: Site, data: bytes, comment: str) -> tuple[bytes, bytes]:
     key = team_key(site)
     told = comment.encode("ascii", "replace").decode()
     made = key.sign(data, untrusted_comment="signature of a case", trusted_comment=told)
-    return bytes(made) + b"\n", public_key(site)
+    return bytes(made) + b"\n", _public(key)
 
 
 def signed_by(data: bytes, signature: bytes, public: bytes) -> str:
@@ -92,4 +92,8 @@ def read_public(path: Path) -> str:
 
 def public_key(site: Site) -> bytes:
     """The key by which others verify what a site signed, as minisign's file."""
-    return bytes(team_key(site).get_public_key()) + b"\n"
+    return _public(team_key(site))
+
+
+def _public(key: SecretKey) -> bytes:
+    return bytes(key.get_public_key()) + b"\n"

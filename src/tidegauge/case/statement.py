@@ -17,7 +17,7 @@ from typing import Any, Literal
 from tidegauge.case.log import Case, Entry
 from tidegauge.case.weigh import weigh
 from tidegauge.model import format_bytes, format_time, parse_time
-from tidegauge.model.sentences import in_chinese
+from tidegauge.model.sentences import worded
 
 Language = Literal["en", "zh-TW"]
 Length = Literal["short", "long"]
@@ -361,7 +361,7 @@ def _says(entry: Entry, verdict: str, line: str) -> bool:
 
 def _worded(sentence: str, language: Language) -> str:
     """A sentence of an answer in a language, in English where its form is not known, on one line."""
-    return _flat((in_chinese(sentence) if language == "zh-TW" else None) or sentence)
+    return _flat(worded(sentence, language))
 
 
 def _held(entry: Entry, scores: dict[str, float]) -> set[str]:

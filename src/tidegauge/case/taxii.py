@@ -20,6 +20,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 
 from tidegauge.model import TidegaugeError, UsageError
+from tidegauge.model.web import NoRedirect
 from tidegauge.settings import TaxiiSettings
 from tidegauge.site import Site
 
@@ -110,7 +111,7 @@ class Collection:
         headers = {**self._headers, **({"Content-Type": MEDIA} if body is not None else {})}
         try:
             request = urllib.request.Request(url, body, headers)
-            with urllib.request.build_opener(_NoRedirect).open(request, timeout=WAIT_S) as reply:
+            with urllib.request.build_opener(NoRedirect).open(request, timeout=WAIT_S) as reply:
                 data = self._read(reply)
                 told = json.loads(data)
                 if not isinstance(told, dict):
@@ -132,13 +133,6 @@ class Collection:
                 raise TidegaugeError(f"more than {MOST_BYTES >> 20} MB or {LONGEST_S} s", where=self.url)
             parts.append(block)
         return b"".join(parts)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A password is meant for one place."""
-
-    def redirect_request(self, *arguments: Any, **named: Any) -> None:
-        return None
 
 
 def _authorization(settings: TaxiiSettings, folder: Path) -> dict[str, str]:

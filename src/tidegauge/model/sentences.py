@@ -28,6 +28,11 @@ def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple(found)
 
 
+def worded(sentence: str, language: str) -> str:
+    """A sentence in a language (`en` or `zh-TW`), in English where its form is not known."""
+    return (in_chinese(sentence) if language == "zh-TW" else None) or sentence
+
+
 @lru_cache(maxsize=4096)
 def in_chinese(sentence: str) -> str | None:
     """A sentence in Traditional Chinese; None where its form is not known. What stands in it can be one itself.

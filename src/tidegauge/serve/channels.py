@@ -19,6 +19,7 @@ from typing import Any
 
 from tidegauge import __version__
 from tidegauge.model import TidegaugeError
+from tidegauge.model.web import NoRedirect
 from tidegauge.serve.outbox import HELD, SENT, Letter, Outbox
 from tidegauge.settings import AlertSettings
 from tidegauge.site import Site
@@ -56,13 +57,6 @@ def _secret(name: str | None, folder: Path) -> str | None:
         raise AlertError(f"a secret cannot be read: {error}", where=str(folder / name)) from None
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """What is meant for one place goes to no other."""
-
-    def redirect_request(self, *arguments: Any, **named: Any) -> None:
-        return None
-
-
 def signature(secret: str, moment_s: int, body: bytes) -> str:
     """`t=SECONDS,v1=HEX`: HMAC-SHA-256 of the time, a dot and the body; the time lets the receiver refuse old ones."""
     told = hmac.new(secret.encode(), f"{moment_s}.".encode() + body, hashlib.sha256).hexdigest()
@@ -78,7 +72,7 @@ def _webhook(letter: Letter, channel: AlertSettings, folder: Path) -> None:
     if secret := _secret(channel.secret_file, folder):
         headers["X-Tidegauge-Signature"] = signature(secret, int(time.time()), body)
     request = urllib.request.Request(channel.url, body, headers, method="POST")
-    with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_S) as reply:
+    with urllib.request.build_opener(NoRedirect).open(request, timeout=TIMEOUT_S) as reply:
         reply.read(MOST_REPLY_BYTES)
 
 
