@@ -89,6 +89,11 @@ export function palette(dark: boolean): Palette {
       };
 }
 
+/** How every chart shows what lies under the pointer: text on the canvas, in the page's colours. */
+export function tooltipOf({ ground, line, ink }: Palette) {
+  return { renderMode: 'richText', backgroundColor: ground, borderColor: line, textStyle: { color: ink } };
+}
+
 let hatch: { light: HTMLCanvasElement; dark: HTMLCanvasElement } | null = null;
 
 /** Slanted lines: time that was not seen, told by more than its colour. */

@@ -196,6 +196,56 @@ export function Field({
   );
 }
 
+/** A file chosen, or dropped anywhere on the place. */
+export function Drop({
+  label,
+  accept,
+  onFile,
+  children,
+}: {
+  label: string;
+  accept?: string;
+  onFile: (file: File) => void;
+  children?: ComponentChildren;
+}) {
+  const [over, setOver] = useState(false);
+  const given = (files: FileList | null | undefined) => {
+    const file = files?.[0];
+    if (file) onFile(file);
+  };
+  return (
+    <div
+      class={over ? 'drop over' : 'drop'}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        setOver(false);
+        given(event.dataTransfer?.files);
+      }}
+    >
+      <Field label={label}>
+        {(id) => <input id={id} type="file" accept={accept} onChange={(event) => given(event.currentTarget.files)} />}
+      </Field>
+      {children}
+    </div>
+  );
+}
+
+/** What is made only when it is opened: hundreds of rows cost nothing before. */
+export function Folded({ summary, children }: { summary: string; children: () => ComponentChildren }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{summary}</summary>
+      {open ? children() : null}
+    </details>
+  );
+}
+
 /** A dialogue of the browser's own: focus stays in it, Escape closes it. */
 export function Dialogue({
   title,

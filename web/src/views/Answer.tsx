@@ -1,10 +1,10 @@
 /** An answer as one sentence, with its picture, its limits and what it rests on. */
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { get, queryOf } from '../api/client';
 import type { Alarm, Answer, CaseEntry, Chart as Drawn, Excess } from '../api/answers';
 import { CaseButton } from '../parts/CaseButton';
 import { Chart, palette, type ChartHandle } from '../parts/Chart';
-import { Command, Copy, Dialogue, Field, Link, Table, VerdictMark } from '../parts/common';
+import { Command, Copy, Dialogue, Field, Folded, Link, Table, VerdictMark } from '../parts/common';
 import { command } from '../lib/command';
 import { save } from '../lib/csv';
 import { stamp } from '../lib/format';
@@ -294,15 +294,12 @@ const MOST_ROWS = 400;
 
 function ChartTable({ chart, metric, words }: { chart: Drawn; metric: string; words: Words }) {
   const { t, moment, amount, percent } = words;
-  const [open, setOpen] = useState(false);
-  const rows = useMemo(() => chart.start_s.map((start, place) => ({ start, place })).slice(-MOST_ROWS), [chart]);
   return (
-    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>{t('as_table')}</summary>
-      {open ? (
+    <Folded summary={t('as_table')}>
+      {() => (
         <Table
           caption={t('as_table')}
-          rows={rows}
+          rows={chart.start_s.map((start, place) => ({ start, place })).slice(-MOST_ROWS)}
           columns={[
             { head: t('from_time'), cell: (row) => moment(row.start) },
             { head: t('observed'), right: true, cell: (row) => amount(chart.value[row.place] ?? 0, metric) },
@@ -311,8 +308,8 @@ function ChartTable({ chart, metric, words }: { chart: Drawn; metric: string; wo
             { head: t('seen_share'), right: true, cell: (row) => percent(chart.coverage[row.place] ?? 0) },
           ]}
         />
-      ) : null}
-    </details>
+      )}
+    </Folded>
   );
 }
 

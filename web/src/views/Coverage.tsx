@@ -3,7 +3,7 @@ import { useMemo, useState } from 'preact/hooks';
 import { get, type Query } from '../api/client';
 import type { Coverage as Told } from '../api/answers';
 import { CaseButton } from '../parts/CaseButton';
-import { Chart, hatching, palette } from '../parts/Chart';
+import { Chart, hatching, palette, tooltipOf } from '../parts/Chart';
 import { Command, Empty, Field, Head, Table, Trouble, Waiting } from '../parts/common';
 import { useAsked } from '../lib/asking';
 import { command } from '../lib/command';
@@ -88,10 +88,7 @@ export function Coverage() {
               grid: { left: 12, right: 16, top: 40, bottom: 30, containLabel: true },
               legend: { top: 2, left: 'left', textStyle: { color: ink.ink }, selectedMode: false },
               tooltip: {
-                renderMode: 'richText',
-                backgroundColor: ink.ground,
-                borderColor: ink.line,
-                textStyle: { color: ink.ink },
+                ...tooltipOf(ink),
                 formatter: (hovered: { data: { cell: Cell } }) => {
                   const { cell } = hovered.data;
                   return [

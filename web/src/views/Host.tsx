@@ -2,8 +2,8 @@
 import { useState } from 'preact/hooks';
 import { get, queryOf } from '../api/client';
 import type { KeptFinding } from '../api/answers';
-import { Chart, palette } from '../parts/Chart';
-import { Address, Command, Field, Head, Link, Table, Trouble, Waiting } from '../parts/common';
+import { Chart, palette, tooltipOf } from '../parts/Chart';
+import { Address, Command, Field, Folded, Head, Link, Table, Trouble, Waiting } from '../parts/common';
 import { useAsked } from '../lib/asking';
 import { useHere } from '../lib/here';
 import { change, go, usePlace } from '../lib/route';
@@ -144,10 +144,7 @@ function About({ address, since, at }: { address: string; since: string; at: str
               legend: { top: 2, left: 'left', textStyle: { color: ink.ink } },
               tooltip: {
                 trigger: 'axis',
-                renderMode: 'richText',
-                backgroundColor: ink.ground,
-                borderColor: ink.line,
-                textStyle: { color: ink.ink },
+                ...tooltipOf(ink),
                 valueFormatter: (value: unknown) => amount(Math.abs(Number(value)), 'bytes'),
               },
               xAxis: {
@@ -229,19 +226,18 @@ const MOST_ROWS = 400;
 /** The same hours as the chart, those without traffic left out. */
 function SeriesTable({ series, directions }: { series: Series[]; directions: Direction[] }) {
   const { t, moment, amount } = useWords();
-  const [open, setOpen] = useState(false);
   const starts = series[0]?.start_s ?? [];
-  const rows = starts
-    .map((start, place) => ({ start, values: series.map((one) => one.value[place] ?? 0) }))
-    .filter((row) => row.values.some((value) => value > 0))
-    .slice(-MOST_ROWS);
+  const rows = () =>
+    starts
+      .map((start, place) => ({ start, values: series.map((one) => one.value[place] ?? 0) }))
+      .filter((row) => row.values.some((value) => value > 0))
+      .slice(-MOST_ROWS);
   return (
-    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>{t('as_table')}</summary>
-      {open ? (
+    <Folded summary={t('as_table')}>
+      {() => (
         <Table
           caption={t('as_table')}
-          rows={rows}
+          rows={rows()}
           columns={[
             { head: t('from_time'), cell: (row) => moment(row.start) },
             ...directions.map((direction, place) => ({
@@ -251,8 +247,8 @@ function SeriesTable({ series, directions }: { series: Series[]; directions: Dir
             })),
           ]}
         />
-      ) : null}
-    </details>
+      )}
+    </Folded>
   );
 }
 

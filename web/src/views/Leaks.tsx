@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { send } from '../api/client';
 import type { Leaks as Told } from '../api/answers';
-import { Command, Field, Head, SeverityMark, Table, Trouble } from '../parts/common';
+import { Command, Drop, Head, SeverityMark, Table, Trouble } from '../parts/common';
 import { useDoing } from '../lib/asking';
 import { csv, save } from '../lib/csv';
 import { useHere } from '../lib/here';
@@ -25,10 +25,8 @@ export function Leaks() {
   const { me } = useHere();
   const [told, setTold] = useState<Told | null>(null);
   const [name, setName] = useState('');
-  const [over, setOver] = useState(false);
   const doing = useDoing();
-  const look = (given: File | undefined | null) => {
-    if (!given) return;
+  const look = (given: File) => {
     doing.run(async (signal) => {
       setTold(null);
       setName(given.name);
@@ -48,27 +46,7 @@ export function Leaks() {
     <>
       <Head title={t('view_leaks')} />
       <p>{t('leaks_what')}</p>
-      {me.role === 'reader' ? (
-        <p class="faint">{t('analysts_only')}</p>
-      ) : (
-        <div
-          class={over ? 'drop over' : 'drop'}
-          onDragOver={(event) => {
-            event.preventDefault();
-            setOver(true);
-          }}
-          onDragLeave={() => setOver(false)}
-          onDrop={(event) => {
-            event.preventDefault();
-            setOver(false);
-            look(event.dataTransfer?.files[0]);
-          }}
-        >
-          <Field label={t('any_file')}>
-            {(id) => <input id={id} type="file" onChange={(event) => look(event.currentTarget.files?.[0])} />}
-          </Field>
-        </div>
-      )}
+      {me.role === 'reader' ? <p class="faint">{t('analysts_only')}</p> : <Drop label={t('any_file')} onFile={look} />}
       {doing.busy ? (
         <p class="waiting" role="status">
           <span class="spinner" aria-hidden="true" /> {t('looking_through', { name })}

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { send } from '../api/client';
 import type { Finding, LureLink, LurePlace, Lures as Told } from '../api/answers';
 import { CaseButton } from '../parts/CaseButton';
-import { Address, Command, Field, Head, Table, Trouble } from '../parts/common';
+import { Address, Command, Drop, Field, Head, Table, Trouble } from '../parts/common';
 import { useDoing } from '../lib/asking';
 import { pieces } from '../lib/marks';
 import { useWords } from '../lib/settings';
@@ -14,7 +14,6 @@ export function Lures() {
   const [sweep, setSweep] = useState(true);
   const [told, setTold] = useState<Told | null>(null);
   const [hash, setHash] = useState('');
-  const [over, setOver] = useState(false);
   const doing = useDoing();
   const judge = (form: FormData) =>
     doing.run(async (signal) => {
@@ -24,8 +23,7 @@ export function Lures() {
       setTold(null);
       setTold(await send<Told>('POST', '/api/v1/lure', form, { signal }));
     });
-  const file = (given: File | undefined | null) => {
-    if (!given) return;
+  const file = (given: File) => {
     const form = new FormData();
     form.set('file', given);
     judge(form);
@@ -34,29 +32,7 @@ export function Lures() {
     <>
       <Head title={t('view_lures')} />
       <p>{t('lures_what')}</p>
-      <div
-        class={over ? 'drop over' : 'drop'}
-        onDragOver={(event) => {
-          event.preventDefault();
-          setOver(true);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={(event) => {
-          event.preventDefault();
-          setOver(false);
-          file(event.dataTransfer?.files[0]);
-        }}
-      >
-        <Field label={t('mail_file')}>
-          {(id) => (
-            <input
-              id={id}
-              type="file"
-              accept=".eml,.msg,.txt,message/rfc822"
-              onChange={(event) => file(event.currentTarget.files?.[0])}
-            />
-          )}
-        </Field>
+      <Drop label={t('mail_file')} accept=".eml,.msg,.txt,message/rfc822" onFile={file}>
         <form
           onSubmit={(event) => {
             event.preventDefault();
@@ -78,7 +54,7 @@ export function Lures() {
             </button>
           </div>
         </form>
-      </div>
+      </Drop>
       {doing.busy ? (
         <p class="waiting" role="status">
           <span class="spinner" aria-hidden="true" /> {t('judging')}

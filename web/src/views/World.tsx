@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { feature } from 'topojson-client';
 import { get, type Query } from '../api/client';
 import type { Country, World as Told } from '../api/answers';
-import { Chart, echarts, palette, type ChartHandle } from '../parts/Chart';
+import { Chart, echarts, palette, tooltipOf, type ChartHandle } from '../parts/Chart';
 import { Command, Field, Head, Link, Table, Trouble, Waiting } from '../parts/common';
 import { useAsked } from '../lib/asking';
 import { command } from '../lib/command';
@@ -239,10 +239,7 @@ function mapOption(
   const most = Math.max(1, ...rows.map((row) => row.value));
   return {
     tooltip: {
-      renderMode: 'richText',
-      backgroundColor: ink.ground,
-      borderColor: ink.line,
-      textStyle: { color: ink.ink },
+      ...tooltipOf(ink),
       formatter: (told: { name: string; data?: { amount: number; expected: number | null } }) =>
         told.data
           ? [

@@ -5,7 +5,7 @@ import { csv } from '../lib/csv';
 import { stamp } from '../lib/format';
 import { floorOf } from '../lib/scale';
 import type { Words } from '../lib/settings';
-import { hatching, palette } from '../parts/Chart';
+import { hatching, palette, tooltipOf } from '../parts/Chart';
 
 export interface Flag {
   at: number;
@@ -69,10 +69,7 @@ export function drawn(answer: Answer, chart: Chart, words: Words, flags: Flag[],
     },
     tooltip: {
       trigger: 'axis',
-      renderMode: 'richText',
-      backgroundColor: ink.ground,
-      borderColor: ink.line,
-      textStyle: { color: ink.ink },
+      ...tooltipOf(ink),
       formatter: (told: { dataIndex: number }[]) => {
         const place = told[0]?.dataIndex ?? 0;
         return [
