@@ -36,8 +36,8 @@ def test_watches_are_kept_shown_and_removed(make_site: Callable[..., Site]) -> N
         "watch", "add", "studio", "--prefix", "203.0.113.0/24", "--as", "AS64500", "--domain", "Studio.Example",
         "--port", "443", "--valid", "2014-11-01/2014-12-01", "--size", "100000000", "--note", "a database", site=site,
     )  # fmt: skip
-    assert [(i["kind"], i["value"]) for i in made["indicators"]] == [
-        ("prefix", "203.0.113.0/24"), ("as", "64500"), ("domain", "studio.example"), ("port", "443"),
+    assert [(i["kind"], i["value"], i["port"]) for i in made["indicators"]] == [
+        ("prefix", "203.0.113.0/24", 443), ("as", "64500", 443), ("domain", "studio.example", 443),
     ]  # fmt: skip
     assert made["indicators"][0]["from"] == "2014-11-01T00:00:00Z"
     assert run("watch", "show", "studio", site=site)["note"] == "a database"
@@ -80,12 +80,14 @@ def test_indicators_come_from_stix_misp_and_csv(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         marks, left = read_indicators(tmp_path / name)
         found[name] = [(m.kind, m.value, m.from_s) for m in marks], len(left)
+        ports = {m.value: m.far_port for m in marks if m.far_port}
+        assert ports == ({"203.0.113.7/32": 8443} if name == "m.json" else {})
     start = at("2014-11-20")
     assert found["s.json"] == (
         [("prefix", "203.0.113.7/32", start), ("domain", "bad.example", start), ("prefix", "2001:db8::7/128", 0)], 1,
     )  # fmt: skip
     assert found["m.json"] == (
-        [("prefix", "203.0.113.7/32", 0), ("port", "8443", 0), ("domain", "bad.example", start)], 1,
+        [("prefix", "203.0.113.7/32", 0), ("domain", "bad.example", start)], 1,
     )  # fmt: skip
     assert found["c.csv"] == (
         [("prefix", "203.0.113.7/32", start), ("domain", "bad.example", 0), ("as", "64500", 0)], 0,
@@ -118,7 +120,8 @@ def test_an_address_counts_only_while_the_name_pointed_to_it(tmp_path: Path, mak
     Ingest(site).run([str(names), str(flows)])
     lake = Lake(site.data)
     mark = Indicator.of("domain", "studio.example")
-    found = {(format_address(a), s, e) for a, s, e in pointed(lake, mark, at("2014-11-01"), at("2014-12-01"))}
+    intervals = pointed(lake, [mark], at("2014-11-01"), at("2014-12-01"))[mark]
+    found = {(format_address(a), s, e) for a, s, e in intervals}
     assert found == {
         ("203.0.113.7", at("2014-11-20"), at("2014-11-22")), ("203.0.113.9", at("2014-11-22"), at("2014-11-23")),
     }  # fmt: skip

@@ -35,6 +35,8 @@ class _Body(BaseModel):
 class NewIndicator(_Body):
     kind: Literal["prefix", "as", "domain", "port"] = Field(examples=["prefix"])
     value: Annotated[str, Field(max_length=300)] = Field(examples=["203.0.113.0/24"])
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="Only this port of it.")
+    home_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="Only this port of ours.")
     valid_from: Time | None = None
     valid_until: Time | None = None
 
@@ -94,7 +96,8 @@ def add_watch(service: Here, person: Analyst, body: NewWatch) -> dict[str, Any]:
     """Make a watch, or add to one."""
     marks = [
         Indicator.of(one.kind, one.value, _time(one.valid_from) if one.valid_from else 0,
-                     _time(one.valid_until) if one.valid_until else FOREVER_S) for one in body.indicators
+                     _time(one.valid_until) if one.valid_until else FOREVER_S, far_port=one.port or 0,
+                     home_port=one.home_port or 0) for one in body.indicators
     ]  # fmt: skip
     made = Watches(service.store).add(body.name, marks, note=body.note, sizes=tuple(body.sizes))
     service.note(person, "add a watch", body.model_dump())

@@ -18,7 +18,7 @@ from tidegauge.case.bundle import unpack_bundle, verify_bundle
 from tidegauge.case.log import FIRST, Case, Entry, canonical, digest, entry_hash
 from tidegauge.case.statement import as_text, write
 from tidegauge.case.weigh import weigh
-from tidegauge.model import InputError, UsageError, format_time, parse_time
+from tidegauge.model import InputError, Skipped, UsageError, format_time, parse_time
 from tidegauge.watch import Indicator, read_indicators
 
 SPACE = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
@@ -340,11 +340,14 @@ class Foreign:
     claims: list[dict[str, str]]
     indicators: list[Indicator]
     questions: list[tuple[str, dict[str, Any], str]]
-    left: list[str]
+    left: Skipped
 
 
-def read_foreign(path: Path, graded: str) -> Foreign:
+def read_foreign(path: Path, graded: str, *, now_s: int | None = None) -> Foreign:
     """What another team sent, in any form that `export` writes and in STIX and MISP of others.
+
+    Args:
+        now_s: as for `read_indicators`.
 
     Raises:
         InputError: it is none of these, or holds nothing.
@@ -360,16 +363,16 @@ def read_foreign(path: Path, graded: str) -> Foreign:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         document = None
-    foreign = Foreign([], [], [], [])
+    foreign = Foreign([], [], [], Skipped())
     if isinstance(document, dict):
         source = str(document.get("Event", {}).get("Orgc", {}).get("name") or "") if "Event" in document else ""
         foreign = _of_misp(document, source, graded) if "Event" in document else _of_stix(document, graded)
     try:
-        marks, left = read_indicators(path)
+        marks, left = read_indicators(path, now_s=now_s)
     except (InputError, UsageError):
-        marks, left = [], []
-    # What is said in words was taken as claims.
-    left = [row for row in left if not row.startswith(("cannot be watched: comment", "cannot be watched: text"))]
+        marks, left = [], Skipped()
+    for name in ("MISP comment", "MISP text"):  # what is said in words was taken as claims
+        left.forget(name)
     foreign = replace(foreign, indicators=marks, left=left)
     if not (foreign.claims or foreign.indicators or foreign.questions):
         raise InputError(
@@ -393,7 +396,7 @@ def _of_bundle(told: dict[str, Any], graded: str) -> Foreign:
             claims.append({"by": site, "text": said[:5000], "at": at, "graded": graded})
             if body.get("verb") and isinstance(body.get("question"), dict):
                 questions.append((str(body["verb"]), body["question"], str(verdict or "")))
-    return Foreign(claims[:MOST_CLAIMS], [], questions, [])
+    return Foreign(claims[:MOST_CLAIMS], [], questions, Skipped())
 
 
 def _of_stix(document: dict[str, Any], graded: str) -> Foreign:
@@ -415,7 +418,7 @@ def _of_stix(document: dict[str, Any], graded: str) -> Foreign:
                     questions.append((str(asked["verb"]), dict(asked["question"]), ""))
                 except (ValueError, KeyError, TypeError):
                     continue
-    return Foreign(claims[:MOST_CLAIMS], [], questions, [])
+    return Foreign(claims[:MOST_CLAIMS], [], questions, Skipped())
 
 
 def _of_misp(document: dict[str, Any], source: str, graded: str) -> Foreign:
@@ -426,4 +429,4 @@ def _of_misp(document: dict[str, Any], source: str, graded: str) -> Foreign:
             stamp = str(one.get("timestamp", "0"))
             at = format_time(int(stamp) if stamp.isdigit() and len(stamp) < 12 else 0)
             claims.append({"by": source or "unnamed source", "text": one["value"][:5000], "at": at, "graded": graded})
-    return Foreign(claims[:MOST_CLAIMS], [], [], [])
+    return Foreign(claims[:MOST_CLAIMS], [], [], Skipped())

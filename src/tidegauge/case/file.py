@@ -21,6 +21,7 @@ from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.store.audit import Audit
 from tidegauge.store.keys import site_key
+from tidegauge.verbs import Here
 from tidegauge.watch import Watches
 
 GRADE = re.compile(r"[A-F][1-6]")
@@ -206,16 +207,16 @@ class CaseFile:
         case = self.cases.get(name)
         had = {(e.body["by"], e.body["text"], e.body["at"]) for e in case.of("claim")}
         seen = {mark for e in case.of("indicator") for mark in e.body["marks"]}
-        foreign = read_foreign(path, graded)
+        foreign = read_foreign(path, graded, now_s=Here(self.site).expired_before_s)
         foreign = replace(
             foreign,
             claims=[c for c in foreign.claims if (c["by"], c["text"], c["at"]) not in had],
-            indicators=[mark for mark in foreign.indicators if f"{mark.kind} {mark.value}" not in seen],
+            indicators=[mark for mark in foreign.indicators if mark.text not in seen],
         )
         for claim in foreign.claims:
             self.claim(name, claim["by"], claim["text"], claim["at"], graded)
         if foreign.indicators:
-            told = [f"{mark.kind} {mark.value}" for mark in foreign.indicators]
+            told = list(dict.fromkeys(mark.text for mark in foreign.indicators))
             self.add(name, "indicator", {"source": path.name, "graded": graded, "marks": told[:10_000]})
             if watch is not None:
                 Watches(self.store).add(watch, foreign.indicators, note=f"from {path.name}, graded {graded}")

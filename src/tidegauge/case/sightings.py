@@ -44,7 +44,7 @@ def sightings(files: CaseFile, name: str, since: str | None = None) -> tuple[lis
         raise UsageError(f"more than {MOST_MARKS} indicators", hint="import them in parts")
     here = Here(files.site)
     since_s, until_s, _ = here.span_s(since, None)
-    indicators = [Indicator.of(kind, value, source=name) for kind, _, value in (text.partition(" ") for text in marks)]
+    indicators = [Indicator.from_text(text, source=name) for text in marks]
     found = [_seen(here, one, since_s, until_s) for one in indicators]
     watch = f"case-{name}"
     Watches(files.store).add(watch, indicators, note=f"indicators of the case {name}")
@@ -53,7 +53,7 @@ def sightings(files: CaseFile, name: str, since: str | None = None) -> tuple[lis
 
 
 def _seen(here: Here, mark: Indicator, since_s: int, until_s: int) -> Sighting:
-    text = f"{mark.kind} {mark.value}"
+    text = mark.text
     try:
         selection = watched(Watch("case", indicators=(mark,)), here.lake, since_s, until_s)
     except TidegaugeError:  # a name that no flow of ours ever led to

@@ -24,7 +24,7 @@ from tidegauge.hunt import KINDS, Hunted, HuntLedger
 from tidegauge.hunt.ledger import finding_id
 from tidegauge.hunt.limits import POWER
 from tidegauge.lake import FlowFilter
-from tidegauge.model import FOREVER_S, Finding, UsageError, format_time, parse_time
+from tidegauge.model import FOREVER_S, Finding, Skipped, UsageError, format_time, parse_time
 from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.verbs import Here, HuntQuestion, plain_rows
@@ -169,7 +169,8 @@ def _valid(text: str | None) -> tuple[int, int]:
 @click.option("--prefix", "prefixes", multiple=True, metavar="P")
 @click.option("--as", "ases", multiple=True, metavar="N")
 @click.option("--domain", "domains", multiple=True, metavar="D", help="With all names below it.")
-@click.option("--port", "ports", multiple=True, metavar="N", help="Narrows the others.")
+@click.option("--port", "ports", multiple=True, metavar="N",
+              help="Only this port of what this command names; alone: this port of every outside host.")
 @click.option("--valid", metavar="FROM/UNTIL", help="When these indicators hold; either end may be open.")
 @click.option("--size", "sizes", multiple=True, type=click.IntRange(min=1), help="A known size of the loot, in bytes.")
 @click.option("--note", default="", help="What it is.")
@@ -188,11 +189,14 @@ def add(
     """
     site = open_site(site_dir)
     span = _valid(valid)
-    given = {"prefix": prefixes, "as": ases, "domain": domains, "port": ports}
+    given = {"prefix": prefixes, "as": ases, "domain": domains}
     marks = [Indicator.of(kind, value, *span) for kind, values in given.items() for value in values]
-    left: list[str] = []
+    if ports:
+        alone = [Indicator.of("port", port, *span) for port in ports]
+        marks = [mark.at_port(port) for mark in marks for port in ports] or alone
+    left = Skipped()
     if file is not None:
-        read, left = read_indicators(file)
+        read, left = read_indicators(file, now_s=Here(site).expired_before_s)
         marks += read
     if lure is not None:
         from tidegauge.lure import given as items_of
@@ -201,14 +205,15 @@ def add(
         with judging(site) as judge:
             judged = lures(judge, items_of([lure], sys.stdin.buffer))
         marks += indicators_of(judged, lure)
-        left += [f"{row['what']}: {row['why']}" for row in judged.skipped]
+        for row in judged.skipped:
+            left.add(row["what"], row["why"])
     made = Watches(Store.of(site)).add(name, marks, note=note, sizes=sizes)
     if as_json:
-        print_json({**made.to_json(), "skipped": left})
+        print_json({**made.to_json(), "skipped": left.to_json()})
         return
     click.echo(f"{made.name}: {len(made.indicators)} indicators")
-    for text in left:
-        click.echo(f"  left out: {text}")
+    for what, why, count in left:
+        click.echo(f"  left out: {count:,} {what}: {why}")
 
 
 @watch.command(name="list")
@@ -240,9 +245,8 @@ def show(name: str, site_dir: Path | None, as_json: bool) -> None:
         print_json(found.to_json())
         return
     click.secho(f"{found.name} {found.note}", bold=True)
-    table(["kind", "value", "from", "until", "source"], [
-        [str(i.to_json()[k] or "") for k in ("kind", "value", "from", "until", "source")] for i in found.indicators
-    ])  # fmt: skip
+    columns = ["kind", "value", "port", "home_port", "from", "until", "source"]
+    table(columns, [[str(i.to_json()[k] or "") for k in columns] for i in found.indicators])
 
 
 @watch.command()

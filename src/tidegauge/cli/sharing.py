@@ -112,9 +112,11 @@ def import_(
         foreign, asked = files.take_in(name, path, graded=graded, ask=ask, watch=watch)
     if as_json:
         print_json({"claims": len(foreign.claims), "indicators": len(foreign.indicators), "asked": asked,
-                    "left_out": foreign.left})  # fmt: skip
+                    "left_out": foreign.left.to_json()})  # fmt: skip
         return
     click.echo(f"{len(foreign.claims)} claims, {len(foreign.indicators)} indicators")
+    for what, why, count in foreign.left:
+        click.echo(f"  left out: {count:,} {what}: {why}")
     for one in asked:
         click.echo(f"{one['id'] or '-'} {one['verb']}: theirs {one['theirs'] or '-'}, ours {one['ours'] or '-'}")
 

@@ -20,6 +20,11 @@ class Skipped:
     def merge(self, other: Skipped) -> None:
         self.counts.update(other.counts)
 
+    def forget(self, what: str) -> None:
+        """Take back all that was counted of one thing, since it is told elsewhere."""
+        for key in [key for key in self.counts if key[0] == what]:
+            del self.counts[key]
+
     def __iter__(self) -> Iterator[tuple[str, str, int]]:
         for (what, why), count in sorted(self.counts.items()):
             yield what, why, count

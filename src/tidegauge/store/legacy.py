@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, delete, select
 
 from tidegauge.model import LakeError
 from tidegauge.store import tables
@@ -36,6 +36,36 @@ def take_over(connection: Connection, folder: Path, name: str) -> None:
                 ]
                 if rows:
                     connection.execute(table.insert(), rows)
+                if table is tables.indicators:
+                    pair_ports(connection)
     except sqlite3.Error as error:
         raise LakeError(f"a file of an older version is damaged: {error}", where=str(folder / name),
                         hint="move it away to begin without it") from None  # fmt: skip
+
+
+def pair_ports(connection: Connection) -> None:
+    """Give the ports of a watch to the indicators that they narrowed, in rows of versions in which all ports narrowed
+    all others.
+
+    Ports that were given by hand go to every other indicator of their watch. To which address a port of a file
+    belonged is not known any more: its addresses are watched at all ports, so that nothing is missed.
+    """
+    marks = tables.indicators
+    rows = [dict(row) for row in connection.execute(select(marks)).mappings()]
+    by_hand: dict[str, list[int]] = {}
+    for row in rows:
+        if row["kind"] == "port" and not row["source"]:
+            by_hand.setdefault(row["watch"], []).append(int(row["value"]))
+    others = [row for row in rows if row["kind"] != "port" and not row["far_port"]]
+    told = {row["watch"] for row in others}
+    gone = [row["id"] for row in rows if row["kind"] == "port" and row["watch"] in told]
+    paired = [row for row in others if row["watch"] in by_hand]
+    gone += [row["id"] for row in paired]
+    for begin in range(0, len(gone), 500):
+        connection.execute(delete(marks).where(marks.c.id.in_(gone[begin : begin + 500])))
+    made = [
+        {**{name: value for name, value in row.items() if name != "id"}, "far_port": port}
+        for row in paired for port in sorted(set(by_hand[row["watch"]]))
+    ]  # fmt: skip
+    if made:
+        connection.execute(marks.insert(), made)

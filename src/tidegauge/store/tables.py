@@ -18,7 +18,9 @@ indicators = Table(
     Column("watch", String(64), nullable=False), Column("kind", String(16), nullable=False),
     Column("value", Text, nullable=False), Column("from_s", BigInteger, nullable=False),
     Column("until_s", BigInteger, nullable=False), Column("source", Text, nullable=False),
-    UniqueConstraint("watch", "kind", "value", "from_s", "until_s"),
+    Column("far_port", Integer, nullable=False, server_default="0"),
+    Column("home_port", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("watch", "kind", "value", "from_s", "until_s", "far_port", "home_port"),
 )  # fmt: skip
 closed = Table(
     "closed", metadata,

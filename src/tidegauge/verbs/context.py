@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -34,6 +35,11 @@ class Here:
     def now_s(self) -> int:
         """What relative times are relative to: the clock while a collector runs here, else the end of the data."""
         return self.extent.now_s if self.extent else 0
+
+    @property
+    def expired_before_s(self) -> int:
+        """An indicator that held no longer at this time can match no flow: where the data begin, else the clock."""
+        return self.extent.first_s if self.extent else int(time.time())
 
     def moment_s(self, text: str | None) -> int | None:
         return None if text is None else parse_time(text, now_s=self.now_s)

@@ -1,0 +1,143 @@
+"""MISP events to rows: attributes of events and of their objects, as "MISP core format" writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row
+
+KIND_OF = {
+    "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "hostname": "domain", "domain": "domain", "url": "url",
+    "as": "as",
+}  # fmt: skip
+"""Types of attributes that flows can show, and our kinds. Composite types name two of them."""
+PORTS = ("port", "src-port", "dst-port")
+
+
+def misp_rows(document: Any) -> Iterator[Row | Left]:
+    """Yield the network indicators of one or more MISP events, of an attribute search, or of a bare list."""
+    for event in _events(document):
+        if _true(event.get("deleted")):
+            yield Left("MISP event", "deleted")
+            continue
+        for entry in _listed(event.get("Attribute")):
+            yield from _attribute(entry)
+        for one in _listed(event.get("Object")):
+            if _true(one.get("deleted")):
+                yield Left(f"MISP object {str(one.get('name'))[:40]}", "deleted")
+            else:
+                yield from _object(one)
+
+
+def _events(document: Any) -> Iterator[dict[str, Any]]:
+    found = document.get("response", document) if isinstance(document, dict) else document
+    for wrapped in _listed(found):
+        event = wrapped.get("Event", wrapped)
+        if isinstance(event, dict):
+            # An attribute that stands alone in a list is an event of one.
+            yield {"Attribute": [event]} if "value" in event and "type" in event else event
+
+
+def _listed(value: Any) -> list[dict[str, Any]]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+
+
+def _true(value: Any) -> bool:
+    return value in (True, 1, "1", "true", "True")
+
+
+def _refused(entry: dict[str, Any]) -> str | None:
+    """Why an attribute is no indicator, whatever its value."""
+    if _true(entry.get("deleted")):
+        return "deleted"
+    if "to_ids" in entry and not _true(entry["to_ids"]):
+        return "to_ids is false: the sender does not mean it for detection"
+    return None
+
+
+def _attribute(entry: dict[str, Any]) -> Iterator[Row | Left]:
+    """An attribute that stands by itself."""
+    name, value = str(entry.get("type") or "").lower(), entry.get("value")
+    if not isinstance(value, str):
+        return
+    if why := _refused(entry):
+        yield Left(f"MISP {name[:40]}", why)
+    elif name in PORTS:
+        yield Left(f"MISP {name}", LONELY_PORT)
+    else:
+        yield from _typed(name, value, _port(entry, name, value), "", *_span(entry))
+
+
+def _typed(name: str, value: str, far_port: str, home_port: str, start: str, end: str) -> Iterator[Row | Left]:
+    """The rows of one type: of a composite one its parts, each for itself, but for a port."""
+    kinds, values = name.split("|"), value.split("|")
+    if kinds[-1] == "port":
+        kinds, values = kinds[:1], [_without_port(value)]
+    known = [(KIND_OF[kind], text) for kind, text in zip(kinds, values, strict=False) if kind in KIND_OF]
+    for kind, text in known:
+        yield Row(kind, text, start, end, far_port, home_port)
+    if not known:
+        yield Left(f"MISP {name[:40]}", NOT_SHOWN)
+
+
+def _port(entry: dict[str, Any], name: str, value: str) -> str:
+    """The port of a composite type: `ADDRESS|PORT`, or `ADDRESS:PORT` as older senders write it."""
+    if not name.endswith("|port"):
+        return ""
+    return value.rpartition("|" if "|" in value else ":")[2]
+
+
+def _without_port(value: str) -> str:
+    return value.rpartition("|" if "|" in value else ":")[0].strip("[]")
+
+
+def _span(*entries: dict[str, Any]) -> tuple[str, str]:
+    """From when to when something was seen, as far as one of the entries says it."""
+    for entry in entries:
+        span = str(entry.get("first_seen") or ""), str(entry.get("last_seen") or "")
+        if any(span):
+            return span
+    return "", ""
+
+
+def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
+    """An object: its ports belong to its addresses and names, each to that of its own end."""
+    kept, ports = [], []
+    for entry in _listed(one.get("Attribute")):
+        if not isinstance(entry.get("value"), str):
+            continue
+        name = str(entry.get("type") or "").lower()
+        end = _end(str(entry.get("object_relation") or name).lower())
+        why = _refused(entry)
+        # A port goes with its address: objects mark ports as context.
+        if why and (name not in PORTS or why == "deleted"):
+            yield Left(f"MISP {name[:40]}", why)
+        elif name in PORTS:
+            ports.append((end, entry["value"].strip()))
+        else:
+            kept.append((entry, name, end))
+    ends = {end for _, name, end in kept if name.split("|")[0] in KIND_OF}
+    taken = False
+    for entry, name, end in kept:
+        far = [port for place, port in ports if _same(place, end, ends)]
+        home = [] if far else [port for place, port in ports if place and end and place != end and place not in ends]
+        span = _span(entry, one)
+        for far_port, home_port in [(p, "") for p in far] or [("", p) for p in home] or [("", "")]:
+            far_port = far_port or _port(entry, name, entry["value"])
+            for row in _typed(name, entry["value"], far_port, home_port, *span):
+                taken |= isinstance(row, Row)
+                yield row
+    if ports and not taken:
+        yield Left(f"MISP object {str(one.get('name'))[:40]}", LONELY_PORT)
+
+
+def _end(name: str) -> str:
+    """Which end of a connection a type or relation names."""
+    return "src" if "src" in name else "dst" if "dst" in name else ""
+
+
+def _same(place: str, end: str, ends: set[str]) -> bool:
+    """Whether a port belongs to an address: of the same end, or of one that says nothing of ends where no other
+    does."""
+    return place == end or not place or (not end and place not in ends)

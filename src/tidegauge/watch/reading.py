@@ -1,0 +1,126 @@
+"""Files of indicators: CSV, STIX 2.1 and MISP, to checked indicators, and a count of what was left out by reason."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tidegauge.model import FOREVER_S, InputError, Skipped, TidegaugeError, parse_time
+from tidegauge.watch.indicator import KINDS, Indicator
+from tidegauge.watch.misp import misp_rows
+from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row, settled
+from tidegauge.watch.stix import is_stix, stix_rows
+
+MOST_BYTES = 64 << 20
+KIND_OF = {
+    "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "ipv4": "prefix", "ipv6": "prefix", "cidr": "prefix",
+    "ipv4-addr": "prefix", "ipv6-addr": "prefix", "prefix": "prefix", "as": "as", "asn": "as",
+    "autonomous-system": "as", "domain": "domain", "hostname": "domain", "domain-name": "domain", "fqdn": "domain",
+    "port": "port", "dst-port": "port", "url": "url", "uri": "url", "host": "host",
+}  # fmt: skip
+"""Names of kinds in CSV files, and ours."""
+
+
+def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indicator], Skipped]:
+    """Return the indicators of a file, CSV (`kind,value[,from,until]`), STIX 2.1 or MISP, and what was left out.
+
+    Args:
+        now_s: indicators that held no longer at that time are left out; None keeps them.
+
+    Raises:
+        InputError: not one of these, or nothing in it that can be watched.
+    """
+    found: dict[tuple[str, int, int], Indicator] = {}
+    left = Skipped()
+    for row in _rows(_text(path), path):
+        if isinstance(row, Left):
+            left.add(row.what, row.why)
+            continue
+        for one in settled(row):
+            if isinstance(one, Left):
+                left.add(one.what, one.why)
+                continue
+            try:
+                mark = _checked(one, path.name)
+            except TidegaugeError as error:
+                left.add(one.kind if one.kind in KINDS else f"kind {one.kind[:40]}", str(error))
+                continue
+            if now_s is not None and mark.until_s <= now_s:
+                left.add(one.kind, "expired: its time of validity ended before the data begin")
+            else:
+                found.setdefault((mark.text, mark.from_s, mark.until_s), mark)
+    if not found:
+        reasons = "; ".join(f"{count:,} {what}: {why}" for what, why, count in list(left)[:3])
+        raise InputError("no indicators in it that can be watched" + (f" ({reasons})" if reasons else ""),
+                         where=str(path), hint="addresses, prefixes, ASes, domains or links")  # fmt: skip
+    return list(found.values()), left
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"more than {MOST_BYTES:,} bytes", where=str(path))
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path)) from None
+
+
+def _rows(text: str, path: Path) -> Iterator[Row | Left]:
+    if not text.lstrip().startswith(("{", "[")):
+        yield from _csv(text)
+        return
+    document = _json(text, path)
+    yield from stix_rows(document) if is_stix(document) else misp_rows(document)
+
+
+def _json(text: str, path: Path) -> Any:
+    """One document, or one a line."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        try:
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        except (ValueError, RecursionError):
+            raise InputError(f"not JSON: {str(error)[:80]}", where=str(path)) from None
+
+
+def _checked(row: Row, source: str) -> Indicator:
+    start = parse_time(row.start, now_s=0) if row.start else 0
+    end = parse_time(row.end, now_s=0) if row.end else FOREVER_S
+    if row.note:
+        source = f"{source}: {row.note}"
+    return Indicator.of(
+        row.kind, row.value, start, end, source, far_port=row.far_port or 0, home_port=row.home_port or 0
+    )  # fmt: skip
+
+
+def _csv(text: str) -> Iterator[Row | Left]:
+    for row in csv.reader(line for line in text.splitlines() if line.strip() and not line.startswith("#")):
+        cells = [cell.strip() for cell in row] + ["", "", ""]
+        name = cells[0].lower()
+        if name in ("kind", "type"):
+            continue
+        if not cells[1]:
+            yield Row(*_guess(cells[0]))
+            continue
+        kinds, value = name.split("|"), cells[1]
+        kind = KIND_OF.get(kinds[0])
+        port = ""
+        if len(kinds) == 2 and kinds[1] == "port" and "|" in value:
+            value, _, port = value.partition("|")
+        if kind is None:
+            yield Left(f"kind {name[:40]}", NOT_SHOWN)
+        elif kind == "port":
+            yield Left("port", LONELY_PORT)
+        else:
+            yield Row(kind, value, cells[2], cells[3], port)
+
+
+def _guess(value: str) -> tuple[str, str]:
+    if re.fullmatch(r"[Aa][Ss]\s?\d+", value):
+        return "as", value
+    return ("url" if "://" in value else "host"), value

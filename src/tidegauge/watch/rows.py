@@ -1,0 +1,87 @@
+"""What a file of indicators says, before it is checked: a row for each thing to watch, and each thing left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from tidegauge.model import TidegaugeError, parse_address
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing to watch, as text.
+
+    Attributes:
+        kind: one of `KINDS`, or `host` (a name or an address), or `url`.
+        start, end: for which time it holds; empty for an open end.
+        far_port, home_port: as in `Indicator`; empty for every port.
+        note: what the file says besides, such as the path of a link.
+    """
+
+    kind: str
+    value: str
+    start: str = ""
+    end: str = ""
+    far_port: str = ""
+    home_port: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that is not watched, or a condition that is not used, and why."""
+
+    what: str
+    why: str
+
+
+LONELY_PORT = "a port without an address would match every host: --port takes it all the same"
+NOT_SHOWN = "flows do not show it: it holds no address, name or AS"
+
+
+def refanged(text: str) -> str:
+    """Return a value that was written so that nobody follows it by accident, as it is.
+
+    >>> refanged("hxxps://evil[.]example/a")
+    'https://evil.example/a'
+    """
+    text = re.sub(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)", ".", text.strip(), flags=re.IGNORECASE)
+    text = text.replace("[:]", ":").replace("[://]", "://")
+    return re.sub(r"^(hxxp|hXXp|meow)(s?)(?=://)", r"http\2", text)
+
+
+def settled(row: Row) -> Iterator[Row | Left]:
+    """Yield a row of one of `KINDS`: a link becomes its host, a host a prefix or a domain."""
+    value = refanged(row.value)
+    if row.kind == "url":
+        yield from _link(row, value)
+    elif row.kind == "host":
+        yield replace(row, kind="prefix" if is_address(value) else "domain", value=value)
+    else:
+        yield replace(row, value=value)
+
+
+def _link(row: Row, link: str) -> Iterator[Row | Left]:
+    try:
+        parts = urlsplit(link if "://" in link else f"//{link}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host:
+        yield Left("url", "it names no host")
+        return
+    kind = "prefix" if is_address(host) else "domain"
+    given = row.far_port or (str(port) if port else "")
+    yield replace(row, kind=kind, value=host, far_port=given, note=link[:300])
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address or a prefix."""
+    try:
+        parse_address(text.split("/")[0])
+    except TidegaugeError:
+        return False
+    return True

@@ -1,0 +1,215 @@
+"""From a watch to the flows that touch it: conditions in SQL, and what of the watch they cannot show.
+
+A domain counts through the names that were seen: an address only for the time in which the name pointed to it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tidegauge.lake import Lake, column_sql
+from tidegauge.model import (
+    FOREVER_S,
+    Prefix,
+    TidegaugeError,
+    UsageError,
+    format_time,
+    parse_address,
+)
+from tidegauge.watch.indicator import Indicator
+from tidegauge.watch.watches import Watch
+
+DAY_S = 86400
+LAST_ANSWER_S = DAY_S
+"""How long the last answer for a name is held to point where it did, where its time to live is shorter."""
+REACH_S = 7 * DAY_S
+"""Answers from so long before a time can still hold in it."""
+MOST_INTERVALS, MOST_SHOWN = 20_000, 50
+Pointed = tuple[bytes, int, int]
+"""An address, and from when to when a name pointed to it (epoch seconds)."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The flows of a watch.
+
+    Attributes:
+        sql: the condition; `where` the same as `--where` takes it (of very many terms only the first).
+        held_s: from when to when each of its terms holds, epoch seconds.
+        notes: what of the watch these flows cannot show.
+    """
+
+    name: str
+    sql: str
+    where: str
+    held_s: tuple[tuple[int, int], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def holds(self, since_s: int, until_s: int) -> bool:
+        """Whether any term holds in a part of a time."""
+        return any(start < until_s and end > since_s for start, end in self.held_s)
+
+    def partly(self, since_s: int, until_s: int) -> int:
+        """Return how many terms do not hold in all of a time."""
+        return sum(start > since_s or end < until_s for start, end in self.held_s)
+
+
+@dataclass(frozen=True)
+class _Term:
+    """One far end, as an address range, an AS or (both None) any; with its ports and its time."""
+
+    prefix: Prefix | None
+    asn: int | None
+    far_port: int
+    home_port: int
+    from_s: int
+    until_s: int
+
+    @classmethod
+    def of(cls, mark: Indicator, prefix: Prefix | None = None, asn: int | None = None) -> _Term:
+        return cls(prefix, asn, mark.far_port, mark.home_port, mark.from_s, mark.until_s)
+
+    @property
+    def rest(self) -> tuple[int, int, int, int]:
+        return self.far_port, self.home_port, self.from_s, self.until_s
+
+    def where(self) -> str:
+        parts = [f"inside(far, '{self.prefix}')"] if self.prefix else []
+        parts += [f"far_as = {self.asn}"] if self.asn is not None else []
+        parts += [f"far_port = {self.far_port}"] if self.far_port else []
+        parts += [f"home_port = {self.home_port}"] if self.home_port else []
+        parts += [f"time_start >= '{format_time(self.from_s)}'"] if self.from_s > 0 else []
+        parts += [f"time_start < '{format_time(self.until_s)}'"] if self.until_s < FOREVER_S else []
+        return f"({' AND '.join(parts)})"
+
+
+def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
+    """Return the flows whose far end is the asset at their time: of each indicator at its own ports.
+
+    Raises:
+        UsageError: the watch has only domains, and no name that was seen points to an address.
+    """
+    terms: list[_Term] = []
+    names = [mark for mark in watch.indicators if mark.kind == "domain"]
+    found = pointed(lake, names, since_s, until_s)
+    notes = []
+    for mark in watch.indicators:
+        if mark.kind == "prefix":
+            terms.append(_Term.of(mark, Prefix.parse(mark.value)))
+        elif mark.kind == "as":
+            terms.append(_Term.of(mark, asn=int(mark.value)))
+        elif mark.kind == "port":
+            terms.append(_Term(None, None, int(mark.value), 0, mark.from_s, mark.until_s))
+        else:
+            for address, start, end in found[mark]:
+                terms.append(_Term(Prefix(address, address), None, mark.far_port, mark.home_port, start, end))
+    unseen = [mark.value for mark in names if not found[mark]]
+    if not terms and names:
+        raise UsageError(
+            f"no name that was seen in that time points to an address of {watch.name}",
+            hint="names come from Zeek's dns.log or ssl.log and Suricata's events; add --prefix",
+        )
+    if unseen:
+        notes.append(
+            f"{len(unseen):,} of {len(names):,} names of the watch {watch.name} ({', '.join(unseen[:3])}"
+            f"{', …' if len(unseen) > 3 else ''}) point to no address in the names that were seen: traffic with them"
+            " is not in this answer"
+        )
+    if full := [mark.value for mark in names if len(found[mark]) == MOST_INTERVALS]:
+        notes.append(f"of the addresses of {', '.join(full[:3])} only the first {MOST_INTERVALS:,} are in this answer")
+    text = " OR ".join(term.where() for term in terms[:MOST_SHOWN])
+    held = tuple((term.from_s, term.until_s) for term in terms)
+    sql = f"(direction IN ('in', 'out') AND ({_sql(terms)}))"
+    return Selection(watch.name, sql, f"({text})" if text else "", held, tuple(notes))
+
+
+def _sql(terms: Iterable[_Term]) -> str:
+    """Terms as one condition; single addresses with the same ports and time as one list."""
+    singles: dict[tuple[int, int, int, int], set[bytes]] = defaultdict(set)
+    others: dict[str, None] = {}
+    for term in terms:
+        if term.prefix is not None and term.prefix.first == term.prefix.last:
+            singles[term.rest].add(term.prefix.first)
+            continue
+        parts = []
+        if term.prefix is not None:
+            first, last = term.prefix.first.hex(), term.prefix.last.hex()
+            parts.append(f"{column_sql('far')} BETWEEN unhex('{first}') AND unhex('{last}')")
+        if term.asn is not None:
+            parts.append(f"{column_sql('far_as')} = {term.asn}")
+        others[" AND ".join((*parts, *_rest_sql(*term.rest)))] = None
+    for rest, addresses in singles.items():
+        listed = ", ".join(f"unhex('{address.hex()}')" for address in sorted(addresses))
+        others[" AND ".join((f"{column_sql('far')} IN ({listed})", *_rest_sql(*rest)))] = None
+    return " OR ".join(f"({text})" for text in others) or "false"
+
+
+def _rest_sql(far_port: int, home_port: int, from_s: int, until_s: int) -> Iterator[str]:
+    if far_port:
+        yield f"{column_sql('far_port')} = {far_port}"
+    if home_port:
+        yield f"{column_sql('home_port')} = {home_port}"
+    if from_s > 0:
+        yield f"time_start >= make_timestamptz({from_s * 1_000_000})"
+    if until_s < FOREVER_S:
+        yield f"time_start < make_timestamptz({until_s * 1_000_000})"
+
+
+def pointed(
+    lake: Lake, marks: Iterable[Indicator], since_s: int, until_s: int
+) -> dict[Indicator, list[Pointed]]:  # fmt: skip
+    """Return for each domain the addresses to which it (or a name below it) pointed: from an answer to the next one
+    that lacks it, or as long as its time to live."""
+    found: dict[Indicator, list[Pointed]] = {mark: [] for mark in marks}
+    if not found:
+        return found
+    exact: dict[str, list[Indicator]] = defaultdict(list)
+    below: dict[str, list[Indicator]] = defaultdict(list)
+    for mark in found:
+        below[mark.value.removeprefix("*.")].append(mark)
+        if not mark.value.startswith("*."):
+            exact[mark.value].append(mark)
+    table = lake.names((since_s - REACH_S) * 1_000_000, until_s * 1_000_000)
+    wanted: dict[str, list[Indicator]] = {}
+    for name in table["name"].unique().to_pylist():
+        labels = (name or "").split(".")
+        parents = (".".join(labels[i:]) for i in range(1, len(labels)))
+        if own := [*exact.get(name, ()), *(mark for parent in parents for mark in below.get(parent, ()))]:
+            wanted[name] = own
+    seen: dict[str, list[tuple[int, int, frozenset[bytes]]]] = defaultdict(list)
+    columns = (table[n].to_pylist() for n in ("source", "name", "server", "answers", "ttl_s"))
+    stamps = table["time"].cast("int64").to_pylist()
+    for stamp, source, name, server, answers, ttl in zip(stamps, *columns, strict=True):
+        if name not in wanted:
+            continue
+        held = {server} if source == "tls" else set()
+        for answer in answers or []:
+            try:
+                held.add(parse_address(answer))
+            except TidegaugeError:
+                continue  # a name on the way to the address
+        if held:
+            seen[name].append((stamp // 1_000_000, ttl or 0, frozenset(held)))
+    for name, answers_of in seen.items():
+        intervals = list(_held(answers_of))
+        for mark in wanted[name]:
+            within = [(a, max(s, mark.from_s), min(e, mark.until_s)) for a, s, e in intervals]
+            found[mark] = [*found[mark], *(w for w in within if w[1] < w[2])][:MOST_INTERVALS]
+    return found
+
+
+def _held(answers: list[tuple[int, int, frozenset[bytes]]]) -> Iterator[Pointed]:
+    """When each address was held, from a name's answers by time: when, for how long, and which."""
+    open_since: dict[bytes, tuple[int, int]] = {}
+    for when, ttl, held in answers:
+        for address in [a for a in open_since if a not in held]:
+            start, holds = open_since.pop(address)
+            yield address, start, max(when, holds)
+        for address in held:
+            start, _ = open_since.get(address, (when, 0))
+            open_since[address] = (start, when + ttl)
+    last = answers[-1][0]
+    for address, (start, holds) in open_since.items():
+        yield address, start, max(holds, last + LAST_ANSWER_S)

@@ -1,0 +1,291 @@
+"""STIX 2 bundles to rows: patterns of indicators, and observed addresses, names, links and connections."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row
+
+MOST_ALTERNATIVES = 10_000
+NO_CONDITION = {"type", "is_active", "protocols"}
+"""Properties that say of which form the others are, or what flows of an address show anyway."""
+ENDS = {"src_ref": "src", "dst_ref": "dst", "src_port": "src", "dst_port": "dst"}
+HEADERS = ("http-request-ext", "request_header", "Host")
+NETWORK = re.compile(r"\b(ipv[46]-addr|domain-name|url|autonomous-system|network-traffic)\b")
+TYPE = re.compile(r"([a-z0-9-]{1,40}):")
+OBSERVED = ("ipv4-addr", "ipv6-addr", "domain-name", "url", "autonomous-system")
+
+
+@dataclass(frozen=True)
+class _Term:
+    """One comparison that flows can show: `kind` as in `Row`, or `port`; `end` of the connection, where it says so."""
+
+    kind: str
+    value: str
+    end: str = ""
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One way in which a pattern can match: terms that hold together, and conditions that flows cannot show."""
+
+    terms: tuple[_Term, ...] = ()
+    unused: tuple[Left, ...] = ()
+    start: str = ""
+    end: str = ""
+
+
+class _TooMany(Exception):
+    """A pattern with more cases than can be watched."""
+
+
+def is_stix(document: Any) -> bool:
+    """Whether JSON is a bundle, an envelope, a list of STIX objects, or one object."""
+    if isinstance(document, list):
+        return any(_is_object(one) for one in document[:100])
+    return isinstance(document, dict) and (
+        document.get("type") == "bundle" or isinstance(document.get("objects"), list) or _is_object(document)
+    )
+
+
+def _is_object(one: Any) -> bool:
+    """Whether something has a STIX type and identifier, or is a pattern."""
+    if not isinstance(one, dict) or not isinstance(one.get("type"), str):
+        return False
+    return str(one.get("id", "")).startswith(f"{one['type']}--") or isinstance(one.get("pattern"), str)
+
+
+def stix_rows(document: Any) -> Iterator[Row | Left]:
+    """Yield what flows can show of STIX objects; what was revoked is none."""
+    objects = [one for one in _objects(document) if isinstance(one, dict)]
+    named = {str(one["id"]): one for one in objects if "id" in one}
+    connected = {
+        str(one.get(ref)) for one in objects if one.get("type") == "network-traffic" for ref in ("src_ref", "dst_ref")
+    }
+    for one in objects:
+        kind = str(one.get("type"))
+        if kind not in ("indicator", "network-traffic", *OBSERVED):
+            continue
+        if one.get("revoked") is True:
+            yield Left(f"STIX {kind}", "revoked")
+        elif kind == "indicator":
+            yield from _indicator(one)
+        elif kind == "network-traffic":
+            yield from _connection(one, named)
+        elif str(one.get("id")) not in connected:
+            yield from _observed(one, "")
+
+
+def _objects(document: Any) -> Iterator[Any]:
+    """All objects, those of bundles in lists and those inside observed data among them."""
+    if isinstance(document, list):
+        for one in document:
+            yield from _objects(one)
+        return
+    if not isinstance(document, dict):
+        return
+    held = document.get("objects")
+    if isinstance(held, list):
+        for one in held:
+            yield from _objects(one)
+    elif isinstance(held, dict) and document.get("type") == "observed-data":
+        # Identifiers count within one such object (STIX 2.0).
+        own = str(document.get("id"))
+        for name, one in held.items():
+            if isinstance(one, dict):
+                refs = {ref: f"{own} {one[ref]}" for ref in ("src_ref", "dst_ref") if ref in one}
+                revoked = {"revoked": True} if document.get("revoked") is True else {}
+                yield {**one, **refs, **revoked, "id": f"{own} {name}"}
+    else:
+        yield document
+
+
+def _observed(one: dict[str, Any], far_port: str) -> Iterator[Row | Left]:
+    """An observed address, name, link or AS."""
+    kind = str(one.get("type"))
+    value = one.get("number") if kind == "autonomous-system" else one.get("value")
+    if kind in OBSERVED and isinstance(value, str | int) and value:
+        yield Row(_kind(kind), str(value), far_port=far_port)
+
+
+def _connection(one: dict[str, Any], named: dict[str, dict[str, Any]]) -> Iterator[Row | Left]:
+    """An observed connection: its destination at its port; its source, whose port is another one each time."""
+    for ref, port in (("dst_ref", one.get("dst_port")), ("src_ref", None)):
+        there = named.get(str(one.get(ref)))
+        if there is not None:
+            yield from _observed(there, str(port) if isinstance(port, int) and port else "")
+
+
+def _kind(name: str) -> str:
+    """The kind of row for a type of STIX object."""
+    return {"domain-name": "domain", "url": "url", "autonomous-system": "as"}.get(name, "host")
+
+
+def _indicator(one: dict[str, Any]) -> Iterator[Row | Left]:
+    language = one.get("pattern_type", "stix")
+    said = {str(word) for key in ("indicator_types", "labels") for word in one.get(key) or () if isinstance(word, str)}
+    if language != "stix":
+        yield Left(f"{str(language)[:20]} rule", "not a STIX pattern")
+    elif not isinstance(one.get("pattern"), str):
+        yield Left("STIX indicator", "it has no pattern")
+    elif "benign" in said:
+        yield Left("STIX indicator", "it marks what is benign")
+    else:
+        start, end = str(one.get("valid_from") or ""), str(one.get("valid_until") or "")
+        yield from pattern_rows(one["pattern"], start, end)
+
+
+def pattern_rows(pattern: str, start: str = "", end: str = "") -> Iterator[Row | Left]:
+    """Yield what flows can show of a pattern (STIX 2.1, section 9); each way to match it is a row of its own.
+
+    Args:
+        start, end: when the indicator is valid.
+    """
+    if not NETWORK.search(pattern):
+        yield Left(f"STIX {_first(TYPE.findall(pattern)) or 'pattern'}", NOT_SHOWN)
+        return
+    from antlr4.error.Errors import ParseCancellationException
+    from stix2patterns.exceptions import ParseException
+    from stix2patterns.v21.pattern import Pattern
+
+    try:
+        # The library shows its tree to visitors alone.
+        cases = Pattern(pattern).visit(_Root())
+    except (ParseException, ParseCancellationException, RecursionError):
+        yield Left("STIX pattern", "malformed")
+        return
+    except _TooMany:
+        yield Left("STIX pattern", f"it can match in more than {MOST_ALTERNATIVES:,} ways")
+        return
+    for case in cases:
+        yield from _rows(replace(case, start=max(case.start, start), end=min(case.end or end, end or case.end)))
+
+
+class _Root:
+    """A visitor that takes the tree as a whole."""
+
+    def visit(self, tree: Any) -> list[_Case]:
+        return _cases(tree)
+
+
+def _cases(node: Any) -> list[_Case]:
+    """The cases of a part of the tree."""
+    name = type(node).__name__.removesuffix("Context")
+    parts = [child for child in node.getChildren() if child.getChildCount()]
+    if name.startswith("PropTest") and name != "PropTestParen":
+        return _comparison(node)
+    if name == "ComparisonExpressionAnd" and len(parts) == 2:
+        return _together(_cases(parts[0]), _cases(parts[1]))
+    if name == "ObservationExpressionStartStop":
+        start, stop = (t.getText()[2:-1] for t in parts[1].getChildren() if t.getText().startswith("t'"))
+        return [replace(c, start=max(c.start, start), end=min(c.end or stop, stop)) for c in _cases(parts[0])]
+    if name in ("ObservationExpressionWithin", "ObservationExpressionRepeated"):
+        return _cases(parts[0])
+    # Whatever joins observations, each of them is watched.
+    return _bounded([case for part in parts for case in _cases(part)])
+
+
+def _bounded(cases: list[_Case]) -> list[_Case]:
+    if len(cases) > MOST_ALTERNATIVES:
+        raise _TooMany
+    return cases
+
+
+def _together(left: list[_Case], right: list[_Case]) -> list[_Case]:
+    if len(left) * len(right) > MOST_ALTERNATIVES:
+        raise _TooMany
+    return [replace(a, terms=a.terms + b.terms, unused=a.unused + b.unused) for a, b in product(left, right)]
+
+
+def _comparison(node: Any) -> list[_Case]:
+    """The cases of one comparison."""
+    path = node.getChild(0)
+    if not path.getChildCount() or ":" not in path.getText():  # EXISTS path
+        return [_Case(unused=(Left("STIX condition EXISTS", "not used"),))]
+    kind, _, rest = path.getText().partition(":")
+    steps = [step.strip("'\"") for step in rest.replace("[*]", "").replace("[0]", "").split(".")]
+    words = [child.getText() for child in list(node.getChildren())[1:]]
+    operator, literal = " ".join(words[:-1]), node.getChild(node.getChildCount() - 1)
+    place = _place(kind, steps)
+    if place is None:
+        return [_Case() if steps[-1] in NO_CONDITION else _Case(unused=(Left(f"STIX {kind}", NOT_SHOWN),))]
+    if "NOT" in words[:-1] or "!=" in operator or "<>" in operator:
+        return [_Case(unused=(Left(f"STIX {kind}", "negated: it says what is not meant"),))]
+    values = [_plain(text) for text in _literals(literal)]
+    if operator == "LIKE":
+        values = [_like(value) for value in values]
+    if operator not in ("=", "==", "IN", "LIKE", "ISSUBSET") or not all(values):
+        return [_Case(unused=(Left(f"STIX {kind}", f"compared by {operator}, which flows cannot be searched by"),))]
+    return _bounded([_Case((_Term(place[0], value, place[1]),)) for value in values])
+
+
+def _place(kind: str, steps: list[str]) -> tuple[str, str] | None:
+    """What a property is to flows: the kind of a row or `port`, and the end of the connection; None where nothing."""
+    last = steps[-1]
+    if kind in ("ipv4-addr", "ipv6-addr", "domain-name", "url") and steps == ["value"]:
+        return _kind(kind), ""
+    if kind == "domain-name" and steps == ["resolves_to_refs", "value"]:
+        return "host", ""
+    if last == "number" and (kind == "autonomous-system" or "belongs_to_refs" in steps):
+        return "as", ENDS.get(steps[0], "")
+    if kind == "network-traffic":
+        if steps[0] in ("src_ref", "dst_ref") and last == "value":
+            return "host", ENDS[steps[0]]
+        if steps in (["src_port"], ["dst_port"]):
+            return "port", ENDS[steps[0]]
+        if tuple(steps[1:]) == HEADERS:
+            return "host", "dst"
+    return None
+
+
+def _literals(node: Any) -> Iterator[str]:
+    """The literals of a comparison: one, or those of a set."""
+    if type(node).__name__ == "SetLiteralContext":
+        for child in node.getChildren():
+            if child.getText() not in ("(", ",", ")"):
+                yield child.getText()
+    else:
+        yield node.getText()
+
+
+def _plain(literal: str) -> str:
+    """A literal's value: of a text without its quotes."""
+    if literal[:1] == "'":
+        return literal[1:-1].replace("\\'", "'").replace("\\\\", "\\")
+    return literal
+
+
+def _like(pattern: str) -> str:
+    """A `LIKE` that only says "ends with this name", as a name with all below it; empty where it says more.
+
+    >>> _like("%.evil.example"), _like("evil.example"), _like("ev%l.example")
+    ('*.evil.example', 'evil.example', '')
+    """
+    rest = pattern.removeprefix("%.")
+    if "%" in rest or "_" in rest:
+        return ""
+    return f"*.{rest}" if rest != pattern else rest
+
+
+def _rows(case: _Case) -> Iterator[Row | Left]:
+    """The rows of one case; a port belongs to the address of its own end, else to that of the other."""
+    targets = [term for term in case.terms if term.kind != "port"]
+    ports = [term for term in case.terms if term.kind == "port"]
+    if not targets:
+        yield from case.unused or [Left("STIX network-traffic", LONELY_PORT)]
+        return
+    for left in case.unused:
+        yield Left(left.what, f"{left.why}; the rest of its pattern is watched without it")
+    ends = {term.end for term in targets}
+    for term in dict.fromkeys(targets):
+        far = _first(p.value for p in ports if p.end == term.end or (not term.end and p.end not in ends - {""}))
+        home = "" if far else _first(p.value for p in ports if term.end and p.end != term.end and p.end not in ends)
+        yield Row(term.kind, term.value, case.start, case.end, far, home)
+
+
+def _first(values: Iterable[str]) -> str:
+    return next(iter(values), "")

@@ -1,0 +1,99 @@
+"""The watches of a site, kept in its database."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from tidegauge.model import UsageError
+from tidegauge.store import Store, note_change, put
+from tidegauge.store.tables import indicators as marks_table
+from tidegauge.store.tables import watches as watches_table
+from tidegauge.watch.indicator import Indicator
+
+FIELDS = ("kind", "value", "from_s", "until_s", "source", "far_port", "home_port")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A named asset; `sizes` are known sizes of the loot, in bytes."""
+
+    name: str
+    note: str = ""
+    sizes: tuple[int, ...] = ()
+    indicators: tuple[Indicator, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "note": self.note, "sizes": list(self.sizes),
+                "indicators": [i.to_json() for i in self.indicators]}  # fmt: skip
+
+
+class Watches:
+    """The watches of a site, in its database."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, name: str, indicators: list[Indicator], *, note: str = "", sizes: tuple[int, ...] = ()) -> Watch:
+        """Make a watch, or add to one. An indicator that is added never takes away from the others.
+
+        Raises:
+            UsageError: a name that is none, or no indicators.
+        """
+        if not re.fullmatch(r"[\w.-]{1,64}", name):
+            raise UsageError(f"not a name for a watch: {name!r}", hint="letters, digits, - . _")
+        if not indicators:
+            raise UsageError("a watch needs indicators", hint="--prefix, --as, --domain or --port")
+        with self._store.changing() as session:
+            before = session.execute(
+                select(watches_table.c.note, watches_table.c.sizes).where(watches_table.c.name == name)
+            ).first()
+            old_note, old_sizes = (before[0], json.loads(before[1])) if before else ("", [])
+            known = json.dumps(sorted({*old_sizes, *sizes}))
+            put(session, watches_table, {"name": name, "note": note or old_note, "sizes": known})
+            put(
+                session, marks_table, [{"watch": name, **asdict(mark)} for mark in indicators],
+                keys=("watch", "kind", "value", "from_s", "until_s", "far_port", "home_port"), fresh=True,
+            )  # fmt: skip
+            note_change(session, "watches")
+        return self.get(name)
+
+    def get(self, name: str) -> Watch:
+        """Return one watch.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        found = next((w for w in self.all() if w.name == name), None)
+        if found is None:
+            raise UsageError(f"no such watch: {name!r}", hint="tidegauge watch list")
+        return found
+
+    def all(self) -> list[Watch]:
+        """Return all watches, by name."""
+        if not self._store.there:
+            return []
+        marks: dict[str, list[Indicator]] = defaultdict(list)
+        with self._store.reading() as session:
+            rows = session.execute(select(watches_table).order_by(watches_table.c.name)).all()
+            columns = [marks_table.c[name] for name in FIELDS]
+            for watch, *values in session.execute(select(marks_table.c.watch, *columns).order_by(marks_table.c.id)):
+                marks[watch].append(Indicator(*values))
+        return [Watch(name, note, tuple(json.loads(sizes)), tuple(marks[name])) for name, note, sizes in rows]
+
+    def remove(self, name: str) -> None:
+        """Forget a watch.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        self.get(name)
+        with self._store.changing() as session:
+            session.execute(delete(watches_table).where(watches_table.c.name == name))
+            session.execute(delete(marks_table).where(marks_table.c.watch == name))
+            note_change(session, "watches")
