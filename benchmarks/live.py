@@ -28,6 +28,7 @@ from tidegauge.detect import budgeted
 from tidegauge.inquiry import Asked, ask
 from tidegauge.lake import open_writer, roll
 from tidegauge.model import FlowBatch, LedgerBuilder, TidegaugeError, format_bytes, mapped_ipv4, parse_address
+from tidegauge.series import Origins
 from tidegauge.serve.alarms import Alarms
 from tidegauge.serve.live import DAY_S, WIDTH_S, Watcher
 from tidegauge.simulate import autumn_2014
@@ -92,7 +93,7 @@ def chance_of(site: Site, series: int) -> float:
 
 def limit_of(replay: Replay, origin: str, chance: float) -> float | None:
     """What live judgement would have seen of an origin, added over an hour of the last day; bytes."""
-    asked = Asked(origin=origin, where_text=None, where_sql=None, direction="in", metric="bytes",
+    asked = Asked(origin=Origins.parse(origin), where_text=None, where_sql=None, direction="in", metric="bytes",
                   since_s=replay.now_s - DAY_S, until_s=replay.now_s, baseline_s=HISTORY_DAYS * DAY_S,
                   false_alarm=chance, power=0.95)  # fmt: skip
     try:

@@ -110,7 +110,9 @@ def test_ingest_reports_a_bad_file_and_fails(tmp_path: Path) -> None:
     found = run("ingest", "--site", str(tmp_path / "site"), str(bad), "--json")
     assert found.exit_code == 1
     report = json.loads(found.stdout)
-    assert set(report) == {"files", "datagrams", "flows", "duplicates", "skipped"}
+    assert set(report) == {
+        "files", "datagrams", "flows", "duplicates", "skipped", "direction", "warnings",
+    }  # fmt: skip
     assert report["skipped"] == [{"what": str(bad), "why": "not a kind of file that holds flows", "count": 1}]
 
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from tidegauge.atlas import Atlas
 from tidegauge.collect import DECODER, RECEIVER, STALE_S, read_status
-from tidegauge.lake import Lake
+from tidegauge.lake import Lake, look_at_homes
 from tidegauge.model import CONTRADICTORY, format_duration, format_time
-from tidegauge.series import Coverage, covered
+from tidegauge.series import Coverage, covered, doubts
 from tidegauge.site import Site
 
 State = Literal["ok", "warn", "fail"]
@@ -43,7 +43,9 @@ def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
         checks = [Check("data", "warn", "no flows here yet", "tidegauge ingest PATH, or tidegauge collect")]
     else:
         found = f"flows from {format_time(extent.first_s)} to {format_time(extent.until_s)}"
-        checks = [Check("data", "ok", found)]
+        homes = look_at_homes(lake, site.home, extent.first_s, extent.until_s)
+        checks = [Check("home", "warn", doubt, "compare [site] home with these") for doubt in doubts(site, homes)]
+        checks.append(Check("data", "ok", found))
         if note := extent.note():
             checks.append(Check("outliers", "warn", note, "name the time to see them (--since, --until)"))
         coverage = covered(lake, extent.until_s - RECENT_S, extent.until_s)

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import pyarrow as pa
+
 from tidegauge.atlas import Atlas, label
-from tidegauge.lake import LakeWriter, Manifest, open_writer
+from tidegauge.lake import Lake, LakeWriter, Manifest, look_at_homes, open_writer
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, NoFlowsError, Skipped, UsageError, keep_freed_memory
+from tidegauge.series import DIRECTIONS, doubts
 from tidegauge.site import Site
 from tidegauge.wire import (
     ArgusReader,
@@ -53,6 +57,25 @@ class Report:
     duplicates: int = 0
     skipped: Skipped = field(default_factory=Skipped)
     failures: list[str] = field(default_factory=list)
+    direction: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, 0))
+    """Bytes by direction."""
+    warnings: list[str] = field(default_factory=list)
+    span_us: tuple[int, int] | None = None
+    """From the first start to the last start of the flows that were taken in."""
+
+    def count(self, table: pa.Table) -> None:
+        """Count labelled flows."""
+        self.flows += len(table)
+        column = table["direction"].combine_chunks()
+        octets = np.bincount(
+            np.asarray(column.indices), table["bytes"].to_numpy().astype(np.float64), len(column.dictionary)
+        )
+        for name, amount in zip(column.dictionary.to_pylist(), octets.tolist(), strict=True):
+            self.direction[name] += int(amount)
+        starts = table["time_start"].cast(pa.int64()).to_numpy()
+        first, last = int(starts.min()), int(starts.max())
+        before = self.span_us or (first, last)
+        self.span_us = min(before[0], first), max(before[1], last)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -61,6 +84,8 @@ class Report:
             "flows": self.flows,
             "duplicates": self.duplicates,
             "skipped": self.skipped.to_json(),
+            "direction": self.direction,
+            "warnings": self.warnings,
         }
 
 
@@ -132,7 +157,17 @@ class Ingest:
             state = templates_state(self._decoder)
             if any(state.values()):
                 self._manifest.save_state("templates", state)
+        self.report.warnings += self._doubts()
         return self.report
+
+    def _doubts(self) -> list[str]:
+        """What the flows that were taken in say against the home prefixes."""
+        if self.report.span_us is None:
+            return []
+        first_us, last_us = self.report.span_us
+        lake = Lake(self._site.data, memory_mb=self._site.memory_mb)
+        homes = look_at_homes(lake, self._site.home, first_us // 1_000_000, last_us // 1_000_000 + 1)
+        return list(doubts(self._site, homes))
 
     def _commit(self, writer: LakeWriter) -> None:
         for source in (self._decoder, *self._readers.values()):
@@ -179,8 +214,9 @@ class Ingest:
     def _write(self, batches: Iterator[FlowBatch], writer: LakeWriter) -> None:
         for batch in batches:
             if len(batch):
-                self.report.flows += len(batch)
-                writer.add_flows(label(batch, self._site, self._atlas))
+                table = label(batch, self._site, self._atlas)
+                self.report.count(table)
+                writer.add_flows(table)
 
     def _flows(self, stream: Stream, path: str) -> Iterator[FlowBatch]:
         kind = sniff(stream) if self._kind == "auto" else self._kind

@@ -111,6 +111,7 @@ class SiteSettings(_Strict):
     name: str = "site"
     home: list[PrefixText] = Field(min_length=1)
     home_as: list[Uint32] = []
+    transit: bool = False
     simulated: bool = False
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
 

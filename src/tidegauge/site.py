@@ -77,6 +77,8 @@ class Site:
     name: str
     home: tuple[Prefix, ...]
     home_as: tuple[int, ...]
+    transit: bool
+    """Traffic that neither begins nor ends here is expected: it does not speak against the home prefixes."""
     simulated: bool
     data: Path
     memory_mb: int
@@ -157,6 +159,7 @@ def load_site(folder: Path) -> Site:
         name=file.site.name,
         home=tuple(Prefix.parse(p) for p in file.site.home),
         home_as=tuple(file.site.home_as),
+        transit=file.site.transit,
         simulated=file.site.simulated,
         data=folder / file.lake.data,
         memory_mb=file.lake.memory_mb,

@@ -146,6 +146,7 @@ class Ranking(_Shape):
     false_discovery: float | None
     coverage: Share
     origins: list[Ranked]
+    caveats: list[str]
 
 
 class Series(_Shape):
@@ -156,12 +157,14 @@ class Series(_Shape):
     start_s: list[int]
     value: list[float]
     coverage: list[float]
+    caveats: list[str]
 
 
 class Top(_Shape):
     by: list[str]
     metric: str
     rows: list[dict[str, str | float | None]]
+    caveats: list[str]
 
 
 class Exporter(_Shape):
@@ -188,6 +191,7 @@ class Coverage(_Shape):
 class Flows(_Shape):
     flows: list[dict[str, str | float | None]]
     next: str | None
+    caveats: list[str]
 
 
 class LeftOut(_Shape):

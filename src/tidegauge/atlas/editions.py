@@ -186,6 +186,17 @@ class Atlas:
                 return True
         return False
 
+    def knows_country(self, code: str, times_s: tuple[int, ...]) -> bool:
+        """Whether a table that stands at one of the times, or a documented fact, has an address of a country."""
+        if code == "ZZ" or any(fact.country == code for fact in embedded.facts()):
+            return True
+        for time_s in times_s:
+            table = self.table(time_s)
+            places = [i for i, name in enumerate(table.country_names) if name == code]
+            if places and np.isin(table.countries, places).any():
+                return True
+        return False
+
     def knows_as(self, asn: int, times_s: tuple[int, ...]) -> bool:
         """Whether an edition that stands at one of the times says anything of an AS."""
         if asn in embedded.as_names() or any(fact.asn == asn for fact in embedded.facts()):

@@ -17,7 +17,17 @@ from tidegauge.atlas.catalogue import Edition
 from tidegauge.atlas.editions import LIST_COLUMNS, Atlas
 from tidegauge.atlas.flat import keys16
 from tidegauge.atlas.statements import packed
-from tidegauge.model import FOREVER_S, V4_MAPPED, Prefix, class_names, format_address, format_time, parse_address
+from tidegauge.model import (
+    FOREVER_S,
+    RELAYS,
+    V4_MAPPED,
+    Prefix,
+    class_bit,
+    class_names,
+    format_address,
+    format_time,
+    parse_address,
+)
 
 CLEAR_SHARE = 0.8
 """An AS without a registry record counts as of a country only where it has so much of its addresses there."""
@@ -46,6 +56,7 @@ class Evidence:
         displayed: the country that it displays, `ZZ` where none is known; `asn` and `classes` are the labels too.
         upstreams: of its AS then, with the country of each (None: not known).
         found_here: what our own findings say of it, empty where nothing.
+        unlisted: classes of relays of which no list is there for that time.
     """
 
     address: bytes
@@ -59,6 +70,7 @@ class Evidence:
     said: tuple[Said, ...]
     upstreams: dict[int, str | None] = field(default_factory=dict)
     found_here: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
     def told(self, key: str) -> Iterator[tuple[Said, Any]]:
         """What the sources say of one thing."""
@@ -84,6 +96,9 @@ class Witnesses:
             (edition, table, keys16(packed(table["first"])), keys16(packed(table["last"])), opens, closes)
             for edition, table, opens, closes in atlas.list_rows(at_s, at_s + 1, columns)
         ]
+        self._unlisted = tuple(
+            name for name in RELAYS if not atlas.class_known(class_bit(name), at_s, at_s + 1)
+        )  # fmt: skip
         self._uplinks: dict[int, dict[int, str | None]] = {}
         self._countries: dict[int, str | None] = {}
 
@@ -96,7 +111,7 @@ class Witnesses:
         return Evidence(
             address, self.at_s, label.country_names[label.countries[0]], asn, self.as_name(asn), self.as_country(asn),
             self._prefix(address, said), tuple(class_names(int(label.classes[0]))), tuple(said),
-            self.uplinks(asn) if asn else {}, found_here,
+            self.uplinks(asn) if asn else {}, found_here, self._unlisted,
         )  # fmt: skip
 
     def _facts(self, address: bytes) -> Iterator[Said]:

@@ -204,11 +204,18 @@ def _one_source(e: Evidence) -> Iterator[Judged]:
         yield "medium", f"only one source gives the country ({told.pop()})"
 
 
+def _unlisted(e: Evidence) -> Iterator[Judged]:
+    missing = [name for name in e.unlisted if name not in e.classes]
+    if missing:
+        named = ", ".join(missing)
+        yield None, f"no list of {named} addresses is loaded for that time: whether it was one is not known"
+
+
 RULES = (
     Rule("special", _special), Rule("class", _classes), Rule("leased", _leased),
     Rule("registered-elsewhere", _registered_elsewhere), Rule("one-foreign-upstream", _upstreams),
     Rule("two-origins", _two_origins), Rule("young-route", _young), Rule("own-findings", _own_findings),
-    Rule("disagree", _disagree), Rule("old", _old), Rule("one-source", _one_source),
+    Rule("disagree", _disagree), Rule("old", _old), Rule("one-source", _one_source), Rule("no-list", _unlisted),
 )  # fmt: skip
 
 

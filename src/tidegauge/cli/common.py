@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tidegauge.model import SiteError, format_bytes
+from tidegauge.model import SiteError, format_amount
 from tidegauge.site import Site, find_site, load_site
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,11 +101,7 @@ def amount_text(value: float | None, metric: str) -> str:
     >>> amount_text(40_000_000, "bytes")
     '40.0 MB'
     """
-    if value is None:
-        return "no amount"
-    if metric != "bytes":
-        return f"{value:,.0f} {metric}" if value >= 10 or value == round(value) else f"{value:.3g} {metric}"
-    return format_bytes(value)
+    return "no amount" if value is None else format_amount(value, metric)
 
 
 def sparkline(values: list[float], seen: list[bool]) -> str:

@@ -273,6 +273,8 @@ def print_ranking(ranking: Ranking) -> None:
             "" if largest is None else format_time(largest.start_s), amount_text(hour, ranking.metric),
         ])  # fmt: skip
     table(["origin", "verdict", ranking.metric, "p", "stood out at", "seen if added over 1 h"], rows)
+    for caveat in ranking.caveats:
+        click.echo(f"  - {caveat}")
     if len(ranking.origins) > RANKED:
         click.echo(f"and {len(ranking.origins) - RANKED} more (--json has them all)")
     bound = (

@@ -45,6 +45,7 @@ from tidegauge.verbs import (
     SeriesQuestion,
     TopQuestion,
     flow_filter,
+    flows_caveats,
     plain_rows,
 )
 
@@ -83,7 +84,10 @@ def flows(
     """
     here = Here(open_site(site_dir))
     lake, kind = here.lake, "json" if as_json else kind
-    chosen = flow_filter(here, FlowsQuestion(since=since, until=until, where=where))
+    question = FlowsQuestion(since=since, until=until, where=where)
+    chosen = flow_filter(here, question)
+    for caveat in flows_caveats(here, question):
+        say_note(caveat)
     most = SHOWN_ROWS if limit is None and kind == "table" else limit
     schema = FLOW_SCHEMA.append(pa.field("reason", pa.string())) if quarantine else FLOW_SCHEMA
     shown_columns = (*SHORT, "reason") if quarantine else SHORT
@@ -134,6 +138,8 @@ def top(
     )
     with working("summing"):
         found = verbs.top(Here(open_site(site_dir)), question)
+    for caveat in found.caveats:
+        say_note(caveat)
     if as_json:
         print_json(found.to_json())
         return
@@ -169,7 +175,8 @@ def series(
     )  # fmt: skip
     with working("summing"):
         found = verbs.series(Here(open_site(site_dir)), question)
-    say_note(found.note)
+    for note in (found.note, *found.caveats):
+        say_note(note)
     if as_json:
         print_json(found.to_json())
         return

@@ -122,6 +122,7 @@ def demo(folder: Path, surges: tuple[str, ...], days: int, opening: bool) -> Non
     from tidegauge.hunt import hunt as run_hunt
     from tidegauge.ingest import Ingest
     from tidegauge.inquiry import Asked, ask
+    from tidegauge.series import Origins
     from tidegauge.site import FILE_NAME, load_site
 
     if (folder / FILE_NAME).exists():
@@ -142,7 +143,7 @@ def demo(folder: Path, surges: tuple[str, ...], days: int, opening: bool) -> Non
     reply = ask(
         site,
         Asked(
-            origin="KP", where_text=None, where_sql=None, direction="in", metric="bytes",
+            origin=Origins.parse("KP"), where_text=None, where_sql=None, direction="in", metric="bytes",
             since_s=parse_time("2014-11-24", now_s=0), until_s=None, baseline_s=28 * 86400,
             false_alarm=0.01, power=0.95,
         ),

@@ -79,6 +79,11 @@ def ingest(
             f"{report.flows:,} flows from {report.files:,} files ({report.datagrams:,} datagrams);"
             f" {report.duplicates:,} files were here already"
         )
+        if octets := sum(report.direction.values()):
+            shares = ", ".join(f"{name} {amount / octets:.1%}" for name, amount in report.direction.items())
+            click.echo(f"  bytes by direction: {shares}")
+        for warning in report.warnings:
+            click.secho(f"  warning: {warning}", fg="yellow")
         for what, why, count in report.skipped:
             click.echo(f"  skipped {count:,} x {what}: {why}")
     if report.failures:

@@ -18,19 +18,25 @@ MOMENTS = 400
 SHIFTS = 32
 
 
-def needed_amounts(judgement: Judgement, seen: Floats, *, duration_bins: float, moments: Floats) -> Floats:
-    """The least amount, spread evenly over a duration from each moment, that makes some window a surge.
+def needed_amounts(
+    judgement: Judgement, seen: Floats, called: NDArray[np.bool_], *, duration_bins: float, moments: Floats
+) -> Floats:
+    """The least further amount, spread evenly over a duration from each moment, that makes some window a surge.
 
     Args:
         seen: coverage of the asked bins; shape (n,).
+        called: bins of surges that were called; shape (n,). Windows with one of them are above their level already and
+            say nothing of a further addition.
         moments: beginnings, in bins from the start of the asked time; shape (m,).
     Returns:
         Shape (m,); infinite where no amount would be seen. What lies behind the asked time is not seen.
     """
+    before = np.r_[0, np.cumsum(called)]
     cumulated = np.r_[0.0, np.cumsum(np.where(seen >= SEEN_ENOUGH, seen, 0.0))]
     needed = np.full(len(moments), np.inf)
     for scan in judgement.scans:
-        lack = np.where(scan.usable, np.maximum(scan.critical - scan.observed, 0.0), np.inf)
+        free = before[scan.length :] == before[: len(before) - scan.length]
+        lack = np.where(scan.usable & free, np.maximum(scan.critical - scan.observed, 0.0), np.inf)
         first = np.floor(moments).astype(np.int64) + _shifts(scan.length, duration_bins)[:, None]
         inside = (first >= 0) & (first < len(lack))
         place = np.clip(first, 0, len(lack) - 1)
@@ -58,35 +64,41 @@ def _between(cumulated: Floats, places: Floats) -> Floats:
     return np.asarray(cumulated[below] + share * (cumulated[below + 1] - cumulated[below]))
 
 
-def drawn_moments(seen: Floats) -> Floats:
-    """Moments drawn evenly from the covered time, in bins; they lie anywhere within their bin."""
-    covered = np.flatnonzero(seen >= SEEN_ENOUGH)
+def drawn_moments(seen: Floats, called: NDArray[np.bool_]) -> Floats:
+    """Moments drawn evenly from the covered time outside what was called, in bins; they lie anywhere within their
+    bin."""
+    covered = np.flatnonzero((seen >= SEEN_ENOUGH) & ~called)
     places = np.linspace(0, max(len(covered) - 1, 0), min(MOMENTS, len(covered))).round().astype(np.int64)
     # A low-discrepancy sequence: multiples of the golden ratio.
     return np.asarray(covered[places] + (np.arange(len(places)) * 0.6180339887) % 1.0)
 
 
-def detection_limit(judgement: Judgement, seen: Floats, *, duration_bins: float, power: float) -> float | None:
-    """The amount that is found with probability `power` from a moment drawn uniformly from the covered asked time.
+def detection_limit(
+    judgement: Judgement, seen: Floats, called: NDArray[np.bool_], *, duration_bins: float, power: float
+) -> float | None:
+    """The amount that is found with probability `power` from a moment drawn uniformly from the covered asked time,
+    outside what was called.
 
     None where no amount is found that often.
     """
-    moments = drawn_moments(seen)
+    moments = drawn_moments(seen, called)
     if not len(moments) or not judgement.scans:
         return None
-    needed = np.sort(needed_amounts(judgement, seen, duration_bins=duration_bins, moments=moments))
+    needed = np.sort(needed_amounts(judgement, seen, called, duration_bins=duration_bins, moments=moments))
     # A hair more than what just reaches the critical level: only what lies above it is called a surge.
     limit = needed[min(int(np.ceil(power * len(needed))) - 1, len(needed) - 1)] * (1 + 1e-6)
     return float(limit) if np.isfinite(limit) else None
 
 
-def found_probability(judgement: Judgement, seen: Floats, *, duration_bins: float, amount: float) -> float | None:
+def found_probability(
+    judgement: Judgement, seen: Floats, called: NDArray[np.bool_], *, duration_bins: float, amount: float
+) -> float | None:
     """The reverse: with which probability an addition of that amount over that duration would have been found.
 
     None where nothing can be said.
     """
-    moments = drawn_moments(seen)
+    moments = drawn_moments(seen, called)
     if not len(moments) or not judgement.scans:
         return None
-    needed = needed_amounts(judgement, seen, duration_bins=duration_bins, moments=moments)
+    needed = needed_amounts(judgement, seen, called, duration_bins=duration_bins, moments=moments)
     return float((needed < amount).mean())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,12 @@ MOST_NAMED = 10
 
 @dataclass(frozen=True)
 class Outcome:
-    """The judgement on one series."""
+    """The judgement on one series.
+
+    Attributes:
+        limits: those that there are, none below that of a shorter duration.
+        called: which asked bins lie in a surge; shape (n,).
+    """
 
     verdict: Verdict
     surges: tuple[Excess, ...]
@@ -30,7 +35,15 @@ class Outcome:
     caveats: tuple[str, ...]
     method: str
     judgement: Judgement
+    called: NDArray[np.bool_]
     would_have_seen: tuple[WouldHaveSeen, ...] = ()
+
+    def silent(self, *reasons: str) -> Outcome:
+        """Return the outcome of a question that cannot be answered with no, for these reasons; a surge stays one."""
+        caveats = tuple(dict.fromkeys((*reasons, *self.caveats)))
+        if self.verdict == "surge":
+            return replace(self, caveats=caveats)
+        return replace(self, verdict="cannot_say", limits=(), would_have_seen=(), caveats=caveats)
 
 
 def decide(
@@ -74,7 +87,8 @@ def settle(
     method = METHOD.format(windows=windows, days=judgement.history_days, strange=strange, shapes=shapes)
     if judgement.reasons or not judgement.scans:
         reasons = judgement.reasons or ("nothing that carries an answer: no window of history was seen enough",)
-        return Outcome("cannot_say", (), None, (), reasons, method, judgement)
+        nothing = np.zeros(asked.stop - asked.start, dtype=bool)
+        return Outcome("cannot_say", (), None, (), reasons, method, judgement, nothing)
     begin_s = int(starts_s[asked.start])
     candidates = [
         Excess(
@@ -88,13 +102,12 @@ def settle(
         for scan in judgement.scans
         for i in np.flatnonzero(scan.usable & (scan.observed > scan.critical)).tolist()
     ]
-    surges = _runs(candidates, begin_s, starts_s, values, judgement, width_s, asked)
-    limits = tuple(
-        Limit(d, detection_limit(judgement, seen[asked], duration_bins=d / width_s, power=power))
-        for d in (max(d, width_s) for d in DURATIONS_S)
-        if d <= (asked.stop - asked.start) * width_s
-    )
-    limits = tuple({limit.duration_s: limit for limit in limits}.values())
+    runs = [((a - begin_s) // width_s, (b - begin_s) // width_s) for a, b in _spans(candidates)]
+    surges = _runs(candidates, runs, begin_s, values[asked], judgement, width_s)
+    called = np.zeros(asked.stop - asked.start, dtype=bool)
+    for first, last in runs:
+        called[first:last] = True
+    limits, without = _limits(judgement, seen[asked], called, width_s=width_s, power=power)
     caveats = []
     if judgement.history_days < 13.5:
         caveats.append(
@@ -102,8 +115,12 @@ def settle(
             f" a week and growth): {judgement.unknown:.0%} above what is expected is nothing surprising then, and the"
             " limits are larger by that"
         )
-    if any(limit.amount is None for limit in limits):
-        caveats.append("where a limit is null, no amount would have been found with that power: too little was seen")
+    if without:
+        cause = "surges fill too much of that time" if surges else "too little of that time was seen"
+        caveats.append(
+            f"No detection limit over {listed_durations(without)}: {cause} for any amount to be found in"
+            f" {power:.0%} of cases."
+        )
     if judgement.past_surges:
         spans = ", ".join(
             f"{format_time(int(starts_s[a]))} to {format_time(int(starts_s[b - 1]) + width_s)}"
@@ -118,12 +135,44 @@ def settle(
             " no surge, and the limits are larger by them"
         )
     seen_chances = tuple(
-        WouldHaveSeen(amount, d, found_probability(judgement, seen[asked], duration_bins=d / width_s, amount=amount))
+        WouldHaveSeen(
+            amount, d, found_probability(judgement, seen[asked], called, duration_bins=d / width_s, amount=amount)
+        )
         for amount, d in wanted
     )
     verdict: Verdict = "surge" if surges else "no_surge"
     largest = _largest(judgement, begin_s, width_s)
-    return Outcome(verdict, surges, largest, limits, tuple(caveats), method, judgement, seen_chances)
+    outcome = Outcome(verdict, surges, largest, limits, tuple(caveats), method, judgement, called, seen_chances)
+    return outcome if limits or surges else outcome.silent()
+
+
+def listed_durations(durations_s: Iterable[int]) -> str:
+    """Durations as a list in a sentence.
+
+    >>> listed_durations([300, 3600])
+    '5 min, 1 h'
+    """
+    return ", ".join(format_duration(d) for d in durations_s)
+
+
+def _limits(
+    judgement: Judgement, seen: Floats, called: NDArray[np.bool_], *, width_s: int, power: float
+) -> tuple[tuple[Limit, ...], tuple[int, ...]]:
+    """The detection limits, and the durations (seconds) that have none.
+
+    A limit below that of a shorter duration is raised to it: what is found of a smaller amount is found of a larger.
+    """
+    limits: list[Limit] = []
+    without: list[int] = []
+    for duration_s in sorted({max(d, width_s) for d in DURATIONS_S}):
+        if duration_s > len(seen) * width_s:
+            break
+        amount = detection_limit(judgement, seen, called, duration_bins=duration_s / width_s, power=power)
+        if amount is None:
+            without.append(duration_s)
+        else:
+            limits.append(Limit(duration_s, max(amount, limits[-1].amount if limits else 0.0)))
+    return tuple(limits), tuple(without)
 
 
 def _largest(judgement: Judgement, begin_s: int, width_s: int) -> Excess | None:
@@ -145,11 +194,8 @@ def _largest(judgement: Judgement, begin_s: int, width_s: int) -> Excess | None:
     return best[2] if best else None
 
 
-def _runs(
-    windows: list[Excess], begin_s: int, starts_s: NDArray[np.int64], values: Floats,
-    judgement: Judgement, width_s: int, asked: slice,
-) -> tuple[Excess, ...]:  # fmt: skip
-    """Windows above their level joined into runs; a window is narrowed to the shorter ones that explain it."""
+def _spans(windows: list[Excess]) -> list[tuple[int, int]]:
+    """Windows above their level as runs (seconds); a window is narrowed to the shorter ones that explain it."""
     kept: list[Excess] = []
     for window in sorted(windows, key=lambda w: (w.window_s, w.p_value)):
         explained = any(
@@ -157,12 +203,18 @@ def _runs(
         )
         if not explained:
             kept.append(window)
+    return merge_intervals((w.start_s, w.end_s) for w in kept)
+
+
+def _runs(
+    windows: list[Excess], runs: list[tuple[int, int]], begin_s: int, values: Floats, judgement: Judgement,
+    width_s: int,
+) -> tuple[Excess, ...]:  # fmt: skip
+    """Runs (bins) as surges, each with the least p-value of its windows; the first of very many."""
     found = []
-    for start, end in merge_intervals((w.start_s, w.end_s) for w in kept)[:MOST_SURGES]:
-        own = [w for w in windows if w.start_s < end and w.end_s > start]
-        best = min(own, key=lambda w: w.p_value)
-        first, last = (start - begin_s) // width_s, (end - begin_s) // width_s
-        observed = float(values[asked][first:last].sum())
-        expected = float(judgement.expected[first:last].sum())
-        found.append(Excess(start, end, best.window_s, observed, expected, best.p_value))
+    for first, last in runs[:MOST_SURGES]:
+        start_s, end_s = begin_s + first * width_s, begin_s + last * width_s
+        best = min((w for w in windows if w.start_s < end_s and w.end_s > start_s), key=lambda w: w.p_value)
+        observed, expected = float(values[first:last].sum()), float(judgement.expected[first:last].sum())
+        found.append(Excess(start_s, end_s, best.window_s, observed, expected, best.p_value))
     return tuple(found)

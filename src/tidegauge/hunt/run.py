@@ -18,7 +18,8 @@ from tidegauge.hunt.passthrough import passthrough
 from tidegauge.hunt.scans import scans
 from tidegauge.hunt.scene import Scene, aliases, names_of
 from tidegauge.lake import FlowFilter, Lake, Pairs
-from tidegauge.model import Finding, LakeError, UsageError, format_time
+from tidegauge.model import RELAYS, Finding, LakeError, UsageError, format_time
+from tidegauge.series import unlisted
 from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.watch import Watches
@@ -125,6 +126,8 @@ def hunt(
             names_seen, pointed, same,
         )  # fmt: skip
         scene.examined["flows"] = pairs.count()
+        for name in unlisted(lake, scene.atlas, ("botnet-c2", *RELAYS), since_s, until_s):
+            scene.skipped[f"far ends that are {name}", "no list of such addresses is loaded for this time"] = 1
         for kind in kinds:
             progress(kind)
             found += KINDS[kind](scene)

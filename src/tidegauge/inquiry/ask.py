@@ -10,11 +10,13 @@ import numpy as np
 from tidegauge.atlas import Atlas, showings
 from tidegauge.detect import THIN, Calendar, Outcome, Pool, decide, evidence, learn, pooled
 from tidegauge.inquiry.answering import answered
+from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.explain import explained
 from tidegauge.inquiry.files import MOST_BINS
+from tidegauge.inquiry.grounds import grounds, watch_caveats
 from tidegauge.inquiry.origins import check_origins, origin_caveats
-from tidegauge.lake import FlowFilter, Lake, quoted
+from tidegauge.lake import FlowFilter, Lake, look_at_homes, quoted
 from tidegauge.model import (
     RELAYS,
     Answer,
@@ -30,12 +32,12 @@ from tidegauge.model import (
 )
 from tidegauge.series import (
     Coverage,
+    Origins,
     Series,
     build_series,
     doubtful,
-    origin_sql,
-    origin_where,
-    parse_origin,
+    doubts,
+    mostly_passing,
     sums_by,
 )
 from tidegauge.site import Site
@@ -62,7 +64,7 @@ class Asked:
         further: prefixes that display another origin but can be this one (`widened` finds them).
     """
 
-    origin: str | None
+    origin: Origins | None
     where_text: str | None
     where_sql: str | None
     direction: str
@@ -78,12 +80,12 @@ class Asked:
     watch: Selection | None = None
 
     @property
-    def origins(self) -> str | None:
+    def origins(self) -> Origins | None:
         """The origin and, where it is asked widely, the further prefixes under which it can come."""
-        return None if self.origin is None else ",".join((self.origin, *self.further))
+        return None if self.origin is None else self.origin.and_prefixes(self.further)
 
     def conditions(self) -> tuple[str, ...]:
-        parts = [origin_sql(self.origins, self.direction) if self.origins else f"direction = '{self.direction}'"]
+        parts = [self.origins.sql(self.direction) if self.origins else f"direction = '{self.direction}'"]
         parts += [self.where_sql] if self.where_sql else []
         parts += [f"exporter NOT IN ({self._excluded()})"] if self.without else []
         return (*parts, self.watch.sql) if self.watch else tuple(parts)
@@ -97,14 +99,14 @@ class Asked:
     def _name(self) -> str | None:
         if len(self.further) > NAMED_FURTHER:
             return f"{self.origin} and {len(self.further)} further prefixes"
-        return self.origins
+        return None if self.origin is None else str(self.origins)
 
     def _watch_name(self) -> str | None:
         return f"watch {self.watch.name}" if self.watch else None
 
     def where(self) -> str:
         """The selection as `--where` takes it, for the commands that answers name."""
-        chosen = origin_where(self.origins, self.direction) if self.origins else f"direction = '{self.direction}'"
+        chosen = self.origins.where(self.direction) if self.origins else f"direction = '{self.direction}'"
         chosen += f" AND exporter NOT IN ({self._excluded()})" if self.without else ""
         chosen += f" AND ({self.watch.where})" if self.watch and self.watch.where else ""
         return f"{chosen} AND ({self.where_text})" if self.where_text else chosen
@@ -172,14 +174,15 @@ def ask(site: Site, asked: Asked) -> Reply:
     """
     lake = Lake(site.data, memory_mb=site.memory_mb)
     asked = replace(asked, without=tuple(doubtful(lake.ledger())))
+    span = span_of(lake, site, asked)
     if asked.origin is not None:
-        span = span_of(lake, site, asked)
         check_origins(site, asked.origin, asked.direction, span.since_s, span.until_s, lake)
+    ground = ground_of(site, lake, asked, span)
     if asked.metric != "all":
-        return _ask_one(site, lake, asked)
+        return _ask_one(site, lake, asked, span, ground)
+    share = asked.false_alarm / len(ALL_METRICS)
     replies = [
-        _ask_one(site, lake, replace(asked, metric=metric, false_alarm=asked.false_alarm / len(ALL_METRICS)))
-        for metric in ALL_METRICS
+        _ask_one(site, lake, replace(asked, metric=metric, false_alarm=share), span, ground) for metric in ALL_METRICS
     ]
     parts = tuple(reply.answer for reply in replies)
     verdicts = {part.verdict for part in parts}
@@ -199,8 +202,28 @@ def ask(site: Site, asked: Asked) -> Reply:
     return replace(replies[0], answer=whole, reads=dict(lake.reads))
 
 
-def _ask_one(site: Site, lake: Lake, asked: Asked) -> Reply:
-    span = span_of(lake, site, asked)
+@dataclass(frozen=True)
+class Ground:
+    """What an answer stands on before anything is counted.
+
+    Attributes:
+        reasons: why it cannot be no.
+        doubts: what speaks against the home prefixes.
+    """
+
+    reasons: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def ground_of(site: Site, lake: Lake, asked: Asked, span: Span) -> Ground:
+    """Return whether the selection of a question can match anything, and whether the home prefixes fit the flows."""
+    homes = look_at_homes(lake, site.home, span.history_s, span.until_s)
+    passing = mostly_passing(site, homes, asked.direction)
+    reasons = (*([passing] if passing else []), *grounds(lake, Atlas.of(site), asked, span))
+    return Ground(reasons, tuple(doubts(site, homes)))
+
+
+def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -> Reply:
     series, coverage = build_series(
         lake, asked.conditions(), metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
     )
@@ -213,6 +236,10 @@ def _ask_one(site: Site, lake: Lake, asked: Asked) -> Reply:
         false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
         wanted=asked.wanted, pool=_fellows(lake, site, asked, series, first, max(unit, 1.0)),
     )  # fmt: skip
+    if needs_bound(outcome, series.values, WIDTH_S, asked.metric):
+        outcome = _capacity(lake, site, asked, span, coverage).bounded(outcome)
+    if ground.reasons:
+        outcome = outcome.silent(*ground.reasons)
     relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0), classes)
     hour_limit = next((limit.amount for limit in outcome.limits if limit.duration_s == HOUR_S), None)
     packet_bytes = mean_bytes / mean_packets if mean_packets else 0.0
@@ -230,8 +257,11 @@ def _ask_one(site: Site, lake: Lake, asked: Asked) -> Reply:
         blind=tuple(_blind_within(coverage, span.since_s, span.until_s)),
         surges=surges,
         caveats=(
+            *ground.doubts,
+            *ground.reasons,
             *(_origin_caveats(site, asked, span, lake, series) if asked.origin else ()),
-            *outcome.caveats,
+            *(caveat for caveat in outcome.caveats if caveat not in ground.reasons),
+            *watch_caveats(asked, span),
             *span.notes,
             *_doubt_caveats(asked, lake, span),
             *caveats(
@@ -260,7 +290,7 @@ def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, u
         lake, others.conditions(), by="far_country", metric=asked.metric, width_s=WIDTH_S,
         first=series.first_bin, bins=first,
     )  # fmt: skip
-    own = {str(part) for part in parse_origin(asked.origin)}
+    own = {str(part) for part in asked.origin.parts}
     counts = (table > 0).sum(axis=1)
     near = [
         place for place in np.argsort(np.abs(np.log((counts + 1) / (filled + 1))), kind="stable").tolist()
@@ -275,6 +305,16 @@ def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, u
         )
         for place in near[:MOST_FELLOWS]
     )  # fmt: skip
+
+
+def _capacity(lake: Lake, site: Site, asked: Asked, span: Span, coverage: Coverage) -> Capacity:
+    """What the network could carry in the direction that is asked about, by its links or by all of its traffic."""
+    everything = replace(asked, origin=None, further=(), where_sql=None, watch=None)
+    whole, _ = build_series(
+        lake, everything.conditions(), metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s,
+        until_s=span.until_s,
+    )  # fmt: skip
+    return Capacity(whole.values, WIDTH_S, asked.metric, link_speed(lake, site, coverage))
 
 
 def _far_class(direction: str) -> str:
@@ -313,7 +353,7 @@ def _relays(
         if asked.origin is None or not listed:
             answers.append(RelayAnswer(name, "cannot_say", ()))
             continue
-        conditions = (origin_sql(f"class:{name}", asked.direction),)
+        conditions = (Origins.parse(f"class:{name}").sql(asked.direction),)
         series, _ = build_series(
             lake, conditions, metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
         )
@@ -405,7 +445,7 @@ def widened(site: Site, asked: Asked) -> Asked:
     atlas = Atlas.of(site)
     further: dict[str, None] = {}
     for at_s in (span.since_s, span.until_s - 1):
-        found = showings(atlas, asked.origin, at_s)
+        found = showings(atlas, asked.origin.text, at_s)
         further |= dict.fromkeys(p.prefix for p in found.prefixes if not p.displays)
     if len(further) > MOST_FURTHER:
         raise UsageError(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tidegauge.atlas import Atlas, facts
 from tidegauge.model import format_duration
-from tidegauge.series import Coverage, parse_origin
+from tidegauge.series import Coverage, Origins
 from tidegauge.site import Site
 
 ATLAS_NEAR_S = 31 * 86400
@@ -14,13 +14,13 @@ SKEW_S = 300
 
 
 def caveats(
-    site: Site, origin: str | None, coverage: Coverage, since_s: int, until_s: int, relay_share: float,
+    site: Site, origin: Origins | None, coverage: Coverage, since_s: int, until_s: int, relay_share: float,
     hour_limit: float | None, packet_bytes: float,
 ) -> Iterator[str]:  # fmt: skip
     """What weakens the answer, each with its size."""
     if site.simulated:
         yield "all data of this site are simulated"
-    parts = parse_origin(origin) if origin else []
+    parts = origin.parts if origin else ()
     by_table = any(part.kind in ("country", "as") for part in parts)
     atlas = Atlas.of(site)
     if by_table:

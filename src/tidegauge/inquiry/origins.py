@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tidegauge.atlas import Atlas
 from tidegauge.lake import FlowFilter, Lake
-from tidegauge.model import Prefix, UsageError, class_bit, country_names
-from tidegauge.series import Part, parse_origin
+from tidegauge.model import Prefix, UsageError, country_names
+from tidegauge.series import Origins, Part
 from tidegauge.site import Site
 
 FAR_DIRECTIONS = ("in", "out")
@@ -15,14 +15,14 @@ MOST_LOOKED_FOR = 200
 MOST_NAMED = 8
 
 
-def check_origins(site: Site, origins: str, direction: str, since_s: int, until_s: int, lake: Lake) -> None:
+def check_origins(site: Site, origins: Origins, direction: str, since_s: int, until_s: int, lake: Lake) -> None:
     """Refuse an origin that no far end can display at that time.
 
     Raises:
         UsageError: an AS that no edition of that time knows and no flow here displays; or an AS or prefix of ours.
     """
     atlas = Atlas.of(site)
-    for part in parse_origin(origins):
+    for part in origins.parts:
         if direction in FAR_DIRECTIONS and (ours := _ours(site, part)):
             raise UsageError(
                 f"{part} is ours ({ours}): the far end of what goes {direction} is never home",
@@ -38,15 +38,15 @@ def check_origins(site: Site, origins: str, direction: str, since_s: int, until_
 
 
 def origin_caveats(
-    site: Site, origins: str, since_s: int, until_s: int, lake: Lake, *, seen: bool
+    site: Site, origins: Origins, since_s: int, until_s: int, lake: Lake, *, seen: bool
 ) -> Iterator[str]:  # fmt: skip
     """What weakens an answer about these origins before anything else does: that nothing here ever displayed them.
 
     Args:
         seen: some flow of the asked origins is in the answer.
     """
-    parts = parse_origin(origins)
-    looked_for = parts[:MOST_LOOKED_FOR]
+    parts = origins.parts
+    looked_for = list(parts[:MOST_LOOKED_FOR])
     absent = []
     if not seen or len(parts) > 1:
         absent = [part for part, there in zip(looked_for, _displayed(lake, looked_for), strict=True) if not there]
@@ -63,8 +63,6 @@ def origin_caveats(
             yield f"no edition of the atlas knows {part} at that time: it is not announced, or not for public use"
         elif part.kind == "prefix" and (inside := _overlap(site, part)):
             yield f"{part} holds addresses of ours ({inside}): what comes from these is not from outside"
-        elif part.kind == "class" and not atlas.class_known(class_bit(part.value), since_s, until_s):
-            yield f"no list of that time says which addresses are {part}: who was one then is not known"
 
 
 def _named(part: Part) -> str:

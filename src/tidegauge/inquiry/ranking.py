@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from tidegauge import __version__
 from tidegauge.detect import Calendar, Outcome, Pool, conclude, evidence, learn, pooled, settle
-from tidegauge.inquiry.ask import WIDTH_S, Asked, calendar_of, span_of
+from tidegauge.inquiry.ask import WIDTH_S, Asked, calendar_of, ground_of, span_of
+from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.lake import Lake
 from tidegauge.model import TidegaugeError, Verdict, format_time
-from tidegauge.series import build_many, doubtful
+from tidegauge.series import build_many, covered, doubtful
 from tidegauge.site import Site
 
 Floats = NDArray[np.float64]
@@ -66,6 +67,7 @@ class Ranking:
     origins: tuple[Ranked, ...]
     false_discovery: float | None = None
     pooled: tuple[int, int] = (0, 0)
+    caveats: tuple[str, ...] = ()
     reads: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class Ranking:
             "pooled": {"thin": self.pooled[0], "others": self.pooled[1]},
             "coverage": {"share": round(self.coverage_share, 6)},
             "origins": [origin.to_json(self.metric) for origin in self.origins],
+            "caveats": list(self.caveats),
             "version": __version__,
         }  # fmt: skip
 
@@ -191,6 +194,14 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
         p_values = [outcome.largest.p_value if outcome.largest else 1.0 for outcome in outcomes]
         if false_discovery is not None and (called := discoveries(p_values, false_discovery)) > 1:
             outcomes = tell("outcomes", pool, share * called)
+    ground = ground_of(site, lake, asked, span)
+    whole = Capacity(table.sum(axis=0), WIDTH_S, asked.metric)
+    if any(needs_bound(outcome, whole.values, WIDTH_S, asked.metric) for outcome in outcomes):
+        coverage = covered(lake, span.history_s, span.until_s)
+        whole = replace(whole, speed_bps=link_speed(lake, site, coverage))
+    outcomes = [whole.bounded(outcome) for outcome in outcomes]
+    if ground.reasons:
+        outcomes = [outcome.silent() for outcome in outcomes]
     ranked = [
         Ranked(name, float(values[first:].sum()), outcome)
         for name, values, outcome in zip(names, table, outcomes, strict=True)
@@ -202,7 +213,7 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
     return Ranking(
         asked.metric, asked.direction, span.since_s, span.until_s, verdict,
         None if false_discovery is not None else asked.false_alarm, coverage_share, tuple(ranked), false_discovery,
-        pool.series, dict(lake.reads),
+        pool.series, (*ground.doubts, *ground.reasons), dict(lake.reads),
     )  # fmt: skip
 
 

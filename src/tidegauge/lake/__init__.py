@@ -3,6 +3,7 @@
 from tidegauge.lake.begun import quoted
 from tidegauge.lake.compact import SETTLED_S, compact
 from tidegauge.lake.extent import Extent
+from tidegauge.lake.homes import Homes, look_at_homes
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.lake.pairs import FAR_END, Pairs
 from tidegauge.lake.pieces import FRACTION, spread
@@ -10,11 +11,12 @@ from tidegauge.lake.query import METRICS, QUARANTINE_FOLDER, FlowFilter, Lake
 from tidegauge.lake.relabel import Relabelled, relabel
 from tidegauge.lake.retain import Retained, retain
 from tidegauge.lake.rollup import Rolled, roll, rolled
-from tidegauge.lake.where import COLUMNS, column_sql, compile_where
+from tidegauge.lake.where import COLUMNS, classes_in, column_sql, compile_where, contradicts, exporters_in
 from tidegauge.lake.writer import LakeWriter, open_writer
 
 __all__ = [
-    "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "SETTLED_S", "Extent", "FlowFilter", "Lake",
-    "LakeWriter", "Manifest", "Pairs", "Relabelled", "Retained", "Rolled", "Segment", "column_sql", "compact",
-    "compile_where", "open_writer", "quoted", "relabel", "retain", "roll", "rolled", "spread",
+    "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "SETTLED_S", "Extent", "FlowFilter", "Homes",
+    "Lake", "LakeWriter", "Manifest", "Pairs", "Relabelled", "Retained", "Rolled", "Segment", "classes_in",
+    "column_sql", "compact", "compile_where", "contradicts", "exporters_in", "look_at_homes", "open_writer", "quoted",
+    "relabel", "retain", "roll", "rolled", "spread",
 ]  # fmt: skip

@@ -144,6 +144,16 @@ class Lake:
             yield connection
 
     @contextmanager
+    def sampled(self, since_us: int, until_us: int, rows: int) -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB with a view `flows` over some of the segments that can hold a time, spread evenly over it: so many
+        that they have about so many rows; for the stages of the lake alone."""
+        segments = self.manifest.segments("flows", since_us, until_us)
+        most = max(1, rows * len(segments) // max(sum(s.rows for s in segments), 1))
+        step = max(-(-len(segments) // most), 1)
+        with self._over([s.path for s in segments[::step]]) as connection:
+            yield connection
+
+    @contextmanager
     def _over(self, paths: list[str]) -> Iterator[duckdb.DuckDBPyConnection]:
         """DuckDB with a view `flows` over files, relative to the folder."""
         connection = duckdb.connect(":memory:")
@@ -372,6 +382,11 @@ class Lake:
     def ledger(self) -> pa.Table:
         """All coverage rows (`LEDGER_SCHEMA`), one per exporter, domain and minute, by minute."""
         return _ledger(self.folder, tuple(s.path for s in self.manifest.segments("coverage")))
+
+    def exporters(self) -> set[str]:
+        """The names of all exporters of which there are flows."""
+        table, _ = self.top(["exporter"], FlowFilter(), metric="flows", limit=1_000_000)
+        return set(table["exporter"].to_pylist())
 
     def deleted_s(self) -> list[tuple[int, int]]:
         """Whole minutes of which flows are there no more, since the site does not keep them so long; half-open."""

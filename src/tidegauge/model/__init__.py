@@ -14,7 +14,7 @@ from tidegauge.model.address import (
     mapped_ipv4,
     parse_address,
 )
-from tidegauge.model.amounts import format_bytes
+from tidegauge.model.amounts import format_amount, format_bytes
 from tidegauge.model.answer import (
     Answer,
     Blind,
@@ -105,7 +105,7 @@ __all__ = [
     "fold_ledger",
     "format_address",
     "format_addresses",
-    "format_bytes",
+    "format_amount", "format_bytes",
     "format_duration",
     "format_time",
     "halves",

@@ -13,3 +13,14 @@ def format_bytes(octets: float) -> str:
         if octets >= size:
             return f"{octets / size:.1f} {unit}"
     return f"{octets:.0f} B"
+
+
+def format_amount(value: float, metric: str) -> str:
+    """An amount of a metric.
+
+    >>> format_amount(40_000_000, "bytes"), format_amount(12, "flows")
+    ('40.0 MB', '12 flows')
+    """
+    if metric == "bytes":
+        return format_bytes(value)
+    return f"{value:,.0f} {metric}" if value >= 10 or value == round(value) else f"{value:.3g} {metric}"

@@ -67,14 +67,13 @@ class Limit:
     """The smallest added amount over a duration that would have been called a surge with the stated power."""
 
     duration_s: int
-    amount: float | None
-    """None where no amount would have been found with that power (too much of the time was blind)."""
+    amount: float
 
     def to_json(self, metric: str) -> dict[str, Any]:
-        amount = None if self.amount is None else shown_number(self.amount)
+        amount = shown_number(self.amount)
         shown: dict[str, Any] = {"duration_s": self.duration_s, metric: amount}
         if metric == "bytes":
-            shown["bits_per_second"] = None if amount is None else shown_number(amount * 8 / self.duration_s)
+            shown["bits_per_second"] = shown_number(amount * 8 / self.duration_s)
         return shown
 
 

@@ -1,6 +1,7 @@
 """Selections of flows to series over bins, with the coverage of each bin."""
 
 from tidegauge.series.build import Series, build_many, build_series, sums_by
+from tidegauge.series.classes import no_list, unlisted
 from tidegauge.series.coverage import (
     BLIND_BELOW,
     Coverage,
@@ -10,11 +11,12 @@ from tidegauge.series.coverage import (
     exporter_blind,
     measure,
 )
-from tidegauge.series.selection import DIRECTIONS, Part, canonical_origin, origin_sql, origin_where, parse_origin
+from tidegauge.series.homes import doubts, mostly_passing
+from tidegauge.series.selection import DIRECTIONS, Origins, Part, origin_sql
 from tidegauge.series.spread import Spreader
 
 __all__ = [
-    "BLIND_BELOW", "DIRECTIONS", "Coverage", "ExporterCoverage", "Part", "Series", "Spreader", "build_many",
-    "build_series", "canonical_origin", "covered", "doubtful", "exporter_blind", "measure", "origin_sql",
-    "origin_where", "parse_origin", "sums_by",
+    "BLIND_BELOW", "DIRECTIONS", "Coverage", "ExporterCoverage", "Origins", "Part", "Series", "Spreader", "build_many",
+    "build_series", "covered", "doubtful", "doubts", "exporter_blind", "measure", "mostly_passing", "no_list",
+    "origin_sql", "sums_by", "unlisted",
 ]  # fmt: skip

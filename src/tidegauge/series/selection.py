@@ -69,66 +69,89 @@ class Part:
         return f"inside({end}, '{self.value}')"
 
 
-def parse_origin(text: str) -> list[Part]:
-    """The origins of a union, those of list files among them.
+@dataclass(frozen=True)
+class Origins:
+    """A union of origins; its list files were read when it was made, and are not read again.
 
-    Raises:
-        UsageError: one is no origin, or a list file cannot be read.
+    Attributes:
+        text: the union as it is shown: countries as codes, list files by their name.
     """
-    found: list[Part] = []
-    for part in (p.strip() for p in text.split(",")):
-        if part.startswith("@"):
-            found += _list_file(Path(part[1:]))
-        elif part:
-            found.append(Part.parse(part))
-    if not found:
-        raise UsageError("no origin given", where=repr(text), hint=HINT)
-    return found
 
+    text: str
+    parts: tuple[Part, ...]
 
-def canonical_origin(text: str) -> str:
-    """The same union with countries as codes, list files as they are; checked.
+    @classmethod
+    def parse(cls, text: str) -> Origins:
+        """Read a union as a user writes it.
 
-    >>> canonical_origin("north korea, as131279")
-    'KP,AS131279'
-    """
-    parse_origin(text)
-    parts = [p.strip() for p in text.split(",") if p.strip()]
-    return ",".join(p if p.startswith("@") else str(Part.parse(p)) for p in parts)
+        >>> Origins.parse("north korea, as131279").text
+        'KP,AS131279'
+
+        Raises:
+            UsageError: one is no origin, or a list file cannot be read.
+        """
+        names: list[str] = []
+        found: list[Part] = []
+        for piece in (p.strip() for p in text.split(",")):
+            if piece.startswith("@"):
+                found += _list_file(Path(piece[1:]))
+                names.append(piece)
+            elif piece:
+                found.append(Part.parse(piece))
+                names.append(str(found[-1]))
+        if not found:
+            raise UsageError("no origin given", where=repr(text), hint=HINT)
+        return cls(",".join(names), tuple(found))
+
+    def __str__(self) -> str:
+        return self.text
+
+    def and_prefixes(self, prefixes: tuple[str, ...]) -> Origins:
+        """Return the union with further prefixes."""
+        if not prefixes:
+            return self
+        return Origins(",".join((self.text, *prefixes)), (*self.parts, *(Part("prefix", p) for p in prefixes)))
+
+    def classes(self) -> list[str]:
+        """Return the names of the classes in the union."""
+        return [part.value for part in self.parts if part.kind == "class"]
+
+    def sql(self, direction: str) -> str:
+        """Return the SQL condition for flows of a direction whose far end is of one of the origins.
+
+        For `internal` and `transit`, where neither end is far, either end may match.
+
+        >>> Origins.parse("AS64500").sql("in")
+        "direction = 'in' AND (src_as = 64500)"
+
+        Raises:
+            UsageError: no such direction.
+        """
+        if direction not in DIRECTIONS:
+            raise UsageError(f"no such direction: {direction!r}", hint="one of " + ", ".join(DIRECTIONS))
+        ends = {"in": ("src",), "out": ("dst",)}.get(direction, ("src", "dst"))
+        conditions = [part.sql(end) for part in self.parts for end in ends]
+        return f"direction = '{direction}' AND ({' OR '.join(conditions)})"
+
+    def where(self, direction: str) -> str:
+        """Return the same as `--where` takes it.
+
+        >>> Origins.parse("KP,192.0.2.0/24").where("in")
+        "direction = 'in' AND (far_country = 'KP' OR inside(far, '192.0.2.0/24'))"
+        """
+        ends = ("far",) if direction in ("in", "out") else ("src", "dst")
+        conditions = [part.where(end) for part in self.parts for end in ends]
+        return f"direction = '{direction}' AND ({' OR '.join(conditions)})"
 
 
 def origin_sql(text: str, direction: str) -> str:
-    """SQL condition for flows of a direction whose far end is of an origin.
-
-    For `internal` and `transit`, where neither end is far, either end may match.
-
-    >>> origin_sql("AS64500", "in")
-    "direction = 'in' AND (src_as = 64500)"
-
-    Raises:
-        UsageError: not an origin, or a list file that cannot be read.
-    """
-    if direction not in DIRECTIONS:
-        raise UsageError(f"no such direction: {direction!r}", hint="one of " + ", ".join(DIRECTIONS))
-    ends = {"in": ("src",), "out": ("dst",)}.get(direction, ("src", "dst"))
-    parts = [part.sql(end) for part in parse_origin(text) for end in ends]
-    return f"direction = '{direction}' AND ({' OR '.join(parts)})"
-
-
-def origin_where(text: str, direction: str) -> str:
-    """The same as `--where` takes it.
-
-    >>> origin_where("KP,192.0.2.0/24", "in")
-    "direction = 'in' AND (far_country = 'KP' OR inside(far, '192.0.2.0/24'))"
-    """
-    ends = ("far",) if direction in ("in", "out") else ("src", "dst")
-    parts = [part.where(end) for part in parse_origin(text) for end in ends]
-    return f"direction = '{direction}' AND ({' OR '.join(parts)})"
+    """Return `Origins.sql` of a union as a user writes it."""
+    return Origins.parse(text).sql(direction)
 
 
 def _list_file(path: Path) -> list[Part]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the list: {error}", where=str(path)) from None
     found = []

@@ -22,7 +22,7 @@ from tidegauge.detect import above, asked_of, budgeted, conclude, evidence, lear
 from tidegauge.inquiry import Asked, ask, calendar_of
 from tidegauge.lake import FlowFilter, Lake, quoted
 from tidegauge.model import TidegaugeError, format_bytes, format_duration, format_time
-from tidegauge.series import build_series, canonical_origin, covered, doubtful, origin_sql, sums_by
+from tidegauge.series import Origins, build_series, covered, doubtful, sums_by
 from tidegauge.serve.alarms import Alarm, Alarms
 from tidegauge.serve.outbox import Outbox, Word
 from tidegauge.site import Site
@@ -157,9 +157,9 @@ class Watcher:
             yield Track(f"exporter {name}", "in", exporter=name), row
         span = {"metric": "bytes", "width_s": WIDTH_S, "since_s": begin * WIDTH_S, "until_s": (begin + bins) * WIDTH_S}
         for text in self.site.serve.origins:
-            chosen = (origin_sql(canonical_origin(text), "in"), *kept_out)
-            series, _ = build_series(lake, chosen, **span)  # type: ignore[arg-type]
-            yield Track(f"origin {canonical_origin(text)} in", "in", origin=canonical_origin(text)), series.values
+            origins = Origins.parse(text)
+            series, _ = build_series(lake, (origins.sql("in"), *kept_out), **span)  # type: ignore[arg-type]
+            yield Track(f"origin {origins} in", "in", origin=origins.text), series.values
         for watch in Watches(self._store).all():
             try:
                 chosen_sql = watched(watch, lake, begin * WIDTH_S, (begin + bins) * WIDTH_S).sql
@@ -267,8 +267,9 @@ class Watcher:
                 lake = Lake(self.site.data, memory_mb=self.site.memory_mb)
                 watch = watched(Watches(self._store).get(track.watch), lake, end_s - DAY_S, end_s)
             where = None if track.exporter is None else f"exporter = {quoted(track.exporter)}"
+            origin = None if track.origin is None else Origins.parse(track.origin)
             asked = Asked(
-                origin=track.origin, where_text=where, where_sql=where, direction=track.direction, metric="bytes",
+                origin=origin, where_text=where, where_sql=where, direction=track.direction, metric="bytes",
                 since_s=end_s - DAY_S, until_s=end_s, baseline_s=HISTORY_S, false_alarm=min(max(chance, 1e-6), 0.5),
                 power=0.95, watch=watch,
             )  # fmt: skip

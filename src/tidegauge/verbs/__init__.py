@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         coverage,
         flow_filter,
         flows,
+        flows_caveats,
         plain,
         plain_rows,
         series,
@@ -69,6 +70,6 @@ __all__ = [
     "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion", "Here",
     "HuntQuestion", "LeakQuestion", "LureQuestion", "Metric", "NamesQuestion", "OriginQuestion", "OriginsQuestion",
     "ReachQuestion", "SeriesQuestion", "TopQuestion", "WorldQuestion", "answer_json", "ask", "coverage",
-    "editions_json", "flow_filter", "flows", "hunt", "names_of", "origin", "origins", "parse_alarms", "parse_wanted",
-    "plain", "plain_rows", "reach", "series", "top", "world",
+    "editions_json", "flow_filter", "flows", "flows_caveats", "hunt", "names_of", "origin", "origins",
+    "parse_alarms", "parse_wanted", "plain", "plain_rows", "reach", "series", "top", "world",
 ]  # fmt: skip

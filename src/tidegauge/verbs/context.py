@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tidegauge.atlas import Atlas
 from tidegauge.lake import Extent, Lake, compile_where
 from tidegauge.model import parse_time
+from tidegauge.series import no_list, unlisted
 from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.watch import Selection, Watches, watched
@@ -58,6 +61,12 @@ class Here:
             extent.until_s if until_s is None else until_s,
             note,
         )
+
+    def unlisted(self, classes: Iterable[str], since: str | None, until: str | None) -> tuple[str, ...]:
+        """What must be said of a question that names classes of which no list is loaded for its time."""
+        since_s, until_s, _ = self.span_s(since, until)
+        missing = unlisted(self.lake, Atlas.of(self.site), classes, since_s, until_s)
+        return (no_list(missing),) if missing else ()
 
     def conditions(self, where: str | None) -> tuple[str, ...]:
         return (compile_where(where, now_s=self.now_s),) if where else ()

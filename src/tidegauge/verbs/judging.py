@@ -15,7 +15,7 @@ from tidegauge.inquiry import Asked, Ranking, Reply, ask_all, borne, widened
 from tidegauge.inquiry import ask as answer_question
 from tidegauge.lake import compile_where
 from tidegauge.model import UsageError, class_names, format_address, parse_address, parse_duration, parse_time
-from tidegauge.series import canonical_origin
+from tidegauge.series import Origins
 from tidegauge.verbs.context import Here
 from tidegauge.verbs.picturing import picture
 from tidegauge.verbs.questions import AskQuestion, HuntQuestion, OriginQuestion, OriginsQuestion, ReachQuestion
@@ -71,7 +71,7 @@ def asked_of(here: Here, question: AskQuestion) -> Asked:
     if everyone and question.wide:
         raise UsageError("--wide needs one country or AS", hint="--from KP --wide")
     asked = Asked(
-        origin=None if question.from_ is None or everyone else canonical_origin(question.from_),
+        origin=None if question.from_ is None or everyone else Origins.parse(question.from_),
         where_text=question.where,
         where_sql=compile_where(question.where, now_s=here.now_s) if question.where else None,
         direction=question.direction,

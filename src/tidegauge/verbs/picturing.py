@@ -67,14 +67,15 @@ def picture(reply: Reply) -> dict[str, Any]:
 def _would(reply: Reply, seen: Floats) -> list[dict[str, Any]]:
     """For each duration the amounts that would have been seen with each of `CHANCES`; null where none is that sure."""
     judgement, width_s = reply.outcome.judgement, reply.answer.question.width_s
-    moments = drawn_moments(seen)
+    called = reply.outcome.called
+    moments = drawn_moments(seen, called)
     if not len(moments) or not judgement.scans:
         return []
     found = []
     for duration_s in CURVES_S:
         if duration_s > len(seen) * width_s:
             break
-        needed = np.sort(needed_amounts(judgement, seen, duration_bins=duration_s / width_s, moments=moments))
+        needed = np.sort(needed_amounts(judgement, seen, called, duration_bins=duration_s / width_s, moments=moments))
         places = np.ceil(np.asarray(CHANCES) * len(needed)).astype(int) - 1
         amounts = [shown_number(float(a)) if np.isfinite(a) else None for a in needed[np.maximum(places, 0)]]
         found.append({"duration_s": duration_s, "probability": list(CHANCES), "amount": amounts})

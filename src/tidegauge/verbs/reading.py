@@ -11,17 +11,16 @@ from typing import Any
 import pyarrow as pa
 
 from tidegauge.inquiry import check_origins
-from tidegauge.lake import FlowFilter
+from tidegauge.lake import FlowFilter, classes_in
 from tidegauge.model import UsageError, class_names, format_address, format_time, parse_duration
 from tidegauge.series import (
     Coverage,
     ExporterCoverage,
+    Origins,
     Series,
     build_series,
-    canonical_origin,
     covered,
     exporter_blind,
-    origin_sql,
 )
 from tidegauge.verbs.context import Here
 from tidegauge.verbs.questions import CoverageQuestion, FlowsQuestion, SeriesQuestion, TopQuestion
@@ -54,9 +53,10 @@ class Top:
     metric: str
     rows: list[dict[str, Any]]
     reads: dict[str, int] | None
+    caveats: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        told = {"by": self.by, "metric": self.metric, "rows": self.rows}
+        told = {"by": self.by, "metric": self.metric, "rows": self.rows, "caveats": list(self.caveats)}
         return told if self.reads is None else {**told, "reads": self.reads}
 
 
@@ -76,7 +76,8 @@ def top(here: Here, question: TopQuestion) -> Top:
         amount = int(row.pop(metric))
         share = round(amount / total, 6) if total else 0.0
         rows.append({**{name: plain(name, value) for name, value in row.items()}, metric: amount, "share": share})
-    return Top(by, metric, rows, dict(here.lake.reads) if question.explain else None)
+    caveats = here.unlisted(classes_in(question.where or ""), question.since, question.until)
+    return Top(by, metric, rows, dict(here.lake.reads) if question.explain else None, caveats)
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,14 @@ class SeriesReply:
     series: Series
     note: str | None
     reads: dict[str, int] | None
+    caveats: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         built = self.series
         told = {
             "selection": self.selection, "direction": self.direction, "metric": self.metric, "width_s": built.width_s,
             "start_s": built.starts_s.tolist(), "value": [int(v) for v in built.values],
-            "coverage": [round(c, 6) for c in built.seen.tolist()],
+            "coverage": [round(c, 6) for c in built.seen.tolist()], "caveats": list(self.caveats),
         }  # fmt: skip
         return told if self.reads is None else {**told, "reads": self.reads}
 
@@ -109,19 +111,24 @@ def series(here: Here, question: SeriesQuestion, *, most_bins: int = MOST_BINS) 
     width_s = parse_duration(question.width)
     since_s, until_s, note = here.span_s(question.since, question.until)
     direction, metric = question.direction, question.metric
-    origin = None if question.from_ is None else canonical_origin(question.from_)
+    origin = None if question.from_ is None else Origins.parse(question.from_)
     if origin is not None:
         check_origins(here.site, origin, direction, since_s, until_s, here.lake)
     if (until_s - since_s) // width_s > most_bins:
         raise UsageError(f"more than {most_bins:,} bins", hint="a larger --width or a shorter time")
-    chosen = origin_sql(origin, direction) if origin else f"direction = '{direction}'"
+    chosen = origin.sql(direction) if origin else f"direction = '{direction}'"
     selected = (chosen, *here.conditions(question.where))
+    caveats: tuple[str, ...] = ()
     if question.watch is not None:
-        selected = (*selected, here.watched(question.watch).sql)
+        watched = here.watched(question.watch)
+        selected, caveats = (*selected, watched.sql), watched.notes
     built, _ = build_series(here.lake, selected, metric=metric, width_s=width_s, since_s=since_s, until_s=until_s)
     watch = question.watch and f"watch {question.watch}"
-    name = " and ".join(part for part in (origin, watch, question.where) if part) or "all"
-    return SeriesReply(name, direction, metric, built, note, dict(here.lake.reads) if question.explain else None)
+    name = " and ".join(part for part in (str(origin or ""), watch, question.where) if part) or "all"
+    classes = (*(origin.classes() if origin else ()), *classes_in(question.where or ""))
+    caveats = (*caveats, *here.unlisted(classes, question.since, question.until))
+    reads = dict(here.lake.reads) if question.explain else None
+    return SeriesReply(name, direction, metric, built, note, reads, caveats)
 
 
 @dataclass(frozen=True)
@@ -170,9 +177,10 @@ class FlowsPage:
 
     rows: list[dict[str, Any]]
     following: str | None
+    caveats: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"flows": self.rows, "next": self.following}
+        return {"flows": self.rows, "next": self.following, "caveats": list(self.caveats)}
 
 
 def flows(here: Here, question: FlowsQuestion) -> FlowsPage:
@@ -194,7 +202,12 @@ def flows(here: Here, question: FlowsQuestion) -> FlowsPage:
             same += after[4]
         place = json.dumps([start_us, end_us, src.hex(), dst.hex(), same])
         following = base64.urlsafe_b64encode(place.encode()).decode()
-    return FlowsPage(rows, following)
+    return FlowsPage(rows, following, flows_caveats(here, question))
+
+
+def flows_caveats(here: Here, question: FlowsQuestion) -> tuple[str, ...]:
+    """What must be said beside a list of flows."""
+    return here.unlisted(classes_in(question.where or ""), question.since, question.until)
 
 
 def _opened(cursor: str) -> tuple[int, int, bytes, bytes, int]:

@@ -1,0 +1,233 @@
+"""Ways to a false "no": a selection that could match nothing, home prefixes that do not fit, limits without content.
+
+Each is put at the command line and over the API, with the exit status.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.make import run_json
+from tests.service.app import roles_of
+from tidegauge.cli import program
+from tidegauge.ingest import Ingest
+from tidegauge.lake import contradicts
+from tidegauge.model import parse_time
+from tidegauge.site import Site, load_site
+
+FIRST = parse_time("2014-11-01", now_s=0)
+SINCE = ("--since", "2014-11-18", "--until", "2014-11-20")
+HEAD = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes\n"
+CHINA, KOREA, OURS = "1.2.4.8", "175.45.176.9", "192.0.2.1"
+
+
+def traffic(path: Path, *more: str, ours: str = OURS, days: int = 20, step_s: int = 300) -> Path:
+    """Flows both ways, every few minutes, with China; and more."""
+    rows = []
+    for at in range(FIRST, FIRST + days * 86400, step_s):
+        octets = 4000 + at * 7919 % 977
+        rows.append(f"{at},{at + 5},{CHINA},{ours},443,50000,6,9,{octets}")
+        rows.append(f"{at},{at + 5},{ours},{CHINA},50000,443,6,9,900")
+    path.write_text(HEAD + "\n".join([*rows, *more]) + "\n")
+    return path
+
+
+def flood(day: str, source: str, target: str, octets: int = 480_000_000) -> str:
+    at = parse_time(day, now_s=0)
+    return f"{at},{at + 250},{source},{target},443,50000,6,400000,{octets}"
+
+
+def asked(site: Site, *words: str, **over_api: Any) -> tuple[int, dict[str, Any]]:
+    """Exit status and answer of a question; the API must say the same."""
+    arguments = ["ask", "--site", str(site.folder), *words, *SINCE, "--exit-code", "--json"]
+    result = CliRunner().invoke(program, arguments)
+    told = json.loads(result.stdout)
+    with roles_of(site.folder) as running, running.client("analyst") as client:
+        reply = client.get("/api/v1/ask", params={**over_api, "since": SINCE[1], "until": SINCE[3]})
+        assert reply.status_code == 200, reply.text
+        assert reply.json() == told
+    return result.exit_code, told
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site], tmp_path: Path) -> Site:
+    made = make_site()
+    Ingest(made).run([str(traffic(tmp_path / "flows.csv"))])
+    return made
+
+
+def test_a_class_without_a_list_cannot_be_answered(site: Site) -> None:
+    status, told = asked(site, "--from", "class:tor-exit", **{"from": "class:tor-exit"})
+    assert (status, told["verdict"], told["detection_limit"]) == (11, "cannot_say", [])
+    assert told["caveats"][0].startswith("No list of tor-exit addresses is loaded for this time")
+    for words, query in (
+        (("--from", "CN,class:vpn"), {"from": "CN,class:vpn"}),
+        (("--where", "is_class(far_class, 'proxy')"), {"where": "is_class(far_class, 'proxy')"}),
+    ):
+        assert asked(site, *words, **query)[0] == 11
+    assert asked(site, "--from", "CN", **{"from": "CN"})[0] == 0
+
+
+def test_every_verb_says_that_no_list_is_loaded(site: Site) -> None:
+    where = ("--where", "is_class(far_class, 'tor-exit')")
+    for words in (("top", "src", *where), ("series", *where), ("series", "--from", "class:tor-exit")):
+        (told,) = run_json(*words, *SINCE, site=site)
+        assert "No list of tor-exit" in told["caveats"][0]
+    shown = CliRunner().invoke(program, ["flows", *where, *SINCE, "--site", str(site.folder)])
+    assert "No list of tor-exit" in shown.stderr
+    with roles_of(site.folder) as running, running.client("analyst") as client:
+        reply = client.get("/api/v1/flows", params={"where": where[1]}).json()
+        assert "No list of tor-exit" in reply["caveats"][0]
+    (hunted,) = run_json("hunt", site=site)
+    left_out = {row["what"] for row in hunted["skipped"]}
+    assert left_out >= {f"far ends that are {name}" for name in ("tor-exit", "vpn", "botnet-c2")}
+    (origin,) = run_json("origin", CHINA, "--at", "2014-11-19", site=site)
+    assert any("no list of tor-exit, vpn, proxy, hosting addresses" in reason for reason in origin["reasons"])
+
+
+def with_settings(site: Site, text: str) -> Site:
+    path = site.folder / "tidegauge.toml"
+    path.write_text(path.read_text().replace("[site]\n", f"[site]\n{text}\n"))
+    return load_site(site.folder)
+
+
+def test_wrong_home_prefixes_are_no_ground_for_a_no(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site("203.0.113.0/24")
+    ours = "198.51.100.7"
+    one = f"{FIRST},{FIRST},{CHINA},203.0.113.9,1,2,6,1,99"
+    path = traffic(tmp_path / "f.csv", flood("2014-11-19", KOREA, ours), one, ours=ours)
+    (report,) = run_json("ingest", str(path), site=site)
+    assert report["direction"]["in"] == 99
+    assert report["direction"]["transit"] > 480_000_000
+    assert "198.51.0.0/16" in report["warnings"][0]
+    status, told = asked(site, "--from", "KP", **{"from": "KP"})
+    assert (status, told["verdict"]) == (11, "cannot_say")
+    assert "198.51.0.0/16" in told["caveats"][0]
+    doctor = CliRunner().invoke(program, ["doctor", "--site", str(site.folder)])
+    assert "neither end in a home prefix" in doctor.stdout.splitlines()[0]
+    # With transit that is expected the question can be asked; every country at once has the same ground.
+    assert asked(site, "--from", "all", **{"from": "all"})[1]["verdict"] == "cannot_say"
+    allowed = with_settings(site, "transit = true")
+    assert "neither end" not in json.dumps(asked(allowed, "--from", "KP", **{"from": "KP"})[1])
+
+
+def test_a_home_that_holds_everybody_is_no_ground_either(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site("0.0.0.0/1")
+    ours = "100.128.0.1"
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", flood("2014-11-19", "57.1.2.3", ours), ours=ours))])
+    assert asked(site, "--from", "FR", **{"from": "FR"})[0] == 11
+
+
+def test_a_direction_that_was_never_seen_is_no_ground(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    rows = [f"{FIRST + i * 600},{FIRST + i * 600},{OURS},{CHINA},1,443,6,1,500" for i in range(2500)]
+    (tmp_path / "out.csv").write_text(HEAD + "\n".join(rows) + "\n")
+    Ingest(site).run([str(tmp_path / "out.csv")])
+    status, told = asked(site, "--from", "CN", **{"from": "CN"})
+    assert status == 11
+    assert "No flow of direction 'in' was seen" in told["caveats"][0]
+
+
+def test_home_prefixes_that_no_flow_shows_are_named(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site("192.0.2.0/24", "203.0.113.0/24")
+    Ingest(site).run([str(traffic(tmp_path / "f.csv"))])
+    told = asked(site, "--from", "CN", **{"from": "CN"})[1]
+    assert told["verdict"] == "no_surge"
+    assert told["caveats"][0].startswith("No flow has an address of the home prefix 203.0.113.0/24")
+
+
+def test_private_traffic_of_a_local_network_does_not_silence_it(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site("10.0.0.0/8")
+    rows = [f"{FIRST + i * 600},{FIRST + i * 600},10.0.0.1,10.0.0.2,1,445,6,1,900000" for i in range(2500)]
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", *rows, ours="10.1.1.1"))])
+    assert asked(site, "--from", "CN", **{"from": "CN"})[0] == 0
+
+
+def test_conditions_that_exclude_all_that_is_asked_are_no_ground(site: Site) -> None:
+    for where in ("direction = 'out'", "proto = 6 AND direction IN ('out', 'transit')", "exporter = 'router-z'"):
+        status, told = asked(site, "--where", where, where=where)
+        assert (status, told["detection_limit"]) == (11, [])
+
+
+def test_a_watch_that_holds_at_another_time_is_no_ground(site: Site) -> None:
+    run_json("watch", "add", "old", "--prefix", "1.2.4.0/24", "--valid", "2014-01-01/2014-02-01", site=site)
+    run_json("watch", "add", "part", "--prefix", "1.2.4.0/24", "--valid", "2014-11-19/", site=site)
+    status, told = asked(site, "--watch", "old", watch="old")
+    assert status == 11
+    assert "No indicator of the watch old holds" in told["caveats"][0]
+    partly = asked(site, "--watch", "part", watch="part")[1]
+    assert any("1 of 1 indicators of the watch part do not hold for all" in c for c in partly["caveats"])
+
+
+def test_a_limit_that_the_network_could_not_carry_is_not_stated(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    # Two days with a few flows each: what could come is known to nobody.
+    rows = [f"{FIRST + i * 7000},{FIRST + i * 7000},{CHINA},{OURS},1,443,6,1,{900 + i % 7 * 40000}" for i in range(25)]
+    (tmp_path / "thin.csv").write_text(HEAD + "\n".join(rows) + "\n")
+    Ingest(site).run([str(tmp_path / "thin.csv")])
+    (told,) = run_json("ask", "--from", "CN", "--since", "2014-11-02", "--until", "2014-11-03", site=site)
+    if told["verdict"] != "cannot_say":
+        assert all(limit["bytes"] <= 10 * 241_000 * 25 for limit in told["detection_limit"])
+    else:
+        assert told["detection_limit"] == []
+        assert told["caveats"]
+
+
+def test_limits_of_a_surge_are_those_of_a_further_addition(site: Site, tmp_path: Path) -> None:
+    more = tmp_path / "more.csv"
+    more.write_text(HEAD + flood("2014-11-18T03:00Z", CHINA, OURS, 50_000_000) + "\n")
+    Ingest(site).run([str(more)])
+    status, told = asked(site, "--from", "CN", **{"from": "CN"})
+    amounts = [limit["bytes"] for limit in told["detection_limit"]]
+    assert (status, told["verdict"]) == (10, "surge")
+    assert len(amounts) == 5
+    assert amounts == sorted(amounts)
+    assert 0 < amounts[0] < 1_000_000
+
+
+def test_a_list_of_origins_is_read_once(site: Site, tmp_path: Path) -> None:
+    import os
+    import threading
+
+    path = tmp_path / "list"
+    os.mkfifo(path)  # it can be read only once
+    writer = threading.Thread(target=lambda: path.write_text("CN\nKP  # both\n"), daemon=True)
+    writer.start()
+    (told,) = run_json("ask", "--from", f"@{path}", *SINCE, site=site)
+    writer.join(timeout=10)
+    assert told["verdict"] == "no_surge"
+    assert told["question"]["selection"] == f"@{path}"
+
+
+def directions() -> Iterator[str]:
+    yield from ("in", "out", "internal", "transit")
+
+
+CONDITIONS = st.recursive(
+    st.one_of(
+        st.builds("direction = '{}'".format, st.sampled_from([*directions()])),
+        st.builds("direction <> '{}'".format, st.sampled_from([*directions()])),
+        st.builds("direction IN ('{}', '{}')".format, *[st.sampled_from([*directions()])] * 2),
+    ),
+    lambda inner: st.one_of(
+        st.builds("({} AND {})".format, inner, inner), st.builds("({} OR {})".format, inner, inner),
+        st.builds("(NOT {})".format, inner),
+    ),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@given(CONDITIONS, st.sampled_from([*directions()]))
+def test_a_condition_that_can_match_no_flow_of_a_direction_is_known(text: str, direction: str) -> None:
+    import duckdb
+
+    (matches,) = duckdb.execute(f"SELECT {text} FROM (SELECT '{direction}' AS direction)").fetchone() or (None,)
+    assert contradicts(text, direction) == (not matches)
