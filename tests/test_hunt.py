@@ -18,7 +18,7 @@ from tidegauge.cli import program
 from tidegauge.detect.beacons import quick_look, regularity, rita_score
 from tidegauge.detect.relays import binned, followed
 from tidegauge.hunt import KINDS, Hunted, hunt, load_expected
-from tidegauge.hunt.names import registered
+from tidegauge.hunt.names import split_name
 from tidegauge.ingest import Ingest
 from tidegauge.model import SiteError, parse_address
 from tidegauge.model.generated import looks_generated
@@ -300,14 +300,17 @@ def test_hosts_that_begin_together_are_one_group(tmp_path: Path, make_site: Call
 
 
 def test_registered_domains() -> None:
-    assert registered("www.example.co.uk") == ("example.co.uk", "www")
-    assert registered("a.b.example.com") == ("example.com", "a.b")
+    assert split_name("www.example.co.uk") == ("example.co.uk", "www")
+    assert split_name("a.b.example.com") == ("example.com", "a.b")
+    assert split_name("a.b.city.kawasaki.jp") == ("city.kawasaki.jp", "a.b")  # an exception of the list
+    assert split_name("data.someone.duckdns.org") == ("someone.duckdns.org", "data")
+    assert split_name("host.gov.bd") == ("host.gov.bd", "")
 
 
 def test_generated_names_are_told_from_others(shared: Path) -> None:
     def share(path: Path) -> float:
         names = [line.split(",")[-1].strip().strip('"') for line in path.read_text().splitlines() if "." in line]
-        return sum(looks_generated(registered(n)[0]) > 0.6 for n in names) / len(names)
+        return sum(looks_generated(split_name(n)[0]) > 0.6 for n in names) / len(names)
 
     made, real = share(shared / "names" / "dga.csv"), share(shared / "names" / "benign.csv")
     assert real < 0.05

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
 from tidegauge.hunt.guessing import guesses
 from tidegauge.hunt.limits import POWER, HuntLimit
-from tidegauge.hunt.names import registered
+from tidegauge.hunt.oddity import C2, RARE_CALLERS, RELAYED, is_new, odd
 from tidegauge.hunt.scene import DAY_S, Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.lake import FAR_END
-from tidegauge.model import Finding, Severity, class_bit, format_address, format_bytes, format_duration, format_time
-from tidegauge.model.generated import looks_generated
+from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
 
 LEAST_CALLS = 8
 LOOSE_SPREAD = 0.85
@@ -31,26 +30,29 @@ SHOWN = 300
 LEAST_SCORE = 0.35
 HELD_S = 120.0
 """A flow of the same ports within this time, or without a SYN, goes on with a connection that was cut by a timeout."""
-RETRY_S = 5.0
+RETRY_S, ATTEMPT_S = 70.0, 130.0
+"""A SYN again from the same port, so soon after the one before and after the first of all, is of the same attempt:
+systems double the time between them (RFC 6298), Linux up to 64 s."""
 LONG_S = 3600.0
-RARE_CALLERS = 3
 LEAST_PRESENCE = 0.25
 MEDIUM_SCORE, MEDIUM_CHANCE = 0.55, 1e-3
+DEAD_CHANCE = 0.02
+"""Who insists on an outside door that is shut, odd and new is telling with less regularity than who is answered."""
 FAN = 8
 NEVER = 0.02
 """Share of calls in which the client went on, at most, to a door that is shut."""
+SHUT_DOORS = (
+    f"SELECT count(*) AS n FROM pairs WHERE way <> 'in' AND proto = 6 AND sampling = 1 AND calls >= {LEAST_CALLS}"
+    f" AND held <= {NEVER} * calls"
+)
+"""Pairs of which nothing came: who insists is one among these, not among all that call."""
 FAST_S, SHORTEST_LIFE_S = 2.0, 600.0
 """Calls closer than that count where they went on for so long."""
-NEW_AFTER_S = 3 * 86400
-"""What was not seen for so long since the data begin, and then is, is new."""
-C2 = class_bit("botnet-c2")
 LIMIT_PERIODS_S, LIMIT_JITTER = (60, 600, 3600), 0.2
 LIMIT_CALLS = (8, 10, 12, 16, 20, 24, 32, 48, 72, 100, 150, 250, 400, 700, 1200, 2000, 4000)
 SIMULATED, SIMULATED_SEED = 60, 8
 CALL_PACKETS = 5
 """Packets of a call's own direction, as far as sampling is concerned."""
-COMMON_PORTS = frozenset({21, 22, 25, 53, 80, 110, 123, 143, 443, 465, 587, 853, 993, 995, 8080})
-RELAYED = class_bit("tor-exit") | class_bit("tor-relay") | class_bit("vpn") | class_bit("proxy")
 
 
 def beacons(scene: Scene) -> Iterator[Finding]:
@@ -59,7 +61,7 @@ def beacons(scene: Scene) -> Iterator[Finding]:
     scene.examined["pairs with enough calls"] += kept + crowded
     if crowded:
         scene.skipped["pair", "calls a service that many others call as often"] += crowded
-    chosen: list[tuple[int, Regularity]] = []
+    chosen: list[tuple[int, Regularity, int]] = []
     # Asked for before the calls: while these come nothing else can be asked.
     rhythm = scene.rhythm if scene.sampling > 1 else None
     for table in scene.pairs.calls():
@@ -68,14 +70,19 @@ def beacons(scene: Scene) -> Iterator[Finding]:
     scene.limits += _limits(scene, kept)
     if not chosen:
         return
-    rows = {row["key"]: row for row in scene.pairs.ends([key for key, _ in chosen]).to_pylist()}
+    rows = {row["key"]: row for row in scene.pairs.ends([key for key, _, _ in chosen]).to_pylist()}
     before = scene.pairs.first_seen(list(rows), scene.history_s, scene.since_s)
     shut = {key for key, row in rows.items() if _is_shut(row)}
     opened = scene.pairs.first_seen(list(shut), scene.history_s, scene.since_s, "tcp_flags & 16 <> 0")
+    doors = scene.pairs.sql(SHUT_DOORS)["n"][0].as_py() if shut else 0
     for key, row in rows.items():
         row["began_us"] = before.get(key, row["first_us"])
         row["dead"] = key in shut and key not in opened
-    found = [finding for key, regular in chosen if (finding := _finding(scene, rows[key], regular, kept))]
+    found = [
+        finding for key, regular, attempts in chosen
+        if (finding := _finding(scene, {**rows[key], "attempts": attempts}, regular,
+                                max(doors, 1) if rows[key]["dead"] else kept))
+    ]  # fmt: skip
     found = _upkeep(found)
     found.sort(key=lambda f: (f.severity not in ("high", "critical"), f.severity == "info", -f.score))
     if len(found) > SHOWN:
@@ -101,8 +108,9 @@ def _upkeep(found: list[Finding]) -> list[Finding]:
 
 def _regular(
     scene: Scene, table: pa.Table, most: int, rhythm: NDArray[np.float64] | None
-) -> list[tuple[int, Regularity]]:  # fmt: skip
-    """Pairs of a part that are regular, each with its judgement; at most so many are looked at closely."""
+) -> list[tuple[int, Regularity, int]]:  # fmt: skip
+    """Pairs of a part that are regular, each with its judgement and its number of attempts; at most so many are looked
+    at closely."""
     if not table.num_rows:
         return []
     keys = table["key"].to_numpy()
@@ -125,7 +133,7 @@ def _regular(
         part = slice(edges[group], edges[group + 1])
         regular = regularity(starts[part], sizes[part], rhythm if sampled[part].any() else None)
         if regular.score >= LEAST_SCORE:
-            out.append((int(keys[edges[group]]), regular))
+            out.append((int(keys[edges[group]]), regular, int(edges[group + 1] - edges[group])))
     return out
 
 
@@ -137,9 +145,18 @@ def _new_calls(
     gap = starts - np.r_[0.0, ends[:-1]]
     opens = (flags & 2) != 0
     unopened = (flags != 0) & ~opens
-    # Tries of one attempt: opened again from the same port within seconds, since nothing came of the one before.
-    again = opens & np.r_[False, opens[:-1] & (flags[:-1] & 16 == 0)] & (gap < RETRY_S)
-    return np.asarray(~(same & ((gap < HELD_S) & (gap > -HELD_S) & ~opens | unopened | again)))
+    # Tries of one attempt: opened again from the same port, since nothing came of the one before.
+    again = same & opens & np.r_[False, opens[:-1] & (flags[:-1] & 16 == 0)] & (gap < RETRY_S)
+    goes_on = same & ((gap < HELD_S) & (gap > -HELD_S) & ~opens | unopened)
+    begun = ~(goes_on | again)
+    while True:
+        since = starts - starts[np.maximum.accumulate(np.where(begun, np.arange(len(starts)), 0))]
+        # Of the tries that come too late the first of each call begins another one.
+        late = again & ~begun & (since > ATTEMPT_S)
+        first = late & ~np.r_[False, late[:-1]]
+        if not first.any():
+            return np.asarray(begun)
+        begun |= first
 
 
 def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int) -> Finding | None:
@@ -164,14 +181,15 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         score *= 0.35
     score = float(np.clip(score, 0, 1))
     lasted = last - first
-    odd = _odd(scene, row, name)
-    new = _is_new(scene, row["began_us"] / 1e6)
+    strange = odd(scene, row, name)
+    new = is_new(scene, row["began_us"] / 1e6)
     severity = _severity(
-        score, callers, row, expected is not None, chance, lasted, regular, bool(odd) and (answered or dead), new
+        score, callers, row, expected is not None, chance, lasted, regular, bool(strange) and (answered or dead), new
     )
-    if dead and severity == "low" and chance < MEDIUM_CHANCE and callers <= RARE_CALLERS:
+    insists = chance < (DEAD_CHANCE if strange and row["way"] == "out" and new is not False else MEDIUM_CHANCE)
+    if dead and severity == "low" and insists and callers <= RARE_CALLERS:
         severity = "medium"
-    if dead and severity == "medium" and odd and new and regular.calls >= 24:
+    if dead and severity == "medium" and strange and new and regular.calls >= 24:
         severity = "high"
     if row["way"] != "in" and row["proto"] == 6 and not (dead or answered) and severity in ("medium", "high"):
         severity = "low"  # it was answered at other times: the other end is down
@@ -183,9 +201,10 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         "in": "an outside host that calls ours by the clock may be its commander, or fetch from it",
     }.get(row["way"], "two hosts of ours: one may pass commands to the other")
     reasons = [
-        f"{who} called {whom} on {service(row['proto'], row['port'])} {row['calls']:,} times, about every {period}:"
+        f"{who} called {whom} on {service(row['proto'], row['port'])} {row['attempts']:,} times, about every {period}:"
         f" intervals spread by {regular.spread:.0%} of the median (calls at random: 69 %)",
-        f"by chance a pair as regular as this would be among the {tried:,} pairs looked at with a probability of"
+        f"by chance a pair as regular as this would be among the {tried:,} pairs"
+        f" {'that came to nothing' if dead else 'looked at'} with a probability of"
         f" {_chance(chance)}",
         *(["its calls, as far as they were sampled, come evenly at all hours, and others of this site do not"]
           if regular.steady >= regular.score else []),
@@ -203,8 +222,8 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
             if new
             else "it called so as far back as the data reach"
         )
-    if odd and row["way"] == "out":
-        reasons.append(odd)
+    if strange and row["way"] == "out":
+        reasons.append(strange)
     if dead:
         reasons.append(
             f"{'it was refused' if (row['down_packets'] or 0) > 0 else 'nothing answered'} each time, and nothing came"
@@ -222,7 +241,7 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     if addresses and row["way"] == "out":
         reasons.append(f"the name pointed to {len(addresses)} addresses, which are taken together")
     evidence = {
-        "service": service(row["proto"], row["port"]), "calls": row["calls"], "period_s": round(regular.period_s, 3),
+        "service": service(row["proto"], row["port"]), "calls": row["attempts"], "period_s": round(regular.period_s, 3),
         "spread": round(regular.spread, 4), "skew": round(regular.skew, 4), "even": round(regular.even, 4),
         "comb": round(regular.comb, 4), "spectral": round(regular.spectral, 4), "common": round(regular.common, 4),
         "steady": round(regular.steady, 4),
@@ -294,7 +313,7 @@ def _is_shut(row: dict[str, Any]) -> bool:
 
 def _severity(
     score: float, callers: int, row: dict[str, Any], expected: bool, chance: float, lasted: float,
-    regular: Regularity, odd: bool, new: bool | None,
+    regular: Regularity, strange: bool, new: bool | None,
 ) -> Severity:  # fmt: skip
     """High only for a clear, lasting, rare and new caller out of ours, to somewhere odd."""
     if int(row["far_class"] or 0) & C2 and score > 0.3:
@@ -305,39 +324,13 @@ def _severity(
     clear = clear and regular.presence >= LEAST_PRESENCE
     if row["way"] == "in":  # watchers of services call so too
         return "medium" if clear and lasted >= 86400 and new is not False else "low"
-    if row["way"] == "out" and clear and callers <= RARE_CALLERS and odd and new:
+    if row["way"] == "out" and clear and callers <= RARE_CALLERS and strange and new:
         return "high"
     # Within a site most that calls by the clock is its own upkeep: only what is odd and new is more.
-    telling = odd and new if row["way"] == "internal" else odd or new is not False
+    telling = strange and new if row["way"] == "internal" else strange or new is not False
     if score >= MEDIUM_SCORE and chance < MEDIUM_CHANCE and callers <= 10 * RARE_CALLERS and telling:
         return "medium"
     return "low" if callers <= 10 * RARE_CALLERS else "info"
-
-
-def _is_new(scene: Scene, began_s: float) -> bool | None:
-    """Whether a pair began well after the data did; None where there are too few data to say."""
-    quiet = began_s - scene.history_s
-    if quiet >= max(NEW_AFTER_S, 0.1 * (scene.until_s - scene.history_s)):
-        return True
-    return False if scene.until_s - scene.history_s >= 2 * NEW_AFTER_S else None
-
-
-def _odd(scene: Scene, row: dict[str, Any], name: str) -> str:
-    """What is unlike ordinary polling of a maker's service; empty where nothing is.
-
-    A service that was found by an ordinary name is somebody's known service; a computer program that calls an address
-    nobody looked up, or a port that no service has, is not.
-    """
-    if int(row["far_class"] or 0) & (C2 | RELAYED):
-        return f"the far end is of a kind that hides who is behind it{whereabouts(row)}"
-    if name:
-        made = looks_generated(registered(name)[0])
-        return f"its name, {name}, looks as if a program had made it" if made > 0.6 else ""
-    if row["port"] not in COMMON_PORTS:
-        return f"{service(row['proto'], row['port'])} is the port of no common service"
-    if row["client"] in scene.askers:
-        return f"nobody asked for a name of {format_address(row['server'])}: it is called by its bare address"
-    return ""
 
 
 def _period(seconds: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.hunt.scene import MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
-from tidegauge.lake import FAR_END
+from tidegauge.lake import FAR_END, to_all
 from tidegauge.model import Finding, Severity, format_address, format_duration
 
 LEAST_SWEPT, SWEPT_S = 16, 30
@@ -28,7 +28,8 @@ ECHO = "(biflow_direction = 1 OR proto = 1 AND dst_port = 2048 OR proto = 58 AND
 
 FIRST_CONTACTS = (
     "SELECT client, way, proto, {port} AS port, server, min(epoch_us(time_start)) FILTER (fwd) AS first_us,"
-    " max(epoch_us(time_end)) AS last_us, count(DISTINCT epoch_us(time_start) // 60000000) FILTER (fwd) AS minutes,"
+    " max(epoch_us(time_end)) AS last_us, (count(DISTINCT epoch_us(time_start) // 60000000)"
+    " FILTER (fwd) + max((epoch_us(time_end) - epoch_us(time_start)) // 60000000) FILTER (fwd)) AS minutes,"
     " coalesce(bool_or(NOT fwd), false) AS answered, max(sampling) AS sampling, " + FAR_END + " FROM oriented"
     " WHERE {condition} GROUP BY ALL HAVING first_us IS NOT NULL"
 )
@@ -43,7 +44,8 @@ def breadth(scene: Scene) -> Iterator[Finding]:
     ports = ", ".join(str(port) for port in GUARDED)
     asked = FIRST_CONTACTS.format(
         port="port",
-        condition=f"proto IN (6, 17) AND (way IN ('in', 'internal') OR way = 'out' AND port IN ({ports}))",
+        condition=f"proto IN (6, 17) AND NOT {to_all('server')}"
+        f" AND (way IN ('in', 'internal') OR way = 'out' AND port IN ({ports}))",
     )
     public = (
         f"SELECT server, proto, port FROM first GROUP BY ALL HAVING count(DISTINCT client) >= {PUBLIC_CLIENTS}"

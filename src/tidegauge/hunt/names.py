@@ -9,24 +9,22 @@ import numpy as np
 
 from tidegauge.hunt.scene import Scene, flows_query
 from tidegauge.model import Finding, format_address
+from tidegauge.model.domains import registered
 from tidegauge.model.generated import entropy, looks_generated
 
-SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gob", "gov", "gouv", "net", "nom", "or", "org", "ne", "go", "mil"})
-"""Labels under which names are registered in country domains (`example.co.uk`)."""
 LEAST_LABELS = 40
 LEAST_GENERATED = 12
 INFRASTRUCTURE = (".in-addr.arpa", ".ip6.arpa", ".local", ".localdomain", ".internal", ".home.arpa")
 
 
-def registered(name: str) -> tuple[str, str]:
-    """The registered domain of a name, and what stands before it.
+def split_name(name: str) -> tuple[str, str]:
+    """The registered domain of a name, and what stands before it; the last two labels where no list knows the ending.
 
-    >>> registered("a.b.example.co.uk")
-    ('example.co.uk', 'a.b')
+    >>> split_name("a.b.example.co.uk"), split_name("a.b.unheard-of")
+    (('example.co.uk', 'a.b'), ('b.unheard-of', 'a'))
     """
-    labels = name.split(".")
-    keep = 3 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in SECOND_LEVEL else 2
-    return ".".join(labels[-keep:]), ".".join(labels[:-keep])
+    domain = registered(name) or ".".join(name.split(".")[-2:])
+    return domain, name[: -len(domain)].rstrip(".")
 
 
 def names(scene: Scene) -> Iterator[Finding]:
@@ -46,7 +44,7 @@ def names(scene: Scene) -> Iterator[Finding]:
     for stamp, source, client, name, answers in zip(stamps, *columns, strict=True):
         if source != "dns" or not name or "." not in name or name.endswith(INFRASTRUCTURE):
             continue
-        domain, rest = registered(name)
+        domain, rest = split_name(name)
         key = (client, domain)
         times[key] = [min(times[key][0], stamp), max(times[key][1], stamp)] if times[key] else [stamp, stamp]
         if rest and len(below[key]) < 100_000:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tidegauge.atlas import Atlas
 from tidegauge.hunt.beacons import beacons, long_connections
+from tidegauge.hunt.calls import calls
 from tidegauge.hunt.egress import egress
 from tidegauge.hunt.expected import load_expected
 from tidegauge.hunt.ledger import Closed, HuntLedger, finding_id
@@ -31,6 +32,7 @@ HISTORY_S = 28 * 86400
 
 def _beacons(scene: Scene) -> Iterator[Finding]:
     yield from beacons(scene)
+    yield from calls(scene)
     yield from long_connections(scene)
     yield from names(scene)
 
@@ -144,12 +146,24 @@ def hunt(
 
 
 def _once(findings: list[Finding]) -> list[Finding]:
-    """Without knocks at a door about which a beacon says more already."""
-    beacons = {(f.subject, *f.peers[:1], f.evidence["service"]) for f in findings if f.kind == "beacon"}
-    return [
-        f for f in findings
-        if "door" not in f.evidence or (f.subject, *f.peers[:1], f.evidence["door"]) not in beacons
-    ]  # fmt: skip
+    """Of findings about one host at one service that tell of its calls the most serious, a beacon before others."""
+    best: dict[tuple[str, ...], Finding] = {}
+    for finding in findings:
+        if (key := _door(finding)) is None:
+            continue
+        if key not in best or _rank(finding) > _rank(best[key]):
+            best[key] = finding
+    return [f for f in findings if (key := _door(f)) is None or best[key] is f]
+
+
+def _door(finding: Finding) -> tuple[str, ...] | None:
+    """Who calls what, for findings that tell of calls to one service; None for others."""
+    service = finding.evidence["service"] if finding.kind == "beacon" else finding.evidence.get("door")
+    return None if service is None else (finding.subject, *finding.peers[:1], str(service))
+
+
+def _rank(finding: Finding) -> tuple[int, bool, float]:
+    return SEVERITIES.index(finding.severity), finding.kind == "beacon", finding.score
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:

@@ -18,6 +18,7 @@ from tidegauge.hunt.breadth import breadth
 from tidegauge.hunt.guessing import guessing
 from tidegauge.hunt.limits import HuntLimit, quantile
 from tidegauge.hunt.scene import MOST_LISTED, Scene, flows_query, service, whereabouts
+from tidegauge.lake import to_all
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
 
 Floats = NDArray[np.float64]
@@ -42,6 +43,15 @@ FAILED = (
     " ELSE coalesce(down_packets, 0) = 0 END)"
 )
 """A contact that came to nothing: TCP in which the client did not go on, anything else that got no answer."""
+NBSTAT = 137
+NAME_QUERIES = (
+    f"WITH asked AS (SELECT DISTINCT client, server FROM pairs WHERE proto = 17 AND port = {NBSTAT}),"
+    f" talked AS (SELECT client, server FROM pairs WHERE port <> {NBSTAT} AND coalesce(down_packets, 0) > 0"
+    " AND client IN (SELECT client FROM asked) UNION SELECT server, client FROM pairs"
+    f" WHERE port <> {NBSTAT} AND coalesce(down_packets, 0) > 0 AND server IN (SELECT client FROM asked))"
+    " SELECT client, server FROM asked SEMI JOIN talked USING (client, server)"
+)
+"""Windows asks hosts with which it talks for their NetBIOS name, wherever they are: no first contact."""
 SELDOM = "(up_packets <= 8 * sampling * greatest(calls, 1))"
 
 
@@ -72,9 +82,12 @@ def _walks(scene: Scene) -> Iterator[Finding]:
     enough to fail far more often than anybody who means to be served (`RARELY_FAILS`). All others count together.
     """
     blind = _blind(scene)
+    scene.pairs.make("name_queries", NAME_QUERIES)
     scene.pairs.make(
         "contacts",
         f"SELECT *, {FAILED} AND {SELDOM} AS failed FROM pairs WHERE proto IN (6, 17) AND NOT ({blind})"
+        f" AND NOT (coalesce(down_packets, 0) = 0 AND {to_all('server')})"
+        f" AND NOT (proto = 17 AND port = {NBSTAT} AND (client, server) IN (SELECT (client, server) FROM name_queries))"
         " AND (proto = 17 AND (sampling = 1 OR coalesce(down_packets, 0) > 0)"
         " OR proto = 6 AND up_packets > 0 AND (up_flags = 0 OR up_flags & 2 <> 0))",
     )
@@ -199,7 +212,7 @@ def _walk_finding(row: dict[str, Any], ratio: float) -> Finding:
 def _knocks(scene: Scene) -> Iterator[Finding]:
     """Callers that come to nothing at one door again and again."""
     table = scene.pairs.sql(
-        f"SELECT * FROM pairs WHERE proto IN (6, 17) AND NOT ({_blind(scene)})"
+        f"SELECT * FROM pairs WHERE proto IN (6, 17) AND NOT ({_blind(scene)}) AND NOT {to_all('server')}"
         f" AND {FAILED} AND calls >= {KNOCKS}"
         f" AND held < 0.05 * calls ORDER BY calls DESC LIMIT {MOST_LISTED}"
     )

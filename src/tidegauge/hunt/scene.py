@@ -15,7 +15,15 @@ from tidegauge.atlas import Atlas
 from tidegauge.hunt.expected import Expected
 from tidegauge.hunt.limits import HuntLimit
 from tidegauge.lake import Lake, Pairs
-from tidegauge.model import NAMES_SCHEMA, TidegaugeError, class_names, format_address, format_time, parse_address
+from tidegauge.model import (
+    NAMES_SCHEMA,
+    V4_MAPPED,
+    TidegaugeError,
+    class_names,
+    format_address,
+    format_time,
+    parse_address,
+)
 from tidegauge.series import covered
 from tidegauge.site import Site
 
@@ -27,6 +35,7 @@ MOST_LISTED = 150
 PUBLIC_CLIENTS = 20
 """A service that so many ask is meant to be asked, and answers requests, not passwords."""
 SOME_FLOWS = 2_000_000
+SUBNET_BROADCAST = "announcements to a subnet are sent at regular intervals, and nobody answers them"
 ANSWERED = 0.7
 """Share of conversations of which both directions are seen, below which silence says nothing."""
 
@@ -69,6 +78,8 @@ class Scene:
     def expects(self, row: dict[str, Any]) -> str | None:
         """Why the traffic of a pair is expected; None where it is not."""
         far = row["client"] if row["way"] == "in" else row["server"]
+        if far[:12] == V4_MAPPED and far[15] == 255 and not row.get("down_packets"):
+            return SUBNET_BROADCAST
         return self.expected.reason(
             proto=row["proto"],
             port=row["port"],
@@ -109,11 +120,7 @@ class Scene:
     @cached_property
     def covered(self) -> float:
         """The share of the hunted time that was seen."""
-        coverage = covered(self.lake, self.since_s, self.until_s)
-        width_s = 300
-        first = self.since_s // width_s
-        bins = max(-(-self.until_s // width_s) - first, 1)
-        return float(coverage.bins(width_s=width_s, first_bin=first, bins=bins).mean())
+        return covered(self.lake, self.since_s, self.until_s).share
 
     @cached_property
     def sampling(self) -> int:

@@ -5,7 +5,7 @@ from tidegauge.lake.compact import SETTLED_S, compact
 from tidegauge.lake.extent import Extent
 from tidegauge.lake.homes import Homes, look_at_homes
 from tidegauge.lake.manifest import Manifest, Segment
-from tidegauge.lake.pairs import FAR_END, Pairs
+from tidegauge.lake.pairs import FAR_END, Pairs, to_all
 from tidegauge.lake.pieces import FRACTION, spread
 from tidegauge.lake.query import METRICS, QUARANTINE_FOLDER, FlowFilter, Lake
 from tidegauge.lake.relabel import Relabelled, relabel
@@ -18,5 +18,5 @@ __all__ = [
     "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "SETTLED_S", "Extent", "FlowFilter", "Homes",
     "Lake", "LakeWriter", "Manifest", "Pairs", "Relabelled", "Retained", "Rolled", "Segment", "classes_in",
     "column_sql", "compact", "compile_where", "contradicts", "exporters_in", "look_at_homes", "open_writer", "quoted",
-    "relabel", "retain", "roll", "rolled", "spread",
+    "relabel", "retain", "roll", "rolled", "spread", "to_all",
 ]  # fmt: skip

@@ -21,7 +21,11 @@ SERVICE = (
 """How likely a port is a server's, 0 the most."""
 _SRC, _DST = SERVICE.format(p="src_port"), SERVICE.format(p="dst_port")
 
+DHCP_ANSWER = "proto = 17 AND (src_port = 67 AND dst_port = 68 OR src_port = 547 AND dst_port = 546)"
+"""The question came from an address of nobody (RFC 2131, RFC 8415)."""
+
 FORWARD = f"""(CASE
+ WHEN asked THEN true WHEN answer THEN false WHEN {DHCP_ANSWER} THEN false
  WHEN biflow_direction = 1 THEN true WHEN biflow_direction = 2 THEN false
  WHEN proto = 1 THEN dst_port <> 0 WHEN proto = 58 THEN dst_port <> 33024
  WHEN proto = 6 AND tcp_flags & 23 = 2 THEN true
@@ -29,15 +33,42 @@ FORWARD = f"""(CASE
  WHEN {_DST} <> {_SRC} THEN {_DST} < {_SRC}
  WHEN src_port <> dst_port THEN dst_port < src_port
  ELSE direction = 'out' END)"""
-"""Whether a flow goes from the client to the server: as the exporter says (RFC 5103), by a lone SYN or its answer, else
-by the ports, else ours is the client."""
+"""Whether a flow goes from the client to the server: by a question to everybody that it answers or goes on with, as the
+exporter says (RFC 5103), by a lone SYN or its answer, else by the ports, else ours is the client."""
+
+
+def to_all(column: str) -> str:
+    """SQL condition on addresses of everybody: multicast (RFC 5771, RFC 4291) and broadcast.
+
+    Which address is the broadcast of a subnet is not known: one that ends with 255 is taken for it.
+    """
+    return (
+        f"({column} BETWEEN unhex('00000000000000000000ffffe0000000') AND unhex('00000000000000000000ffffefffffff')"
+        f" OR {column} >= unhex('ff000000000000000000000000000000')"
+        f" OR {column}[1:12] = unhex('00000000000000000000ffff') AND {column}[16:16] = unhex('ff'))"
+    )
+
+
+ASKED_ALL = (
+    "SELECT DISTINCT src AS asker, src_port AS asker_port, src_port = dst_port AS same_port FROM chosen_flows"
+    f" WHERE proto = 17 AND (src_port >= 1024 OR src_port = dst_port) AND {to_all('dst')}"
+)
+"""Who asked everybody by UDP, and from which port: what comes to it there is an answer, whatever its own ports (SSDP,
+WS-Discovery, LLMNR, printers); where it asked from the port it asked at, what comes from that port (mDNS, NetBIOS)."""
+ASKERS = "(SELECT (asker, asker_port) FROM asked_all WHERE {same})"
+ANSWERS_ALL = {
+    "asked": f"proto = 17 AND (src, src_port) IN {ASKERS.format(same='NOT same_port')}",
+    "answer": f"proto = 17 AND ((dst, dst_port) IN {ASKERS.format(same='NOT same_port')}"
+    f" OR src_port = dst_port AND (dst, dst_port) IN {ASKERS.format(same='same_port')})",
+}
+"""Which flows go on with a question to everybody, and which answer one."""
 
 ORIENTED = f"""SELECT *, CASE WHEN fwd THEN src ELSE dst END AS client, CASE WHEN fwd THEN dst ELSE src END AS server,
  CASE WHEN proto IN (1, 58) THEN 0 WHEN fwd THEN dst_port ELSE src_port END AS port,
  CASE WHEN proto IN (1, 58) THEN 0 WHEN fwd THEN src_port ELSE dst_port END AS cport,
  CASE WHEN direction IN ('in', 'out') THEN CASE WHEN fwd = (direction = 'out') THEN 'out' ELSE 'in' END
       ELSE direction END AS way
- FROM (SELECT *, {FORWARD} AS fwd FROM flows)"""
+ FROM (SELECT *, {FORWARD} AS fwd FROM (SELECT *, false AS asked, false AS answer FROM flows))"""
 """`way`: `out` where the client is ours, `in` where the server is."""
 
 NAMED = """SELECT * REPLACE (coalesce(same, server) AS server) FROM ({oriented}) LEFT JOIN
@@ -88,7 +119,11 @@ class Pairs:
         self._context = self._lake.engine(self._chosen.since_us, self._chosen.until_us)
         self._engine = self._context.__enter__()
         self._engine.execute(f"CREATE TEMP VIEW chosen_flows AS SELECT * FROM flows WHERE {self._chosen.sql()}")
+        self._engine.execute(f"CREATE TEMP TABLE asked_all AS {ASKED_ALL}")
         oriented = ORIENTED.replace("FROM flows)", "FROM chosen_flows)")
+        if self._engine.execute("SELECT count(*) FROM asked_all").fetchall()[0][0]:
+            for column, condition in ANSWERS_ALL.items():
+                oriented = oriented.replace(f"false AS {column}", f"({condition}) AS {column}")
         self._engine.execute(f"CREATE TEMP VIEW oriented AS {oriented}")
         self._engine.register("aliases", self._aliases)
         self._engine.execute(f"CREATE TEMP VIEW named AS {self._named('oriented')}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import dkim
 
 from tidegauge.lure.looking import Item
-from tidegauge.lure.tables import registered
+from tidegauge.model.domains import registered
 
 KNOWN, PASSED, FAILED, FORGED = -5.0, -1.0, 2.0, 3.0
 """Weights in log-odds: set, not trained, since checks of this kind are not in the mails that the model learned from."""

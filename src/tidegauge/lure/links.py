@@ -12,18 +12,8 @@ from ipaddress import ip_address
 from itertools import pairwise
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tidegauge.lure.tables import (
-    Brand,
-    Brands,
-    above,
-    fold,
-    for_anybody,
-    hosts,
-    near_miss,
-    provider,
-    public_suffix,
-    registered,
-)
+from tidegauge.lure.tables import Brand, Brands, above, fold, for_anybody, hosts, near_miss, provider, public_suffix
+from tidegauge.model.domains import registered
 from tidegauge.model.generated import looks_generated
 
 MOST_STEPS = 8

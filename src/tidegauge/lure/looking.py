@@ -17,8 +17,9 @@ from tidegauge.content import (
     read_page,
 )
 from tidegauge.lure.links import Link, take_apart, urls_in
-from tidegauge.lure.tables import Brands, registered
+from tidegauge.lure.tables import Brands
 from tidegauge.lure.words import shown_text
+from tidegauge.model.domains import registered
 
 MOST_SHOWN = 100_000
 MOST_LINKS = 1000

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from tidegauge.lure.links import Link, look_at, shown_domain
 from tidegauge.lure.looking import Item
 from tidegauge.lure.signal import ASIDE, ASKING, Signal, brand_words, listed, organisation, same_label
-from tidegauge.lure.tables import Brand, Brands, fold, hosts, registered
+from tidegauge.lure.tables import Brand, Brands, fold, hosts
 from tidegauge.lure.words import find_requests
+from tidegauge.model.domains import registered
 
 SAYS = {
     "link-address": "a link leads to an address instead of a name: {host}",

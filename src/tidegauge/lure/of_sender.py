@@ -9,8 +9,9 @@ from itertools import pairwise
 from tidegauge.lure.links import look_at
 from tidegauge.lure.looking import Item
 from tidegauge.lure.signal import DECORATION, Signal, brand_words, organisation, same_label
-from tidegauge.lure.tables import Brands, fold, hosts, public_suffix, registered
+from tidegauge.lure.tables import Brands, fold, hosts, public_suffix
 from tidegauge.lure.words import disguised
+from tidegauge.model.domains import registered
 
 TITLES = re.compile(r"(?i)\b(?:mrs?|miss|dr|barr(?:ister)?|prof|gen|sgt|rev|sir|madam|esq)\b\.?")
 

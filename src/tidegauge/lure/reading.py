@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 from tidegauge.content import Joined, is_msg, looks_like_mail, mails_of, msg_to_mail, to_text
-from tidegauge.lure.tables import registered
 from tidegauge.model import InputError
+from tidegauge.model.domains import registered
 
 MOST_BYTES = (32 << 20) + 1
 """Of one mail: the byte more says that there were more."""

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 from tidegauge.lure.looking import Item
-from tidegauge.lure.tables import Brand, Brands, fold, hosts, public_suffix, registered
+from tidegauge.lure.tables import Brand, Brands, fold, hosts, public_suffix
+from tidegauge.model.domains import registered
 
 DECORATION = re.compile(r"[\u2190-\u21ff\u2460-\u27bf\u2900-\u2bff\u2600-\u26ff\U0001F000-\U0001FAFF]")
 

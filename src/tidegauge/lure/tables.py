@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from confusable_homoglyphs import confusables
-from publicsuffixlist import PublicSuffixList
 
 from tidegauge.model import SiteError
+from tidegauge.model.domains import registered, registries
 
 
 @dataclass(frozen=True)
@@ -96,37 +96,6 @@ def hosts() -> Hosts:
     )
 
 
-@cache
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList(accept_unknown=False)
-
-
-RESERVED = frozenset("example test invalid local internal lan intranet corp".split())
-"""Endings that no public suffix list has: for documents and tests (RFC 2606), and for inside."""
-
-
-@lru_cache(maxsize=65536)
-def registered(host: str) -> str:
-    """The registered domain of a host by the public suffix list, its private part included; empty where none is.
-
-    >>> registered("a.b.example.co.uk"), registered("x.y.web.app"), registered("localhost"), registered("10.1.2.3")
-    ('example.co.uk', 'y.web.app', '', '')
-    """
-    if not host or len(host) > 253:
-        return ""
-    labels = host.strip(".").lower().split(".")
-    if labels[-1] in RESERVED:
-        return ".".join(labels[-2:]) if len(labels) > 1 else ""
-    name = host.strip(".").lower()
-    # A provider's own name is a public suffix of the list's private part (`iki.fi`): who writes from there is somebody.
-    return _suffixes().privatesuffix(name) or _registries().privatesuffix(name) or ""
-
-
-@cache
-def _registries() -> PublicSuffixList:
-    return PublicSuffixList(accept_unknown=False, only_icann=True)
-
-
 @lru_cache(maxsize=65536)
 def for_anybody(host: str) -> bool:
     """Whether anybody may put a page there: a provider's names (our table), or those of the private part of the
@@ -137,7 +106,7 @@ def for_anybody(host: str) -> bool:
     """
     if any(name in hosts().hosting for name in above(host)) or ".blogspot." in f".{host}":
         return True
-    whole, registry = registered(host), _registries().privatesuffix(host) or ""
+    whole, registry = registered(host), registries().privatesuffix(host) or ""
     return whole.count(".") > registry.count(".")
 
 

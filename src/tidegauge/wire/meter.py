@@ -149,8 +149,9 @@ class FlowMeter:
 
         starts, ends = sane_times(flows["start"], flows["last"])
         icmp = (flows["proto"] == ICMP) | (flows["proto"] == ICMP6)
-        # Who spoke first began it; in the middle of a TCP connection that is not known.
-        sure = (flows["proto"] != TCP) | (pick("flags0", "flags1") & SYN > 0)
+        # Who spoke first began it; in the middle of a TCP connection that is not known, and of ICMP the type tells it,
+        # since question and answer are flows of their own.
+        sure = (flows["proto"] != TCP) & ~icmp | (pick("flags0", "flags1") & SYN > 0)
         batch = FlowBatch.build(
             src=pick("src", "dst"), dst=pick("dst", "src"), exporters=(self.exporter,),
             time_start=starts, time_end=ends, proto=flows["proto"], tos=flows["tos"],

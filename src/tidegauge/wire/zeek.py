@@ -278,6 +278,9 @@ def _tsv_block(block: bytes, header: list[str], wanted: tuple[str, ...], skipped
 
 
 def _json_block(block: bytes, wanted: tuple[str, ...], skipped: Skipped) -> pa.Table:
+    if b'"id_orig_h"' in block:  # `Log::default_scope_sep = "_"`, as on the way to Elasticsearch and Kafka
+        for name in (b"orig_h", b"orig_p", b"resp_h", b"resp_p"):
+            block = block.replace(b'"id_' + name + b'"', b'"id.' + name + b'"')
     kinds = [
         (n, pa.list_(LISTS[n]) if n in LISTS else pa.string() if n in TEXT else pa.float64()) for n in wanted
     ]  # fmt: skip

@@ -1,0 +1,108 @@
+"""Local networks on which nothing happens, as packets; and short command channels in them, which must be named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.packets import Packet, ask, capture, office, talk, tcp
+from tidegauge.hunt import KINDS, Hunted, hunt
+from tidegauge.ingest import Ingest
+from tidegauge.site import Site
+
+BEGIN = 1_700_000_000.0
+HOUR = 3600.0
+SERIOUS = ("medium", "high", "critical")
+Found = Callable[[list[Packet]], Hunted]
+
+
+@pytest.fixture
+def found(make_site: Callable[..., Site], tmp_path: Path) -> Found:
+    def of(packets: list[Packet]) -> Hunted:
+        site = make_site("192.168.0.0/16")
+        assert Ingest(site).run([str(capture(tmp_path / "c.pcap", packets))]).failures == []
+        return hunt(site, tuple(KINDS), since_s=None, until_s=None)
+
+    return of
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_nothing_of_an_ordinary_network_is_serious(found: Found, seed: int) -> None:
+    lasts = HOUR / 2 if seed % 2 else HOUR / 6
+    told = found(office(BEGIN, lasts, seed, hosts=6 + seed))
+    assert [(f.severity, f.title) for f in told.findings if f.severity in SERIOUS] == []
+
+
+WHO, MASTER = "192.168.7.22", "203.0.113.251"
+SHAPES = {"dns": (53, 110, 160), "http": (80, 450, 900), "tls": (443, 1100, 3200), "odd tls": (8444, 1100, 3200)}
+
+
+def channel(shape: str, count: int, jitter: float, seed: int) -> list[Packet]:
+    """So many calls within ten minutes, by what they look like."""
+    random = np.random.default_rng(seed)
+    port, up, down = SHAPES[shape]
+    gaps = 1 + random.uniform(-jitter, jitter, count) if jitter < 1 else random.exponential(1, count)
+    times = BEGIN + 20 + np.cumsum(gaps) / gaps.sum() * 560
+    out: list[Packet] = []
+    for i, at in enumerate(times.tolist()):
+        out += ask(at, WHO, 40000 + i, MASTER, 53, up, down) if port == 53 else talk(
+            at, WHO, 40000 + i, MASTER, port, up, down)  # fmt: skip
+    return out
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.3, 1.0], ids=["even", "jitter", "random"])
+@pytest.mark.parametrize("count", [50, 100, 300])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_short_command_channel_is_named(found: Found, shape: str, count: int, jitter: float) -> None:
+    told = found([*office(BEGIN, 620, 3), *channel(shape, count, jitter, count)])
+    own = [f for f in told.findings if f.subject == WHO and MASTER in f.peers]
+    assert own
+    if shape == "odd tls":
+        assert own[0].severity in SERIOUS
+    assert [f.title for f in told.findings if f.severity in SERIOUS and MASTER not in f.peers] == []
+
+
+def test_the_limit_says_from_how_many_calls_on(found: Found) -> None:
+    told = found([*office(BEGIN, 620, 3), *channel("odd tls", 40, 1.0, 1)])
+    (limit,) = [x for x in told.limits if x.unit == "calls"]
+    assert limit.value == 40
+    assert [f.severity for f in told.findings if f.kind == "many-calls" and f.peers == (MASTER,)] == ["medium"]
+    assert not [f for f in found([*office(BEGIN, 620, 3), *channel("odd tls", 25, 1.0, 1)]).findings
+                if f.kind == "many-calls" and f.peers == (MASTER,)]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [7, 9, 11])
+def test_few_calls_an_hour_to_an_odd_port_are_low_with_the_reason(found: Found, count: int) -> None:
+    random = np.random.default_rng(count)
+    times = np.sort(random.random(count)) * 3400 + BEGIN + 100
+    times[0], times[-1] = BEGIN + 100, BEGIN + 3500
+    calls = [p for i, at in enumerate(times) for p in talk(float(at), WHO, 41000 + i, MASTER, 9443, 1100, 3000)]
+    told = found([*office(BEGIN, HOUR, 5, hosts=4), *calls])
+    (own,) = [f for f in told.findings if f.subject == WHO and MASTER in f.peers]
+    assert own.severity == "low"
+    assert any("tcp/9443" in reason for reason in own.reasons)
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_retries_of_one_connection_are_one_attempt(found: Found, refuses: bool) -> None:
+    packets: list[Packet] = []
+    for call in range(8):
+        for tried, later in enumerate((0.0, 1.0, 3.0, 7.0, 15.0)):
+            at = BEGIN + 30 + 60 * call + (0.5 * tried if refuses else later)
+            packets.append((at, tcp(WHO, 42000 + call, MASTER, 4444, 0x02)))
+            if refuses:
+                packets.append((at + 0.01, tcp(MASTER, 4444, WHO, 42000 + call, 0x14)))
+    told = found([*office(BEGIN, 620, 3), *packets])
+    (own,) = [f for f in told.findings if f.subject == WHO and MASTER in f.peers and f.kind == "beacon"]
+    assert own.evidence["calls"] == 8
+    assert own.severity in SERIOUS
+
+
+def test_a_scan_in_a_noisy_network_is_still_one(found: Found) -> None:
+    packets = [(BEGIN + 5 * i, tcp(WHO, 43000 + i, f"192.168.7.{i}", 445, 0x02)) for i in range(2, 40)]
+    packets += [(BEGIN + 100 + i, p) for i in range(30) for _, p in ask(0, WHO, 137, f"192.168.8.{i}", 137)[:1]]
+    told = found([*office(BEGIN, 620, 3), *packets])
+    assert [f.kind for f in told.findings if f.subject == WHO and f.severity in SERIOUS] == ["scan"]
