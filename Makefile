@@ -76,7 +76,7 @@ bench-atlas: $(VENV)/.ready-dev
 	$(BIN)/python -m benchmarks.atlas
 
 bench-hunting: $(VENV)/.ready-dev
-	$(BIN)/python -m benchmarks.hunting.sites --sites 200 --hosts 100 --seed 1 > benchmarks/work-sites.jsonl
+	$(BIN)/python -m benchmarks.hunting.sites --sites 200 --hosts 40 --days 2 --history 5 --seed 1 > benchmarks/work-sites.jsonl
 	$(BIN)/python -m benchmarks.hunting.speed > benchmarks/work-speed.jsonl
 	$(BIN)/python -m benchmarks.hunting.table benchmarks/work-sites.jsonl benchmarks/work-speed.jsonl
 	rm benchmarks/work-sites.jsonl benchmarks/work-speed.jsonl

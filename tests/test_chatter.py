@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ Found = Callable[[list[Packet]], Hunted]
 
 @pytest.fixture
 def found(make_site: Callable[..., Site], tmp_path: Path) -> Found:
+    numbers = count(1)
+
     def of(packets: list[Packet]) -> Hunted:
-        site = make_site("192.168.0.0/16")
+        site = make_site("192.168.0.0/16", name=f"site{next(numbers)}")
         assert Ingest(site).run([str(capture(tmp_path / "c.pcap", packets))]).failures == []
         return hunt(site, tuple(KINDS), since_s=None, until_s=None)
 
@@ -40,11 +43,11 @@ WHO, MASTER = "192.168.7.22", "203.0.113.251"
 SHAPES = {"dns": (53, 110, 160), "http": (80, 450, 900), "tls": (443, 1100, 3200), "odd tls": (8444, 1100, 3200)}
 
 
-def channel(shape: str, count: int, jitter: float, seed: int) -> list[Packet]:
+def channel(shape: str, calls: int, jitter: float, seed: int) -> list[Packet]:
     """So many calls within ten minutes, by what they look like."""
     random = np.random.default_rng(seed)
     port, up, down = SHAPES[shape]
-    gaps = 1 + random.uniform(-jitter, jitter, count) if jitter < 1 else random.exponential(1, count)
+    gaps = 1 + random.uniform(-jitter, jitter, calls) if jitter < 1 else random.exponential(1, calls)
     times = BEGIN + 20 + np.cumsum(gaps) / gaps.sum() * 560
     out: list[Packet] = []
     for i, at in enumerate(times.tolist()):
@@ -54,10 +57,10 @@ def channel(shape: str, count: int, jitter: float, seed: int) -> list[Packet]:
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.3, 1.0], ids=["even", "jitter", "random"])
-@pytest.mark.parametrize("count", [50, 100, 300])
+@pytest.mark.parametrize("calls", [50, 100, 300])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_short_command_channel_is_named(found: Found, shape: str, count: int, jitter: float) -> None:
-    told = found([*office(BEGIN, 620, 3), *channel(shape, count, jitter, count)])
+def test_a_short_command_channel_is_named(found: Found, shape: str, calls: int, jitter: float) -> None:
+    told = found([*office(BEGIN, 620, 3), *channel(shape, calls, jitter, calls)])
     own = [f for f in told.findings if f.subject == WHO and MASTER in f.peers]
     assert own
     if shape == "odd tls":
@@ -74,10 +77,10 @@ def test_the_limit_says_from_how_many_calls_on(found: Found) -> None:
                 if f.kind == "many-calls" and f.peers == (MASTER,)]  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [7, 9, 11])
-def test_few_calls_an_hour_to_an_odd_port_are_low_with_the_reason(found: Found, count: int) -> None:
-    random = np.random.default_rng(count)
-    times = np.sort(random.random(count)) * 3400 + BEGIN + 100
+@pytest.mark.parametrize("times_an_hour", [7, 9, 11])
+def test_few_calls_an_hour_to_an_odd_port_are_low_with_the_reason(found: Found, times_an_hour: int) -> None:
+    random = np.random.default_rng(times_an_hour)
+    times = np.sort(random.random(times_an_hour)) * 3400 + BEGIN + 100
     times[0], times[-1] = BEGIN + 100, BEGIN + 3500
     calls = [p for i, at in enumerate(times) for p in talk(float(at), WHO, 41000 + i, MASTER, 9443, 1100, 3000)]
     told = found([*office(BEGIN, HOUR, 5, hosts=4), *calls])

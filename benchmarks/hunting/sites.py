@@ -1,6 +1,6 @@
 """Hunts over simulated networks: what was planted and found, what was found and not planted; one JSON line a site.
 
-python -m benchmarks.hunting.sites --sites 200 --hosts 100 --seed 1 > sites.jsonl
+python -m benchmarks.hunting.sites --sites 200 --hosts 40 --days 2 --history 5 --seed 1 > sites.jsonl
 python -m benchmarks.hunting.table sites.jsonl > ../HUNTING.md
 """
 
@@ -23,12 +23,17 @@ from tidegauge.detect.beacons import regularity, rita_score
 from tidegauge.hunt import KINDS, hunt, rhythm_of, weighed
 from tidegauge.lake import FlowFilter, Lake, Pairs, open_writer
 from tidegauge.model import LedgerBuilder, parse_address
-from tidegauge.simulate.office import EXPORTER, HOME, Office, Planted, office
+from tidegauge.simulate.office import BRIEF, EXPORTER, HOME, Office, Planted, office
 from tidegauge.site import Site, init_site, load_site
 
-PLANTS = ["beacon", "beacon", "sleeper", "relay", "proxy", "egress", "egress", "slow"]
+PLANTS = ["beacon", "beacon", "sleeper", "relay", "proxy", "egress", "egress", "slow", *BRIEF]
 CONDITIONS = ({"loss": 0.0, "sampling": 1}, {"loss": 0.2, "sampling": 1}, {"loss": 0.0, "sampling": 100})
-MATCHES = {"beacon": ("beacon",), "relay": ("passthrough",), "proxy": ("passthrough",), "egress": ("egress",)}
+CALLS = ("beacon", "many-calls", "few-calls")
+MATCHES = {
+    "beacon": CALLS, "relay": ("passthrough",), "proxy": ("passthrough",), "egress": ("egress",), "short": CALLS,
+    "few": CALLS, "insistent": (*CALLS, "scan"), "scan": ("scan",), "guessing": ("password-guessing",),
+    "flood": ("flood",),
+}  # fmt: skip
 
 
 def store(made: Office, folder: Path) -> Site:
@@ -50,11 +55,13 @@ def store(made: Office, folder: Path) -> Site:
     return site
 
 
-def run(seed: int, hosts: int, plants: list[str], pairs_compared: bool) -> dict[str, Any]:
+def run(
+    seed: int, hosts: int, plants: list[str], pairs_compared: bool, days: int = 7, history: int = 7
+) -> dict[str, Any]:
     """One network: made, stored, hunted, compared with its truth."""
     random = np.random.default_rng(seed)
     condition = CONDITIONS[seed % len(CONDITIONS)]
-    made = office(random, hosts=hosts, days=7, history_days=7, plants=plants, **condition)
+    made = office(random, hosts=hosts, days=days, history_days=history, plants=plants, **condition)
     folder = Path(tempfile.mkdtemp(prefix="hunting-"))
     try:
         site = store(made, folder / "site")
@@ -64,7 +71,8 @@ def run(seed: int, hosts: int, plants: list[str], pairs_compared: bool) -> dict[
         compared = compare_scores(site, made, condition["sampling"] > 1) if pairs_compared else []
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    out: dict[str, Any] = {"seed": seed, "hosts": hosts, "flows": len(made.flows), "hunt_s": round(spent, 2),
+    out: dict[str, Any] = {"seed": seed, "hosts": hosts, "days": days, "history": history,
+                           "flows": len(made.flows), "hunt_s": round(spent, 2),
                            **condition, "planted": [], "false": [], "pairs": compared}  # fmt: skip
     explained = set()
     for plant in made.planted:
@@ -123,13 +131,18 @@ def main() -> None:
     parser.add_argument("--sites", type=int, default=200)
     parser.add_argument("--hosts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--history", type=int, default=7)
     parser.add_argument("--quiet", action="store_true", help="plant nothing: false findings alone")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     plants = [] if arguments.quiet else PLANTS
     seeds = range(arguments.seed, arguments.seed + arguments.sites)
     with ProcessPoolExecutor(arguments.workers) as pool:
-        jobs = [pool.submit(run, s, arguments.hosts, plants, not arguments.quiet and s % 4 == 0) for s in seeds]
+        jobs = [
+            pool.submit(run, s, arguments.hosts, plants, not arguments.quiet and s % 4 == 0, arguments.days,
+                        arguments.history) for s in seeds
+        ]  # fmt: skip
         for job in jobs:
             print(json.dumps(job.result()), flush=True)
     sys.stdout.flush()

@@ -25,7 +25,23 @@ KINDS: dict[str, Test] = {
     "proxy or relay for many": lambda p: p["kind"] == "proxy",
     "egress in one night": lambda p: p["kind"] == "egress" and not p["slow"],
     "egress a little every day": lambda p: p["kind"] == "egress" and p["slow"],
+    "insisting on a shut door, 8 to 39 calls": lambda p: p["kind"] == "insistent",
+    "flood": lambda p: p["kind"] == "flood",
+    "ping sweep": lambda p: p.get("shape") == "ping-sweep",
+    "horizontal scan": lambda p: p.get("shape") == "wide-scan",
+    "vertical scan": lambda p: p.get("shape") == "deep-scan",
+    "passwords guessed at tcp/22": lambda p: p.get("shape") == "guess-ssh",
+    "passwords guessed at tcp/2222": lambda p: p.get("shape") == "guess-odd",
+    "short channel, TLS at an odd port": lambda p: p.get("shape") == "short-odd",
 }
+NAMED: dict[str, Test] = {
+    "short channel, DNS": lambda p: p.get("shape") == "short-dns",
+    "short channel, HTTP": lambda p: p.get("shape") == "short-http",
+    "short channel, TLS": lambda p: p.get("shape") == "short-tls",
+    "short channel, TLS at an odd port": lambda p: p.get("shape") == "short-odd",
+    "7 to 11 calls an hour, TLS at an odd port": lambda p: p["kind"] == "few",
+}
+SHORT_CALLS = {str(n): (n, n + 1) for n in (50, 100, 300)}
 JITTERS = {"0-10 %": (0, 0.1), "10-20 %": (0.1, 0.2), "20-30 %": (0.2, 0.3), "30-40 %": (0.3, 0.4), "40-50 %": (0.4, 1)}
 VOLUMES = {
     "10-100 MB": (0, 1e8), "100-300 MB": (1e8, 3e8), "0.3-1 GB": (3e8, 1e9), "1-3 GB": (1e9, 3e9),
@@ -39,7 +55,7 @@ HEAD = """\
 
 Made by `make bench-hunting` (`benchmarks/hunting/`); in brackets, where given, what the version before found of the
 same networks. A planted thing counts as found when a finding of its kind, host and far end has severity medium or
-more. Everything is simulated (`simulate/office.py`): two weeks, the second one hunted, the first one its history.
+more. Everything is simulated (`simulate/office.py`); the first days are the history of those that are hunted.
 """
 
 
@@ -222,10 +238,22 @@ def main() -> None:
     curve("recall-sampled", "Beacons found in sampled flows, by sampled calls", "calls of which a packet was sampled",
           calls, beacons, sampled)  # fmt: skip
     serious = [f"{name}: {wilson(*found(planted, keep, HIGH))}" for name, keep in KINDS.items()]
+    listed = [{**p, "found": p["found"] and "medium"} for p in planted]
+    shorts = {name: partial(within, "calls", *ends) for name, ends in SHORT_CALLS.items()}
+    curve("recall-short", "Short channels named, by calls within ten minutes", "calls within ten minutes", shorts,
+          [p for p in listed if p["kind"] == "short"], columns)  # fmt: skip
     lines = [
-        HEAD, f"{len(sites)} networks of {sites[0]['hosts']} hosts, {flows:,} flows, {len(planted):,} things planted.",
+        HEAD,
+        f"{len(sites)} networks of {sites[0]['hosts']} hosts, {sites[0]['days']} days hunted after"
+        f" {sites[0]['history']} days of history, {flows:,} flows, {len(planted):,} things planted.",
         "", "## Found", *grid("planted", KINDS, planted, columns, old), "",
         "With severity high, all conditions together: " + "; ".join(serious) + ".",
+        "", "## Named at all", "",
+        "Short channels within ten minutes, and few calls over an hour, are listed whatever their port; of severity",
+        "medium or more are only those to an odd one. Here a finding of any severity counts.",
+        *grid("planted", NAMED, listed, columns),
+        *grid("calls within ten minutes", shorts, [p for p in listed if p["kind"] == "short"], columns), "",
+        "## By size",
         *grid("jitter of beacons", jitters, beacons, columns, old_beacons),
         *grid("calls seen, beacons", calls, beacons, sampled, old_beacons),
         *grid("calls seen, beacons that do not sleep", calls, [b for b in beacons if not b["sleeps"]], sampled),

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 class Planted:
     """One thing that hunts should find: its kind, the host of ours, the far ends, and how it was made."""
 
-    kind: Literal["beacon", "relay", "proxy", "egress"]
+    kind: Literal["beacon", "relay", "proxy", "egress", "short", "few", "insistent", "scan", "guessing", "flood"]
     host: str
     peers: tuple[str, ...]
     about: dict[str, Any] = field(default_factory=dict)
@@ -65,7 +65,7 @@ def office(
     """Make a network.
 
     Args:
-        plants: kinds of what is planted: `beacon`, `sleeper`, `relay`, `proxy`, `egress`, `slow`.
+        plants: kinds of what is planted: `beacon`, `sleeper`, `relay`, `proxy`, `egress`, `slow`, and those of `BRIEF`.
         loss: share of flows that never arrive; `sampling` 1 in so many packets.
         first_host, servers: where addresses of hosts begin and whom they call, so that parts make one network.
         jitter: of beacons, as a share of their period; `volume` of egress, in bytes; drawn where left out.
@@ -81,7 +81,10 @@ def office(
     since_s = BEGIN_S + history_days * 86400
     chosen = random.permutation(hosts)[: len(plants)]
     for kind, host in zip(plants, ours[chosen], strict=True):
-        made, truth = _plant(random, kind, host, history_days * 86400, whole, jitter, volume)
+        if kind in BRIEF:
+            made, truth = _brief(random, kind, host, ours, history_days * 86400, whole)
+        else:
+            made, truth = _plant(random, kind, host, history_days * 86400, whole, jitter, volume)
         parts.append(made)
         planted.append(truth)
     flows = _flows(random, Calls.join(parts), loss, sampling)
@@ -294,6 +297,66 @@ def _plant(
         amounts * 0.02, np.full(count, 6),
     )  # fmt: skip
     return made, Planted("egress", who, named(far[:1]), {"bytes": int(size), "slow": kind == "slow"})
+
+
+SHORT = {"short-dns": (53, 17, 110, 160), "short-http": (80, 6, 450, 900), "short-tls": (443, 6, 1100, 3200),
+         "short-odd": (8444, 6, 1100, 3200)}  # fmt: skip
+"""Short command channels: port, protocol, and bytes of a call out and back."""
+BRIEF = (*SHORT, "few", "insistent", "ping-sweep", "wide-scan", "deep-scan", "guess-ssh", "guess-odd", "flood")
+"""Kinds that take minutes or hours."""
+
+
+def _brief(
+    random: np.random.Generator, kind: str, host: np.uint32, ours: Words, since: int, until: int
+) -> tuple[Calls, Planted]:  # fmt: skip
+    """What takes minutes or hours: a short channel, a scan, guessed passwords, a flood."""
+    far = _servers(random, 1)
+    who, master = (format_addresses(mapped_ipv4(np.array([a])))[0] for a in (host, far[0]))
+    begins = since + 3600 + random.random() * (until - since - 4 * 3600)
+
+    def calls(
+        server: Any, port: Any, times: NDArray[Any], up: float, down: float, proto: int = 6, lasted: float = 0.5
+    ) -> Calls:  # fmt: skip
+        count = len(times)
+        spread = random.normal(1, 0.04, (2, count)) if down else np.ones((2, count))
+        return Calls(
+            np.full(count, host), np.broadcast_to(server, count).astype(np.uint32), np.broadcast_to(port, count),
+            times.astype(np.float64), np.full(count, lasted), up * spread[0], down * spread[1], np.full(count, proto),
+        )  # fmt: skip
+
+    if kind in SHORT:
+        port, proto, up, down = SHORT[kind]
+        count, off = int(random.choice([50, 100, 300])), float(random.choice([0.0, 0.3, 1.0]))
+        gaps = random.exponential(1, count) if off == 1 else 1 + random.uniform(-off, off, count)
+        times = begins + np.cumsum(gaps) / gaps.sum() * 560
+        about = {"shape": kind, "calls": count, "jitter": off}
+        return calls(far[0], port, times, up, down, proto), Planted("short", who, (master,), about)
+    if kind == "few":
+        count = int(random.integers(7, 12))
+        times = begins + np.sort(random.random(count)) * 3500
+        return calls(far[0], 9443, times, 1100, 3000), Planted("few", who, (master,), {"calls": count})
+    if kind == "insistent":
+        count, period = int(random.integers(8, 40)), float(random.choice([30, 60, 300]))
+        times = begins + period * np.arange(count) + random.random(count)
+        return calls(far[0], 4444, times, 60, 0), Planted("insistent", who, (master,), {"calls": count})
+    if kind == "flood":
+        times = begins + np.arange(30) * 10.0
+        return calls(far[0], 443, times, 9e6, 0, lasted=9), Planted("flood", who, (master,), {})
+    others = ours[ours != host]
+    if kind == "ping-sweep":
+        made = calls(others, 8 * 256, begins + np.arange(len(others)) * 0.05, 84, 0, 1, 0)
+        return made, Planted("scan", who, (), {"shape": kind})
+    if kind == "wide-scan":
+        made = calls(others, 445, begins + np.arange(len(others)) * 2.0, 60, 0)
+        return made, Planted("scan", who, (), {"shape": kind})
+    victim = random.choice(others)
+    whom = format_addresses(mapped_ipv4(np.array([victim])))
+    if kind == "deep-scan":
+        made = calls(victim, 1 + np.arange(200), begins + np.arange(200) * 0.3, 60, 0)
+        return made, Planted("scan", who, (), {"shape": kind})
+    times = begins + np.arange(150) * 3.0 + random.random(150)
+    made = calls(victim, 22 if kind == "guess-ssh" else 2222, times, 3300, 3500, lasted=2.5)
+    return made, Planted("guessing", who, (whom[0],), {"shape": kind})
 
 
 def _flows(random: np.random.Generator, calls: Calls, loss: float, sampling: int) -> FlowBatch:
