@@ -21,6 +21,7 @@ from tidegauge.wire import (
     Decoder,
     EveReader,
     FlowMeter,
+    Fragments,
     Names,
     Stream,
     TableReader,
@@ -266,6 +267,7 @@ class Ingest:
         name = self._exporter or "pcap"
         meter = None if kind == "netflow" else self._reader(FlowMeter, name, tunnels=self._tunnels.get(name))
         damage: InputError | None = None
+        fragments = Fragments(self.report.skipped)
         blocks = read_packets(stream, self.report.skipped)
         while True:
             try:
@@ -281,8 +283,9 @@ class Ingest:
                 yield from meter.meter(packets)
                 continue
             before = self._decoder.datagrams
-            yield from self._decoder.decode(datagrams_in(packets, self._decoder.names, self.report.skipped))
+            yield from self._decoder.decode(datagrams_in(packets, self._decoder.names, self.report.skipped, fragments))
             self.report.datagrams += self._decoder.datagrams - before
+        fragments.finish()
         if meter is not None:
             yield from meter.finish()
         if damage is not None:

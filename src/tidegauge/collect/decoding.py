@@ -151,6 +151,7 @@ class Consumer:
             lengths,
             arrived_us.astype(np.int64),
             np.full(len(entries), -1, dtype=np.int32),
+            entries["port"].astype(np.int64),
         )
         if not kept.all():
             block, senders = block.take(kept), senders[kept]
@@ -242,7 +243,8 @@ class Consumer:
 
     def _commit(self, *, ending: bool) -> None:
         begun = time.monotonic()
-        self._decoder.give_up(int((time.time() - PENDING_S) * 1e6))
+        for batch in self._decoder.give_up(int((time.time() - PENDING_S) * 1e6)):
+            self._store(batch, set())
         ledger, self._decoder.ledger = self._decoder.ledger, LedgerBuilder()
         self._writer.add_ledger(stamp_ledger(ledger.table(), self._standings()))
         rows = self._writer.uncommitted_rows

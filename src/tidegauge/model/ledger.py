@@ -24,6 +24,7 @@ LEDGER_SCHEMA = pa.schema(
         ("overtaken", pa.uint64()),
         ("restarts", pa.uint64()),
         ("misses", pa.uint64()),
+        ("unsampled", pa.uint64()),
         ("apart", pa.uint64()),
         ("held", pa.uint64()),
         ("sampling", pa.uint32()),
@@ -36,7 +37,8 @@ LEDGER_SCHEMA = pa.schema(
 """`agent`: the sFlow agent, where that is not the exporter itself. `lost` in records, by sequence number; negative
 where an overtaken datagram takes back a loss of an earlier row. `dropped`: datagrams that our own machine dropped,
 shared out over those that were sending. `duplicates`: datagrams left out since they came twice. `overtaken`: datagrams
-that came late. `restarts` of the exporter. `misses`: data sets whose template never came. `apart`: records kept out of
+that came late. `restarts` of the exporter. `misses`: data sets whose template never came.
+`unsampled`: records that name a sampler that was never announced, and count as they are. `apart`: records kept out of
 the lake since they cannot be true. `held`: datagrams that were not read since most of their sender's did not hold.
 `sampling`: the largest interval of the minute. `skew_s`: the exporter's clock minus the arrival. `delay_s`: from the
 end of a flow to its arrival, at most. `stated`: the share of the minute that the source itself says it saw, null where
@@ -57,6 +59,7 @@ HOW = {
     "overtaken": "sum",
     "restarts": "sum",
     "misses": "sum",
+    "unsampled": "sum",
     "apart": "sum",
     "held": "sum",
     "sampling": "max",

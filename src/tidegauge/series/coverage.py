@@ -46,6 +46,7 @@ class ExporterCoverage:
     overtaken: int
     restarts: int
     misses: int
+    unsampled: int
     apart: int
     held: int
     sampling: tuple[int, ...]

@@ -162,7 +162,8 @@ def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
         "exporter": e.exporter, "agent": e.agent, "domain": e.domain, "standing": STANDINGS[e.standing],
         "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,
         "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped, "duplicates": e.duplicates,
-        "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "apart": e.apart, "held": e.held,
+        "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "unsampled": e.unsampled,
+        "apart": e.apart, "held": e.held,
         "delay_s": round(e.delay_s, 3), "blind": [b.to_json() for b in exporter_blind(e)],
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ from tidegauge.wire.conduct import Conduct
 from tidegauge.wire.datagrams import Datagrams, Names, datagrams_in, holds_flow_export, protocols
 from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.eve import EveReader
+from tidegauge.wire.fragments import Fragments
 from tidegauge.wire.grouping import groups
 from tidegauge.wire.meter import FlowMeter
 from tidegauge.wire.nfcapd import nfdump_table
@@ -21,7 +22,7 @@ from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
     "REASONS", "ArgusReader", "Bounds", "Buffer", "ColumnMap", "Conduct", "Datagrams", "Decoder", "EveReader",
-    "FlowMeter", "Kind", "Names", "Stream", "TableReader", "TcpStream", "ZeekReader", "damage_named",
+    "FlowMeter", "Fragments", "Kind", "Names", "Stream", "TableReader", "TcpStream", "ZeekReader", "damage_named",
     "datagrams_in", "groups", "hash_file", "holds_flow_export", "is_pcap", "mask_of", "nfdump_table",
     "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff", "tcp_streams",
     "templates_state", "whole_state",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import Skipped, as_strings16, format_address
 from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.fragments import Fragments
 from tidegauge.wire.frames import UDP, network_offsets, parse_ip
 from tidegauge.wire.pcap import Packets
 
@@ -69,6 +70,7 @@ class Datagrams:
         offsets, lengths: where each lies in the buffer; shape (n,).
         arrived_us: arrival times, UTC.
         senders: positions in the `Names` of the run.
+        ports: the senders' UDP ports; 0 where they are not known.
     """
 
     buffer: Buffer
@@ -76,17 +78,21 @@ class Datagrams:
     lengths: NDArray[np.int64]
     arrived_us: NDArray[np.int64]
     senders: NDArray[np.int32]
+    ports: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.offsets)
 
     def take(self, index: NDArray[np.bool_] | NDArray[np.int64]) -> Datagrams:
         return Datagrams(
-            self.buffer, self.offsets[index], self.lengths[index], self.arrived_us[index], self.senders[index]
-        )
+            self.buffer, self.offsets[index], self.lengths[index], self.arrived_us[index], self.senders[index],
+            self.ports[index],
+        )  # fmt: skip
 
     @classmethod
-    def of(cls, payloads: list[bytes], *, arrived_us: list[int] | None = None, sender: int = 0) -> Datagrams:
+    def of(
+        cls, payloads: list[bytes], *, arrived_us: list[int] | None = None, sender: int = 0, port: int = 0
+    ) -> Datagrams:
         """Datagrams of one sender from payloads in memory."""
         lengths = np.array([len(p) for p in payloads], dtype=np.int64)
         times = np.zeros(len(payloads), dtype=np.int64) if arrived_us is None else np.array(arrived_us, dtype=np.int64)
@@ -96,28 +102,38 @@ class Datagrams:
             lengths,
             times,
             np.full(len(payloads), sender, dtype=np.int32),
+            np.full(len(payloads), port, dtype=np.int64),
         )
 
 
-def datagrams_in(packets: Packets, names: Names, skipped: Skipped) -> Datagrams:
-    """The UDP payloads in captured packets; everything else is counted."""
+def datagrams_in(packets: Packets, names: Names, skipped: Skipped, fragments: Fragments | None = None) -> Datagrams:
+    """The UDP payloads in captured packets, those in fragments put together; everything else is counted."""
+    fragments = Fragments(skipped) if fragments is None else fragments
     buffer = packets.buffer
     ends = packets.offsets + packets.lengths
     at, has_ip = network_offsets(buffer, packets.offsets, ends, packets.links)
     skipped.add("packet", "not IP, or of an unknown link type", int((~has_ip).sum()))
     ip = parse_ip(buffer, at[has_ip], ends[has_ip])
     skipped.add("packet", "IP header cut short", int((~ip.valid).sum()))
-    skipped.add("packet", "fragment", int((ip.valid & ip.fragments).sum()))
+    times_us = packets.times_us[has_ip]
+    joined = fragments.add(buffer, ip, times_us, ends[has_ip]) if ip.fragments.any() else []
     whole = ip.valid & ~ip.fragments
     is_udp = whole & (ip.protos == UDP)
     skipped.add("packet", "not UDP", int((whole & ~is_udp).sum()))
-    return Datagrams(
-        buffer,
-        ip.payloads[is_udp],
-        ip.payload_lengths[is_udp],
-        packets.times_us[has_ip][is_udp],
-        names.positions(ip.src[is_udp]),
-    )
+    rows = np.flatnonzero(is_udp)
+    payloads, lengths, ports = ip.payloads[rows], ip.payload_lengths[rows], ip.src_ports[rows]
+    if joined:
+        cut = np.array([len(data) for _, data in joined], dtype=np.int64)
+        begins = len(buffer.data) + np.cumsum(cut) - cut
+        sent = [int.from_bytes(data[4:6]) for _, data in joined]
+        buffer = Buffer.of(bytes(buffer.data) + b"".join(data for _, data in joined))
+        rows = np.r_[rows, [row for row, _ in joined]]
+        payloads = np.r_[payloads, begins + 8]
+        lengths = np.r_[lengths, np.clip(np.minimum(cut, sent) - 8, 0, None)]
+        ports = np.r_[ports, [int.from_bytes(data[:2]) for _, data in joined]]
+        order = np.argsort(rows, kind="stable")
+        rows, payloads, lengths, ports = rows[order], payloads[order], lengths[order], ports[order]
+    return Datagrams(buffer, payloads, lengths, times_us[rows], names.positions(ip.src[rows]), ports)
 
 
 def holds_flow_export(packets: Packets) -> bool:

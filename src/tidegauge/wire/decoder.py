@@ -13,21 +13,31 @@ from tidegauge.model import OTHER_PARTS, FlowBatch, LedgerBuilder, Prefix, Skipp
 from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.clocks import Clocks
 from tidegauge.wire.conduct import Conduct
+from tidegauge.wire.connections import Connections
 from tidegauge.wire.datagrams import IPFIX, SFLOW, V5, V9, Datagrams, Names, protocols
-from tidegauge.wire.fields import describes_flows, flows_of
+from tidegauge.wire.elements import (
+    EGRESS_FLOW,
+    EGRESS_INTERFACE,
+    FIREWALL_EVENT,
+    FIREWALL_UPDATE,
+    FLOW_DIRECTION,
+    INGRESS_INTERFACE,
+    SYSTEM_INIT_TIME_MILLISECONDS,
+)
+from tidegauge.wire.fields import Reading, describes_flows, describes_packets, flows_of, is_of_firewall
 from tidegauge.wire.grouping import groups
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
 from tidegauge.wire.parts import AGENT_SHIFT, Parts, domains_of
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
     DEFAULT,
-    INGRESS_INTERFACE,
     SAMPLER_IDS,
     SamplingTable,
     announced_intervals,
     speaks_of_sampling,
 )
 from tidegauge.wire.sequence import Recent, SequenceTracker
+from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT, Sessions
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
 from tidegauge.wire.sflow import Headers, decode_sflow, read_headers
 from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templates
@@ -37,6 +47,10 @@ MOST_PENDING_BYTES = 32 << 20
 ORDINARY_RECORD = 48
 UPTIME_WRAP_MS = 1 << 32
 RESTART_MS = 60_000
+LATEST_BOOT_MS = 1 << 43
+STREAM_SHIFT = 42
+"""Where the number of the session stands above a part in the name of a stream of sequence numbers."""
+PART_MASK = (1 << STREAM_SHIFT) - 1
 
 
 @dataclass
@@ -83,6 +97,12 @@ class Decoder:
     drops: dict[tuple[int, int], int] = field(default_factory=dict)
     boots: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     pending: list[SetTable] = field(default_factory=list)
+    sessions: Sessions = field(default_factory=Sessions)
+    connections: Connections = field(default_factory=Connections)
+    out_bytes: dict[str, str] = field(default_factory=dict)
+    """By exporter name, what its second pair of counters is: `reverse` or `same`."""
+    count: dict[str, str] = field(default_factory=dict)
+    """By exporter name, the flow direction whose records count: `ingress` or `egress`."""
     order: int = 0
 
     def new_capture(self) -> None:
@@ -115,10 +135,11 @@ class Decoder:
         """Drop what is remembered of parts that are not told apart any more: senders can make them up without end."""
         told = self.parts.heard_us
         count = sum(len(own) for own in told.values())
-        remembered: list[dict[Any, Any]] = [self.drops, self.boots, *(t.streams for t in self.sequences.values())]
-        for known in remembered:
+        streams: list[tuple[dict[Any, Any], int]] = [(t.streams, PART_MASK) for t in self.sequences.values()]
+        remembered: list[tuple[dict[Any, Any], int]] = [(self.drops, PART_MASK), (self.boots, DOMAIN_MASK)]
+        for known, mask in (*remembered, *streams):
             if len(known) > count or any(key[0] not in told for key in known):
-                for key in [k for k in known if k[1] not in told.get(k[0], ())]:
+                for key in [k for k in known if k[1] & mask not in told.get(k[0], ())]:
                     del known[key]
 
     def forget(self, address: str) -> None:
@@ -130,6 +151,8 @@ class Decoder:
         self.sampling.forget(position)
         self.clocks.forget(position)
         self.parts.heard_us.pop(position, None)
+        self.sessions.known.pop(position, None)
+        self.connections.forget(position)
         self.conduct.pop(position, None)
         self._forget()
         self.pending = [sets.take(sets.senders != position) for sets in self.pending]
@@ -140,24 +163,67 @@ class Decoder:
             return
         table = SetTable.concat(self.pending)
         self.pending = []
-        for key, rows in _by_key(table):
-            template = self.templates.expired.get(key) or self.remembered.at(key, np.inf)
-            if template is None or (table.lengths[rows] % template.size > 3).any():
-                self._missed(table.take(rows), f"no template {key[2]} came from {self._name(key[0])}")
-            elif not template.options:
-                for flows, _ in self._flows(template, table.take(rows), None, wait=False):
-                    yield self._named(flows)
+        for flows, _ in self._last_chance(table):
+            yield self._named(flows)
 
-    def give_up(self, before_us: int) -> None:
-        """Count data that have waited for their template since before a time as lost."""
-        kept = []
+    def give_up(self, before_us: int) -> Iterator[FlowBatch]:
+        """Flows of data that have waited since before a time, where they can be read all the same; the rest is counted
+        as lost."""
+        kept, old_ones = [], []
         for sets in self.pending:
             old = sets.arrived_us < before_us
             if old.any():
-                self._missed(sets.take(old), "waited for a template too long")
+                old_ones.append(sets.take(old))
             if not old.all():
                 kept.append(sets.take(~old))
         self.pending = kept
+        if not old_ones:
+            return
+        for flows, owners in self._last_chance(table := SetTable.concat(old_ones)):
+            none = np.zeros(0, dtype=np.int64)
+            yield self._bounded(flows, table.arrived_us[owners], none, np.full(len(flows), -1))
+
+    def _last_chance(self, table: SetTable) -> Iterator[tuple[FlowBatch, NDArray[np.int64]]]:
+        """Flows of sets that need not wait any more, and for each its row: a sampler that was never announced does not
+        keep them from being read, and a template may be known from elsewhere."""
+        for key, rows in _by_key(table):
+            template = self.templates.at(key, float(table.orders[rows[0]])) or self._from_elsewhere(key)
+            if template is None or ((table.lengths[rows] % template.size > 3).any() and not template.variable):
+                self._missed(table.take(rows), f"no template {key[2]} came from {self._name(key[0])}")
+            elif not template.options and describes_flows(template):
+                for flows, owners in self._flows(template, table.take(rows), None, wait=False):
+                    yield flows, rows[owners]
+
+    def _before_restart(self, key: Key) -> Template | None:
+        """The template of a session that was over before this one began, or began when it was over: an exporter that
+        started again has another port, and mostly the same templates."""
+        exporter, session, _ = key
+        found = {
+            template
+            for own in self._alike(key)
+            if not self.sessions.at_once(exporter, own[1] >> SESSION_SHIFT, session >> SESSION_SHIFT)
+            and (template := self.templates.at(own, np.inf)) is not None
+        }  # fmt: skip
+        return found.pop() if len(found) == 1 else None
+
+    def _alike(self, key: Key) -> list[Key]:
+        """Keys of the same template id and domain in other sessions of the same exporter."""
+        exporter, session, template_id = key
+        return [
+            own for own in self.templates.sizes.get(exporter, ())
+            if own[2] == template_id and (own[1] ^ session) & DOMAIN_MASK == 0 and own != key
+        ]  # fmt: skip
+
+    def _from_elsewhere(self, key: Key) -> Template | None:
+        """The template of a set whose session never sent it: from before a restart or an earlier run, or from another
+        session of the same exporter and domain, where all of these agree."""
+        exporter, session, template_id = key
+        domain = session & DOMAIN_MASK
+        known = self.templates.expired.get(key) or self.remembered.at((exporter, domain, template_id), np.inf)
+        if known is not None:
+            return known
+        others = {template for own in self._alike(key) if (template := self.templates.at(own, np.inf)) is not None}
+        return others.pop() if len(others) == 1 else None
 
     def _name(self, position: int) -> str:
         return self.names.names[position] if 0 <= position < len(self.names.names) else f"exporter {position}"
@@ -238,8 +304,10 @@ class Decoder:
         minutes_s = self._minutes_s(clock_ms, datagrams.arrived_us)
         known = self.parts.known(exporters, parts, datagrams.arrived_us)
         own = slice(None) if known.all() else known
+        numbers = self.sessions.numbers(datagrams.senders, datagrams.ports, datagrams.arrived_us)
+        streams = parts | numbers << STREAM_SHIFT
         found = self.sequences[kind].follow(
-            exporters[own], parts[own], sequences[own], steps[own], records[own], minutes_s[own],
+            exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
             None if unsure is None else unsure[own],
         )  # fmt: skip
         lost, overtaken, restarted = (np.zeros(len(parts), dtype=np.int64) for _ in range(3))
@@ -263,7 +331,7 @@ class Decoder:
         for exporter, part, minute_s, units in found.credits:
             self.ledger.add(
                 exporters=self.names.names, exporter=np.array([exporter], dtype=np.int32),
-                agent=self.parts.name(part), domain=part & OTHER_PARTS, minute_s=np.array([minute_s]),
+                agent=self.parts.name(part & PART_MASK), domain=part & OTHER_PARTS, minute_s=np.array([minute_s]),
                 lost=np.array([-units]),
             )  # fmt: skip
 
@@ -346,9 +414,12 @@ class Decoder:
         clocked = self.clocks.read(heads.export_ms, datagrams, correct=self.live)
         heads = replace(heads, export_ms=heads.export_ms - clocked.shift_ms)
         broken, apart = ~clocked.trusted, np.zeros(len(datagrams), dtype=np.int64)
-        fresh = walk_sets(datagrams, kinds, heads, clocked.shift_ms, self.order, self.skipped, broken)
+        numbers = self.sessions.numbers(datagrams.senders, datagrams.ports, datagrams.arrived_us)
+        sessions = numbers << SESSION_SHIFT | heads.domains
+        self._end_sessions()
+        fresh = walk_sets(datagrams, kinds, heads, sessions, clocked.shift_ms, self.order, self.skipped, broken)
         self.order += len(fresh) + 1
-        self._notice_restarts(fresh, heads, datagrams)
+        self._notice_restarts(fresh, heads, sessions, datagrams)
         self._learn_templates(fresh)
         table = SetTable.concat([*self.pending, fresh]) if self.pending else fresh
         self.pending = []
@@ -362,9 +433,11 @@ class Decoder:
                 np.add.at(optional, own[own >= 0], 1)
                 self._learn_options(found, sets)
         delay_s = np.full(len(datagrams), np.nan)
-        for template, sets in work:
+        passes = [(template, sets, True) for template, sets in work if is_of_firewall(template)]
+        passes += [(template, sets, False) for template, sets in work]
+        for template, sets, updates in passes:
             if not template.options:
-                for flows, owner in self._flows(template, sets, records, wait=True):
+                for flows, owner in self._flows(template, sets, records, wait=True, updates=updates):
                     rows = sets.messages[owner]
                     fresh_rows = rows >= 0
                     late = _delay_s(flows["time_end"][fresh_rows], rows[fresh_rows], datagrams.arrived_us)
@@ -388,13 +461,23 @@ class Decoder:
         self.templates.forget_past()
         self.sampling.forget_past()
 
-    def _notice_restarts(self, table: SetTable, heads: Heads, datagrams: Datagrams) -> None:
+    def _end_sessions(self) -> None:
+        """Forget what sessions taught whose number belongs to others now."""
+        for exporter, number in self.sessions.ended:
+            for key in [k for k in self.templates.sizes.get(exporter, ()) if k[1] >> SESSION_SHIFT == number]:
+                self.templates.expire(key, float(self.order) - 0.5)
+                self.templates.expired.pop(key, None)
+        self.sessions.ended.clear()
+
+    def _notice_restarts(
+        self, table: SetTable, heads: Heads, sessions: NDArray[np.int64], datagrams: Datagrams
+    ) -> None:
         """An exporter whose boot time jumps ahead while its sequence falls has restarted: its templates are void."""
         boots = np.where(heads.uptime_ms > 0, heads.export_ms - heads.uptime_ms, -1)
-        streams = heads.domains << 16 | datagrams.senders
+        streams = sessions << 20 | datagrams.senders
         told = np.flatnonzero(boots >= 0)
         for rows in (told[own] for own in groups(streams[told])):
-            key = (int(datagrams.senders[rows[0]]), int(heads.domains[rows[0]]))
+            key = (int(datagrams.senders[rows[0]]), int(sessions[rows[0]]))
             before = self.boots.get(key, (int(boots[rows[0]]), int(heads.sequences[rows[0]])))
             jumps = np.diff(np.r_[before[0], boots[rows]])
             falls = np.diff(np.r_[before[1], heads.sequences[rows]]) < 0
@@ -412,19 +495,19 @@ class Decoder:
         self.skipped.add("set", "reserved set id", int(unknown.sum()))
         for i in np.flatnonzero(definitions).tolist():
             options = bool(table.ids[i] & 1)
-            exporter, domain, order = int(table.senders[i]), int(table.domains[i]), float(table.orders[i])
+            exporter, session, order = int(table.senders[i]), int(table.sessions[i]), float(table.orders[i])
             parsed = parse_templates(table.body(i), version=int(version[i]), options=options, skipped=self.skipped)
             for template_id, template in parsed:
                 if template is None:
-                    self._withdraw(exporter, domain, template_id, order)
+                    self._withdraw(exporter, session, template_id, order)
                 else:
-                    self.templates.put((exporter, domain, template_id), order, template, self.skipped)
+                    self.templates.put((exporter, session, template_id), order, template, self.skipped)
 
-    def _withdraw(self, exporter: int, domain: int, template_id: int, order: float) -> None:
+    def _withdraw(self, exporter: int, session: int, template_id: int, order: float) -> None:
         if template_id in (2, 3):  # all templates, or all options templates (RFC 7011 8.1)
-            self.templates.expire_stream(exporter, domain, order)
+            self.templates.expire_stream(exporter, session, order)
         else:
-            self.templates.expire((exporter, domain, template_id), order)
+            self.templates.expire((exporter, session, template_id), order)
 
     def _assign(self, table: SetTable) -> list[tuple[Template, SetTable]]:
         """Data sets with their templates, in the order of first use; those without one are kept for later."""
@@ -433,7 +516,11 @@ class Decoder:
         for key, rows in _by_key(table):
             history = self.templates.histories.get(key)
             if not history:
-                waiting.append(rows)
+                template = self._before_restart(key)
+                if template is None:
+                    waiting.append(rows)
+                elif not template.options and describes_flows(template):
+                    work.append((int(table.orders[rows[0]]), template, rows))
                 continue
             epochs = np.searchsorted([order for order, _ in history], table.orders[rows], side="right")
             for epoch in np.unique(epochs):
@@ -462,15 +549,21 @@ class Decoder:
         self.pending.append(sets)
 
     def _learn_options(self, records: Records, sets: SetTable) -> None:
+        owners = records.owners
         if speaks_of_sampling(records.template):
-            owners = records.owners
-            self.sampling.learn(records, sets.senders[owners], sets.domains[owners], sets.orders[owners])
+            self.sampling.learn(records, sets.senders[owners], sets.sessions[owners], sets.orders[owners])
+        if (booted := records.number(SYSTEM_INIT_TIME_MILLISECONDS)) is not None:
+            for owner, boot_ms in zip(owners.tolist(), booted.tolist(), strict=True):
+                if 0 < boot_ms < LATEST_BOOT_MS:
+                    self.connections.boots_ms[int(sets.senders[owner]), int(sets.sessions[owner])] = boot_ms
 
     def _flows(
-        self, template: Template, sets: SetTable, counted: NDArray[np.int64] | None, *, wait: bool
+        self, template: Template, sets: SetTable, counted: NDArray[np.int64] | None, *, wait: bool,
+        updates: bool = False,
     ) -> Iterator[tuple[FlowBatch, NDArray[np.int64]]]:
         """Flows of sets that follow one template, and for each its row of `sets`; sets whose sampler is not known
-        yet are kept where `wait`."""
+        yet are kept where `wait`. Of firewalls' records `updates` reads those that tell what passed meanwhile, which
+        come before all others."""
         records = read_records(template, sets)
         intervals = self._intervals(records, sets)
         unknown = intervals == 0
@@ -484,10 +577,23 @@ class Decoder:
                         yield flows, rest[owner]
                 return
             self.skipped.add("sampler", "never announced, its flows count as unsampled", int(unknown.sum()))
+            rows = records.owners[unknown]
+            self.ledger.add(
+                exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
+                minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), unsampled=1,
+            )  # fmt: skip
             intervals = np.maximum(intervals, 1)
-        flows, owner = flows_of(records, sets, intervals, self._tunnels(sets.senders), self.skipped)
-        if len(flows) < len(records.owners):
+        chosen = None
+        if is_of_firewall(template):
+            events = records.number(FIREWALL_EVENT)
+            chosen = None if events is None else (events == FIREWALL_UPDATE) == updates
+        flows, owner = flows_of(records, sets, intervals, self._reading(sets), self.skipped, chosen)
+        if describes_packets(template) and len(flows) < len(records.owners):
             self.skipped.add("record", "its packet section holds no IP header", len(records.owners) - len(flows))
+        flows, owner = self._told_once(records, flows, owner, sets)
+        if updates:
+            yield flows, owner
+            return
         if counted is not None:
             messages = sets.messages[records.owners]
             np.add.at(counted, messages[messages >= 0], 1)
@@ -501,6 +607,33 @@ class Decoder:
                 minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), records=1,
             )  # fmt: skip
         yield flows, owner
+
+    def _reading(self, sets: SetTable) -> Reading:
+        """How the records of sets are read, by what the site says of their exporters."""
+        positions = {name: i for i, name in enumerate(self.names.names)} if self.out_bytes or self.count else {}
+        out_bytes = {positions[n]: how for n, how in self.out_bytes.items() if n in positions}
+        count = {positions[n]: how for n, how in self.count.items() if n in positions}
+        return Reading(self.connections, self._tunnels(sets.senders), out_bytes, count)
+
+    def _told_once(
+        self, records: Records, flows: FlowBatch, owner: NDArray[np.int64], sets: SetTable
+    ) -> tuple[FlowBatch, NDArray[np.int64]]:
+        """Without flows that the same exporter told by its monitor of the other direction, between the same interfaces.
+        Where records do not stand for one flow each, or the site says that both count, nothing is left out."""
+        ways = records.number(FLOW_DIRECTION)
+        if ways is None or len(flows) != len(records.owners) or not records.template.has(EGRESS_INTERFACE):
+            return flows, owner
+        kept = np.ones(len(flows), dtype=bool)
+        exporters = sets.senders[owner]
+        for exporter in np.unique(exporters).tolist():
+            if self.count.get(self._name(exporter)) is None:
+                own = np.flatnonzero(exporters == exporter)
+                again = self.connections.told_elsewhere(exporter, flows.take(own), ways[own] == EGRESS_FLOW)
+                kept[own[again]] = False
+        if kept.all():
+            return flows, owner
+        self.skipped.add("record", "told already by the exporter's monitor of the other direction", int((~kept).sum()))
+        return flows.take(kept), owner[kept]
 
     def _intervals(self, records: Records, sets: SetTable) -> NDArray[np.int64]:
         """The sampling interval of each record: its own, its sampler's, its interface's, the exporter's, else 1.
@@ -525,6 +658,9 @@ class Decoder:
         for rows, exporter, domain, order, selector in _combinations(sets, owners, selectors, self.sampling.changes()):
             interval = self.sampling.lookup(exporter, domain, (kind, selector), order) if kind else None
             interval = interval or self.sampling.lookup(exporter, domain, DEFAULT, order)
+            if interval is None and kind != "interface" and (interval := self.sampling.only(exporter)) is not None:
+                self.skipped.add("sampler", "announced under another source id: it is the exporter's only one, and was"
+                                 " used", len(rows))  # fmt: skip
             waits = kind == "sampler" and selector != 0 and self._name(exporter) not in self.overrides
             found[rows] = interval or (0 if waits else 1)
         return found if own is None else np.where(own > 0, own, found)
@@ -565,7 +701,7 @@ def _combinations(
     if not len(owners):
         return
     orders = sets.orders if in_order else np.full(len(sets), sets.orders.max())
-    keys = np.stack([sets.senders, sets.domains, orders])
+    keys = np.stack([sets.senders, sets.sessions, orders])
     if (keys == keys[:, :1]).all() and (selectors == selectors[0]).all():
         yield np.arange(len(owners)), *keys[:, 0].tolist(), int(selectors[0])
         return
@@ -576,12 +712,12 @@ def _combinations(
 
 
 def _by_key(table: SetTable) -> Iterator[tuple[Key, NDArray[np.int64]]]:
-    """Rows of each exporter, domain and template id, in order."""
+    """Rows of each exporter, session and template id, in order."""
     if not len(table):
         return
-    order = np.lexsort((table.orders, table.ids, table.domains, table.senders))
-    columns = np.stack([table.senders[order], table.domains[order], table.ids[order]])
+    order = np.lexsort((table.orders, table.ids, table.sessions, table.senders))
+    columns = np.stack([table.senders[order], table.sessions[order], table.ids[order]])
     starts = np.flatnonzero(np.r_[True, (np.diff(columns) != 0).any(axis=0)])
     for start, end in zip(starts, np.r_[starts[1:], len(order)], strict=True):
-        sender, domain, template_id = columns[:, start].tolist()
-        yield (sender, domain, template_id), order[start:end]
+        sender, session, template_id = columns[:, start].tolist()
+        yield (sender, session, template_id), order[start:end]

@@ -14,6 +14,11 @@ from tidegauge.model import Addresses
 from tidegauge.wire.bytesio import Buffer, Offsets
 
 ETHERNET, RAW_IP, NULL, SLL, SLL2 = 1, 101, 0, 113, 276
+PPP, PPP_HDLC, PPP_ETHER, C_HDLC, ENC, PFLOG, NFLOG, WLAN, RADIOTAP = 9, 50, 51, 104, 109, 117, 239, 105, 127
+"""Link types (tcpdump.org, "Link-layer header types")."""
+IP4, IP6, MPLS = 0x0800, 0x86DD, 0x8847
+PPP_PROTOCOLS = {0x21: IP4, 0x57: IP6, 0x281: MPLS}
+NFULA_PAYLOAD, MOST_TLVS = 9, 32
 VLAN_TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
 EXTENSION_HEADERS = (0, 43, 44, 51, 60, 135, 139, 140)
 ROUTING, SEGMENTS = 43, 4
@@ -89,6 +94,9 @@ def network_offsets(
         at[sll2] += 20
     if null.any():
         at[null] += 4
+    rare = np.flatnonzero(~(ethernet | sll | sll2 | null | bare))
+    if len(rare):
+        at[rare], ethertypes[rare] = _rare_links(buffer, at[rare], ends[rare], links[rare])
     for _ in range(4):
         tagged = np.isin(ethertypes, VLAN_TAGS)
         if not tagged.any():
@@ -111,6 +119,66 @@ def network_offsets(
     known = ((ethertypes == 0x0800) & (versions == 4)) | ((ethertypes == 0x86DD) & (versions == 6))
     known |= unlabelled & ((versions == 4) | (versions == 6))
     return at, known & (at < ends)
+
+
+def _rare_links(
+    buffer: Buffer, at: Offsets, ends: Offsets, links: NDArray[np.int64]
+) -> tuple[Offsets, NDArray[np.int64]]:
+    """Where the network layer of frames of less common links begins, and its Ethernet type; 0 where it is not known."""
+    at, types = at.copy(), np.zeros(len(at), dtype=np.int64)
+    ether = links == PPP_ETHER
+    at[ether] += 6
+    ppp = ether | np.isin(links, (PPP, PPP_HDLC))
+    if ppp.any():
+        rows = np.flatnonzero(ppp)
+        at[rows] += np.where(buffer.u16(at[rows]) == 0xFF03, 2, 0)
+        short = buffer.u8(at[rows]) & 1 == 1  # the protocol field is compressed (RFC 1661, 6.5)
+        protocols = np.where(short, buffer.u8(at[rows]), buffer.u16(at[rows]))
+        at[rows] += np.where(short, 1, 2)
+        for protocol, kind in PPP_PROTOCOLS.items():
+            types[rows[protocols == protocol]] = kind
+    cisco = links == C_HDLC
+    types[cisco], at[cisco] = buffer.u16(at[cisco] + 2), at[cisco] + 4
+    at[links == ENC] += 12
+    logged = links == PFLOG
+    at[logged] += (buffer.u8(at[logged]) + 3) // 4 * 4
+    netfilter = np.flatnonzero(links == NFLOG)
+    at[netfilter] = _payload_of(buffer, at[netfilter] + 4, ends[netfilter])
+    by_version = np.isin(links, (ENC, PFLOG, NFLOG))
+    versions = buffer.u8(at) >> 4
+    types[by_version & (versions == 4)], types[by_version & (versions == 6)] = IP4, IP6
+    radio = links == RADIOTAP
+    at[radio] += buffer.u8(at[radio] + 2) + (buffer.u8(at[radio] + 3).astype(np.int64) << 8)
+    air = np.flatnonzero(radio | (links == WLAN))
+    at[air], types[air] = _behind_wlan(buffer, at[air])
+    return at, types
+
+
+def _payload_of(buffer: Buffer, at: Offsets, ends: Offsets) -> Offsets:
+    """Where the packet lies in the attributes of NFLOG messages (length and type in the byte order of the host)."""
+    found, at = ends.copy(), at.copy()
+    for _ in range(MOST_TLVS):
+        length = buffer.u8(at).astype(np.int64) | buffer.u8(at + 1).astype(np.int64) << 8
+        kind = buffer.u8(at + 2).astype(np.int64) | buffer.u8(at + 3).astype(np.int64) << 8
+        open_still = (found == ends) & (at + 4 < ends) & (length >= 4)
+        here = open_still & (kind & 0x7FFF == NFULA_PAYLOAD)
+        found[here] = at[here] + 4
+        if not (open_still & ~here).any():
+            break
+        at = np.where(open_still, at + (length + 3) // 4 * 4, at)
+    return found
+
+
+def _behind_wlan(buffer: Buffer, at: Offsets) -> tuple[Offsets, NDArray[np.int64]]:
+    """Behind the headers of IEEE 802.11 data frames and of LLC/SNAP; encrypted and other frames have no type."""
+    control, flags = buffer.u8(at), buffer.u8(at + 1)
+    data = (control & 0x0C == 0x08) & (control & 0x40 == 0) & (flags & 0x40 == 0)
+    quality = control & 0x80 != 0
+    size = 24 + np.where(flags & 3 == 3, 6, 0) + np.where(quality, 2, 0)
+    size = size + np.where(quality & (flags & 0x80 != 0), 4, 0)
+    at = at + size
+    snap = data & (buffer.u16(at) == 0xAAAA) & (buffer.u8(at + 2) == 3)
+    return at + 8, np.where(snap, buffer.u16(at + 6), 0)
 
 
 def parse_ip(buffer: Buffer, at: Offsets, ends: Offsets) -> IpHeaders:

@@ -101,7 +101,7 @@ def _pcap_block(block: bytes, places: NDArray[np.int64], order: str, divisor: in
 
 def _read_pcapng(stream: Stream, skipped: Skipped) -> Iterator[Packets]:
     order = "<"
-    interfaces: list[tuple[int, int]] = []  # link type, ticks per second
+    interfaces: list[tuple[int, int, int]] = []  # link type, ticks per second, microseconds to add
     chunks: list[bytes] = []
     rows: list[tuple[int, int, int, int, int]] = []
     size = 0
@@ -138,14 +138,14 @@ def _read_pcapng(stream: Stream, skipped: Skipped) -> Iterator[Packets]:
             break
         body = body[:-4]
         if kind == 1 and len(body) >= 8:
-            interfaces.append((struct.unpack_from(order + "H", body)[0], _ticks(body[8:], order)))
-        elif kind == 6 and len(body) >= 20:
-            interface, high, low, captured, original = struct.unpack_from(order + "IIIII", body)
+            interfaces.append((struct.unpack_from(order + "H", body)[0], *_clock(body[8:], order)))
+        elif kind in (2, 6) and len(body) >= 20:  # 2: the packet block that the enhanced one has replaced
+            interface, high, low, captured, original = struct.unpack_from(order + ("IIIII", "HxxIIII")[kind == 2], body)
             if interface >= len(interfaces) or captured > len(body) - 20:
                 skipped.add("packet", "names an interface that is not described, or is longer than its block")
                 continue
-            link, ticks = interfaces[interface]
-            time_us = ((high << 32) | low) * 1_000_000 // ticks & (2**62 - 1)
+            link, ticks, offset_us = interfaces[interface]
+            time_us = (((high << 32) | low) * 1_000_000 // ticks + offset_us) & (2**62 - 1)
             rows.append((size, captured, max(original, captured), time_us, link))
             chunks.append(body[20 : 20 + captured])
             size += captured
@@ -159,18 +159,17 @@ def _read_pcapng(stream: Stream, skipped: Skipped) -> Iterator[Packets]:
         raise damage
 
 
-def _ticks(options: bytes, order: str) -> int:
-    """Ticks per second of an interface: option 9 (if_tsresol), else microseconds."""
-    position = 0
+def _clock(options: bytes, order: str) -> tuple[int, int]:
+    """Ticks per second of an interface (if_tsresol, else microseconds), and microseconds to add (if_tsoffset)."""
+    position, ticks, offset_us = 0, 1_000_000, 0
     while position + 4 <= len(options):
         code, length = struct.unpack_from(order + "HH", options, position)
-        if code == 9 and length >= 1 and position + 4 < len(options):
-            value = options[position + 4]
-            exponent = value & 0x7F
-            if exponent > 60:
-                return 1_000_000
-            return int(2**exponent) if value & 0x80 else int(10**exponent)
+        value = options[position + 4 : position + 4 + length]
         if code == 0:
             break
+        if code == 9 and value and value[0] & 0x7F <= 60:
+            ticks = int((2 if value[0] & 0x80 else 10) ** (value[0] & 0x7F))
+        elif code == 14 and len(value) == 8:
+            offset_us = int(np.clip(struct.unpack(order + "q", value)[0], -(2**40), 2**40)) * 1_000_000
         position += 4 + (length + 3) // 4 * 4
-    return 1_000_000
+    return ticks, offset_us

@@ -9,21 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.wire import elements as e
 from tidegauge.wire.records import Records
+from tidegauge.wire.sessions import DOMAIN_MASK
 from tidegauge.wire.templates import SCOPE_V9, Template
 
-# IANA information elements.
-SAMPLING_INTERVAL, SAMPLER_ID, SAMPLER_RANDOM_INTERVAL, SELECTOR_ID = 34, 48, 50, 302
-PACKET_INTERVAL, PACKET_SPACE, SAMPLING_SIZE, SAMPLING_POPULATION, SAMPLING_PROBABILITY = (
-    305,
-    306,
-    309,
-    310,
-    311,
-)
-INGRESS_INTERFACE = 10
 SCOPE_INTERFACE_V9 = 2
-SAMPLER_IDS = (SELECTOR_ID, SAMPLER_ID)
+SAMPLER_IDS = (e.SELECTOR_ID, e.SAMPLER_ID)
 
 DEFAULT = ("", 0)
 MOST_SELECTORS = 4096
@@ -35,17 +27,17 @@ Selector = tuple[str, int]
 def announced_intervals(records: Records) -> NDArray[np.int64] | None:
     """The sampling interval that each record states (RFC 5477, RFC 3954), 0 where it states none."""
     number = records.number
-    for element in (SAMPLING_INTERVAL, SAMPLER_RANDOM_INTERVAL):
+    for element in (e.SAMPLING_INTERVAL, e.SAMPLER_RANDOM_INTERVAL):
         if (interval := number(element)) is not None:
             return _bounded(interval)
-    kept, passed = number(PACKET_INTERVAL), number(PACKET_SPACE)
+    kept, passed = number(e.SAMPLING_PACKET_INTERVAL), number(e.SAMPLING_PACKET_SPACE)
     if kept is not None and passed is not None:
         kept = np.maximum(kept.astype(np.float64), 1)
         return _bounded((kept + passed) / kept)
-    size, population = number(SAMPLING_SIZE), number(SAMPLING_POPULATION)
+    size, population = number(e.SAMPLING_SIZE), number(e.SAMPLING_POPULATION)
     if size is not None and population is not None:
         return _bounded(population / np.maximum(size.astype(np.float64), 1))
-    raw = records.octets(SAMPLING_PROBABILITY, 8)
+    raw = records.octets(e.SAMPLING_PROBABILITY, 8)
     if raw is not None:
         probability = np.ascontiguousarray(raw).view(">f8").reshape(-1).astype(np.float64)
         good = (probability > 0) & (probability <= 1)
@@ -60,18 +52,18 @@ def _bounded(values: NDArray[Any]) -> NDArray[np.int64]:
 
 def speaks_of_sampling(template: Template) -> bool:
     elements = (
-        SAMPLING_INTERVAL,
-        SAMPLER_RANDOM_INTERVAL,
-        PACKET_INTERVAL,
-        SAMPLING_SIZE,
-        SAMPLING_PROBABILITY,
+        e.SAMPLING_INTERVAL,
+        e.SAMPLER_RANDOM_INTERVAL,
+        e.SAMPLING_PACKET_INTERVAL,
+        e.SAMPLING_SIZE,
+        e.SAMPLING_PROBABILITY,
     )
     return any(template.has(element) for element in elements)
 
 
 @dataclass
 class SamplingTable:
-    """Interval by exporter, domain and selector; a history of (order, interval) each."""
+    """Interval by exporter, session (with its domain) and selector; a history of (order, interval) each."""
 
     histories: dict[tuple[int, int, Selector], list[tuple[int, int]]] = field(default_factory=dict)
     remembered: dict[tuple[int, int, Selector], int] = field(default_factory=dict)
@@ -101,12 +93,12 @@ class SamplingTable:
         if intervals is None:
             return
         places = (
-            *(("sampler", e, 0) for e in SAMPLER_IDS),
+            *(("sampler", n, 0) for n in SAMPLER_IDS),
             ("interface", SCOPE_INTERFACE_V9, SCOPE_V9),
-            ("interface", INGRESS_INTERFACE, 0),
+            ("interface", e.INGRESS_INTERFACE, 0),
         )
         kind, ids = next(
-            ((k, found) for k, e, pen in places if (found := records.number(e, pen)) is not None), ("", None)
+            ((k, found) for k, n, pen in places if (found := records.number(n, pen)) is not None), ("", None)
         )
         for i, interval in enumerate(intervals.tolist()):
             selector = DEFAULT if ids is None else (kind, int(ids[i]))
@@ -123,8 +115,13 @@ class SamplingTable:
             if len(others) == 1:
                 return others.pop()
         if not history:
-            return self.remembered.get((exporter, domain, selector))
+            return self.remembered.get((exporter, domain & DOMAIN_MASK, selector))
         return history[max(bisect_right(history, order, key=lambda entry: entry[0]) - 1, 0)][1]
+
+    def only(self, exporter: int) -> int | None:
+        """The one interval that an exporter announced, wherever it did; None where there is none, or several."""
+        found = {self.histories[key][-1][1] for key in self.own.get(exporter, {})}
+        return found.pop() if len(found) == 1 else None
 
     def by_interface(self) -> bool:
         """Whether any exporter samples its interfaces differently."""

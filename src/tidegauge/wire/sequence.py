@@ -22,6 +22,8 @@ EARLY = 1024
 """A number so little below the first one seen was overtaken at the very beginning."""
 MOST_GAPS = 256
 REMEMBERED = 1 << 15
+SENDER_BITS = 15
+"""Positions of senders have fewer bits (`MOST_NAMES`)."""
 SAMPLES = 12
 
 
@@ -99,7 +101,7 @@ class SequenceTracker:
         """
         count = len(numbers)
         found = Followed(np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool), [])
-        for rows in groups(domains << 20 | senders):
+        for rows in groups(domains << SENDER_BITS | senders):
             key = (int(senders[rows[0]]), int(domains[rows[0]]))
             stream = self.streams.setdefault(key, Stream())
             stream.datagrams += len(rows)

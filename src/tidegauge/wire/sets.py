@@ -35,6 +35,7 @@ class SetTable:
         orders: number of the set within the run.
         messages: position of its datagram in the block; -1 for sets kept for later.
         waiting: the same for sets that were kept for later in this block, else -1.
+        sessions: the number of the transport session above the domain: what templates belong to.
         shift_ms: what has been taken off the exporter's clock.
     """
 
@@ -48,6 +49,7 @@ class SetTable:
     waiting: NDArray[np.int64]
     senders: NDArray[np.int32]
     domains: NDArray[np.int64]
+    sessions: NDArray[np.int64]
     export_ms: NDArray[np.int64]
     uptime_ms: NDArray[np.int64]
     arrived_us: NDArray[np.int64]
@@ -100,6 +102,7 @@ def walk_sets(
     datagrams: Datagrams,
     kinds: NDArray[np.int64],
     heads: Heads,
+    sessions: NDArray[np.int64],
     shift_ms: NDArray[np.int64],
     first_order: int,
     skipped: Skipped,
@@ -152,6 +155,7 @@ def walk_sets(
         waiting=np.full(len(ids), -1),
         senders=datagrams.senders[messages],
         domains=heads.domains[messages],
+        sessions=sessions[messages],
         export_ms=heads.export_ms[messages],
         uptime_ms=heads.uptime_ms[messages],
         arrived_us=datagrams.arrived_us[messages],

@@ -12,6 +12,7 @@ from tidegauge.model import Skipped
 from tidegauge.wire.bytesio import Buffer
 from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.sequence import Gap, Stream
+from tidegauge.wire.sessions import DOMAIN_MASK
 from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import Field, Key, Template
 
@@ -33,11 +34,17 @@ def templates_state(decoder: Decoder) -> dict[str, Any]:
 
 
 def remember_templates(decoder: Decoder, state: dict[str, Any]) -> None:
-    """Take in templates of an earlier run. They serve only data whose template does not come anew."""
-    for key, template in _templates(decoder, state):
-        decoder.remembered.put(key, -1.0, template, Skipped())
-    for name, domain, kind, selector, interval in state.get("sampling", []):
-        decoder.sampling.remembered[decoder.names.position(name), domain, (kind, selector)] = interval
+    """Take in templates of an earlier run. They serve only data whose template does not come anew, whatever the port
+    that it came from; of those that differed by port none."""
+    layouts: dict[Key, set[Template]] = {}
+    for (exporter, session, template_id), template in _templates(decoder, state):
+        layouts.setdefault((exporter, session & DOMAIN_MASK, template_id), set()).add(template)
+    for key, found in layouts.items():
+        if len(found) == 1:
+            decoder.remembered.put(key, -1.0, found.pop(), Skipped())
+    for name, session, kind, selector, interval in state.get("sampling", []):
+        key_of = decoder.names.position(name), session & DOMAIN_MASK, (kind, selector)
+        decoder.sampling.remembered[key_of] = interval
 
 
 def whole_state(decoder: Decoder) -> dict[str, Any]:
@@ -50,6 +57,10 @@ def whole_state(decoder: Decoder) -> dict[str, Any]:
             for kind, tracker in decoder.sequences.items()
             for (e, d), stream in tracker.streams.items()
         ],
+        "sessions": [
+            [names[e], [[port, *known] for port, known in own.items()]] for e, own in decoder.sessions.known.items()
+        ],
+        "system_boots": [[names[e], session, at_ms] for (e, session), at_ms in decoder.connections.boots_ms.items()],
         "agents": decoder.parts.agents,
         "parts": [[names[e], list(own.items())] for e, own in decoder.parts.heard_us.items()],
         "drops": [[names[e], d, count] for (e, d), count in decoder.drops.items()],
@@ -70,6 +81,10 @@ def resume(decoder: Decoder, state: dict[str, Any]) -> None:
     for kind, name, domain, stream in state.get("sequences", []):
         gaps = [Gap(**gap) for gap in stream.pop("gaps")]
         decoder.sequences[kind].streams[position(name), domain] = Stream(**stream, gaps=gaps)
+    for name, ports in state.get("sessions", []):
+        decoder.sessions.known[position(name)] = {port: times for port, *times in ports}
+    for name, session, boot_ms in state.get("system_boots", []):
+        decoder.connections.boots_ms[position(name), session] = boot_ms
     decoder.parts.agents = state.get("agents", decoder.parts.agents)
     for name, own in state.get("parts", []):
         decoder.parts.heard_us[position(name)] = dict(own)
@@ -102,5 +117,6 @@ def _packed(sets: SetTable, names: list[str]) -> dict[str, Any]:
 
 def _unpacked(packed: dict[str, Any], decoder: Decoder) -> SetTable:
     senders = np.array([decoder.names.position(name) for name in packed["senders"]], dtype=np.int32)
+    packed.setdefault("sessions", packed["domains"])
     columns = {name: np.array(packed[name], dtype=np.int64) for name in COLUMNS if name != "senders"}
     return SetTable(Buffer.of(base64.b64decode(packed["bodies"])), senders=senders, **columns)
