@@ -76,6 +76,12 @@ PATTERNS = {
     "[network-traffic:extensions.'http-request-ext'.request_header.Host = 'bad.example']": ["domain bad.example"],
     f"[network-traffic:dst_ref.value = '{A}' AND network-traffic:protocols[0] = 'tcp']": [f"prefix {A}/32"],
     f"[file:hashes.MD5 = 'aa' AND ipv4-addr:value = '{A}']": [f"prefix {A}/32"],
+    f"[process:opened_connection_refs[*].dst_ref.value = '{A}']": [f"prefix {A}/32"],
+    "[hostname:value = 'bad.example']": ["domain bad.example"],
+    f"[ipv4-addr:value = '{A}'] START '2014-05-01T00:00:00Z' STOP '2014-06-01T00:00:00Z'": [f"prefix {A}/32"],
+    "[ipv4-addr:value = '203.0.113.7/24']": ["prefix 203.0.113.0/24"],
+    f"[ipv4-addr:value = '{A}:8080']": [f"prefix {A}/32 port 8080"],
+    "[domain-name:value = 'straße.example']": ["domain xn--strae-oqa.example"],
 }  # fmt: skip
 
 
@@ -97,6 +103,8 @@ LEFT_OUT = {
     "[ipv4-addr:value = ]": "malformed",
     "[" + "(" * 5000 + "ipv4-addr:value = '1.1.1.1'" + ")" * 5000 + "]": "malformed",
     "[ipv4-addr:value = 'no address']": "not a domain",
+    "[ipv4-addr:value = '198.51.100.1-198.51.100.20']": "not a domain",
+    "[ipv4-addr:value = '300.1.1.1']": "not a domain",
     "[ipv4-addr:value IN (" + ", ".join(f"'10.0.{i // 250}.{i % 250}'" for i in range(2000)) + ")"
     " AND network-traffic:dst_port IN (1, 2, 3, 4, 5, 6)]": "more than 10,000 ways",
 }  # fmt: skip
@@ -114,6 +122,8 @@ def test_what_was_taken_back_is_no_indicator(tmp_path: Path) -> None:
     bad = {"type": "indicator", "pattern": f"[ipv4-addr:value = '{B}']"}
     for more, why in (
         ({"revoked": True}, "revoked"),
+        ({"revoked": "true"}, "revoked"),
+        ({"labels": ["Benign"]}, "benign"),
         ({"indicator_types": ["benign"]}, "benign"),
         ({"pattern_type": "snort"}, "not a STIX pattern"),
         ({"valid_until": "2014-01-01T00:00:00Z"}, "expired"),
@@ -146,6 +156,37 @@ def test_an_observed_connection_names_its_destination_at_its_port(tmp_path: Path
          "src_port": 50123, "dst_port": 443, "protocols": ["tcp"]},
     ]  # fmt: skip
     assert marks_of(tmp_path, objects)[0] == [f"prefix {B}/32 port 443", f"prefix {A}/32"]
+
+
+def test_of_several_versions_the_last_one_counts(tmp_path: Path) -> None:
+    def version(day: int, **more: Any) -> dict[str, Any]:
+        return {"type": "indicator", "id": "indicator--1", "modified": f"2024-05-0{day}T00:00:00Z",
+                "pattern": f"[ipv4-addr:value = '{A if day == 1 else B}']", **more}  # fmt: skip
+
+    assert marks_of(tmp_path, [version(1), version(2)])[0] == [f"prefix {B}/32"]
+    assert marks_of(tmp_path, [version(2, revoked=True), version(1)])[0] == []
+
+
+def test_hundreds_of_addresses_in_one_pattern_are_taken(tmp_path: Path) -> None:
+    addresses = [f"10.1.{i // 200}.{i % 200}" for i in range(500)]
+    for pattern in (
+        " OR ".join(f"[ipv4-addr:value = '{a}']" for a in addresses),
+        "[" + " OR ".join(f"ipv4-addr:value = '{a}'" for a in addresses) + "]",
+    ):
+        assert len(marks_of(tmp_path, bundle(pattern))[0]) == 500
+
+
+def test_one_bad_entry_does_not_lose_the_others(tmp_path: Path) -> None:
+    good = {"type": "indicator", "pattern": f"[ipv4-addr:value = '{A}']"}
+    for document in (
+        {"type": "bundle", "objects": [good, {**good, "labels": 5, "pattern": 7}, 3]},
+        json.dumps(good) + "\n{broken\n" + json.dumps(good), json.dumps([good]) + "\x00\x00",
+    ):
+        assert marks_of(tmp_path, document)[0] == [f"prefix {A}/32"]
+    (tmp_path / "c.csv").write_text(f"ip,{A}\nip,{'9' * 200_000}\nip,-3d\nip,{B},-3d\n")
+    found, left = read_indicators(tmp_path / "c.csv")
+    assert [mark.text for mark in found] == [f"prefix {A}/32"]
+    assert sum(count for _, _, count in left) == 3
 
 
 def event(*attributes: dict[str, Any], objects: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
@@ -192,6 +233,12 @@ MISP = [
      [f"prefix {A}/32", f"prefix {B}/32"]),
     ({"response": {"Attribute": [attribute("ip-dst", A)]}}, [f"prefix {A}/32"]),
     ([attribute("ip-dst", A)], [f"prefix {A}/32"]),
+    (event(attribute("AS", 64500)), ["as 64500"]),  # type: ignore[arg-type]
+    (event(attribute("ip-dst|port", A)), [f"prefix {A}/32"]),
+    (event(attribute("ip-dst|port", f"{A}|1000-2000")), [f"prefix {A}/32"]),
+    (event(attribute("domain", "198.51.100.9")), [f"prefix {B}/32"]),
+    (event(attribute("ip-dst", A, first_seen="2024-05-01T00:00:00Z", last_seen="2024-05-01T00:00:00Z")),
+     [f"prefix {A}/32"]),
 ]  # fmt: skip
 
 

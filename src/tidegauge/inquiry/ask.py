@@ -14,7 +14,7 @@ from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.explain import explained
 from tidegauge.inquiry.files import MOST_BINS
-from tidegauge.inquiry.grounds import grounds, watch_caveats
+from tidegauge.inquiry.grounds import grounds, never_matched, through_transit, watch_caveats
 from tidegauge.inquiry.origins import check_origins, origin_caveats
 from tidegauge.lake import FlowFilter, Lake, look_at_homes, quoted
 from tidegauge.model import (
@@ -38,6 +38,7 @@ from tidegauge.series import (
     doubtful,
     doubts,
     mostly_passing,
+    one_sided,
     sums_by,
 )
 from tidegauge.site import Site
@@ -175,6 +176,8 @@ def ask(site: Site, asked: Asked) -> Reply:
     lake = Lake(site.data, memory_mb=site.memory_mb)
     asked = replace(asked, without=tuple(doubtful(lake.ledger())))
     span = span_of(lake, site, asked)
+    if asked.watch is not None:
+        asked = replace(asked, watch=asked.watch.with_history(span.since_s))
     if asked.origin is not None:
         check_origins(site, asked.origin, asked.direction, span.since_s, span.until_s, lake)
     ground = ground_of(site, lake, asked, span)
@@ -209,18 +212,23 @@ class Ground:
     Attributes:
         reasons: why it cannot be no.
         doubts: what speaks against the home prefixes.
+        misplaced: the home prefixes do not fit, so that what was asked about can be among what passed.
     """
 
     reasons: tuple[str, ...]
     doubts: tuple[str, ...]
+    misplaced: bool = False
 
 
 def ground_of(site: Site, lake: Lake, asked: Asked, span: Span) -> Ground:
     """Return whether the selection of a question can match anything, and whether the home prefixes fit the flows."""
     homes = look_at_homes(lake, site.home, span.history_s, span.until_s)
     passing = mostly_passing(site, homes, asked.direction)
-    reasons = (*([passing] if passing else []), *grounds(lake, Atlas.of(site), asked, span))
-    return Ground(reasons, tuple(doubts(site, homes)))
+    missing, partly = one_sided(lake, asked.direction, (span.history_s, span.since_s, span.until_s))
+    reasons = tuple(reason for reason in (passing, missing) if reason)
+    found = tuple(doubts(site, homes))
+    unexpected = bool(found) and not site.transit and not site.external
+    return Ground((*reasons, *grounds(site, lake, asked, span)), (*found, *([partly] if partly else [])), unexpected)
 
 
 def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -> Reply:
@@ -238,8 +246,14 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
     )  # fmt: skip
     if needs_bound(outcome, series.values, WIDTH_S, asked.metric):
         outcome = _capacity(lake, site, asked, span, coverage).bounded(outcome)
-    if ground.reasons:
-        outcome = outcome.silent(*ground.reasons)
+    reasons = ground.reasons
+    if ground.misplaced and asked.metric == "bytes":
+        least = min((limit.amount for limit in outcome.limits), default=None)
+        counted = float(series.values[chosen].sum())
+        hidden = through_transit(lake, asked, span, counted=counted, least_limit=least)
+        reasons = (*reasons, hidden) if hidden else reasons
+    if reasons:
+        outcome = outcome.silent(*reasons)
     relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0), classes)
     hour_limit = next((limit.amount for limit in outcome.limits if limit.duration_s == HOUR_S), None)
     packet_bytes = mean_bytes / mean_packets if mean_packets else 0.0
@@ -258,10 +272,11 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
         surges=surges,
         caveats=(
             *ground.doubts,
-            *ground.reasons,
+            *reasons,
+            *never_matched(lake, asked, seen=bool(series.values.any())),
             *(_origin_caveats(site, asked, span, lake, series) if asked.origin else ()),
-            *(caveat for caveat in outcome.caveats if caveat not in ground.reasons),
-            *watch_caveats(asked, span),
+            *(caveat for caveat in outcome.caveats if caveat not in reasons),
+            *watch_caveats(site, asked, span),
             *span.notes,
             *_doubt_caveats(asked, lake, span),
             *caveats(

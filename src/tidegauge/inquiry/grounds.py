@@ -6,48 +6,126 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tidegauge.atlas import Atlas
-from tidegauge.lake import Lake, classes_in, contradicts, exporters_in
-from tidegauge.model import format_time
+from tidegauge.lake import FlowFilter, Lake, Surroundings, ases_in, classes_in, possible
+from tidegauge.model import Prefix, format_bytes, format_time
 from tidegauge.series import no_list, unlisted
+from tidegauge.site import Site
 
 if TYPE_CHECKING:
     from tidegauge.inquiry.ask import Asked, Span
 
 FAR = ("in", "out")
+ENOUGH_HELD = 0.8
+"""A watch must hold for so much of the asked time, as telemetry must be there for so much of a minute."""
 
 
-def grounds(lake: Lake, atlas: Atlas, asked: Asked, span: Span) -> Iterator[str]:
+def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     """Yield why the selection of a question could match nothing, or only a part of what was asked."""
+    atlas = Atlas.of(site)
     parts = asked.origins.parts if asked.origins else ()
-    classes = [part.value for part in parts if part.kind == "class"]
     where = asked.where_text or ""
+    classes = [part.value for part in parts if part.kind == "class"]
     if missing := unlisted(lake, atlas, (*classes, *classes_in(where)), span.since_s, span.until_s):
         yield no_list(missing)
     for part in parts:
         if part.kind == "country" and not atlas.knows_country(part.value, (span.since_s, span.until_s - 1)):
             yield f"No edition of the atlas at that time has an address of {part}: no flow can be counted towards it."
-    if where and contradicts(where, asked.direction):
-        yield f"The condition {where!r} can match no flow of direction '{asked.direction}'."
-    if silent := [name for name in exporters_in(where) if name not in lake.exporters()]:
-        yield f"No flow of the exporter {', '.join(silent)} is in these data."
+    yield from _conditions(site, lake, asked, span)
+    ases = [t.asn for t in asked.watch.terms if t.asn is not None] if asked.watch else []
+    named = dict.fromkeys((*ases_in(where), *ases))
+    unknown = [n for n in named if n and not atlas.knows_as(n, (span.since_s, span.until_s - 1))]
+    if unknown and ((where and ases_in(where)) or (asked.watch and len(unknown) == len(asked.watch.terms))):
+        listed = ", ".join(f"AS{n}" for n in unknown[:5])
+        yield f"No edition of the atlas at that time knows {listed}: no flow can be counted towards it."
     if asked.watch is not None:
-        if not asked.watch.holds(span.since_s, span.until_s):
+        yield from _watch(site, asked, span)
+
+
+def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
+    """Conditions that contradict one another, the direction, the asked time, or what the exporters are."""
+    texts = [asked.where_text] if asked.where_text else []
+    if asked.origins:
+        texts.append(asked.origins.where(asked.direction))
+    if not texts:
+        return
+    exporters = lake.exporters()
+    home = () if site.home_as else site.home
+    around = Surroundings(asked.direction, home, frozenset(exporters), span.since_s, span.until_s)
+    if not possible(texts, around):
+        shown = f"The condition {asked.where_text!r}" if asked.where_text else f"{asked.origins}"
+        beside = f" beside {asked.origins}" if asked.where_text and asked.origins else ""
+        yield f"{shown}{beside} can match no flow of direction '{asked.direction}' in that time."
+    elif asked.where_text and "exporter" in asked.where_text.lower():
+        chosen = FlowFilter(
+            span.history_s * 1_000_000, span.until_s * 1_000_000,
+            (f"direction = '{asked.direction}'", asked.where_sql or "true"),
+        )  # fmt: skip
+        if not lake.total("sum(flows)", chosen):
             yield (
-                f"No indicator of the watch {asked.watch.name} holds between {format_time(span.since_s)} and"
-                f" {format_time(span.until_s)}: their times lie outside."
+                f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history:"
+                " the exporters that it leaves may not export it."
             )
-        elif asked.direction not in FAR:
-            yield f"A watch counts traffic with outside hosts: none of it is of direction '{asked.direction}'."
 
 
-def watch_caveats(asked: Asked, span: Span) -> Iterator[str]:
-    """Yield what of a watch the asked time shows in part only."""
+def _watch(site: Site, asked: Asked, span: Span) -> Iterator[str]:
+    assert asked.watch is not None
+    watch = asked.watch
+    between = f"between {format_time(span.since_s)} and {format_time(span.until_s)}"
+    if not watch.holds(span.since_s, span.until_s):
+        yield f"No indicator of the watch {watch.name} holds {between}: their times lie outside."
+    elif (share := watch.held_share(span.since_s, span.until_s)) < ENOUGH_HELD:
+        yield f"The indicators of the watch {watch.name} hold in {share:.0%} of the time {between}: ask about that."
+    if asked.direction not in FAR:
+        yield f"A watch counts traffic with outside hosts: none of it is of direction '{asked.direction}'."
+    elif watch.terms and all(_at_home(site, term.prefix) for term in watch.terms):
+        yield f"All indicators of the watch {watch.name} lie in home prefixes: no outside host can be one of them."
+
+
+def _at_home(site: Site, prefix: Prefix | None) -> bool:
+    return prefix is not None and any(h.first <= prefix.first and prefix.last <= h.last for h in site.home)
+
+
+def watch_caveats(site: Site, asked: Asked, span: Span) -> Iterator[str]:
+    """Yield what of a watch the asked time shows in part only, or not at all."""
     if asked.watch is None:
         return
-    yield from asked.watch.notes
-    partly = asked.watch.partly(span.since_s, span.until_s)
-    if partly and asked.watch.holds(span.since_s, span.until_s):
+    watch = asked.watch
+    yield from watch.notes
+    held = [(a, b) for a, b in watch.held_s if a < span.until_s and b > span.since_s]
+    if absent := len(watch.held_s) - len(held):
+        yield f"{absent:,} of {len(watch.held_s):,} indicators of the watch {watch.name} do not hold then at all."
+    if partly := sum(a > span.since_s or b < span.until_s for a, b in held):
         yield (
-            f"{partly:,} of {len(asked.watch.held_s):,} indicators of the watch {asked.watch.name} do not hold for all"
-            " of the asked time: their traffic outside their own times is not in this answer."
+            f"{partly:,} of {len(watch.held_s):,} indicators of the watch {watch.name} do not hold for all of the asked"
+            " time: their traffic outside their own times is not in this answer."
         )
+    ours = sum(_at_home(site, term.prefix) for term in watch.terms)
+    if ours:
+        yield f"{ours:,} indicators of the watch {watch.name} lie in home prefixes: they can match no outside host."
+
+
+def never_matched(lake: Lake, asked: Asked, *, seen: bool) -> Iterator[str]:
+    """Yield that a condition or a watch was never met by any flow of the asked direction here, at any time."""
+    if seen or not (asked.where_text or asked.watch):
+        return
+    if not lake.total("sum(flows)", FlowFilter(conditions=asked.conditions())):
+        yield (
+            f"No flow in these data ever met {asked.selection()} with direction '{asked.direction}': that nothing was"
+            " seen may mean that the question names something else than what was meant."
+        )
+
+
+def through_transit(
+    lake: Lake, asked: Asked, span: Span, *, counted: float, least_limit: float | None
+) -> str | None:  # fmt: skip
+    """Return why a no would be unsafe where much traffic has no end at home: what was asked about is in it too."""
+    if asked.origins is None or asked.direction not in FAR:
+        return None
+    during = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, (asked.origins.sql("transit"),))
+    octets = float(lake.total("sum(bytes)", during) or 0)
+    if octets <= max(counted, least_limit or 0.0):
+        return None
+    return (
+        f"{format_bytes(octets)} with {asked.origins} have neither end in a home prefix, more than what is counted"
+        " here: if an end of that is yours, this answer misses it."
+    )

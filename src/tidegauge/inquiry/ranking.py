@@ -177,6 +177,8 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
     """
     lake = Lake(site.data, memory_mb=site.memory_mb)
     span = span_of(lake, site, asked)
+    if asked.watch is not None:
+        asked = replace(asked, watch=asked.watch.with_history(span.since_s))
     asked = replace(asked, without=tuple(doubtful(lake.ledger())))
     conditions = asked.conditions()
     names, table, seen, units = build_many(

@@ -7,16 +7,17 @@ from tidegauge.lake.homes import Homes, look_at_homes
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.lake.pairs import FAR_END, Pairs, to_all
 from tidegauge.lake.pieces import FRACTION, spread
+from tidegauge.lake.possible import Surroundings, possible
 from tidegauge.lake.query import METRICS, QUARANTINE_FOLDER, FlowFilter, Lake
 from tidegauge.lake.relabel import Relabelled, relabel
 from tidegauge.lake.retain import Retained, retain
 from tidegauge.lake.rollup import Rolled, roll, rolled
-from tidegauge.lake.where import COLUMNS, classes_in, column_sql, compile_where, contradicts, exporters_in
+from tidegauge.lake.where import COLUMNS, ases_in, classes_in, column_sql, compile_where
 from tidegauge.lake.writer import LakeWriter, open_writer
 
 __all__ = [
     "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "SETTLED_S", "Extent", "FlowFilter", "Homes",
-    "Lake", "LakeWriter", "Manifest", "Pairs", "Relabelled", "Retained", "Rolled", "Segment", "classes_in",
-    "column_sql", "compact", "compile_where", "contradicts", "exporters_in", "look_at_homes", "open_writer", "quoted",
+    "Lake", "LakeWriter", "Manifest", "Pairs", "Relabelled", "Retained", "Rolled", "Segment", "Surroundings", "ases_in",
+    "classes_in", "column_sql", "compact", "compile_where", "look_at_homes", "open_writer", "possible", "quoted",
     "relabel", "retain", "roll", "rolled", "spread", "to_all",
 ]  # fmt: skip

@@ -6,7 +6,6 @@ from typing import cast
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.optimizer.simplify import simplify
 
 from tidegauge.model import FLOW_SCHEMA, Prefix, UsageError, class_bit, parse_address, parse_country, parse_time
 
@@ -85,35 +84,16 @@ def classes_in(text: str) -> list[str]:
     return list(dict.fromkeys(call.expressions[1].name for call in calls))
 
 
-def exporters_in(text: str) -> list[str]:
-    """Return the exporters that a condition names by equality."""
-    if "exporter" not in text.lower():
+def ases_in(text: str) -> list[int]:
+    """Return the ASes that a condition names by equality."""
+    if "_as" not in text.lower():
         return []
-    found: dict[str, None] = {}
-    for node in _parsed(text).find_all(exp.EQ, exp.In):
-        column, *values = _children(cast(exp.Expression, node))
-        if isinstance(column, exp.Column) and column.name.lower() == "exporter":
-            found |= dict.fromkeys(v.name for v in values if isinstance(v, exp.Literal))
+    found: dict[int, None] = {}
+    for node in _parsed(text).find_all(exp.EQ):
+        column, value = node.this, node.expression
+        if isinstance(column, exp.Column) and column.name.lower().endswith("_as") and isinstance(value, exp.Literal):
+            found[int(value.name)] = None
     return list(found)
-
-
-def contradicts(text: str, direction: str) -> bool:
-    """Whether a condition excludes every flow of a direction.
-
-    >>> contradicts("direction = 'out' AND proto = 6", "in"), contradicts("direction <> 'out'", "in")
-    (True, False)
-    """
-    if "direction" not in text.lower():
-        return False
-
-    def known(node: exp.Expression) -> exp.Expression:
-        if isinstance(node, exp.Column) and node.name.lower() == "direction":
-            return exp.Literal.string(direction)
-        if isinstance(node, exp.In) and isinstance(node.this, exp.Column) and node.this.name.lower() == "direction":
-            return exp.Boolean(this=any(v.name == direction for v in node.expressions))
-        return node
-
-    return bool(simplify(_parsed(text).transform(known)) == exp.false())
 
 
 def _rebuild(node: exp.Expression, now_s: int) -> exp.Expression:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tidegauge.lake import Lake
 from tidegauge.lake.homes import Homes, named_networks
+from tidegauge.series.build import sums_by
 from tidegauge.site import Site
 
 MOSTLY = 0.5
@@ -12,6 +14,10 @@ MOSTLY = 0.5
 NOTABLE = 0.2
 """From this share of the bytes on, traffic that has no end at home is told of."""
 MOST_NAMED = 5
+HOUR_S, LEAST_HOURS = 3600, 24
+USUAL_SHARE, BLIND_SHARE = 0.95, 0.2
+"""A direction that was exported in so many of the hours is missed where it is not; in more hours than the second share
+nothing can be said."""
 
 
 def doubts(site: Site, homes: Homes) -> Iterator[str]:
@@ -53,3 +59,34 @@ def mostly_passing(site: Site, homes: Homes, direction: str) -> str | None:
             " not fit the flows: what came in cannot be told."
         )
     return None
+
+
+def one_sided(lake: Lake, direction: str, times_s: tuple[int, int, int]) -> tuple[str | None, str | None]:
+    """Return why nothing can be said of a direction that stopped being exported while the other goes on, and what
+    must be said where that is so for a smaller part of the asked time.
+
+    Args:
+        times_s: begin of the history, begin and end of the asked time.
+    """
+    if direction not in ("in", "out"):
+        return None, None
+    history_s, since_s, until_s = times_s
+    first, split, last = history_s // HOUR_S, since_s // HOUR_S, -(-until_s // HOUR_S)
+    names, table = sums_by(
+        lake, ("direction IN ('in', 'out')",), by="direction", metric="flows", width_s=HOUR_S, first=first,
+        bins=last - first,
+    )  # fmt: skip
+    if set(names) != {"in", "out"}:
+        return None, None
+    asked, other = table[names.index(direction)], table[1 - names.index(direction)]
+    heard = other[: split - first] > 0
+    usual = float((asked[: split - first][heard] > 0).mean()) if heard.sum() >= LEAST_HOURS else 0.0
+    if usual < USUAL_SHARE:
+        return None, None
+    gone = (asked[split - first :] <= 0) & (other[split - first :] > 0)
+    share = float(gone.mean()) if len(gone) else 0.0
+    told = (
+        f"In {int(gone.sum()):,} of {len(gone):,} hours no flow of direction '{direction}' was exported while the other"
+        " direction went on, unlike the history: the exporters were blind on that side."
+    )
+    return (told, None) if share > BLIND_SHARE else (None, told if gone.any() else None)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+import idna
+
 from tidegauge.model import FOREVER_S, Prefix, UsageError, format_time
 
 KINDS = ("prefix", "as", "domain", "port")
@@ -115,9 +117,9 @@ def port_of(value: str | int) -> int:
 def _domain(value: str) -> str:
     value = value.lower().strip(".")
     try:
-        value = value if value.isascii() else value.encode("idna").decode()
-    except UnicodeError:
+        value = value if value.isascii() else idna.encode(value, uts46=True).decode()
+    except idna.IDNAError:
         raise UsageError(f"not a domain: {value[:60]!r}") from None
-    if not re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)+", value):
+    if not re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.(?!\d+$)[a-z0-9_-]+", value):
         raise UsageError(f"not a domain: {value[:60]!r}")
     return value

@@ -9,7 +9,7 @@ from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row
 
 KIND_OF = {
     "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "hostname": "domain", "domain": "domain", "url": "url",
-    "as": "as",
+    "as": "as", "uri": "url", "link": "url",
 }  # fmt: skip
 """Types of attributes that flows can show, and our kinds. Composite types name two of them."""
 PORTS = ("port", "src-port", "dst-port")
@@ -58,8 +58,9 @@ def _refused(entry: dict[str, Any]) -> str | None:
 
 def _attribute(entry: dict[str, Any]) -> Iterator[Row | Left]:
     """An attribute that stands by itself."""
-    name, value = str(entry.get("type") or "").lower(), entry.get("value")
-    if not isinstance(value, str):
+    name, value = str(entry.get("type") or "").lower(), _text(entry)
+    if value is None:
+        yield Left(f"MISP {name[:40]}", "it has no value")
         return
     if why := _refused(entry):
         yield Left(f"MISP {name[:40]}", why)
@@ -73,7 +74,7 @@ def _typed(name: str, value: str, far_port: str, home_port: str, start: str, end
     """The rows of one type: of a composite one its parts, each for itself, but for a port."""
     kinds, values = name.split("|"), value.split("|")
     if kinds[-1] == "port":
-        kinds, values = kinds[:1], [_without_port(value)]
+        kinds, values = kinds[:1], [_without_port(value) or value]
     known = [(KIND_OF[kind], text) for kind, text in zip(kinds, values, strict=False) if kind in KIND_OF]
     for kind, text in known:
         yield Row(kind, text, start, end, far_port, home_port)
@@ -85,7 +86,14 @@ def _port(entry: dict[str, Any], name: str, value: str) -> str:
     """The port of a composite type: `ADDRESS|PORT`, or `ADDRESS:PORT` as older senders write it."""
     if not name.endswith("|port"):
         return ""
-    return value.rpartition("|" if "|" in value else ":")[2]
+    found = value.rpartition("|" if "|" in value else ":")[2] if _without_port(value) else ""
+    return found if found.isdigit() and 0 < int(found) < 65536 else ""
+
+
+def _text(entry: dict[str, Any]) -> str | None:
+    """The value of an attribute as text; None where it has none."""
+    value = entry.get("value")
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _without_port(value: str) -> str:
@@ -105,7 +113,8 @@ def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
     """An object: its ports belong to its addresses and names, each to that of its own end."""
     kept, ports = [], []
     for entry in _listed(one.get("Attribute")):
-        if not isinstance(entry.get("value"), str):
+        value = _text(entry)
+        if value is None:
             continue
         name = str(entry.get("type") or "").lower()
         end = _end(str(entry.get("object_relation") or name).lower())
@@ -114,18 +123,18 @@ def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
         if why and (name not in PORTS or why == "deleted"):
             yield Left(f"MISP {name[:40]}", why)
         elif name in PORTS:
-            ports.append((end, entry["value"].strip()))
+            ports.append((end, value.strip()))
         else:
-            kept.append((entry, name, end))
-    ends = {end for _, name, end in kept if name.split("|")[0] in KIND_OF}
+            kept.append((entry, name, end, value))
+    ends = {end for _, name, end, _ in kept if name.split("|")[0] in KIND_OF}
     taken = False
-    for entry, name, end in kept:
+    for entry, name, end, value in kept:
         far = [port for place, port in ports if _same(place, end, ends)]
         home = [] if far else [port for place, port in ports if place and end and place != end and place not in ends]
         span = _span(entry, one)
         for far_port, home_port in [(p, "") for p in far] or [("", p) for p in home] or [("", "")]:
-            far_port = far_port or _port(entry, name, entry["value"])
-            for row in _typed(name, entry["value"], far_port, home_port, *span):
+            far_port = far_port or _port(entry, name, value)
+            for row in _typed(name, value, far_port, home_port, *span):
                 taken |= isinstance(row, Row)
                 yield row
     if ports and not taken:

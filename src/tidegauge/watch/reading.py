@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tidegauge.model import FOREVER_S, InputError, Skipped, TidegaugeError, parse_time
+from tidegauge.model import FOREVER_S, InputError, Skipped, TidegaugeError, UsageError, parse_time
 from tidegauge.watch.indicator import KINDS, Indicator
 from tidegauge.watch.misp import misp_rows
-from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row, settled
+from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row, is_address, settled
 from tidegauge.watch.stix import is_stix, stix_rows
 
 MOST_BYTES = 64 << 20
+LONGEST_LINE = 100_000
 KIND_OF = {
     "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "ipv4": "prefix", "ipv6": "prefix", "cidr": "prefix",
     "ipv4-addr": "prefix", "ipv6-addr": "prefix", "prefix": "prefix", "as": "as", "asn": "as",
@@ -70,6 +71,7 @@ def _text(path: Path) -> str:
 
 
 def _rows(text: str, path: Path) -> Iterator[Row | Left]:
+    text = text.rstrip("\x00 \r\n")
     if not text.lstrip().startswith(("{", "[")):
         yield from _csv(text)
         return
@@ -82,15 +84,28 @@ def _json(text: str, path: Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        try:
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        except (ValueError, RecursionError):
+        found = [_line(line) for line in text.splitlines() if line.strip()]
+        if not any(isinstance(one, dict) for one in found):
             raise InputError(f"not JSON: {str(error)[:80]}", where=str(path)) from None
+        return found
+
+
+def _line(text: str) -> Any:
+    """One line of JSON; a text where it is none, which counts as an entry that cannot be read."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text[:40]
 
 
 def _checked(row: Row, source: str) -> Indicator:
+    for text in (row.start, row.end):
+        if text.startswith("-") or text == "now":
+            raise UsageError(f"a time in a file cannot be relative: {text[:20]!r}")
     start = parse_time(row.start, now_s=0) if row.start else 0
     end = parse_time(row.end, now_s=0) if row.end else FOREVER_S
+    if start == end:
+        end = start + 1  # a single sighting
     if row.note:
         source = f"{source}: {row.note}"
     return Indicator.of(
@@ -99,7 +114,13 @@ def _checked(row: Row, source: str) -> Indicator:
 
 
 def _csv(text: str) -> Iterator[Row | Left]:
-    for row in csv.reader(line for line in text.splitlines() if line.strip() and not line.startswith("#")):
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if len(line) > LONGEST_LINE:
+            yield Left("line", f"longer than {LONGEST_LINE:,} characters")
+            continue
+        row = next(csv.reader([line]), [])
         cells = [cell.strip() for cell in row] + ["", "", ""]
         name = cells[0].lower()
         if name in ("kind", "type"):
@@ -123,4 +144,4 @@ def _csv(text: str) -> Iterator[Row | Left]:
 def _guess(value: str) -> tuple[str, str]:
     if re.fullmatch(r"[Aa][Ss]\s?\d+", value):
         return "as", value
-    return ("url" if "://" in value else "host"), value
+    return ("url" if "://" in value or ("/" in value and not is_address(value)) else "host"), value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -48,9 +49,9 @@ def refanged(text: str) -> str:
     >>> refanged("hxxps://evil[.]example/a")
     'https://evil.example/a'
     """
-    text = re.sub(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)", ".", text.strip(), flags=re.IGNORECASE)
+    text = re.sub(r"\[\.\]?|\(\.\)|\{\.\}|[\[({]dot[\])}]", ".", text.strip(), flags=re.IGNORECASE)
     text = text.replace("[:]", ":").replace("[://]", "://")
-    return re.sub(r"^(hxxp|hXXp|meow)(s?)(?=://)", r"http\2", text)
+    return re.sub(r"^(hxxp|hxtp|htxp|meow)(s?)(?=://)", r"http\2", text, flags=re.IGNORECASE)
 
 
 def settled(row: Row) -> Iterator[Row | Left]:
@@ -58,18 +59,40 @@ def settled(row: Row) -> Iterator[Row | Left]:
     value = refanged(row.value)
     if row.kind == "url":
         yield from _link(row, value)
-    elif row.kind == "host":
-        yield replace(row, kind="prefix" if is_address(value) else "domain", value=value)
+    elif row.kind in ("host", "domain", "prefix"):
+        yield from _host(row, value)
     else:
         yield replace(row, value=value)
+
+
+def _host(row: Row, value: str) -> Iterator[Row | Left]:
+    """A name, an address, a prefix, or one of them with its port, whatever the file calls it."""
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\s]+):(\d{1,5})", value)
+    if match and not row.far_port:
+        value, row = match[1].strip("[]"), replace(row, far_port=match[2])
+    if "/" in value and is_address(value):
+        value = _network(value)
+    yield replace(row, kind="prefix" if is_address(value) else "domain", value=value)
+
+
+def _network(text: str) -> str:
+    """A prefix without the bits behind its length, which senders often leave; the text itself where it is none."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return text
 
 
 def _link(row: Row, link: str) -> Iterator[Row | Left]:
     try:
         parts = urlsplit(link if "://" in link else f"//{link}")
-        host, port = parts.hostname, parts.port
+        host = parts.hostname
     except ValueError:
-        host, port = None, None
+        host = None
+    try:
+        port = parts.port if host else None
+    except ValueError:
+        port = None  # a port that is none leaves the host
     if not host:
         yield Left("url", "it names no host")
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegauge.lake import Lake, column_sql
 from tidegauge.model import (
@@ -16,6 +16,7 @@ from tidegauge.model import (
     TidegaugeError,
     UsageError,
     format_time,
+    merge_intervals,
     parse_address,
 )
 from tidegauge.watch.indicator import Indicator
@@ -29,6 +30,35 @@ REACH_S = 7 * DAY_S
 MOST_INTERVALS, MOST_SHOWN = 20_000, 50
 Pointed = tuple[bytes, int, int]
 """An address, and from when to when a name pointed to it (epoch seconds)."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One far end, as an address range, an AS or (both None) any; with its ports and its time."""
+
+    prefix: Prefix | None
+    asn: int | None
+    far_port: int
+    home_port: int
+    from_s: int
+    until_s: int
+
+    @classmethod
+    def of(cls, mark: Indicator, prefix: Prefix | None = None, asn: int | None = None) -> Term:
+        return cls(prefix, asn, mark.far_port, mark.home_port, mark.from_s, mark.until_s)
+
+    @property
+    def rest(self) -> tuple[int, int, int, int]:
+        return self.far_port, self.home_port, self.from_s, self.until_s
+
+    def where(self) -> str:
+        parts = [f"inside(far, '{self.prefix}')"] if self.prefix else []
+        parts += [f"far_as = {self.asn}"] if self.asn is not None else []
+        parts += [f"far_port = {self.far_port}"] if self.far_port else []
+        parts += [f"home_port = {self.home_port}"] if self.home_port else []
+        parts += [f"time_start >= '{format_time(self.from_s)}'"] if self.from_s > 0 else []
+        parts += [f"time_start < '{format_time(self.until_s)}'"] if self.until_s < FOREVER_S else []
+        return f"({' AND '.join(parts)})"
 
 
 @dataclass(frozen=True)
@@ -46,6 +76,17 @@ class Selection:
     where: str
     held_s: tuple[tuple[int, int], ...] = ()
     notes: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
+
+    def with_history(self, until_s: int) -> Selection:
+        """Return the same flows from a time on, and before it those of the same far ends at all times: what is usual of
+        an address does not begin with somebody's indicator."""
+        return replace(self, sql=_whole(self.terms, until_s))
+
+    def held_share(self, since_s: int, until_s: int) -> float:
+        """Return the share of a time in which any term holds."""
+        inside = [(max(start, since_s), min(end, until_s)) for start, end in self.held_s]
+        return sum(b - a for a, b in merge_intervals(inside)) / max(until_s - since_s, 1)
 
     def holds(self, since_s: int, until_s: int) -> bool:
         """Whether any term holds in a part of a time."""
@@ -56,55 +97,26 @@ class Selection:
         return sum(start > since_s or end < until_s for start, end in self.held_s)
 
 
-@dataclass(frozen=True)
-class _Term:
-    """One far end, as an address range, an AS or (both None) any; with its ports and its time."""
-
-    prefix: Prefix | None
-    asn: int | None
-    far_port: int
-    home_port: int
-    from_s: int
-    until_s: int
-
-    @classmethod
-    def of(cls, mark: Indicator, prefix: Prefix | None = None, asn: int | None = None) -> _Term:
-        return cls(prefix, asn, mark.far_port, mark.home_port, mark.from_s, mark.until_s)
-
-    @property
-    def rest(self) -> tuple[int, int, int, int]:
-        return self.far_port, self.home_port, self.from_s, self.until_s
-
-    def where(self) -> str:
-        parts = [f"inside(far, '{self.prefix}')"] if self.prefix else []
-        parts += [f"far_as = {self.asn}"] if self.asn is not None else []
-        parts += [f"far_port = {self.far_port}"] if self.far_port else []
-        parts += [f"home_port = {self.home_port}"] if self.home_port else []
-        parts += [f"time_start >= '{format_time(self.from_s)}'"] if self.from_s > 0 else []
-        parts += [f"time_start < '{format_time(self.until_s)}'"] if self.until_s < FOREVER_S else []
-        return f"({' AND '.join(parts)})"
-
-
 def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
     """Return the flows whose far end is the asset at their time: of each indicator at its own ports.
 
     Raises:
         UsageError: the watch has only domains, and no name that was seen points to an address.
     """
-    terms: list[_Term] = []
+    terms: list[Term] = []
     names = [mark for mark in watch.indicators if mark.kind == "domain"]
     found = pointed(lake, names, since_s, until_s)
     notes = []
     for mark in watch.indicators:
         if mark.kind == "prefix":
-            terms.append(_Term.of(mark, Prefix.parse(mark.value)))
+            terms.append(Term.of(mark, Prefix.parse(mark.value)))
         elif mark.kind == "as":
-            terms.append(_Term.of(mark, asn=int(mark.value)))
+            terms.append(Term.of(mark, asn=int(mark.value)))
         elif mark.kind == "port":
-            terms.append(_Term(None, None, int(mark.value), 0, mark.from_s, mark.until_s))
+            terms.append(Term(None, None, int(mark.value), 0, mark.from_s, mark.until_s))
         else:
             for address, start, end in found[mark]:
-                terms.append(_Term(Prefix(address, address), None, mark.far_port, mark.home_port, start, end))
+                terms.append(Term(Prefix(address, address), None, mark.far_port, mark.home_port, start, end))
     unseen = [mark.value for mark in names if not found[mark]]
     if not terms and names:
         raise UsageError(
@@ -121,12 +133,19 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
         notes.append(f"of the addresses of {', '.join(full[:3])} only the first {MOST_INTERVALS:,} are in this answer")
     text = " OR ".join(term.where() for term in terms[:MOST_SHOWN])
     held = tuple((term.from_s, term.until_s) for term in terms)
-    sql = f"(direction IN ('in', 'out') AND ({_sql(terms)}))"
-    return Selection(watch.name, sql, f"({text})" if text else "", held, tuple(notes))
+    return Selection(watch.name, _whole(terms), f"({text})" if text else "", held, tuple(notes), tuple(terms))
 
 
-def _sql(terms: Iterable[_Term]) -> str:
-    """Terms as one condition; single addresses with the same ports and time as one list."""
+def _whole(terms: Iterable[Term], history_until_s: int | None = None) -> str:
+    return f"(direction IN ('in', 'out') AND ({_sql(terms, history_until_s)}))"
+
+
+def _sql(terms: Iterable[Term], history_until_s: int | None) -> str:
+    """Terms as one condition; single addresses with the same ports and time as one list.
+
+    Args:
+        history_until_s: before this time terms hold whatever their own is.
+    """
     singles: dict[tuple[int, int, int, int], set[bytes]] = defaultdict(set)
     others: dict[str, None] = {}
     for term in terms:
@@ -139,22 +158,25 @@ def _sql(terms: Iterable[_Term]) -> str:
             parts.append(f"{column_sql('far')} BETWEEN unhex('{first}') AND unhex('{last}')")
         if term.asn is not None:
             parts.append(f"{column_sql('far_as')} = {term.asn}")
-        others[" AND ".join((*parts, *_rest_sql(*term.rest)))] = None
+        others[" AND ".join((*parts, *_rest_sql(*term.rest, history_until_s)))] = None
     for rest, addresses in singles.items():
         listed = ", ".join(f"unhex('{address.hex()}')" for address in sorted(addresses))
-        others[" AND ".join((f"{column_sql('far')} IN ({listed})", *_rest_sql(*rest)))] = None
+        others[" AND ".join((f"{column_sql('far')} IN ({listed})", *_rest_sql(*rest, history_until_s)))] = None
     return " OR ".join(f"({text})" for text in others) or "false"
 
 
-def _rest_sql(far_port: int, home_port: int, from_s: int, until_s: int) -> Iterator[str]:
+def _rest_sql(
+    far_port: int, home_port: int, from_s: int, until_s: int, history_until_s: int | None
+) -> Iterator[str]:  # fmt: skip
+    before = "" if history_until_s is None else f" OR time_start < make_timestamptz({history_until_s * 1_000_000})"
     if far_port:
         yield f"{column_sql('far_port')} = {far_port}"
     if home_port:
         yield f"{column_sql('home_port')} = {home_port}"
     if from_s > 0:
-        yield f"time_start >= make_timestamptz({from_s * 1_000_000})"
+        yield f"(time_start >= make_timestamptz({from_s * 1_000_000}){before})"
     if until_s < FOREVER_S:
-        yield f"time_start < make_timestamptz({until_s * 1_000_000})"
+        yield f"(time_start < make_timestamptz({until_s * 1_000_000}){before})"
 
 
 def pointed(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -15,9 +17,14 @@ NO_CONDITION = {"type", "is_active", "protocols"}
 """Properties that say of which form the others are, or what flows of an address show anyway."""
 ENDS = {"src_ref": "src", "dst_ref": "dst", "src_port": "src", "dst_port": "dst"}
 HEADERS = ("http-request-ext", "request_header", "Host")
-NETWORK = re.compile(r"\b(ipv[46]-addr|domain-name|url|autonomous-system|network-traffic)\b")
+NETWORK = re.compile(r"\b(ipv[46]-addr|domain-name|hostname|url|autonomous-system|network-traffic|process)\b")
 TYPE = re.compile(r"([a-z0-9-]{1,40}):")
-OBSERVED = ("ipv4-addr", "ipv6-addr", "domain-name", "url", "autonomous-system")
+OBSERVED = ("ipv4-addr", "ipv6-addr", "domain-name", "hostname", "url", "autonomous-system")
+UNSEEN = ("file", "email-addr", "email-message", "mac-addr", "process", "user-account", "windows-registry-key",
+          "x509-certificate", "artifact", "directory", "mutex", "software")  # fmt: skip
+"""Observables that flows do not show."""
+DEPTH = 20_000
+"""A pattern of hundreds of addresses is a tree of thousands of nodes, one below the other."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,10 @@ def _is_object(one: Any) -> bool:
 
 def stix_rows(document: Any) -> Iterator[Row | Left]:
     """Yield what flows can show of STIX objects; what was revoked is none."""
-    objects = [one for one in _objects(document) if isinstance(one, dict)]
+    entries = list(_objects(document))
+    objects = _newest([one for one in entries if isinstance(one, dict)])
+    if unread := sum(not isinstance(one, dict) for one in entries):
+        yield from [Left("entry", "not a STIX object")] * unread
     named = {str(one["id"]): one for one in objects if "id" in one}
     connected = {
         str(one.get(ref)) for one in objects if one.get("type") == "network-traffic" for ref in ("src_ref", "dst_ref")
@@ -69,8 +79,10 @@ def stix_rows(document: Any) -> Iterator[Row | Left]:
     for one in objects:
         kind = str(one.get("type"))
         if kind not in ("indicator", "network-traffic", *OBSERVED):
+            if kind in UNSEEN:
+                yield Left(f"STIX {kind}", NOT_SHOWN)
             continue
-        if one.get("revoked") is True:
+        if _true(one.get("revoked")):
             yield Left(f"STIX {kind}", "revoked")
         elif kind == "indicator":
             yield from _indicator(one)
@@ -80,6 +92,20 @@ def stix_rows(document: Any) -> Iterator[Row | Left]:
             yield from _observed(one, "")
 
 
+def _true(value: Any) -> bool:
+    return value is True or str(value).lower() == "true"
+
+
+def _newest(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of several versions of one object the one that was modified last (STIX 2.1, section 3.6)."""
+    last: dict[str, str] = {}
+    for one in objects:
+        name, when = str(one.get("id", "")), str(one.get("modified", ""))
+        if name and when > last.get(name, ""):
+            last[name] = when
+    return [one for one in objects if str(one.get("modified", "")) >= last.get(str(one.get("id", "")), "")]
+
+
 def _objects(document: Any) -> Iterator[Any]:
     """All objects, those of bundles in lists and those inside observed data among them."""
     if isinstance(document, list):
@@ -87,6 +113,7 @@ def _objects(document: Any) -> Iterator[Any]:
             yield from _objects(one)
         return
     if not isinstance(document, dict):
+        yield document
         return
     held = document.get("objects")
     if isinstance(held, list):
@@ -108,8 +135,10 @@ def _observed(one: dict[str, Any], far_port: str) -> Iterator[Row | Left]:
     """An observed address, name, link or AS."""
     kind = str(one.get("type"))
     value = one.get("number") if kind == "autonomous-system" else one.get("value")
-    if kind in OBSERVED and isinstance(value, str | int) and value:
+    if kind in OBSERVED and isinstance(value, str | int) and value and not isinstance(value, bool):
         yield Row(_kind(kind), str(value), far_port=far_port)
+    else:
+        yield Left(f"STIX {kind}", "it has no value that could be watched")
 
 
 def _connection(one: dict[str, Any], named: dict[str, dict[str, Any]]) -> Iterator[Row | Left]:
@@ -117,22 +146,28 @@ def _connection(one: dict[str, Any], named: dict[str, dict[str, Any]]) -> Iterat
     for ref, port in (("dst_ref", one.get("dst_port")), ("src_ref", None)):
         there = named.get(str(one.get(ref)))
         if there is not None:
-            yield from _observed(there, str(port) if isinstance(port, int) and port else "")
+            text = str(port or "")
+            yield from _observed(there, text if text.isdigit() and int(text) else "")
+        elif ref in one:
+            yield Left("STIX network-traffic", f"its {ref} is not in the file")
 
 
 def _kind(name: str) -> str:
     """The kind of row for a type of STIX object."""
-    return {"domain-name": "domain", "url": "url", "autonomous-system": "as"}.get(name, "host")
+    return {"domain-name": "domain", "hostname": "host", "url": "url", "autonomous-system": "as"}.get(name, "host")
 
 
 def _indicator(one: dict[str, Any]) -> Iterator[Row | Left]:
-    language = one.get("pattern_type", "stix")
-    said = {str(word) for key in ("indicator_types", "labels") for word in one.get(key) or () if isinstance(word, str)}
+    language = str(one.get("pattern_type") or "stix").lower()
+    said = {
+        str(word).lower() for key in ("indicator_types", "labels")
+        for word in (one[key] if isinstance(one.get(key), list) else [one.get(key)])
+    }  # fmt: skip
     if language != "stix":
-        yield Left(f"{str(language)[:20]} rule", "not a STIX pattern")
+        yield Left(f"{language[:20]} rule", "not a STIX pattern")
     elif not isinstance(one.get("pattern"), str):
         yield Left("STIX indicator", "it has no pattern")
-    elif "benign" in said:
+    elif said & {"benign", "allowlist", "whitelist"}:
         yield Left("STIX indicator", "it marks what is benign")
     else:
         start, end = str(one.get("valid_from") or ""), str(one.get("valid_until") or "")
@@ -150,11 +185,10 @@ def pattern_rows(pattern: str, start: str = "", end: str = "") -> Iterator[Row |
         return
     from antlr4.error.Errors import ParseCancellationException
     from stix2patterns.exceptions import ParseException
-    from stix2patterns.v21.pattern import Pattern
-
     try:
         # The library shows its tree to visitors alone.
-        cases = Pattern(pattern).visit(_Root())
+        with _deep():
+            cases = _parsed(pattern).visit(_Root())
     except (ParseException, ParseCancellationException, RecursionError):
         yield Left("STIX pattern", "malformed")
         return
@@ -163,6 +197,28 @@ def pattern_rows(pattern: str, start: str = "", end: str = "") -> Iterator[Row |
         return
     for case in cases:
         yield from _rows(replace(case, start=max(case.start, start), end=min(case.end or end, end or case.end)))
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Room for trees as deep as long patterns make them."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _parsed(pattern: str) -> Any:
+    """The tree of a pattern of STIX 2.1, or of 2.0, which writes times as texts."""
+    from stix2patterns.exceptions import ParseException
+    from stix2patterns.v21.pattern import Pattern
+
+    try:
+        return Pattern(pattern)
+    except ParseException:
+        return Pattern(re.sub(r"\b(START|STOP) '", r"\1 t'", pattern))
 
 
 class _Root:
@@ -207,7 +263,7 @@ def _comparison(node: Any) -> list[_Case]:
     if not path.getChildCount() or ":" not in path.getText():  # EXISTS path
         return [_Case(unused=(Left("STIX condition EXISTS", "not used"),))]
     kind, _, rest = path.getText().partition(":")
-    steps = [step.strip("'\"") for step in rest.replace("[*]", "").replace("[0]", "").split(".")]
+    steps = [step.strip("'\"") for step in re.sub(r"\[(\*|\d+)\]", "", rest).split(".")]
     words = [child.getText() for child in list(node.getChildren())[1:]]
     operator, literal = " ".join(words[:-1]), node.getChild(node.getChildCount() - 1)
     place = _place(kind, steps)
@@ -226,12 +282,14 @@ def _comparison(node: Any) -> list[_Case]:
 def _place(kind: str, steps: list[str]) -> tuple[str, str] | None:
     """What a property is to flows: the kind of a row or `port`, and the end of the connection; None where nothing."""
     last = steps[-1]
-    if kind in ("ipv4-addr", "ipv6-addr", "domain-name", "url") and steps == ["value"]:
+    if kind in ("ipv4-addr", "ipv6-addr", "domain-name", "hostname", "url") and steps == ["value"]:
         return _kind(kind), ""
     if kind == "domain-name" and steps == ["resolves_to_refs", "value"]:
         return "host", ""
     if last == "number" and (kind == "autonomous-system" or "belongs_to_refs" in steps):
         return "as", ENDS.get(steps[0], "")
+    if kind == "process" and steps[0] == "opened_connection_refs":
+        return _place("network-traffic", steps[1:]) if len(steps) > 1 else None
     if kind == "network-traffic":
         if steps[0] in ("src_ref", "dst_ref") and last == "value":
             return "host", ENDS[steps[0]]
