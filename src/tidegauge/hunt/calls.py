@@ -30,8 +30,13 @@ PEERS = 8
 CALL_PACKETS = 5
 
 CALLERS = (
-    "callers AS (SELECT server, port, proto, count(DISTINCT client) AS callers FROM pairs WHERE way = 'out'"
-    " GROUP BY ALL)"
+    "SELECT server, port, proto, count(DISTINCT client) AS callers FROM pairs WHERE way = 'out'"
+    f" GROUP BY ALL HAVING callers <= {RARE_CALLERS}"
+)
+"""Outside services that few hosts call."""
+FORWARD_FLOWS = (
+    "(SELECT src AS client, dst AS server, dst_port AS port, src_port AS cport, proto, packets, sampling, tcp_flags,"
+    " time_start, time_end FROM chosen_flows WHERE direction = 'out')"
 )
 ATTEMPTS = (
     f"CASE WHEN proto = 17 AND port = {DNS_PORT}"
@@ -40,13 +45,14 @@ ATTEMPTS = (
 )
 """Tries from one port are one call; queries by DNS may all come from one."""
 MANY_CALLS = (
-    "WITH likely AS (SELECT client, server, port, proto FROM pairs WHERE way = 'out' AND proto IN (6, 17)"
+    "WITH likely AS (SELECT client, server, port, proto FROM pairs SEMI JOIN callers USING (server, port, proto)"
+    f" WHERE way = 'out' AND proto IN (6, 17)"
     f" AND (calls >= {MANY} OR proto = 17 AND port = {DNS_PORT} AND up_packets >= {MANY})"
-    f" AND NOT {to_all('server')}), {CALLERS},"
+    f" AND NOT {to_all('server')}),"
     f" minutes AS (SELECT client, server, port, proto, epoch_us(time_start) // 60000000 AS minute,"
     f" ({ATTEMPTS})::DOUBLE AS n, count(*) FILTER (tcp_flags & 16 <> 0) AS held_n,"
     " min(epoch_us(time_start)) AS begin_us, max(epoch_us(time_end)) AS end_us"
-    " FROM oriented SEMI JOIN likely USING (client, server, port, proto) WHERE fwd"
+    f" FROM {FORWARD_FLOWS} SEMI JOIN likely USING (client, server, port, proto)"
     " GROUP BY client, server, port, proto, minute),"
     " wide AS (SELECT *, sum(n) OVER w AS within, sum(held_n) OVER w AS held_then, max(end_us) OVER w AS until_us"
     " FROM minutes WINDOW w AS"
@@ -55,15 +61,15 @@ MANY_CALLS = (
     " best AS (SELECT client, server, port, proto, max(within) AS most, arg_max(begin_us, within) AS begin_us,"
     " arg_max(held_then, within)::BIGINT AS held_then,"
     f" arg_max(until_us, within) AS until_us FROM wide GROUP BY ALL HAVING most >= {MANY})"
-    " SELECT best.*, pairs.* EXCLUDE (client, server, port, proto), coalesce(callers, 1) AS callers,"
+    " SELECT best.*, pairs.* EXCLUDE (client, server, port, proto), callers,"
     " hash(client, coalesce(same, server), port, proto) AS key FROM best"
-    " JOIN pairs USING (client, server, port, proto) LEFT JOIN callers USING (server, port, proto)"
+    " JOIN pairs USING (client, server, port, proto) JOIN callers USING (server, port, proto)"
     " LEFT JOIN (SELECT server AS other, same FROM aliases) ON server = other"
-    f" WHERE way = 'out' AND coalesce(callers, 1) <= {RARE_CALLERS} ORDER BY most DESC, server, client"
+    " WHERE way = 'out' ORDER BY most DESC, server, client"
     f" LIMIT {MOST_LISTED * 4}"
 )
 FEW_CALLS = (
-    f"WITH {CALLERS}, few AS (SELECT * FROM pairs WHERE way = 'out' AND proto = 6 AND sampling = 1"
+    "WITH few AS (SELECT * FROM pairs WHERE way = 'out' AND proto = 6 AND sampling = 1"
     f" AND port NOT IN ({', '.join(str(p) for p in sorted(COMMON_PORTS))}) AND calls BETWEEN {FEW} AND {MANY}"
     f" AND held >= 0.7 * calls AND down_bytes > 0 AND last_us - first_us >= {LEAST_LASTED_S}e6"
     f" AND last_us - first_us <= {FEW_WITHIN_S}e6 * calls"
@@ -71,13 +77,14 @@ FEW_CALLS = (
     " doors AS (SELECT client, count(*) AS doors FROM pairs WHERE way = 'out' AND proto IN (6, 17)"
     f" AND port >= 1024 AND port NOT IN ({', '.join(str(p) for p in sorted(COMMON_PORTS))}) GROUP BY client)"
     f" SELECT few.*, callers FROM few JOIN callers USING (server, port, proto) JOIN doors USING (client)"
-    f" WHERE callers <= {RARE_CALLERS} AND doors <= {PEERS} ORDER BY calls DESC, server, client LIMIT {MOST_LISTED}"
+    f" WHERE doors <= {PEERS} ORDER BY calls DESC, server, client LIMIT {MOST_LISTED}"
 )
 
 
 def calls(scene: Scene) -> Iterator[Finding]:
     """Everything of this kind."""
     scene.limits.append(_limit(scene))
+    scene.pairs.make("callers", CALLERS)
     rows = scene.pairs.sql(MANY_CALLS).to_pylist()
     keys = [row["key"] for row in rows]
     before = scene.pairs.first_seen(keys, scene.history_s, scene.since_s)

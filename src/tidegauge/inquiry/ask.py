@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegauge.atlas import Atlas, showings
 from tidegauge.detect import THIN, Calendar, Outcome, Pool, decide, evidence, learn, pooled
@@ -16,7 +17,7 @@ from tidegauge.inquiry.explain import explained
 from tidegauge.inquiry.files import MOST_BINS
 from tidegauge.inquiry.grounds import grounds, never_matched, through_transit, watch_caveats
 from tidegauge.inquiry.origins import check_origins, origin_caveats
-from tidegauge.lake import FlowFilter, Lake, look_at_homes, quoted
+from tidegauge.lake import FlowFilter, Lake, quoted
 from tidegauge.model import (
     RELAYS,
     Answer,
@@ -37,9 +38,11 @@ from tidegauge.series import (
     build_series,
     doubtful,
     doubts,
+    homes_of,
     mostly_passing,
     one_sided,
     sums_by,
+    ways_of,
 )
 from tidegauge.site import Site
 from tidegauge.watch import Selection
@@ -212,23 +215,29 @@ class Ground:
     Attributes:
         reasons: why it cannot be no.
         doubts: what speaks against the home prefixes.
+        hours: bytes of all traffic of the asked direction by hour, history and asked time.
         misplaced: the home prefixes do not fit, so that what was asked about can be among what passed.
     """
 
     reasons: tuple[str, ...]
     doubts: tuple[str, ...]
+    hours: NDArray[np.float64]
     misplaced: bool = False
 
 
 def ground_of(site: Site, lake: Lake, asked: Asked, span: Span) -> Ground:
     """Return whether the selection of a question can match anything, and whether the home prefixes fit the flows."""
-    homes = look_at_homes(lake, site.home, span.history_s, span.until_s)
+    ways = ways_of(lake, span.history_s, span.since_s, span.until_s)
+    homes = homes_of(lake, site, ways, span.history_s, span.until_s)
     passing = mostly_passing(site, homes, asked.direction)
-    missing, partly = one_sided(lake, asked.direction, (span.history_s, span.since_s, span.until_s))
+    missing, partly = one_sided(ways, asked.direction)
     reasons = tuple(reason for reason in (passing, missing) if reason)
-    found = tuple(doubts(site, homes))
+    found = list(doubts(site, homes))
     unexpected = bool(found) and not site.transit and not site.external
-    return Ground((*reasons, *grounds(site, lake, asked, span)), (*found, *([partly] if partly else [])), unexpected)
+    found += [partly] if partly else []
+    return Ground(
+        (*reasons, *grounds(site, lake, asked, span)), tuple(found), ways.hours[asked.direction], unexpected
+    )  # fmt: skip
 
 
 def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -> Reply:
@@ -244,7 +253,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
         false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
         wanted=asked.wanted, pool=_fellows(lake, site, asked, series, first, max(unit, 1.0)),
     )  # fmt: skip
-    if needs_bound(outcome, series.values, WIDTH_S, asked.metric):
+    if needs_bound(outcome, series.values, WIDTH_S, asked.metric, ground.hours):
         outcome = _capacity(lake, site, asked, span, coverage).bounded(outcome)
     reasons = ground.reasons
     if ground.misplaced and asked.metric == "bytes":

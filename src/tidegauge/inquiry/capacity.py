@@ -66,10 +66,27 @@ class Capacity:
         return f"No detection limit over {named}: only {found} would have been found, {most}."
 
 
-def needs_bound(outcome: Outcome, values: NDArray[np.float64], width_s: int, metric: str) -> bool:
-    """Whether a limit is so far above the asked series itself that it must be held against what the network carries."""
+    def surely(self, limit: Limit) -> bool:
+        """Whether a limit is within this by whole bins alone: the busiest part of the busiest bin has its share of it
+        at least."""
+        share = min(limit.duration_s / self.width_s, 1.0)
+        return limit.amount <= TIMES * share * self.largest(max(limit.duration_s, self.width_s))
+
+
+def needs_bound(
+    outcome: Outcome, values: NDArray[np.float64], width_s: int, metric: str, hours: NDArray[np.float64] | None = None
+) -> bool:
+    """Whether a limit is so far above the asked series that it must be held against what the network carries.
+
+    Args:
+        hours: bytes of all traffic of that direction by hour, where that is known.
+    """
     own = Capacity(values, width_s, metric)
-    return any(limit.amount > own.most(limit.duration_s) for limit in outcome.limits)
+    beyond = [limit for limit in outcome.limits if limit.amount > own.most(limit.duration_s)]
+    if hours is None or metric != "bytes":
+        return bool(beyond)
+    whole = Capacity(hours, 3600, metric)
+    return not all(whole.surely(limit) for limit in beyond)
 
 
 def link_speed(lake: Lake, site: Site, coverage: Coverage) -> float | None:

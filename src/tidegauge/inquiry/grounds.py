@@ -48,7 +48,7 @@ def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[st
         texts.append(asked.origins.where(asked.direction))
     if not texts:
         return
-    exporters = lake.exporters()
+    exporters = lake.exporters() if "exporter" in (asked.where_text or "").lower() else ()
     home = () if site.home_as else site.home
     around = Surroundings(asked.direction, home, frozenset(exporters), span.since_s, span.until_s)
     if not possible(texts, around):

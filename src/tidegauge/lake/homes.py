@@ -11,7 +11,9 @@ import duckdb
 from tidegauge.lake.query import FlowFilter, Lake
 from tidegauge.model import Prefix, format_address
 
-SAMPLE_ROWS = 1_000_000
+SAMPLE_ROWS = 200_000
+NOTABLE = 0.2
+"""From this share of the bytes on, it is looked up what passes without an end at home."""
 MOST_HOMES = 500
 NAMED = 3
 V4 = "unhex('00000000000000000000ffff')"
@@ -60,9 +62,15 @@ def direction_bytes(lake: Lake, since_s: int, until_s: int) -> dict[str, int]:
     return found | dict(zip(table["direction"].to_pylist(), map(int, table["bytes"].to_pylist()), strict=True))
 
 
-def look_at_homes(lake: Lake, home: Sequence[Prefix], since_s: int, until_s: int) -> Homes:
-    """Return what a sample of the flows of a time shows of home prefixes."""
-    shares = direction_bytes(lake, since_s, until_s)
+def look_at_homes(
+    lake: Lake, home: Sequence[Prefix], since_s: int, until_s: int, shares: dict[str, int] | None = None
+) -> Homes:
+    """Return what a sample of the flows of a time shows of home prefixes.
+
+    Args:
+        shares: bytes by direction, where they are known.
+    """
+    shares = direction_bytes(lake, since_s, until_s) if shares is None else shares
     homes = list(home)[:MOST_HOMES]
     with lake.sampled(since_s * 1_000_000, until_s * 1_000_000, SAMPLE_ROWS) as engine:
         seen = ", ".join(f"coalesce(bool_or({_within('src', [h])} OR {_within('dst', [h])}), false)" for h in homes)
@@ -73,7 +81,8 @@ def look_at_homes(lake: Lake, home: Sequence[Prefix], since_s: int, until_s: int
         ).fetchone()
         assert row is not None
         count, internal, own, shown = row
-        sources, targets = (_busiest(engine, end) for end in ("src", "dst"))
+        transit = shares["transit"] > NOTABLE * max(sum(shares.values()), 1)
+        sources, targets = (_busiest(engine, end) if transit else () for end in ("src", "dst"))
     unseen = tuple(str(h) for h, there in zip(homes, shown, strict=False) if not there) if count and homes else ()
     local_share = float(own) / float(internal) if internal else 0.0
     return Homes(shares, int(count), local_share, sources, targets, unseen)

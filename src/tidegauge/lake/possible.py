@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.optimizer.simplify import simplify
 
 from tidegauge.model import Prefix, TidegaugeError, parse_address, parse_time
 
@@ -53,7 +52,7 @@ class Surroundings:
     Attributes:
         direction: of the question.
         home: the home prefixes; empty where ends are ours by their AS.
-        exporters: of which there are flows.
+        exporters: of which there are flows; empty where they are not looked at.
         since_s, until_s: the asked time.
     """
 
@@ -66,6 +65,8 @@ class Surroundings:
 
 def possible(texts: Iterable[str], around: Surroundings) -> bool:
     """Return whether any flow could meet all of some conditions, as `compile_where` takes them."""
+    from sqlglot.optimizer.simplify import simplify
+
     nodes = [cast(exp.Expression, sqlglot.parse_one(text, read="duckdb")) for text in texts]
     try:
         conjuncts = [simplify(_known(node, around.direction)) for node in nodes]
@@ -129,7 +130,7 @@ def _unwrapped(node: exp.Expression) -> exp.Expression:
 def _fits(atoms: list[exp.Expression], around: Surroundings) -> bool:
     """Whether atoms that all hold leave a value to each column."""
     values = _Values({name: [bound] for name, bound in BOUNDS.items()})
-    values.texts["exporter"] = set(around.exporters)
+    values.texts["exporter"] = set(around.exporters) or None
     values.numbers["time_start"] = [(around.since_s, max(around.until_s - 1, around.since_s))]
     if around.home and around.direction in ("in", "out"):
         ours, theirs = ("dst", "src") if around.direction == "in" else ("src", "dst")

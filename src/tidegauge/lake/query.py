@@ -304,6 +304,24 @@ class Lake:
                 part[at] = np.asarray(found[name], dtype=np.int64)
         return sums, parts, self._long_flows(binned, raw)
 
+    def directions_by_hour(self, first_hour: int, hours: int) -> dict[str, NDArray[np.float64]]:
+        """Bytes of the flows that begin in each hour, by direction; shape (hours,) each."""
+        binned = _Binned(FlowFilter(), "bytes", 3600, first_hour, hours)
+        raw, rollups = self._sources(binned, "direction")
+        found: dict[str, NDArray[np.float64]] = {}
+        begun = "epoch_us(time_start) // 3600000000"
+        for paths, hour, amount in ((raw, begun, "bytes"), (rollups, "bin", "bytes_begun")):
+            if not paths:
+                continue
+            with self._over(paths) as engine:
+                rows = engine.execute(
+                    f"SELECT direction::VARCHAR, {hour} AS h, sum({amount})::DOUBLE FROM flows"
+                    f" WHERE h BETWEEN {first_hour} AND {first_hour + hours - 1} GROUP BY ALL"
+                ).fetchall()
+            for way, at, octets in rows:
+                found.setdefault(way, np.zeros(hours))[at - first_hour] += octets
+        return found
+
     def _sources(self, binned: _Binned, *keys: str) -> tuple[list[str], list[str]]:
         """Files of the segments whose flows must be read, and of the rollups that stand for the others.
 

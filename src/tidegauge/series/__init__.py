@@ -11,12 +11,13 @@ from tidegauge.series.coverage import (
     exporter_blind,
     measure,
 )
-from tidegauge.series.homes import doubts, mostly_passing, one_sided
+from tidegauge.series.homes import doubts, homes_of, mostly_passing, one_sided, ways_of
 from tidegauge.series.selection import DIRECTIONS, Origins, Part, origin_sql
 from tidegauge.series.spread import Spreader
 
 __all__ = [
     "BLIND_BELOW", "DIRECTIONS", "Coverage", "ExporterCoverage", "Origins", "Part", "Series", "Spreader", "build_many",
-    "build_series", "covered", "doubtful", "doubts", "exporter_blind", "measure", "mostly_passing", "no_list",
-    "one_sided", "origin_sql", "sums_by", "unlisted",
+    "build_series", "covered", "doubtful", "doubts", "exporter_blind",
+    "homes_of", "measure", "mostly_passing", "no_list",
+    "one_sided", "origin_sql", "sums_by", "unlisted", "ways_of",
 ]  # fmt: skip

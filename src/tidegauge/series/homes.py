@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tidegauge.lake import Lake
-from tidegauge.lake.homes import Homes, named_networks
-from tidegauge.series.build import sums_by
+from tidegauge.lake.homes import NOTABLE, Homes, look_at_homes, named_networks
+from tidegauge.series.selection import DIRECTIONS
 from tidegauge.site import Site
 
 MOSTLY = 0.5
 """Where more of the bytes than this neither came in nor went out, nothing can be said of what did."""
-NOTABLE = 0.2
-"""From this share of the bytes on, traffic that has no end at home is told of."""
 MOST_NAMED = 5
 HOUR_S, LEAST_HOURS = 3600, 24
 USUAL_SHARE, BLIND_SHARE = 0.95, 0.2
@@ -61,29 +63,44 @@ def mostly_passing(site: Site, homes: Homes, direction: str) -> str | None:
     return None
 
 
-def one_sided(lake: Lake, direction: str, times_s: tuple[int, int, int]) -> tuple[str | None, str | None]:
-    """Return why nothing can be said of a direction that stopped being exported while the other goes on, and what
-    must be said where that is so for a smaller part of the asked time.
+@dataclass(frozen=True)
+class Ways:
+    """Bytes by direction and hour, from the begin of a history to the end of the asked time.
 
-    Args:
-        times_s: begin of the history, begin and end of the asked time.
+    Attributes:
+        hours: shape (n,) each; `split` the hour in which the asked time begins.
     """
+
+    hours: dict[str, NDArray[np.float64]]
+    split: int
+
+    def bytes(self) -> dict[str, int]:
+        return {way: int(amounts.sum()) for way, amounts in self.hours.items()}
+
+
+def ways_of(lake: Lake, history_s: int, since_s: int, until_s: int) -> Ways:
+    """Return the bytes of all directions by hour."""
+    first, last = history_s // HOUR_S, -(-until_s // HOUR_S)
+    found = lake.directions_by_hour(first, last - first)
+    return Ways({way: found.get(way, np.zeros(last - first)) for way in DIRECTIONS}, since_s // HOUR_S - first)
+
+
+def homes_of(lake: Lake, site: Site, ways: Ways, history_s: int, until_s: int) -> Homes:
+    """Return what the flows show of the site's home prefixes."""
+    return look_at_homes(lake, site.home, history_s, until_s, ways.bytes())
+
+
+def one_sided(ways: Ways, direction: str) -> tuple[str | None, str | None]:
+    """Return why nothing can be said of a direction that stopped being exported while the other goes on, and what
+    must be said where that is so for a smaller part of the asked time."""
     if direction not in ("in", "out"):
         return None, None
-    history_s, since_s, until_s = times_s
-    first, split, last = history_s // HOUR_S, since_s // HOUR_S, -(-until_s // HOUR_S)
-    names, table = sums_by(
-        lake, ("direction IN ('in', 'out')",), by="direction", metric="flows", width_s=HOUR_S, first=first,
-        bins=last - first,
-    )  # fmt: skip
-    if set(names) != {"in", "out"}:
-        return None, None
-    asked, other = table[names.index(direction)], table[1 - names.index(direction)]
-    heard = other[: split - first] > 0
-    usual = float((asked[: split - first][heard] > 0).mean()) if heard.sum() >= LEAST_HOURS else 0.0
+    asked, other, split = ways.hours[direction], ways.hours["out" if direction == "in" else "in"], ways.split
+    heard = other[:split] > 0
+    usual = float((asked[:split][heard] > 0).mean()) if heard.sum() >= LEAST_HOURS else 0.0
     if usual < USUAL_SHARE:
         return None, None
-    gone = (asked[split - first :] <= 0) & (other[split - first :] > 0)
+    gone = (asked[split:] <= 0) & (other[split:] > 0)
     share = float(gone.mean()) if len(gone) else 0.0
     told = (
         f"In {int(gone.sum()):,} of {len(gone):,} hours no flow of direction '{direction}' was exported while the other"
