@@ -135,8 +135,9 @@ class Ingest:
         self.report = Report()
         self._tunnels = {name: mask_of(kinds) for name, kinds in site.decapsulate.items()}
         self._decoder = Decoder(
-            Names(site.exporter_names), site.sampling, self.report.skipped, relays=site.relays, tunnels=self._tunnels
-        )
+            Names(site.exporter_names), site.sampling, self.report.skipped, relays=site.relays, tunnels=self._tunnels,
+            out_bytes=site.out_bytes, count=site.count,
+        )  # fmt: skip
         self._readers: dict[str, Reader] = {}
 
     def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:

@@ -102,6 +102,8 @@ class ExporterSettings(_Strict):
     sampling: Annotated[int, Field(ge=1, le=2**32 - 1)] | None = None
     relays: list[PrefixText] = []
     decapsulate: list[TunnelText] = []
+    count: Literal["ingress", "egress", "both"] | None = None
+    out_bytes: Literal["reverse", "same", "auto"] = "auto"
     speed_mbps: Annotated[float, Field(gt=0, strict=False)] | None = None
 
 

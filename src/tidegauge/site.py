@@ -90,6 +90,10 @@ class Site:
     """Exporter to the sFlow agents that it may relay."""
     decapsulate: dict[str, tuple[str, ...]]
     """Exporter to the tunnels that are taken off its packets."""
+    count: dict[str, str]
+    """Exporter to the flow direction whose records count (`ingress`, `egress`), or `both`."""
+    out_bytes: dict[str, str]
+    """Exporter to what its second pair of counters is: `reverse`, the way back, or `same`."""
     speeds_bps: dict[str, float]
     collect: Collecting
     snmp: SnmpSettings
@@ -170,6 +174,8 @@ def load_site(folder: Path) -> Site:
         sampling={n: s.sampling for n, s in by_name.items() if s.sampling is not None},
         relays={n: tuple(Prefix.parse(p) for p in s.relays) for n, s in by_name.items() if s.relays},
         decapsulate={n: tuple(s.decapsulate) for n, s in by_name.items() if s.decapsulate},
+        count={n: s.count for n, s in by_name.items() if s.count is not None},
+        out_bytes={n: s.out_bytes for n, s in by_name.items() if s.out_bytes != "auto"},
         speeds_bps={n: s.speed_mbps * 1e6 for n, s in by_name.items() if s.speed_mbps is not None},
         collect=_collecting(file.collect),
         snmp=file.snmp,

@@ -98,6 +98,7 @@ class Consumer:
         self._decoder = Decoder(
             Names(self._site.exporter_names), self._site.sampling, self.skipped, live=True, relays=self._site.relays,
             tunnels={name: mask_of(kinds) for name, kinds in self._site.decapsulate.items()},
+            out_bytes=self._site.out_bytes, count=self._site.count,
             bounds=Bounds(wanted.back_s, wanted.ahead_s, wanted.speed_bps, self._site.speeds_bps),
         )  # fmt: skip
         resume(self._decoder, state.get("decoder", {}))

@@ -1520,6 +1520,8 @@ export interface components {
         };
         /** Flows */
         Flows: {
+            /** Caveats */
+            caveats: string[];
             /** Flows */
             flows: {
                 [key: string]: string | number | null;
@@ -1799,11 +1801,21 @@ export interface components {
         /** NewIndicator */
         NewIndicator: {
             /**
+             * Home Port
+             * @description Only this port of ours.
+             */
+            home_port?: number | null;
+            /**
              * Kind
              * @example prefix
              * @enum {string}
              */
             kind: "prefix" | "as" | "domain" | "port";
+            /**
+             * Port
+             * @description Only this port of it.
+             */
+            port?: number | null;
             /** Valid From */
             valid_from?: string | null;
             /** Valid Until */
@@ -2093,6 +2105,8 @@ export interface components {
          * @description The answer about all origins at once.
          */
         Ranking: {
+            /** Caveats */
+            caveats: string[];
             coverage: components["schemas"]["Share"];
             /** False Alarm */
             false_alarm: number | null;
@@ -2156,6 +2170,8 @@ export interface components {
         };
         /** Series */
         Series: {
+            /** Caveats */
+            caveats: string[];
             /** Coverage */
             coverage: number[];
             /** Direction */
@@ -2264,6 +2280,8 @@ export interface components {
         Top: {
             /** By */
             by: string[];
+            /** Caveats */
+            caveats: string[];
             /** Metric */
             metric: string;
             /** Rows */
