@@ -29,6 +29,7 @@ from tidegauge.wire import (
     datagrams_in,
     hash_file,
     holds_flow_export,
+    ipfix_messages,
     is_pcap,
     mask_of,
     nfdump_table,
@@ -226,6 +227,8 @@ class Ingest:
             raise NoFlowsError("empty", where=stream.name)
         if kind in ("netflow", "pcap", "capture"):
             yield from self._capture(stream, kind)
+        elif kind == "ipfix":
+            yield from self._ipfix(stream)
         elif kind == "zeek":
             yield from self._reader(ZeekReader, self._exporter or "zeek").read(stream)
         elif kind == "eve":
@@ -247,7 +250,7 @@ class Ingest:
             raise NoFlowsError(
                 "not a kind of file that holds flows",
                 where=stream.name,
-                hint="pcap, Zeek log, Suricata EVE, Argus, nfcapd, CSV or Parquet",
+                hint="pcap, IPFIX file, Zeek log, Suricata EVE, Argus, nfcapd, CSV or Parquet",
             )
 
     def _reader(self, kind: type[R], exporter: str | None, **more: Any) -> R:
@@ -259,6 +262,14 @@ class Ingest:
         found = self._readers[key]
         assert isinstance(found, kind)
         return found
+
+    def _ipfix(self, stream: Stream) -> Iterator[FlowBatch]:
+        """The messages of an IPFIX file, which names no exporter."""
+        self._decoder.new_capture()
+        before = self._decoder.datagrams
+        for messages in ipfix_messages(stream, self._decoder.names.position(self._exporter or "ipfix")):
+            yield from self._decoder.decode(messages)
+        self.report.datagrams += self._decoder.datagrams - before
 
     def _capture(self, stream: Stream, kind: str) -> Iterator[FlowBatch]:
         """A capture of flow export, or of anything else, which is then metered; its first packets tell which."""

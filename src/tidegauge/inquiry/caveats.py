@@ -49,6 +49,16 @@ def caveats(
             yield f"{exporter.exporter} samples packets ({intervals}): its volumes are estimates" + _sampling_error(
                 max(exporter.sampling), hour_limit, packet_bytes
             )
+        if not exporter.loss_known:
+            yield (
+                f"the sequence numbers of {exporter.exporter} follow no known rule: what was lost on the way from it"
+                " cannot be known, and is not counted as missing"
+            )
+        if exporter.unsampled:
+            yield (
+                f"{exporter.unsampled:,} records of {exporter.exporter} name a sampler that it never announced: they"
+                " count as they are, so its volumes may be too small by the factor of that sampler"
+            )
         if abs(exporter.skew_s) > SKEW_S:
             yield (
                 f"the clock of {exporter.exporter} is {format_duration(abs(round(exporter.skew_s)))}"

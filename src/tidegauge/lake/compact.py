@@ -36,12 +36,13 @@ def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
         for segments in work:
             writer = LakeWriter(staging, manifest, kept_name=segments[0].atlas)
             try:
-                tables = [pq.read_table(folder / s.path, partitioning=None) for s in segments]
                 if segments[0].kind == "flows":
-                    for table in tables:
-                        writer.add_flows(table)
-                else:
-                    writer.add_ledger(pa.concat_tables(tables, promote_options="default").select(LEDGER_SCHEMA.names))
+                    for segment in segments:
+                        writer.add_flows(pq.read_table(folder / segment.path, partitioning=None))
+                else:  # older ones may lack columns
+                    paths = [folder / s.path for s in segments]
+                    tables = [pq.read_table(path, schema=LEDGER_SCHEMA, partitioning=None) for path in paths]
+                    writer.add_ledger(pa.concat_tables(tables))
                 writer.replace([s.path for s in segments])
                 writer.commit()
                 gone += len(segments) - 1

@@ -25,6 +25,7 @@ LEDGER_SCHEMA = pa.schema(
         ("restarts", pa.uint64()),
         ("misses", pa.uint64()),
         ("unsampled", pa.uint64()),
+        ("unfollowed", pa.uint64()),
         ("apart", pa.uint64()),
         ("held", pa.uint64()),
         ("sampling", pa.uint32()),
@@ -38,8 +39,9 @@ LEDGER_SCHEMA = pa.schema(
 where an overtaken datagram takes back a loss of an earlier row. `dropped`: datagrams that our own machine dropped,
 shared out over those that were sending. `duplicates`: datagrams left out since they came twice. `overtaken`: datagrams
 that came late. `restarts` of the exporter. `misses`: data sets whose template never came.
-`unsampled`: records that name a sampler that was never announced, and count as they are. `apart`: records kept out of
-the lake since they cannot be true. `held`: datagrams that were not read since most of their sender's did not hold.
+`unsampled`: records that name a sampler that was never announced, and count as they are. `unfollowed`: records of
+exporters whose sequence numbers follow no rule: what was lost between them cannot be known. `apart`: records kept out
+of the lake since they cannot be true. `held`: datagrams that were not read since most of their sender's did not hold.
 `sampling`: the largest interval of the minute. `skew_s`: the exporter's clock minus the arrival. `delay_s`: from the
 end of a flow to its arrival, at most. `stated`: the share of the minute that the source itself says it saw, null where
 it says nothing. `standing` of the exporter then: 0 proven (as whatever comes from files), 1 new, 2 its datagrams
@@ -60,6 +62,7 @@ HOW = {
     "restarts": "sum",
     "misses": "sum",
     "unsampled": "sum",
+    "unfollowed": "sum",
     "apart": "sum",
     "held": "sum",
     "sampling": "max",

@@ -47,6 +47,7 @@ class ExporterCoverage:
     restarts: int
     misses: int
     unsampled: int
+    unfollowed: int
     apart: int
     held: int
     sampling: tuple[int, ...]
@@ -54,6 +55,11 @@ class ExporterCoverage:
     delay_s: float
     reasons: tuple[tuple[int, int, str], ...]
     weight: float
+
+    @property
+    def loss_known(self) -> bool:
+        """Whether its numbers tell what was lost: not where those of more than a hundredth of its records do not."""
+        return 100 * self.unfollowed <= self.records
 
     @property
     def share(self) -> float:

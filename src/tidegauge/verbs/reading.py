@@ -163,6 +163,7 @@ def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
         "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,
         "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped, "duplicates": e.duplicates,
         "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "unsampled": e.unsampled,
+        "loss": "measured" if e.loss_known else "not knowable",
         "apart": e.apart, "held": e.held,
         "delay_s": round(e.delay_s, 3), "blind": [b.to_json() for b in exporter_blind(e)],
     }  # fmt: skip

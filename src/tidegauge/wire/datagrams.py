@@ -143,6 +143,14 @@ def holds_flow_export(packets: Packets) -> bool:
     return speaking > 0 and 2 * speaking >= len(packets.offsets)
 
 
+def unread_versions(datagrams: Datagrams, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which older NetFlow version (1, 7 or 8) a datagram of no known protocol says it is; 0 for none."""
+    buffer, at = datagrams.buffer, datagrams.offsets
+    versions, counts = buffer.u16(at).astype(np.int64), buffer.u16(at + 2)
+    older = (kinds == 0) & (datagrams.lengths >= 16) & np.isin(versions, (1, 7, 8)) & (counts >= 1) & (counts <= 51)
+    return np.where(older, versions, 0)
+
+
 def protocols(datagrams: Datagrams) -> NDArray[np.int64]:
     """Which flow protocol each datagram speaks (`V5`, `V9`, `IPFIX`, `SFLOW`), judged by content; 0 for none."""
     buffer, at, lengths = datagrams.buffer, datagrams.offsets, datagrams.lengths

@@ -14,7 +14,7 @@ from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.clocks import Clocks
 from tidegauge.wire.conduct import Conduct
 from tidegauge.wire.connections import Connections
-from tidegauge.wire.datagrams import IPFIX, SFLOW, V5, V9, Datagrams, Names, protocols
+from tidegauge.wire.datagrams import IPFIX, SFLOW, V5, V9, Datagrams, Names, protocols, unread_versions
 from tidegauge.wire.elements import (
     EGRESS_FLOW,
     EGRESS_INTERFACE,
@@ -112,7 +112,11 @@ class Decoder:
     def decode(self, datagrams: Datagrams) -> Iterator[FlowBatch]:
         """Flows of a block of datagrams, with those of earlier blocks whose template came now."""
         kinds = protocols(datagrams)
-        self.skipped.add("datagram", "not NetFlow v5, v9, IPFIX or sFlow v5", int((kinds == 0).sum()))
+        versions = unread_versions(datagrams, kinds)
+        for version in np.unique(versions[versions > 0]).tolist():
+            self.skipped.add("datagram", f"NetFlow v{version}, which is not read", int((versions == version).sum()))
+        unread = int(((kinds == 0) & (versions == 0)).sum())
+        self.skipped.add("datagram", "not NetFlow v5, v9, IPFIX or sFlow v5", unread)
         self.datagrams += int((kinds > 0).sum())
         self._behave(datagrams.senders, "datagrams", np.ones(len(kinds), dtype=bool))
         self._behave(datagrams.senders, "broken", kinds == 0)
@@ -310,8 +314,10 @@ class Decoder:
             exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
             None if unsure is None else unsure[own],
         )  # fmt: skip
-        lost, overtaken, restarted = (np.zeros(len(parts), dtype=np.int64) for _ in range(3))
-        lost[own], overtaken[own], restarted[own] = found.lost, found.overtaken, found.restarted
+        lost, overtaken, restarted, unknown = (np.zeros(len(parts), dtype=np.int64) for _ in range(4))
+        lost[own], overtaken[own], restarted[own], unknown[own] = (
+            found.lost, found.overtaken, found.restarted, found.unknown
+        )  # fmt: skip
         if self.bounds is not None:
             for position in np.unique(exporters).tolist():
                 mine = exporters == position
@@ -326,6 +332,7 @@ class Decoder:
                 exporters=self.names.names, exporter=exporters[mine], agent=self.parts.agents[agent],
                 domain=domains_of(shown[mine]), minute_s=minutes_s[mine], datagrams=1, records=records[mine],
                 lost=(lost + more_lost)[mine], overtaken=overtaken[mine], restarts=restarted[mine],
+                unfollowed=(unknown * records)[mine],
                 **{name: column[mine] for name, column in more.items()},
             )  # fmt: skip
         for exporter, part, minute_s, units in found.credits:

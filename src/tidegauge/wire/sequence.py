@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.wire.bytesio import Offsets
+from tidegauge.wire.counting import RECORDS, RECORDS_TOO, STANDARD, UNKNOWN, Counting
 from tidegauge.wire.datagrams import Datagrams
 from tidegauge.wire.grouping import groups
 
@@ -46,6 +47,8 @@ class Stream:
         earliest: the first number seen: older ones than that were overtaken at the very beginning.
         gaps: newest last.
         datagrams, records: so far; their ratio is what a lost datagram stood for.
+        counting: what its numbers count.
+        charged: minutes and records of losses that were told by the present rule; newest last.
     """
 
     due: int | None = None
@@ -53,6 +56,8 @@ class Stream:
     gaps: list[Gap] = field(default_factory=list)
     datagrams: int = 0
     records: int = 0
+    counting: Counting = field(default_factory=Counting)
+    charged: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,14 @@ class Followed:
         lost: records lost just before each datagram.
         overtaken: datagrams that came late and filled a gap.
         restarted: datagrams whose exporter had begun to count anew.
+        unknown: datagrams before which nobody can know what was lost: the numbers follow no rule.
         credits: (exporter, domain, minute in seconds, records) of losses, counted before, that were none.
     """
 
     lost: NDArray[np.int64]
     overtaken: NDArray[np.bool_]
     restarted: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
     credits: list[tuple[int, int, int, int]]
 
 
@@ -100,16 +107,46 @@ class SequenceTracker:
             unsure: its step is not known (data whose template is missing): what follows it is taken as it comes.
         """
         count = len(numbers)
-        found = Followed(np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool), [])
+        found = Followed(
+            np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool), np.zeros(count, bool), []
+        )
         for rows in groups(domains << SENDER_BITS | senders):
             key = (int(senders[rows[0]]), int(domains[rows[0]]))
             stream = self.streams.setdefault(key, Stream())
             stream.datagrams += len(rows)
             stream.records += int(records[rows].sum())
-            each = 1.0 if self._counts_records else max(stream.records / stream.datagrams, 1.0)
             doubt = np.zeros(len(rows), bool) if unsure is None else unsure[rows]
-            self._follow_one(key, stream, rows, numbers[rows], steps[rows], minutes_s[rows], doubt, each, found)
+            ones = np.ones(len(rows), dtype=np.int64)
+            by_rule = np.stack([steps[rows], records[rows], ones, records[rows], 0 * ones])
+            before = stream.counting.rule
+            rule = self._learn(key, stream, numbers[rows], by_rule, doubt, found)
+            if rule != before and stream.datagrams > len(rows):
+                found.unknown[rows] = True  # what was lost before the rule was known cannot be told any more
+            if rule == UNKNOWN:
+                found.unknown[rows] = True
+                continue
+            own = numbers[rows] if rule != RECORDS_TOO else (numbers[rows] - records[rows]) & 0xFFFFFFFF
+            counts_records = rule in (RECORDS, RECORDS_TOO) or (rule == STANDARD and self._counts_records)
+            each = 1.0 if counts_records else max(stream.records / stream.datagrams, 1.0)
+            self._follow_one(key, stream, rows, own, by_rule[rule], minutes_s[rows], doubt, each, found)
+            lossy = rows[found.lost[rows] > 0]
+            stream.charged += zip(minutes_s[lossy].tolist(), found.lost[lossy].tolist(), strict=True)
+            del stream.charged[:-MOST_GAPS]
         return found
+
+    @staticmethod
+    def _learn(
+        key: tuple[int, int], stream: Stream, numbers: NDArray[np.int64], by_rule: NDArray[np.int64],
+        doubt: NDArray[np.bool_], found: Followed,
+    ) -> int:  # fmt: skip
+        """What the numbers count; where that turns out to be something else than before, the losses that were told by
+        the rule before are taken back."""
+        before = stream.counting.rule
+        stream.counting.learn(numbers, by_rule, doubt)
+        if stream.counting.rule != before:
+            found.credits.extend((*key, minute_s, records) for minute_s, records in stream.charged)
+            stream.due, stream.earliest, stream.gaps, stream.charged = None, None, [], []
+        return stream.counting.rule
 
     def _follow_one(
         self, key: tuple[int, int], stream: Stream, rows: NDArray[np.int64], numbers: NDArray[np.int64],

@@ -6,12 +6,13 @@ from typing import Literal
 
 from tidegauge.wire.argus import is_argus
 from tidegauge.wire.eve import is_eve
+from tidegauge.wire.ipfixfile import is_ipfix_file
 from tidegauge.wire.nfcapd import is_nfcapd
 from tidegauge.wire.pcap import is_pcap
 from tidegauge.wire.reading import Stream
 from tidegauge.wire.zeek import is_zeek
 
-Kind = Literal["capture", "zeek", "eve", "argus", "nfcapd", "csv", "parquet", "empty", "unknown"]
+Kind = Literal["capture", "zeek", "eve", "argus", "nfcapd", "ipfix", "csv", "parquet", "empty", "unknown"]
 
 
 def sniff(stream: Stream) -> Kind:
@@ -23,6 +24,8 @@ def sniff(stream: Stream) -> Kind:
         return "capture"
     if is_nfcapd(head):
         return "nfcapd"
+    if is_ipfix_file(head):
+        return "ipfix"
     if head.startswith(b"PAR1"):
         return "parquet"
     if is_eve(head):
@@ -33,5 +36,7 @@ def sniff(stream: Stream) -> Kind:
         return "argus"
     line = head.split(b"\n", 1)[0]
     if b"\0" not in line and any(line.count(mark) >= 3 for mark in (b",", b"\t", b"|", b";")):
+        return "csv"
+    if b" srcaddr " in line and b" dstaddr " in line:  # a flow log of AWS VPC
         return "csv"
     return "unknown"

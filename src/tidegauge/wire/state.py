@@ -10,6 +10,7 @@ import numpy as np
 
 from tidegauge.model import Skipped
 from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.counting import Counting
 from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.sequence import Gap, Stream
 from tidegauge.wire.sessions import DOMAIN_MASK
@@ -80,7 +81,11 @@ def resume(decoder: Decoder, state: dict[str, Any]) -> None:
         decoder.sampling.put(position(name), domain, (kind, selector), -1, interval)
     for kind, name, domain, stream in state.get("sequences", []):
         gaps = [Gap(**gap) for gap in stream.pop("gaps")]
-        decoder.sequences[kind].streams[position(name), domain] = Stream(**stream, gaps=gaps)
+        counting = Counting(**stream.pop("counting", {}))
+        charged = [(minute_s, records) for minute_s, records in stream.pop("charged", [])]
+        decoder.sequences[kind].streams[position(name), domain] = Stream(
+            **stream, gaps=gaps, counting=counting, charged=charged
+        )
     for name, ports in state.get("sessions", []):
         decoder.sessions.known[position(name)] = {port: times for port, *times in ports}
     for name, session, boot_ms in state.get("system_boots", []):

@@ -27,12 +27,12 @@ from tidegauge.model import (
     sane_times,
 )
 from tidegauge.wire.reading import Stream, damage_named
-from tidegauge.wire.text import csv_block, flags_of_letters, numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import csv_block, epoch_seconds, flags_of_letters, numbers, packed_addresses, protocol_numbers
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "time_start": ("time_start", "ts", "firstseen", "first", "stime", "start"),
-    "time_end": ("time_end", "te", "lastseen", "last", "etime", "end"),
-    "duration": ("duration", "td", "dur"),
+    "time_start": ("time_start", "ts", "firstseen", "first", "stime", "stime+msec", "start"),
+    "time_end": ("time_end", "te", "lastseen", "last", "etime", "etime+msec", "end"),
+    "duration": ("duration", "td", "dur", "durat", "dur+msec"),
     "exporter": ("exporter", "ra", "sensor", "sen"),
     "domain": ("domain",),
     "in_if": ("in_if", "in", "input"),
@@ -153,6 +153,8 @@ class TableReader:
                 first, _, block = block.partition(b"\n")
                 line = first.decode("utf-8-sig", "replace").strip()
                 delimiter = chosen.delimiter if chosen and chosen.delimiter else max(",\t|;", key=line.count)
+                if delimiter not in line:
+                    delimiter = " "
                 header = [name.strip().strip('"') for name in line.split(delimiter)]
                 chosen = chosen or ColumnMap.recognised(header)
                 chosen.check(header, stream.name)
@@ -189,10 +191,10 @@ class TableReader:
         count = table.num_rows
         src, src_ok = _addresses(given("src"), chosen.constants.get("src"), count)
         dst, dst_ok = _addresses(given("dst"), chosen.constants.get("dst"), count)
-        starts = _times_us(given("time_start"), chosen.units.get("time_start", "s"))
+        starts = _times_us(given("time_start"), chosen.units.get("time_start"))
         ends = starts
         if (column := given("time_end")) is not None:
-            ends = _times_us(column, chosen.units.get("time_end", "s"))
+            ends = _times_us(column, chosen.units.get("time_end"))
         elif (column := given("duration")) is not None:
             ends = starts + np.nan_to_num(numbers(_stripped(column))) * UNITS_US[chosen.units.get("duration", "s")]
         octets = _count(given("bytes"), chosen.constants.get("bytes"), count)
@@ -230,9 +232,12 @@ class TableReader:
             minute_s=flows["time_end"] // 1_000_000, records=1,
         )  # fmt: skip
         if (column := given("back_packets")) is not None:
-            back = [np.nan_to_num(_count(c, 0, count))[rows] for c in (column, given("back_bytes"))]
-            if back[0].any():
-                return flows.both_ways(_fitted("packets", back[0]), _fitted("bytes", back[1]), said=0)
+            back_packets, back_bytes = (np.nan_to_num(_count(c, 0, count))[rows] for c in (column, given("back_bytes")))
+            # The same counters again are the same traffic, counted behind the exporter (FortiGate).
+            again = (back_bytes == flows["bytes"]) & (back_packets == flows["packets"])
+            back_packets = np.where(again, 0, np.maximum(back_packets, back_bytes > 0))
+            if back_packets.any():
+                return flows.both_ways(_fitted("packets", back_packets), _fitted("bytes", back_bytes), said=0)
         return flows
 
     def _exporters(
@@ -277,7 +282,8 @@ def _addresses(
     return packed_addresses(column.cast(pa.string()))
 
 
-def _times_us(column: pa.ChunkedArray | None, unit: str) -> NDArray[np.float64]:
+def _times_us(column: pa.ChunkedArray | None, unit: str | None) -> NDArray[np.float64]:
+    """Microseconds since 1970; numbers whose unit nobody stated are told apart by their size."""
     assert column is not None  # `ColumnMap.check` has seen to it
     if pa.types.is_timestamp(column.type):
         micros = column.cast(pa.timestamp("us", tz=column.type.tz)).cast(pa.int64())
@@ -290,10 +296,10 @@ def _times_us(column: pa.ChunkedArray | None, unit: str) -> NDArray[np.float64]:
                 return np.asarray(moments.cast(pa.int64()).to_numpy(), dtype=np.float64)
             except pa.ArrowInvalid:
                 continue
-        values = numbers(column)
-        looks_like_text = bool(pc.any(pc.match_substring(column, ":")).as_py())
-        return values * (1e6 if looks_like_text else UNITS_US[unit])
-    return numbers(column) * UNITS_US[unit]
+        if pc.any(pc.match_substring(column, ":")).as_py():
+            return numbers(column) * 1e6
+    values = numbers(column)
+    return epoch_seconds(values) * 1e6 if unit is None else values * UNITS_US[unit]
 
 
 def _ports(column: pa.ChunkedArray, proto: NDArray[np.uint8]) -> NDArray[np.float64]:

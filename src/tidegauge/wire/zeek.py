@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +17,25 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 from numpy.typing import NDArray
 
-from tidegauge.model import LONGEST_NAME, FlowBatch, InputError, LedgerBuilder, Skipped, names_table, sane_times
+from tidegauge.model import (
+    LONGEST_NAME,
+    FlowBatch,
+    InputError,
+    LedgerBuilder,
+    NoFlowsError,
+    Skipped,
+    names_table,
+    sane_times,
+)
 from tidegauge.wire.reading import Stream, damage_named
-from tidegauge.wire.text import column_or_nulls, looked_up, numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import (
+    column_or_nulls,
+    epoch_seconds,
+    looked_up,
+    numbers,
+    packed_addresses,
+    protocol_numbers,
+)
 
 CONN = (
     "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "duration",
@@ -78,6 +95,12 @@ class ZeekReader:
         """Flows of a conn log; coverage logs add to the ledger, DNS and TLS logs to `names`; others are counted."""
         path = log_path(stream)
         if path not in KINDS:
+            if (head := stream.peek(4096).lstrip()).startswith(b"{") and b'"ts"' not in head.split(b"\n", 1)[0]:
+                raise NoFlowsError(
+                    f"JSON of an unknown kind: its keys are {_keys(head)}",
+                    where=stream.name,
+                    hint="read are Zeek's logs and Suricata's EVE; make CSV of others, and name its columns with --map",
+                )
             self.skipped.add("file", f"Zeek log without flows ({path or 'unknown kind'})")
             return
         for table in _tables(stream, KINDS[path], self.skipped):
@@ -91,7 +114,7 @@ class ZeekReader:
     def _flows(self, table: pa.Table, stream: Stream) -> FlowBatch:
         src, src_ok = packed_addresses(table["id.orig_h"])
         dst, dst_ok = packed_addresses(table["id.resp_h"])
-        seconds = numbers(table["ts"])
+        seconds = epoch_seconds(numbers(table["ts"]))
         good = src_ok & dst_ok & np.isfinite(seconds)
         self.skipped.add("record", "no time or no address", int((~good).sum()))
         lasted = np.nan_to_num(numbers(table["duration"]))
@@ -129,7 +152,7 @@ class ZeekReader:
         column = table[column_name(path)]
         client, client_ok = packed_addresses(table["id.orig_h"])
         server, server_ok = packed_addresses(table["id.resp_h"])
-        seconds = numbers(table["ts"])
+        seconds = epoch_seconds(numbers(table["ts"]))
         named = np.asarray(pc.and_(pc.is_valid(column), pc.not_equal(column, "")).fill_null(False).to_numpy())
         good = client_ok & server_ok & np.isfinite(seconds) & named
         self.skipped.add("name", "no time, address or name", int((~good).sum()))
@@ -150,7 +173,7 @@ class ZeekReader:
         )  # fmt: skip
 
     def _coverage(self, table: pa.Table, path: str) -> None:
-        ends = numbers(table["ts"])
+        ends = epoch_seconds(numbers(table["ts"]))
         if path == "capture_loss":
             lengths = np.clip(np.nan_to_num(numbers(table["ts_delta"])), 0, 86400)
             lost = np.clip(np.nan_to_num(numbers(table["percent_lost"])) / 100, 0, 1)
@@ -168,6 +191,13 @@ class ZeekReader:
                 exporters=(self.exporter,), exporter=np.zeros(len(minutes), dtype=np.int32), minute_s=minutes,
                 stated=np.full(len(minutes), 1 - share),
             )  # fmt: skip
+
+
+def _keys(head: bytes) -> str:
+    """The first keys of a JSON object, as text for people."""
+    keys = [json.loads(key) for key in re.findall(rb'("(?:[^"\\\\\x00-\x1f]{1,60})")\s*:', head)]
+    named = list(dict.fromkeys(keys))
+    return ", ".join(named[:8]) + (" and more" if len(named) > 8 else "") if named else "not readable"
 
 
 def column_name(path: str) -> str:

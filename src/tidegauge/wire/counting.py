@@ -1,0 +1,94 @@
+"""What an exporter's sequence numbers count: learned from the numbers, since not all count what the standard says.
+
+RFC 7011 (IPFIX) and NetFlow v5 count flow records, RFC 3954 (NetFlow v9) and sFlow datagrams. softflowd before 0.9.9
+counted records in v9 and messages in IPFIX; others write the same number always. Read by a wrong rule such numbers
+show losses that were none, or none where half was lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+STANDARD, RECORDS, MESSAGES, RECORDS_TOO, NOTHING, UNKNOWN = 0, 1, 2, 3, 4, 5
+"""Rules: what the protocol's standard says, flow records before the message, messages, flow records with those of the
+message itself, nothing (always the same number); none fits."""
+RULES = 5
+ENOUGH, LEAST_FITS, LEAST_SHARE = 8, 4, 0.25
+"""Another rule than the standard's needs so many steps that tell them apart, so many of which (and this share) fit it,
+and twice as many as fit the standard's."""
+ENOUGH_UNKNOWN, FEWEST_SHARE, BEHIND_SHARE = 16, 0.1, 0.25
+"""After so many steps of which less than this share fits the standard's rule, and this share advances by less than it
+says, no rule fits. Numbers that only ever advance by more are those of a stream that loses much."""
+REMEMBERED = 4096
+"""Older steps count half whenever so many have been seen: an exporter may be upgraded."""
+
+
+@dataclass
+class Counting:
+    """The evidence of one stream.
+
+    Attributes:
+        steps: steps seen between two numbers.
+        behind: of them those that advance by less than the standard says.
+        telling, fits, standard: by rule, steps of which it says something else than the standard's, those of them that
+            fit it, and those that fit the standard's (for the standard itself: all that fit it).
+        last: the last number, and by rule how far it should advance; empty where not known.
+        rule: what the numbers count, as far as is known.
+    """
+
+    steps: int = 0
+    behind: int = 0
+    telling: list[int] = field(default_factory=lambda: [0] * RULES)
+    fits: list[int] = field(default_factory=lambda: [0] * RULES)
+    standard: list[int] = field(default_factory=lambda: [0] * RULES)
+    last: list[int] = field(default_factory=list)
+    rule: int = STANDARD
+
+    def learn(self, numbers: NDArray[np.int64], expected: NDArray[np.int64], unsure: NDArray[np.bool_]) -> None:
+        """Take more numbers of the stream into account, in order of arrival.
+
+        Args:
+            numbers: shape (n,), modulo 2^32.
+            expected: by how much each advances the sequence by each rule; shape (RULES, n). By `RECORDS_TOO` a number
+                stands for the one before it, advanced by the records of its own message.
+            unsure: whose step is not known; shape (n,).
+        """
+        if self.last:
+            numbers = np.r_[self.last[0], numbers]
+            expected = np.concatenate([np.array(self.last[1:], dtype=np.int64)[:, None], expected], axis=1)
+            unsure = np.r_[False, unsure]
+        self.last = [] if unsure[-1] else [int(numbers[-1]), *expected[:, -1].tolist()]
+        known = ~unsure[:-1]
+        by_rule = expected[:, :-1].copy()
+        by_rule[RECORDS_TOO] = expected[RECORDS_TOO, 1:]
+        advanced = (np.diff(numbers) + 0x80000000) % 0x100000000 - 0x80000000
+        moved = (advanced == by_rule)[:, known]
+        telling = (by_rule != by_rule[STANDARD])[:, known]
+        self.steps += moved.shape[1]
+        self.behind += int((advanced < by_rule[STANDARD])[known].sum())
+        self.standard[STANDARD] += int(moved[STANDARD].sum())
+        for rule in range(1, RULES):
+            self.telling[rule] += int(telling[rule].sum())
+            self.fits[rule] += int((telling[rule] & moved[rule]).sum())
+            self.standard[rule] += int((telling[rule] & moved[STANDARD]).sum())
+        self.rule = self._best()
+        if self.steps >= REMEMBERED:
+            self.steps, self.behind = self.steps // 2, self.behind // 2
+            for counts in (self.telling, self.fits, self.standard):
+                counts[:] = [count // 2 for count in counts]
+
+    def _best(self) -> int:
+        better = [
+            rule
+            for rule in range(1, RULES)
+            if self.telling[rule] >= ENOUGH
+            and self.fits[rule] >= max(LEAST_FITS, LEAST_SHARE * self.telling[rule], 2 * self.standard[rule] + 1)
+        ]
+        if better:
+            best = max(better, key=lambda rule: self.fits[rule])
+            return UNKNOWN if best == NOTHING else best
+        contradicted = self.standard[STANDARD] < FEWEST_SHARE * self.steps and self.behind >= BEHIND_SHARE * self.steps
+        return UNKNOWN if self.steps >= ENOUGH_UNKNOWN and contradicted else STANDARD

@@ -1,0 +1,86 @@
+"""What exporters' sequence numbers count is learned from them: losses are right, or said to be not knowable."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.make import decode, ip, ipfix, sets, simple_v9, template
+from tidegauge.wire.sequence import SequenceTracker
+
+DATAGRAMS = 120
+
+
+def followed(
+    rule: str, records: list[int], arrived: list[bool], *, counts_records: bool, blocks: int = 1
+) -> tuple[int, int, int]:
+    """Records lost and of datagrams with no knowable loss, as told, and how many really were lost between the first and
+    the last datagram that came."""
+    sizes = np.array(records, dtype=np.int64)
+    moved = {"messages": np.ones_like(sizes), "constant": np.zeros_like(sizes)}.get(rule, sizes)
+    numbers = (np.cumsum(moved) - moved * (rule != "records too") + 0xFFFFFF00) & 0xFFFFFFFF
+    came = np.flatnonzero(arrived)
+    tracker = SequenceTracker(counts_records=counts_records)
+    lost = unknown = 0
+    for rows in np.array_split(came, blocks):
+        if len(rows):
+            own = sizes[rows]
+            zeros = np.zeros(len(rows), dtype=np.int64)
+            steps = own if counts_records else np.ones_like(own)
+            found = tracker.follow(zeros.astype(np.int32), zeros, numbers[rows], steps, own, zeros)
+            lost += int(found.lost.sum()) - sum(units for *_, units in found.credits)
+            unknown += int(own[found.unknown].sum())
+    between = np.arange(came[0], came[-1] + 1) if len(came) else came
+    return lost, unknown, int(sizes[np.setdiff1d(between, came)].sum())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rule=st.sampled_from(["records", "records too", "messages"]),
+    counts_records=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+    share=st.floats(0, 0.6),
+    blocks=st.sampled_from([1, 5, 40]),
+)
+def test_losses_are_right_whatever_the_numbers_count(
+    rule: str, counts_records: bool, seed: int, share: float, blocks: int
+) -> None:
+    random = np.random.default_rng(seed)
+    records = random.integers(2, 30, DATAGRAMS).tolist()
+    arrived = (random.random(DATAGRAMS) >= share).tolist()
+    lost, unknown, really = followed(rule, records, arrived, counts_records=counts_records, blocks=blocks)
+    # Where datagrams are counted, a lost one stands for the mean of those that came.
+    tolerance = 0.35 * sum(records) if rule == "messages" else 0
+    assert unknown or abs(lost - really) <= tolerance
+
+
+@settings(max_examples=50, deadline=None)
+@given(counts_records=st.booleans(), blocks=st.sampled_from([1, 40]), seed=st.integers(0, 2**32 - 1))
+def test_numbers_that_never_change_show_no_loss_and_prove_none(counts_records: bool, blocks: int, seed: int) -> None:
+    records = np.random.default_rng(seed).integers(2, 30, DATAGRAMS).tolist()
+    lost, unknown, _ = followed("constant", records, [True] * DATAGRAMS, counts_records=counts_records, blocks=blocks)
+    assert lost == 0
+    assert unknown > 0.6 * sum(records)
+
+
+def test_numbers_of_a_stream_that_always_loses_every_second_datagram_are_believed() -> None:
+    lost, unknown, really = followed("records", [5] * DATAGRAMS, [True, False] * 60, counts_records=True)
+    assert (lost, unknown) == (really, 0)
+
+
+def test_v9_that_counts_records_lost_nothing() -> None:
+    sent = [3, 7, 2, 9, 4, 8, 5, 6, 3, 7, 2, 9, 4, 8]
+    places = np.cumsum(sent) - sent
+    _, decoder = decode(*(simple_v9(int(n), k) for n, k in zip(places, sent, strict=True)))
+    assert sum(decoder.ledger.table()["lost"].to_pylist()) == 0
+    assert sum(decoder.ledger.table()["unfollowed"].to_pylist()) == 0
+
+
+def test_ipfix_that_counts_messages_shows_what_was_lost() -> None:
+    layout = (2, template(300, (8, 4), (12, 4), (1, 4), (2, 4)))
+    row = ip("192.0.2.1") + ip("198.51.100.2") + bytes([0, 0, 0, 100, 0, 0, 0, 1])
+    messages = [ipfix(sets(layout, (300, row * (4 + n % 3))), sequence=n) for n in range(60) if n % 5]
+    _, decoder = decode(*messages)
+    lost = sum(decoder.ledger.table()["lost"].to_pylist())
+    assert 40 <= lost <= 70  # 11 messages of about 5 records between the first and the last
