@@ -134,8 +134,8 @@ def compared(sites: list[Row], before: list[Row]) -> list[str]:
     """Ours and RITA's score on the same pairs: how many ordinary pairs stand above the planted ones."""
     lines = [
         "", "## Beside RITA's score", "",
-        "Pairs of a host of ours and an outside service with 20 flows or more in the week (time, names and mail left",
-        "out), of every fourth network. Ordinary pairs include whatever else runs by the clock.", "",
+        "Pairs of a host of ours and an outside service with 20 flows or more in the hunted days (time, names and",
+        "mail left out), of every fourth network. Ordinary pairs include whatever else runs by the clock.", "",
         "| networks | score | planted, in the first ten of theirs | area under the curve | above 99 % of others |",
         "| --- | --- | --- | --- | --- |",
     ]  # fmt: skip
@@ -169,7 +169,7 @@ def false_ones(sites: list[Row], planted: list[Row], before: list[Row]) -> list[
     high = [f for f in wrong if f["severity"] in HIGH]
     lines = [
         "", "## Found where nothing was planted", "",
-        f"In {len(sites)} network-weeks {len(high)} findings of severity high and {len(wrong) - len(high)} of",
+        f"In {len(sites)} networks {len(high)} findings of severity high and {len(wrong) - len(high)} of",
         "severity medium about hosts in which nothing was planted:", "", "| kind | high | medium |",
         "| --- | --- | --- |",
     ]  # fmt: skip
