@@ -305,3 +305,31 @@ def test_what_some_flow_meets_is_never_called_impossible(text: str, proto: int, 
     (matches,) = duckdb.execute(f"SELECT {text} FROM ({row})").fetchone() or (None,)
     if matches:
         assert possible([text], Surroundings("in", (), frozenset({"x"}), 0, 1))
+
+
+@pytest.mark.parametrize("where", ["tcp_flags = 2", "in_if = 3", "domain = 5", "sampling > 1"])
+def test_a_column_that_no_exporter_filled_is_no_ground(site: Site, where: str) -> None:
+    (told,) = run_json("ask", "--where", where, *SINCE, site=site)
+    assert (told["verdict"], told["detection_limit"]) == ("cannot_say", [])
+    assert "may not fill it" in told["caveats"][0]
+
+
+def test_ipv6_that_was_never_seen_is_no_ground(site: Site) -> None:
+    (told,) = run_json("ask", "--from", "2001:db8::/32", *SINCE, site=site)
+    assert (told["verdict"], told["detection_limit"]) == ("cannot_say", [])
+    assert told["caveats"][0].startswith("No flow of IPv6")
+
+
+def test_hunts_say_when_they_could_find_nothing(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    elsewhere = make_site("10.99.0.0/16")
+    Ingest(elsewhere).run([str(traffic(tmp_path / "flows.csv", days=3))])
+    (told,) = run_json("hunt", "beacons", site=elsewhere)
+    assert told["limits"] == []
+    assert told["grounds"][0].startswith("No flow of direction 'out'")
+
+
+def test_a_hunt_for_a_watch_of_our_own_addresses_is_no_ground(site: Site) -> None:
+    run_json("watch", "add", "mine", "--prefix", OURS, site=site)
+    (told,) = run_json("hunt", "egress", "--watch", "mine", site=site)
+    assert all(limit["scope"] == "site" for limit in told["limits"])
+    assert "lie in home prefixes" in told["grounds"][0]

@@ -107,6 +107,8 @@ def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
     click.secho(
         f"{len(shown)} findings {span}" + (f"; {hidden} more are expected (--all)" if hidden else ""), bold=True
     )
+    for ground in found.grounds:
+        click.echo(f"  nothing found says nothing here: {ground}")
     stories = {s.subject: s for s in found.stories() if len(s.findings) > 1}
     told: set[str] = set()
     for finding in shown if everything else shown[:SHOWN]:

@@ -20,10 +20,10 @@ from tidegauge.hunt.scans import scans
 from tidegauge.hunt.scene import Scene, aliases, names_of
 from tidegauge.lake import FlowFilter, Lake, Pairs
 from tidegauge.model import RELAYS, Finding, LakeError, UsageError, format_time
-from tidegauge.series import unlisted
+from tidegauge.series import homes_of, mostly_passing, unlisted, ways_of
 from tidegauge.site import Site
 from tidegauge.store import Store
-from tidegauge.watch import Watches
+from tidegauge.watch import Watches, unmatched
 from tidegauge.watch import watched as select_watch
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
@@ -66,6 +66,8 @@ class Hunted:
     examined: dict[str, int] = field(default_factory=dict)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     limits: list[HuntLimit] = field(default_factory=list)
+    grounds: list[str] = field(default_factory=list)
+    """Why it says nothing that nothing was found: then there are no limits of it."""
     fresh: frozenset[str] = frozenset()
     """Names of findings that no hunt noted before."""
 
@@ -88,7 +90,7 @@ class Hunted:
             "stories": stories,
             "closed": [{**f.to_json(), "id": c.id, "reason": c.reason, "closed_until": format_time(c.until_s)}
                        for f, c in self.closed],
-            "limits": [limit.to_json() for limit in self.limits],
+            "limits": [limit.to_json() for limit in self.limits], "grounds": self.grounds,
             "examined": self.examined, "skipped": self.skipped,
         }  # fmt: skip
 
@@ -112,10 +114,13 @@ def hunt(
     until_s = extent.until_s if until_s is None else until_s
     if since_s >= until_s:
         raise UsageError(f"the time is empty: since {format_time(since_s)}, until {format_time(until_s)}")
+    grounds = list(_grounds(site, lake, data_from_s, since_s, until_s))
+    unlinked: list[str] = []
     watched, watch_name = "", ""
     if watch is not None:
         selected = select_watch(Watches(Store.of(site)).get(watch), lake, since_s, until_s)
         watched, watch_name = selected.sql, selected.name
+        unlinked = list(unmatched(selected, site.home, since_s, until_s))
     found: list[Finding] = []
     chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
     names_seen = lake.names(since_s * 1_000_000, until_s * 1_000_000)
@@ -141,8 +146,18 @@ def hunt(
         since_s, until_s, [f for f in found if finding_id(f) not in closed],
         [(f, closed[finding_id(f)]) for f in found if finding_id(f) in closed], dict(scene.examined),
         [{"what": what, "why": why, "count": count} for (what, why), count in sorted(scene.skipped.items())],
-        scene.limits, fresh,
+        [] if grounds else [limit for limit in scene.limits if limit.scope == "site" or not unlinked],
+        [*grounds, *unlinked], fresh,
     )  # fmt: skip
+
+
+def _grounds(site: Site, lake: Lake, data_from_s: int, since_s: int, until_s: int) -> Iterator[str]:
+    """Yield why hosts of ours cannot be found in these flows: the home prefixes do not fit them."""
+    ways = ways_of(lake, data_from_s, since_s, until_s)
+    homes = homes_of(lake, site, ways, data_from_s, until_s)
+    reasons = [reason for way in ("out", "in") if (reason := mostly_passing(site, homes, way))]
+    if len(reasons) == 2:
+        yield from dict.fromkeys(reasons)
 
 
 def _once(findings: list[Finding]) -> list[Finding]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidegauge.atlas import Atlas
 from tidegauge.lake import FlowFilter, Lake, Surroundings, ases_in, classes_in, possible
-from tidegauge.model import Prefix, format_bytes, format_time
+from tidegauge.model import format_bytes
 from tidegauge.series import no_list, unlisted
 from tidegauge.site import Site
+from tidegauge.watch import at_home, unmatched
 
 if TYPE_CHECKING:
     from tidegauge.inquiry.ask import Asked, Span
 
 FAR = ("in", "out")
-ENOUGH_HELD = 0.8
-"""A watch must hold for so much of the asked time, as telemetry must be there for so much of a minute."""
+FILLED_BY_SOME = ("tcp_flags", "tos", "in_if", "out_if", "domain", "sampling", "biflow_direction", "src_as", "dst_as")
+"""Columns that many exporters leave empty."""
 
 
 def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
@@ -31,6 +34,8 @@ def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
         if part.kind == "country" and not atlas.knows_country(part.value, (span.since_s, span.until_s - 1)):
             yield f"No edition of the atlas at that time has an address of {part}: no flow can be counted towards it."
     yield from _conditions(site, lake, asked, span)
+    yield from _untold(lake, asked, span)
+    yield from _no_ipv6(lake, asked, span)
     ases = [t.asn for t in asked.watch.terms if t.asn is not None] if asked.watch else []
     named = dict.fromkeys((*ases_in(where), *ases))
     unknown = [n for n in named if n and not atlas.knows_as(n, (span.since_s, span.until_s - 1))]
@@ -69,20 +74,45 @@ def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[st
 
 def _watch(site: Site, asked: Asked, span: Span) -> Iterator[str]:
     assert asked.watch is not None
-    watch = asked.watch
-    between = f"between {format_time(span.since_s)} and {format_time(span.until_s)}"
-    if not watch.holds(span.since_s, span.until_s):
-        yield f"No indicator of the watch {watch.name} holds {between}: their times lie outside."
-    elif (share := watch.held_share(span.since_s, span.until_s)) < ENOUGH_HELD:
-        yield f"The indicators of the watch {watch.name} hold in {share:.0%} of the time {between}: ask about that."
     if asked.direction not in FAR:
         yield f"A watch counts traffic with outside hosts: none of it is of direction '{asked.direction}'."
-    elif watch.terms and all(_at_home(site, term.prefix) for term in watch.terms):
-        yield f"All indicators of the watch {watch.name} lie in home prefixes: no outside host can be one of them."
+    yield from unmatched(asked.watch, site.home, span.since_s, span.until_s)
 
 
-def _at_home(site: Site, prefix: Prefix | None) -> bool:
-    return prefix is not None and any(h.first <= prefix.first and prefix.last <= h.last for h in site.home)
+def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
+    """Columns of a condition that hold one value in all flows, which never meet it: nobody filled them."""
+    if not asked.where_text:
+        return
+    words = set(re.findall(r"[a-z_]+", asked.where_text.lower()))
+    named = [column for column in FILLED_BY_SOME if column in words]
+    way = (f"direction = '{asked.direction}'",)
+    during = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)
+    if not named or lake.total("sum(flows)", replace(during, conditions=(*way, asked.where_sql or "true"))):
+        return
+    for column in named:
+        lowest, highest = (lake.scalar(f"{end}({column})", during) for end in ("min", "max"))
+        if lowest is not None and lowest == highest:
+            yield (
+                f"All flows of direction '{asked.direction}' have {column} = {lowest}: their exporters may not fill it, so"
+                " that none meets the condition says nothing."
+            )
+
+
+def _no_ipv6(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
+    """That only IPv6 is asked about where no flow of IPv6 was ever seen."""
+    parts = [str(part) for part in asked.origins.parts] if asked.origins else []
+    terms = [str(term.prefix) for term in asked.watch.terms if term.prefix] if asked.watch else []
+    if asked.direction not in FAR or not any(texts and all(":" in t for t in texts) for texts in (parts, terms)):
+        return
+    if asked.watch is not None and len(terms) < len(asked.watch.terms) and not parts:
+        return
+    way = (f"direction = '{asked.direction}'", "src[1:12] <> unhex('00000000000000000000ffff')")
+    during = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)
+    if not lake.scalar("count(*)", during):
+        yield (
+            f"No flow of IPv6 of direction '{asked.direction}' was seen in that time or in the history before it: IPv6"
+            " may not be exported, or no home prefix is of IPv6."
+        )
 
 
 def watch_caveats(site: Site, asked: Asked, span: Span) -> Iterator[str]:
@@ -99,7 +129,7 @@ def watch_caveats(site: Site, asked: Asked, span: Span) -> Iterator[str]:
             f"{partly:,} of {len(watch.held_s):,} indicators of the watch {watch.name} do not hold for all of the asked"
             " time: their traffic outside their own times is not in this answer."
         )
-    ours = sum(_at_home(site, term.prefix) for term in watch.terms)
+    ours = sum(at_home(site.home, term.prefix) for term in watch.terms)
     if ours:
         yield f"{ours:,} indicators of the watch {watch.name} lie in home prefixes: they can match no outside host."
 

@@ -51,10 +51,10 @@ def doubts(site: Site, homes: Homes) -> Iterator[str]:
 
 def mostly_passing(site: Site, homes: Homes, direction: str) -> str | None:
     """Return why a question about a direction cannot be answered with no; None where it can."""
+    if not homes.bytes.get(direction):
+        return f"No flow of direction '{direction}' was seen in that time or in the history before it."
     if direction not in ("in", "out"):
         return None
-    if not homes.bytes[direction]:
-        return f"No flow of direction '{direction}' was seen in that time or in the history before it."
     if homes.neither > MOSTLY and not site.transit and not site.external:
         return (
             f"{homes.neither:.1%} of the bytes neither came in nor went out by the site's home prefixes, so these do"

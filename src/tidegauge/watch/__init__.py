@@ -2,7 +2,10 @@
 
 from tidegauge.watch.indicator import KINDS, Indicator
 from tidegauge.watch.reading import read_indicators
-from tidegauge.watch.selection import Selection, pointed, watched
+from tidegauge.watch.selection import Selection, at_home, pointed, unmatched, watched
 from tidegauge.watch.watches import Watch, Watches
 
-__all__ = ["KINDS", "Indicator", "Selection", "Watch", "Watches", "pointed", "read_indicators", "watched"]
+__all__ = [
+    "KINDS", "Indicator", "Selection", "Watch", "Watches", "at_home", "pointed", "read_indicators", "unmatched",
+    "watched",
+]  # fmt: skip

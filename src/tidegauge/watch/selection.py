@@ -6,7 +6,7 @@ A domain counts through the names that were seen: an address only for the time i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tidegauge.lake import Lake, column_sql
@@ -30,6 +30,8 @@ REACH_S = 7 * DAY_S
 MOST_INTERVALS, MOST_SHOWN = 20_000, 50
 Pointed = tuple[bytes, int, int]
 """An address, and from when to when a name pointed to it (epoch seconds)."""
+ENOUGH_HELD = 0.8
+"""A watch must hold for so much of the asked time, as telemetry must be there for so much of a minute."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,23 @@ class Selection:
         return sum(start > since_s or end < until_s for start, end in self.held_s)
 
 
+def unmatched(watch: Selection, home: Sequence[Prefix], since_s: int, until_s: int) -> Iterator[str]:
+    """Yield why the flows of a time cannot show a watch, or only a part of what was asked: nothing that was not seen
+    there is a no."""
+    between = f"between {format_time(since_s)} and {format_time(until_s)}"
+    if not watch.holds(since_s, until_s):
+        yield f"No indicator of the watch {watch.name} holds {between}: their times lie outside."
+    elif (share := watch.held_share(since_s, until_s)) < ENOUGH_HELD:
+        yield f"The indicators of the watch {watch.name} hold in {share:.0%} of the time {between}: ask about that."
+    if watch.terms and all(at_home(home, term.prefix) for term in watch.terms):
+        yield f"All indicators of the watch {watch.name} lie in home prefixes: no outside host can be one of them."
+
+
+def at_home(home: Sequence[Prefix], prefix: Prefix | None) -> bool:
+    """Whether all addresses of a prefix are ours."""
+    return prefix is not None and any(h.first <= prefix.first and prefix.last <= h.last for h in home)
+
+
 def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
     """Return the flows whose far end is the asset at their time: of each indicator at its own ports.
 
@@ -120,7 +139,7 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
     unseen = [mark.value for mark in names if not found[mark]]
     if not terms and names:
         raise UsageError(
-            f"no name that was seen in that time points to an address of {watch.name}",
+            f"no name that was seen in that time points to an address of the watch {watch.name}",
             hint="names come from Zeek's dns.log or ssl.log and Suricata's events; add --prefix",
         )
     if unseen:
