@@ -14,6 +14,7 @@ from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.clocks import Clocks
 from tidegauge.wire.conduct import Conduct
 from tidegauge.wire.connections import Connections
+from tidegauge.wire.counters import Reading, is_of_firewall
 from tidegauge.wire.datagrams import IPFIX, SFLOW, V5, V9, Datagrams, Names, protocols, unread_versions
 from tidegauge.wire.elements import (
     EGRESS_FLOW,
@@ -24,7 +25,7 @@ from tidegauge.wire.elements import (
     INGRESS_INTERFACE,
     SYSTEM_INIT_TIME_MILLISECONDS,
 )
-from tidegauge.wire.fields import Reading, describes_flows, describes_packets, flows_of, is_of_firewall
+from tidegauge.wire.fields import describes_flows, describes_packets, flows_of
 from tidegauge.wire.grouping import groups
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
 from tidegauge.wire.parts import AGENT_SHIFT, Parts, domains_of

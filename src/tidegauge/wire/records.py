@@ -11,6 +11,15 @@ from tidegauge.wire.bytesio import Buffer, Offsets
 from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import VARIABLE, Template
 
+Column = NDArray[Any]
+MOST = (1 << 63) - 1
+"""The largest amount of a flow: sums of more are no numbers that anything behind this can take."""
+
+
+def as_int64(values: Column) -> NDArray[np.int64]:
+    """Amounts of any width as signed numbers; what does not fit becomes the largest that does."""
+    return np.minimum(values.astype(np.uint64), np.uint64(MOST)).astype(np.int64)
+
 
 class Records(Protocol):
     """Columns of the records of one template; `owners` is the row of the `SetTable` that each came in."""
