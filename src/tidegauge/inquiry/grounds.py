@@ -93,7 +93,7 @@ def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
         lowest, highest = (lake.scalar(f"{end}({column})", during) for end in ("min", "max"))
         if lowest is not None and lowest == highest:
             yield (
-                f"All flows of direction '{asked.direction}' have {column} = {lowest}: their exporters may not fill it, so"
+                f"All flows that are '{asked.direction}' have {column} = {lowest}: their exporters may not fill it, so"
                 " that none meets the condition says nothing."
             )
 
