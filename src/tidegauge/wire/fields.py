@@ -81,7 +81,6 @@ def flows_of(
     if amounts.unsampled:
         intervals = np.ones(len(owners), dtype=np.int64)
     forward = _batch(columns, sets, owners, starts, ends, amounts.octets, amounts.packets, intervals)
-    one_way = np.zeros(len(owners), dtype=bool)
     if amounts.back_octets is None or amounts.back_packets is None:
         forward_kept = forward if kept.all() else forward.take(kept)
         return forward_kept, owners if kept.all() else owners[kept]
