@@ -20,7 +20,7 @@ from tests.service.app import roles_of
 from tidegauge.cli import program
 from tidegauge.ingest import Ingest
 from tidegauge.lake import Surroundings, possible
-from tidegauge.model import parse_time
+from tidegauge.model import LakeError, UsageError, parse_time
 from tidegauge.site import Site, load_site
 
 FIRST = parse_time("2014-11-01", now_s=0)
@@ -307,11 +307,71 @@ def test_what_some_flow_meets_is_never_called_impossible(text: str, proto: int, 
         assert possible([text], Surroundings("in", (), frozenset({"x"}), 0, 1))
 
 
-@pytest.mark.parametrize("where", ["tcp_flags = 2", "in_if = 3", "domain = 5", "sampling > 1"])
-def test_a_column_that_no_exporter_filled_is_no_ground(site: Site, where: str) -> None:
+@pytest.mark.parametrize(
+    "where",
+    ["tcp_flags = 2", "in_if = 3", "domain = 5", "sampling > 1", "bytes > 100000000000", "packets > bytes",
+     "src_port IS NULL"],
+)  # fmt: skip
+def test_what_no_flow_shows_for_what_exporters_write_is_no_ground(site: Site, where: str) -> None:
     status, told = asked(site, "--where", where, where=where)
     assert (status, told["verdict"], told["detection_limit"]) == (11, "cannot_say", [])
-    assert "may not fill it" in told["caveats"][0]
+    assert "is no evidence" in told["caveats"][0] or "can match no flow" in told["caveats"][0]
+
+
+def test_a_text_beside_a_number_is_read_or_refused(site: Site) -> None:
+    (named,) = run_json("top", "proto", "--where", "proto = 'TCP' AND far_as <> 'AS64500'", site=site)
+    (numbered,) = run_json("top", "proto", "--where", "proto = 6 AND far_as <> 64500", site=site)
+    assert named["rows"] == numbered["rows"] != []
+    for where, advice in (
+        ("proto = 'nosuch'", "a number or one of icmp"), ("far_class = 'tor-exit'", "is_class(far_class, 'tor-exit')"),
+        ("dst_port IN (80, 'https')", "a whole number"),
+    ):  # fmt: skip
+        result = CliRunner().invoke(program, ["top", "far", "--where", where, "--site", str(site.folder)])
+        assert isinstance(result.exception, UsageError)
+        assert advice in str(result.exception)
+
+
+def test_all_origins_together_say_as_much_as_one(site: Site) -> None:
+    (told,) = run_json("ask", "--from", "all", "--where", "dst_port = 4242", *SINCE, site=site)
+    (one,) = run_json("ask", "--from", "CN", "--where", "dst_port = 4242", *SINCE, site=site)
+    by_origin = ("displayed CN", "display this origin", "no address is known", "ever met CN and")
+    general = [caveat for caveat in one["caveats"] if not any(part in caveat for part in by_origin)]
+    assert [c for c in general if "history is short" not in c and c not in told["caveats"]] == []
+    status, told = asked(site, "--from", "all", "--direction", "internal", **{"from": "all", "direction": "internal"})
+    assert (status, told["verdict"]) == (11, "cannot_say")
+    assert any("no other traffic can be ranked by origin" in caveat for caveat in told["caveats"])
+
+
+def test_a_watch_of_names_that_nobody_looked_up_cannot_be_answered(site: Site) -> None:
+    run_json("watch", "add", "names", "--domain", "evil.example", site=site)
+    status, told = asked(site, "--watch", "names", watch="names")
+    assert (status, told["verdict"], told["detection_limit"]) == (11, "cannot_say", [])
+    assert told["caveats"][0].startswith("No name that was seen points to an address of the watch names")
+    (drawn,) = run_json("series", "--watch", "names", *SINCE, site=site)
+    assert "No name that was seen" in drawn["caveats"][0]
+    (hunted,) = run_json("hunt", "egress", "--watch", "names", site=site)
+    assert "No name that was seen" in hunted["grounds"][0]
+
+
+def test_a_site_without_flows_says_so(make_site: Callable[..., Site]) -> None:
+    empty = make_site()
+    for words in (("coverage",), ("series",), ("top", "far"), ("flows",), ("ask",), ("hunt",)):
+        result = CliRunner().invoke(program, [*words, "--site", str(empty.folder)])
+        assert isinstance(result.exception, LakeError), words
+        assert "no flows here yet" in str(result.exception)
+
+
+def test_sums_by_outside_end_say_that_home_prefixes_do_not_fit(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site("10.99.0.0/16")
+    Ingest(site).run([str(traffic(tmp_path / "flows.csv", days=3))])
+    (told,) = run_json("top", "far", site=site)
+    assert [row["far"] for row in told["rows"]] == [None]
+    assert "neither end in a home prefix" in told["caveats"][0]
+    assert "has no outside end" in told["caveats"][-1]
+    (drawn,) = run_json("series", site=site)
+    assert "neither end in a home prefix" in drawn["caveats"][0]
+    (plain,) = run_json("top", "proto", site=site)
+    assert plain["caveats"] == []
 
 
 def test_ipv6_that_was_never_seen_is_no_ground(site: Site) -> None:

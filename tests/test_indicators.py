@@ -354,3 +354,28 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
     module._engine.cache_clear()
     found = {w.name: [mark.text for mark in w.indicators] for w in Watches(Store.of(site)).all()}
     assert found == {"hand": [f"prefix {A}/32 port 443"], "file": [f"prefix {A}/32"], "port": ["port 443"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "left_out"),
+    [
+        ("indicator,type\n203.0.113.7,ip-dst\nevil.example,domain\n",
+         ["prefix 203.0.113.7/32", "domain evil.example"], 0),
+        ("203.0.113.7,ip\nevil.example,hostname\n", ["prefix 203.0.113.7/32", "domain evil.example"], 0),
+        ("value,type\n203.0.113.7|4444,ip-dst|port\n", ["prefix 203.0.113.7/32 port 4444"], 0),
+        ('# list of a day\n# "first_seen_utc","ioc_value","ioc_type"\n"2014-11-20","203.0.113.7:8080","ip:port"\n',
+         ["prefix 203.0.113.7/32 port 8080"], 0),
+        ("first_seen_utc,dst_ip,dst_port,c2_status\n2014-11-20 10:00:00,203.0.113.7,447,online\n",
+         ["prefix 203.0.113.7/32 port 447"], 0),
+        ('uuid,category,type,value,comment,to_ids\n1,"Network activity",ip-dst,"203.0.113.7","a, b",1\n'
+         "2,x,md5,0123,,1\n3,x,ip-dst,203.0.113.8,,0\n", ["prefix 203.0.113.7/32"], 2),
+        ("Indicator type,Indicator,Description\nIPv4,203.0.113.7,x\nFileHash-MD5,00,\n", ["prefix 203.0.113.7/32"], 1),
+        ("url\nhxxp://evil[.]example:8080/a\n", ["domain evil.example port 8080"], 0),
+        ("ip,domain,comment\n203.0.113.7,evil.example,both\n", ["prefix 203.0.113.7/32", "domain evil.example"], 0),
+    ],
+)  # fmt: skip
+def test_csv_is_read_by_its_line_of_names(tmp_path: Path, text: str, expected: list[str], left_out: int) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    found, left = read_indicators(tmp_path / "list.csv")
+    assert [mark.text for mark in found] == expected
+    assert sum(count for _, _, count in left) == left_out

@@ -16,7 +16,7 @@ from tidegauge.lake import Lake
 from tidegauge.model import InputError, UsageError, format_address, parse_time
 from tidegauge.site import Site
 from tidegauge.store import Store
-from tidegauge.watch import Indicator, Watches, pointed, read_indicators, watched
+from tidegauge.watch import Indicator, Watches, pointed, read_indicators, unmatched, watched
 
 HEADER = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes,tcp_flags\n"
 
@@ -135,8 +135,9 @@ def test_an_address_counts_only_while_the_name_pointed_to_it(tmp_path: Path, mak
 def test_a_domain_that_was_never_seen_says_so(make_site: Callable[..., Site], tmp_path: Path) -> None:
     site = make_site()
     watch = Watches(Store.of(site)).add("x", [Indicator.of("domain", "nowhere.example")])
-    with pytest.raises(UsageError, match="no name that was seen"):
-        watched(watch, Lake(site.data), 0, 10)
+    selection = watched(watch, Lake(site.data), 0, 10)
+    assert (selection.terms, selection.sql) == ((), "(direction IN ('in', 'out') AND (false))")
+    assert "No name that was seen" in next(unmatched(selection, site.home, 0, 10))
 
 
 def test_what_was_taken_from_an_asset_and_sent_elsewhere_is_matched(

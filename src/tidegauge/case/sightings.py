@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegauge.case.file import CaseFile
 from tidegauge.lake import FlowFilter
-from tidegauge.model import TidegaugeError, UsageError, format_time
+from tidegauge.model import UsageError, format_time
 from tidegauge.verbs import Here
 from tidegauge.watch import Indicator, Watch, Watches, watched
 
@@ -54,9 +54,8 @@ def sightings(files: CaseFile, name: str, since: str | None = None) -> tuple[lis
 
 def _seen(here: Here, mark: Indicator, since_s: int, until_s: int) -> Sighting:
     text = mark.text
-    try:
-        selection = watched(Watch("case", indicators=(mark,)), here.lake, since_s, until_s)
-    except TidegaugeError:  # a name that no flow of ours ever led to
+    selection = watched(Watch("case", indicators=(mark,)), here.lake, since_s, until_s)
+    if not selection.terms:  # a name that no flow of ours ever led to
         return Sighting(text, 0, 0, "", "")
     chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000, (selection.sql,))
     told = here.lake.scalar(

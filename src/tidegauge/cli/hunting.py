@@ -24,7 +24,7 @@ from tidegauge.hunt import KINDS, Hunted, HuntLedger
 from tidegauge.hunt.ledger import finding_id
 from tidegauge.hunt.limits import POWER
 from tidegauge.lake import FlowFilter
-from tidegauge.model import FOREVER_S, Finding, Skipped, UsageError, format_time, parse_time
+from tidegauge.model import FOREVER_S, Finding, Skipped, UsageError, format_count, format_time, parse_time
 from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.verbs import Here, HuntQuestion, plain_rows
@@ -105,10 +105,12 @@ def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
     hidden = len(found.findings) - len(shown)
     span = f"between {format_time(found.since_s)} and {format_time(found.until_s)}"
     click.secho(
-        f"{len(shown)} findings {span}" + (f"; {hidden} more are expected (--all)" if hidden else ""), bold=True
+        f"{format_count(len(shown), 'finding')} {span}"
+        + (f"; {hidden} more {'is' if hidden == 1 else 'are'} expected (--all)" if hidden else ""),
+        bold=True,
     )
     for ground in found.grounds:
-        click.echo(f"  nothing found says nothing here: {ground}")
+        click.echo(f"  That nothing was found is no evidence: {ground}")
     stories = {s.subject: s for s in found.stories() if len(s.findings) > 1}
     told: set[str] = set()
     for finding in shown if everything else shown[:SHOWN]:
@@ -141,7 +143,7 @@ def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
             click.echo(f"  {'  ' if scope != 'site' else ''}{limit.text()}")
     click.echo("\nlooked at " + ", ".join(f"{count:,} {what}" for what, count in found.examined.items()))
     for left in found.skipped:
-        click.echo(f"left out {left['count']:,} x {left['what']}: {left['why']}")
+        click.echo(f"not looked at: {left['what']} ({left['count']:,}): {left['why']}")
 
 
 def _explain(finding: Finding, here: Here) -> None:
@@ -177,7 +179,9 @@ def _valid(text: str | None) -> tuple[int, int]:
 @click.option("--size", "sizes", multiple=True, type=click.IntRange(min=1), help="A known size of the loot, in bytes.")
 @click.option("--note", default="", help="What it is.")
 @click.option("--from-lure", "lure", metavar="PATH|URL", help="Where a mail or link leads, if it is a lure.")
-@click.option("--from-file", "file", type=click.Path(path_type=Path), help="Indicators as CSV, STIX 2.1 or MISP JSON.")
+@click.option("--from-file", "file", type=click.Path(path_type=Path),
+              help="Indicators as STIX 2.1 or MISP JSON, or as CSV: kind,value[,from,until], or with a line of column"
+                   " names (value or indicator, type, port, from, until; or ip, domain, url).")
 @site_option
 @json_option
 def add(
@@ -213,7 +217,7 @@ def add(
     if as_json:
         print_json({**made.to_json(), "skipped": left.to_json()})
         return
-    click.echo(f"{made.name}: {len(made.indicators)} indicators")
+    click.echo(f"{made.name}: {format_count(len(made.indicators), 'indicator')}")
     for what, why, count in left:
         click.echo(f"  left out: {count:,} {what}: {why}")
 

@@ -84,6 +84,8 @@ def flows(
     """
     here = Here(open_site(site_dir))
     lake, kind = here.lake, "json" if as_json else kind
+    if not quarantine:
+        lake.extent_or_fail()
     question = FlowsQuestion(since=since, until=until, where=where)
     chosen = flow_filter(here, question)
     for caveat in flows_caveats(here, question):
@@ -143,10 +145,11 @@ def top(
     if as_json:
         print_json(found.to_json())
         return
-    table(
-        [*by, metric, "share"],
-        [[*(str(row[n]) for n in by), f"{row[metric]:,}", f"{row['share']:.1%}"] for row in found.rows],
-    )
+    rows = [
+        [*("" if row[n] is None else str(row[n]) for n in by), f"{row[metric]:,}", f"{row['share']:.1%}"]
+        for row in found.rows
+    ]
+    table([*by, metric, "share"], rows)
     print_reads(found.reads)
 
 

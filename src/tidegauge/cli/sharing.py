@@ -17,7 +17,7 @@ from tidegauge.case.file import FORMATS
 from tidegauge.case.sign import public_key
 from tidegauge.case.taxii import Collection
 from tidegauge.cli.common import json_option, open_site, plain, print_json, site_option, working
-from tidegauge.model import UsageError, format_time
+from tidegauge.model import UsageError, format_count, format_time
 from tidegauge.verbs import Here
 
 TAXII = "taxii:"
@@ -114,7 +114,7 @@ def import_(
         print_json({"claims": len(foreign.claims), "indicators": len(foreign.indicators), "asked": asked,
                     "left_out": foreign.left.to_json()})  # fmt: skip
         return
-    click.echo(f"{len(foreign.claims)} claims, {len(foreign.indicators)} indicators")
+    click.echo(f"{format_count(len(foreign.claims), 'claim')}, {format_count(len(foreign.indicators), 'indicator')}")
     for what, why, count in foreign.left:
         click.echo(f"  left out: {count:,} {what}: {why}")
     for one in asked:

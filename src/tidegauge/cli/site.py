@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tidegauge.cli.common import json_option, open_site, print_json, site_option
+from tidegauge.model import format_count
 
 
 @click.command()
@@ -76,8 +77,9 @@ def ingest(
         print_json(report.to_json())
     else:
         click.echo(
-            f"{report.flows:,} flows from {report.files:,} files ({report.datagrams:,} datagrams);"
-            f" {report.duplicates:,} files were here already"
+            f"{format_count(report.flows, 'flow')} from {format_count(report.files, 'file')}"
+            f" ({format_count(report.datagrams, 'datagram')});"
+            f" {format_count(report.duplicates, 'file')} {'was' if report.duplicates == 1 else 'were'} here already"
         )
         if octets := sum(report.direction.values()):
             shares = ", ".join(f"{name} {amount / octets:.1%}" for name, amount in report.direction.items())

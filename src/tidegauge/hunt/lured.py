@@ -139,9 +139,8 @@ def _went(
     except TidegaugeError:
         skipped.append({"what": goal.host[:100], "why": "not a name that could be looked for"})
         return 0
-    try:
-        selection = watched(Watch("lure", indicators=(mark,)), lake, since_s, until_s)
-    except TidegaugeError:
+    selection = watched(Watch("lure", indicators=(mark,)), lake, since_s, until_s)
+    if not selection.terms:
         skipped.append(
             {"what": goal.host, "why": "no name that was seen pointed to an address of it: flows can't tell"}
         )

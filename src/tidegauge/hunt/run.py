@@ -19,7 +19,7 @@ from tidegauge.hunt.passthrough import passthrough
 from tidegauge.hunt.scans import scans
 from tidegauge.hunt.scene import Scene, aliases, names_of
 from tidegauge.lake import FlowFilter, Lake, Pairs
-from tidegauge.model import RELAYS, Finding, LakeError, UsageError, format_time
+from tidegauge.model import RELAYS, Finding, UsageError, format_time
 from tidegauge.series import homes_of, mostly_passing, unlisted, ways_of
 from tidegauge.site import Site
 from tidegauge.store import Store
@@ -106,9 +106,7 @@ def hunt(
         UsageError: the time is empty, or there is no such watch.
     """
     lake = Lake(site.data, memory_mb=site.memory_mb)
-    extent = lake.extent()
-    if extent is None:
-        raise LakeError("no flows here yet", where=str(site.data), hint="take some in with `tidegauge ingest PATH`")
+    extent = lake.extent_or_fail()
     data_from_s = extent.first_s
     since_s = data_from_s if since_s is None else since_s
     until_s = extent.until_s if until_s is None else until_s

@@ -22,7 +22,6 @@ from tidegauge.model import (
     RELAYS,
     Answer,
     Blind,
-    LakeError,
     Question,
     RelayAnswer,
     UsageError,
@@ -150,9 +149,7 @@ def span_of(lake: Lake, site: Site, asked: Asked) -> Span:
         LakeError: there are no flows.
         UsageError: the asked time is empty.
     """
-    extent = lake.extent()
-    if extent is None:
-        raise LakeError("no flows here yet", where=str(site.data), hint="take some in with `tidegauge ingest PATH`")
+    extent = lake.extent_or_fail()
     data_from_s, data_until_s = extent.first_s, extent.until_s
     until_s = data_until_s if asked.until_s is None else asked.until_s
     since_s = max(until_s - DEFAULT_SPAN_S, data_from_s) if asked.since_s is None else asked.since_s
@@ -287,7 +284,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
             *(caveat for caveat in outcome.caveats if caveat not in reasons),
             *watch_caveats(site, asked, span),
             *span.notes,
-            *_doubt_caveats(asked, lake, span),
+            *doubt_caveats(asked, lake, span),
             *caveats(
                 site, asked.origins, coverage, span.since_s, span.until_s, relay_share,
                 hour_limit if asked.metric == "bytes" else None, packet_bytes,
@@ -407,7 +404,7 @@ def _origin_caveats(site: Site, asked: Asked, span: Span, lake: Lake, series: Se
     return origin_caveats(site, asked.origin, span.since_s, span.until_s, lake, seen=seen)
 
 
-def _doubt_caveats(asked: Asked, lake: Lake, span: Span) -> Iterator[str]:
+def doubt_caveats(asked: Asked, lake: Lake, span: Span) -> Iterator[str]:
     if not asked.without:
         return
     names = asked.without

@@ -18,18 +18,9 @@ def caveats(
     hour_limit: float | None, packet_bytes: float,
 ) -> Iterator[str]:  # fmt: skip
     """What weakens the answer, each with its size."""
-    if site.simulated:
-        yield "all data of this site are simulated"
     parts = origin.parts if origin else ()
     by_table = any(part.kind in ("country", "as") for part in parts)
-    atlas = Atlas.of(site)
-    if by_table:
-        held = max(atlas.deciding(since_s), atlas.deciding(until_s - 1), key=lambda h: h.distance_s)
-        if held.distance_s > ATLAS_NEAR_S:
-            yield (
-                f"countries and ASes are those of the atlas edition of {held.edition.edition} ({held.edition.source}),"
-                f" the nearest there is, {held.distance_s / 86400:,.0f} days from the asked time"
-            )
+    yield from data_caveats(site, since_s, until_s, by_table=by_table)
     if origin:
         wanted = {str(part) for part in parts}
         for fact in facts():
@@ -43,6 +34,30 @@ def caveats(
             "the answer is about addresses that display this origin; whoever came through a relay shows the relay's."
             f" Known relays made up {relay_share:.2%} of the asked volume"
         )
+    yield from exporter_caveats(coverage, hour_limit, packet_bytes)
+
+
+def data_caveats(site: Site, since_s: int, until_s: int, *, by_table: bool) -> Iterator[str]:
+    """Yield what weakens every answer from a site's data.
+
+    Args:
+        by_table: countries or ASes decide what is counted.
+    """
+    if site.simulated:
+        yield "all data of this site are simulated"
+    if not by_table:
+        return
+    atlas = Atlas.of(site)
+    held = max(atlas.deciding(since_s), atlas.deciding(until_s - 1), key=lambda h: h.distance_s)
+    if held.distance_s > ATLAS_NEAR_S:
+        yield (
+            f"countries and ASes are those of the atlas edition of {held.edition.edition} ({held.edition.source}),"
+            f" the nearest there is, {held.distance_s / 86400:,.0f} days from the asked time"
+        )
+
+
+def exporter_caveats(coverage: Coverage, hour_limit: float | None, packet_bytes: float) -> Iterator[str]:
+    """Yield what weakens the answer because of what single exporters sent."""
     for exporter in coverage.exporters:
         if len(exporter.sampling) > 1 or exporter.sampling[0] > 1:
             intervals = ", ".join(f"1:{n}" for n in exporter.sampling)

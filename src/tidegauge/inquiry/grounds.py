@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FAR = ("in", "out")
 FILLED_BY_SOME = ("tcp_flags", "tos", "in_if", "out_if", "domain", "sampling", "biflow_direction", "src_as", "dst_as")
 """Columns that many exporters leave empty."""
+SIZES = ("bytes", "packets")
+"""Columns that no sender of traffic decides: how much is in one flow depends on the exporter's time-outs."""
 
 
 def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
@@ -80,21 +82,28 @@ def _watch(site: Site, asked: Asked, span: Span) -> Iterator[str]:
 
 
 def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
-    """Columns of a condition that hold one value in all flows, which never meet it: nobody filled them."""
+    """Conditions that no flow meets for what exporters write: columns that nobody filled, sizes that no flow has."""
     if not asked.where_text:
         return
     words = set(re.findall(r"[a-z_]+", asked.where_text.lower()))
     named = [column for column in FILLED_BY_SOME if column in words]
+    sizes = words.intersection(SIZES)
     way = (f"direction = '{asked.direction}'",)
     during = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)
-    if not named or lake.total("sum(flows)", replace(during, conditions=(*way, asked.where_sql or "true"))):
+    if not (named or sizes) or lake.total("sum(flows)", replace(during, conditions=(*way, asked.where_sql or "true"))):
         return
+    if sizes:
+        yield (
+            f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history. How"
+            " many bytes and packets one flow holds depends on the time-outs of the exporters: that no flow meets the"
+            " condition is no evidence."
+        )
     for column in named:
         lowest, highest = (lake.scalar(f"{end}({column})", during) for end in ("min", "max"))
         if lowest is not None and lowest == highest:
             yield (
-                f"All flows that are '{asked.direction}' have {column} = {lowest}: their exporters may not fill it, so"
-                " that none meets the condition says nothing."
+                f"All flows of direction '{asked.direction}' have {column} = {lowest}. Their exporters may not fill this"
+                " field: that no flow meets the condition is no evidence."
             )
 
 

@@ -15,14 +15,21 @@ from numpy.typing import NDArray
 
 from tidegauge import __version__
 from tidegauge.detect import Calendar, Outcome, Pool, conclude, evidence, learn, pooled, settle
-from tidegauge.inquiry.ask import WIDTH_S, Asked, calendar_of, ground_of, span_of
+from tidegauge.inquiry.ask import WIDTH_S, Asked, calendar_of, doubt_caveats, ground_of, span_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
+from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
+from tidegauge.inquiry.grounds import FAR, never_matched, watch_caveats
 from tidegauge.lake import Lake
 from tidegauge.model import TidegaugeError, Verdict, format_time
 from tidegauge.series import build_many, covered, doubtful
 from tidegauge.site import Site
 
 Floats = NDArray[np.float64]
+NO_FAR_END = "Only traffic that comes in or goes out has an outside end: no other traffic can be ranked by origin."
+RELAYED = (
+    "Each origin counts the addresses that are registered to it. Traffic that came through a relay (VPN, Tor, proxy)"
+    " counts towards the country of the relay."
+)
 FEW = 8
 """With fewer series a second process is not worth its start."""
 
@@ -197,12 +204,13 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
         if false_discovery is not None and (called := discoveries(p_values, false_discovery)) > 1:
             outcomes = tell("outcomes", pool, share * called)
     ground = ground_of(site, lake, asked, span)
+    coverage = covered(lake, span.history_s, span.until_s)
     whole = Capacity(table.sum(axis=0), WIDTH_S, asked.metric)
     if any(needs_bound(outcome, whole.values, WIDTH_S, asked.metric) for outcome in outcomes):
-        coverage = covered(lake, span.history_s, span.until_s)
         whole = replace(whole, speed_bps=link_speed(lake, site, coverage))
     outcomes = [whole.bounded(outcome) for outcome in outcomes]
-    if ground.reasons:
+    reasons = (*ground.reasons, *(() if asked.direction in FAR else (NO_FAR_END,)))
+    if reasons:
         outcomes = [outcome.silent() for outcome in outcomes]
     ranked = [
         Ranked(name, float(values[first:].sum()), outcome)
@@ -215,7 +223,19 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
     return Ranking(
         asked.metric, asked.direction, span.since_s, span.until_s, verdict,
         None if false_discovery is not None else asked.false_alarm, coverage_share, tuple(ranked), false_discovery,
-        pool.series, (*ground.doubts, *ground.reasons), dict(lake.reads),
+        pool.series,
+        (
+            *ground.doubts,
+            *reasons,
+            *never_matched(lake, asked, seen=bool(table.any())),
+            *watch_caveats(site, asked, span),
+            *span.notes,
+            *doubt_caveats(asked, lake, span),
+            *data_caveats(site, span.since_s, span.until_s, by_table=True),
+            RELAYED,
+            *exporter_caveats(coverage, None, 0.0),
+        ),
+        dict(lake.reads),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 import sqlglot
 from sqlglot import exp
 
+from tidegauge.lake.where import count_of
 from tidegauge.model import Prefix, TidegaugeError, parse_address, parse_time
 
 Interval = tuple[int, int]
@@ -162,6 +163,8 @@ def _apply(atom: exp.Expression, values: _Values) -> bool:
         if low is not None and high is not None:
             _meet(values, node.this.name.lower(), [(low, high)])
         return True
+    if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null) and isinstance(node.this, exp.Column):
+        return negated or node.this.name.lower() not in BOUNDS  # each flow has these
     if isinstance(node, exp.In):
         return _one_of(node, values, negated=negated)
     if isinstance(node, exp.Like | exp.ILike):
@@ -248,6 +251,8 @@ def _number(name: str, node: exp.Expression) -> int | None:
             return int.from_bytes(parse_address(literal.name))
         if name == "time_start":
             return parse_time(literal.name, now_s=0) if not literal.name.startswith("-") else None
+        if name in BOUNDS and literal.is_string:
+            return int(count_of(literal.name, name))
         if name in BOUNDS and float(literal.name) == int(float(literal.name)):
             return -int(float(literal.name)) if negative else int(float(literal.name))
     except (TidegaugeError, ValueError, OverflowError):

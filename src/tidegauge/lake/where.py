@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import cast
 
+import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
-from tidegauge.model import FLOW_SCHEMA, Prefix, UsageError, class_bit, parse_address, parse_country, parse_time
+from tidegauge.model import (
+    FLOW_SCHEMA,
+    PROTOCOLS,
+    Prefix,
+    UsageError,
+    class_bit,
+    parse_address,
+    parse_country,
+    parse_time,
+)
 
 LONGEST = 20_000
 ADDRESS = {"src", "dst", "far", "home"}
@@ -30,6 +40,11 @@ VIRTUAL = {
 """Columns that are derived from direction: the end that is not ours, and ours; null where both or none are."""
 
 COLUMNS = {*FLOW_SCHEMA.names, *VIRTUAL}
+COUNTS = {
+    *(column.name for column in FLOW_SCHEMA if pa.types.is_integer(column.type)),
+    "far_port", "home_port", "far_as", "far_class",
+}  # fmt: skip
+"""Columns that hold whole numbers."""
 
 ALLOWED: tuple[type[exp.Expression], ...] = (
     exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In,
@@ -92,7 +107,7 @@ def ases_in(text: str) -> list[int]:
     for node in _parsed(text).find_all(exp.EQ):
         column, value = node.this, node.expression
         if isinstance(column, exp.Column) and column.name.lower().endswith("_as") and isinstance(value, exp.Literal):
-            found[int(value.name)] = None
+            found[int(count_of(value.name, column.name.lower()))] = None
     return list(found)
 
 
@@ -137,9 +152,32 @@ def _operand(node: exp.Expression, columns: set[str], now_s: int) -> exp.Express
             return exp.Anonymous(this="make_timestamptz", expressions=[exp.Literal.number(seconds * 1_000_000)])
         if columns & COUNTRY:  # a code that there is not would match nothing, which reads like a no
             return exp.Literal.string(parse_country(node.name))
+        if counts := columns & COUNTS:
+            return exp.Literal.number(count_of(node.name, min(counts)))
     if isinstance(node, exp.Identifier):
         return node
     return _rebuild(node, now_s)
+
+
+def count_of(text: str, column: str) -> str:
+    """Return a text beside a column of whole numbers as the number that is meant.
+
+    >>> count_of("tcp", "proto")
+    '6'
+
+    Raises:
+        UsageError: it means none.
+    """
+    if column == "proto" and text.lower() in PROTOCOLS:
+        return str(PROTOCOLS[text.lower()])
+    bare = text.upper().removeprefix("AS").strip() if column.endswith("_as") else text.strip()
+    if bare.isascii() and bare.isdigit():
+        return str(int(bare))
+    if column in CLASS:
+        raise UsageError(f"{column} holds a set of classes, not a text: {text[:40]!r}",
+                         hint=f"is_class({column}, 'tor-exit')")  # fmt: skip
+    hint = f"a number or one of {', '.join(PROTOCOLS)}" if column == "proto" else "a whole number"
+    raise UsageError(f"{column} is a number, not a text: {text[:40]!r}", hint=hint)
 
 
 def _column(node: exp.Column) -> exp.Expression:

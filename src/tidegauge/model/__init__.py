@@ -14,7 +14,7 @@ from tidegauge.model.address import (
     mapped_ipv4,
     parse_address,
 )
-from tidegauge.model.amounts import format_amount, format_bytes
+from tidegauge.model.amounts import format_amount, format_bytes, format_count
 from tidegauge.model.answer import (
     Answer,
     Blind,
@@ -48,6 +48,7 @@ from tidegauge.model.ledger import (
 from tidegauge.model.masks import runs
 from tidegauge.model.memory import keep_freed_memory
 from tidegauge.model.names import LONGEST_NAME, NAMES_SCHEMA, names_table
+from tidegauge.model.protocols import PROTOCOLS
 from tidegauge.model.sqlite import sqlite_session
 from tidegauge.model.times import (
     FOREVER_S,
@@ -71,6 +72,7 @@ __all__ = [
     "NEW",
     "NUMBERS",
     "OTHER_PARTS",
+    "PROTOCOLS",
     "PROVEN",
     "RELAYS",
     "V4_MAPPED",
@@ -105,7 +107,9 @@ __all__ = [
     "fold_ledger",
     "format_address",
     "format_addresses",
-    "format_amount", "format_bytes",
+    "format_amount",
+    "format_bytes",
+    "format_count",
     "format_duration",
     "format_time",
     "halves",

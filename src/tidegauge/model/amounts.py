@@ -15,6 +15,15 @@ def format_bytes(octets: float) -> str:
     return f"{octets:.0f} B"
 
 
+def format_count(count: int, thing: str) -> str:
+    """How many of a thing, in the number that English wants.
+
+    >>> format_count(1, "finding"), format_count(1200, "flow")
+    ('1 finding', '1,200 flows')
+    """
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def format_amount(value: float, metric: str) -> str:
     """An amount of a metric.
 

@@ -161,12 +161,11 @@ class Watcher:
             series, _ = build_series(lake, (origins.sql("in"), *kept_out), **span)  # type: ignore[arg-type]
             yield Track(f"origin {origins} in", "in", origin=origins.text), series.values
         for watch in Watches(self._store).all():
-            try:
-                chosen_sql = watched(watch, lake, begin * WIDTH_S, (begin + bins) * WIDTH_S).sql
-            except TidegaugeError:
+            selection = watched(watch, lake, begin * WIDTH_S, (begin + bins) * WIDTH_S)
+            if not selection.terms:
                 continue  # no name of it points anywhere in that time
             for direction in ("in", "out"):
-                conditions = (f"direction = '{direction}'", chosen_sql, *kept_out)
+                conditions = (f"direction = '{direction}'", selection.sql, *kept_out)
                 series, _ = build_series(lake, conditions, **span)  # type: ignore[arg-type]
                 yield Track(f"watch {watch.name} {direction}", direction, watch=watch.name), series.values
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from tidegauge.atlas import Atlas
-from tidegauge.lake import Extent, Lake, compile_where
+from tidegauge.lake import Extent, Lake, compile_where, look_at_homes
 from tidegauge.model import parse_time
-from tidegauge.series import no_list, unlisted
+from tidegauge.series import doubts, no_list, unlisted
 from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.watch import Selection, Watches, watched
@@ -67,6 +67,11 @@ class Here:
         since_s, until_s, _ = self.span_s(since, until)
         missing = unlisted(self.lake, Atlas.of(self.site), classes, since_s, until_s)
         return (no_list(missing),) if missing else ()
+
+    def home_doubts(self, since: str | None, until: str | None) -> tuple[str, ...]:
+        """What speaks against the home prefixes in a time, for whatever depends on direction."""
+        since_s, until_s, _ = self.span_s(since, until)
+        return tuple(doubts(self.site, look_at_homes(self.lake, self.site.home, since_s, until_s)))
 
     def conditions(self, where: str | None) -> tuple[str, ...]:
         return (compile_where(where, now_s=self.now_s),) if where else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from tidegauge.inquiry import check_origins
-from tidegauge.lake import FlowFilter, classes_in
+from tidegauge.lake import VIRTUAL, FlowFilter, classes_in
 from tidegauge.model import UsageError, class_names, format_address, format_time, parse_duration
 from tidegauge.series import (
     Coverage,
@@ -24,8 +25,14 @@ from tidegauge.series import (
 )
 from tidegauge.verbs.context import Here
 from tidegauge.verbs.questions import CoverageQuestion, FlowsQuestion, SeriesQuestion, TopQuestion
+from tidegauge.watch import unmatched
 
 MOST_BINS = 2_000_000
+ENDS = {"direction", *VIRTUAL}
+"""Columns that the home prefixes decide."""
+NO_FAR_END = (
+    "Traffic of direction 'internal' or 'transit' has no outside end and no home end: it is in the row without a value."
+)
 STANDINGS = ("proven", "new", "contradictory")
 
 
@@ -64,9 +71,11 @@ def top(here: Here, question: TopQuestion) -> Top:
     """The groups with the largest sums.
 
     Raises:
+        LakeError: there are no flows.
         UsageError: no such column, or a wrong time or expression.
     """
     by, metric = question.by, question.metric
+    here.lake.extent_or_fail()
     chosen = FlowFilter(
         here.moment_us(question.since), here.moment_us(question.until), here.conditions(question.where)
     )  # fmt: skip
@@ -77,6 +86,10 @@ def top(here: Here, question: TopQuestion) -> Top:
         share = round(amount / total, 6) if total else 0.0
         rows.append({**{name: plain(name, value) for name, value in row.items()}, metric: amount, "share": share})
     caveats = here.unlisted(classes_in(question.where or ""), question.since, question.until)
+    if ENDS.intersection((*by, *re.findall(r"\w+", question.where or ""))):
+        caveats = (*caveats, *here.home_doubts(question.since, question.until))
+    if any(row[name] is None for row in rows for name in ENDS.intersection(by)):
+        caveats = (*caveats, NO_FAR_END)
     return Top(by, metric, rows, dict(here.lake.reads) if question.explain else None, caveats)
 
 
@@ -106,9 +119,11 @@ def series(here: Here, question: SeriesQuestion, *, most_bins: int = MOST_BINS) 
     """An amount over time.
 
     Raises:
+        LakeError: there are no flows.
         UsageError: not an origin, a wrong expression, or too many bins.
     """
     width_s = parse_duration(question.width)
+    here.lake.extent_or_fail()
     since_s, until_s, note = here.span_s(question.since, question.until)
     direction, metric = question.direction, question.metric
     origin = None if question.from_ is None else Origins.parse(question.from_)
@@ -118,10 +133,11 @@ def series(here: Here, question: SeriesQuestion, *, most_bins: int = MOST_BINS) 
         raise UsageError(f"more than {most_bins:,} bins", hint="a larger --width or a shorter time")
     chosen = origin.sql(direction) if origin else f"direction = '{direction}'"
     selected = (chosen, *here.conditions(question.where))
-    caveats: tuple[str, ...] = ()
+    caveats = here.home_doubts(question.since, question.until)
     if question.watch is not None:
         watched = here.watched(question.watch)
-        selected, caveats = (*selected, watched.sql), watched.notes
+        unmatched_by = unmatched(watched, here.site.home, since_s, until_s)
+        selected, caveats = (*selected, watched.sql), (*caveats, *unmatched_by, *watched.notes)
     built, _ = build_series(here.lake, selected, metric=metric, width_s=width_s, since_s=since_s, until_s=until_s)
     watch = question.watch and f"watch {question.watch}"
     name = " and ".join(part for part in (str(origin or ""), watch, question.where) if part) or "all"
@@ -151,8 +167,10 @@ def coverage(here: Here, question: CoverageQuestion) -> CoverageReply:
     """What was seen of a time.
 
     Raises:
+        LakeError: there are no flows.
         UsageError: a wrong time.
     """
+    here.lake.extent_or_fail()
     since_s, until_s, note = here.span_s(question.since, question.until)
     return CoverageReply(since_s, until_s, covered(here.lake, since_s, until_s), note)
 
@@ -189,8 +207,10 @@ def flows(here: Here, question: FlowsQuestion) -> FlowsPage:
     """A page of flows.
 
     Raises:
+        LakeError: there are no flows.
         UsageError: a wrong time, expression or cursor.
     """
+    here.lake.extent_or_fail()
     after = None if question.cursor is None else _opened(question.cursor)
     table = here.lake.page(flow_filter(here, question), limit=question.limit, after=after)
     rows = [row for batch in table.to_batches() for row in plain_rows(batch)]

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tidegauge.model import FOREVER_S, InputError, Skipped, TidegaugeError, UsageError, parse_time
+from tidegauge.watch.columns import csv_rows
 from tidegauge.watch.indicator import KINDS, Indicator
 from tidegauge.watch.misp import misp_rows
-from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row, is_address, settled
+from tidegauge.watch.rows import Left, Row, settled
 from tidegauge.watch.stix import is_stix, stix_rows
 
 MOST_BYTES = 64 << 20
-LONGEST_LINE = 100_000
-KIND_OF = {
-    "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "ipv4": "prefix", "ipv6": "prefix", "cidr": "prefix",
-    "ipv4-addr": "prefix", "ipv6-addr": "prefix", "prefix": "prefix", "as": "as", "asn": "as",
-    "autonomous-system": "as", "domain": "domain", "hostname": "domain", "domain-name": "domain", "fqdn": "domain",
-    "port": "port", "dst-port": "port", "url": "url", "uri": "url", "host": "host",
-}  # fmt: skip
-"""Names of kinds in CSV files, and ours."""
-
-
 def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indicator], Skipped]:
-    """Return the indicators of a file, CSV (`kind,value[,from,until]`), STIX 2.1 or MISP, and what was left out.
+    """Return the indicators of a file, CSV (`csv_rows`), STIX 2.1 or MISP, and what was left out.
 
     Args:
         now_s: indicators that held no longer at that time are left out; None keeps them.
@@ -73,7 +62,7 @@ def _text(path: Path) -> str:
 def _rows(text: str, path: Path) -> Iterator[Row | Left]:
     text = text.rstrip("\x00 \r\n")
     if not text.lstrip().startswith(("{", "[")):
-        yield from _csv(text)
+        yield from csv_rows(text)
         return
     document = _json(text, path)
     yield from stix_rows(document) if is_stix(document) else misp_rows(document)
@@ -111,37 +100,3 @@ def _checked(row: Row, source: str) -> Indicator:
     return Indicator.of(
         row.kind, row.value, start, end, source, far_port=row.far_port or 0, home_port=row.home_port or 0
     )  # fmt: skip
-
-
-def _csv(text: str) -> Iterator[Row | Left]:
-    for line in text.splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        if len(line) > LONGEST_LINE:
-            yield Left("line", f"longer than {LONGEST_LINE:,} characters")
-            continue
-        row = next(csv.reader([line]), [])
-        cells = [cell.strip() for cell in row] + ["", "", ""]
-        name = cells[0].lower()
-        if name in ("kind", "type"):
-            continue
-        if not cells[1]:
-            yield Row(*_guess(cells[0]))
-            continue
-        kinds, value = name.split("|"), cells[1]
-        kind = KIND_OF.get(kinds[0])
-        port = ""
-        if len(kinds) == 2 and kinds[1] == "port" and "|" in value:
-            value, _, port = value.partition("|")
-        if kind is None:
-            yield Left(f"kind {name[:40]}", NOT_SHOWN)
-        elif kind == "port":
-            yield Left("port", LONELY_PORT)
-        else:
-            yield Row(kind, value, cells[2], cells[3], port)
-
-
-def _guess(value: str) -> tuple[str, str]:
-    if re.fullmatch(r"[Aa][Ss]\s?\d+", value):
-        return "as", value
-    return ("url" if "://" in value or ("/" in value and not is_address(value)) else "host"), value

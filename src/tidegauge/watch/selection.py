@@ -14,7 +14,6 @@ from tidegauge.model import (
     FOREVER_S,
     Prefix,
     TidegaugeError,
-    UsageError,
     format_time,
     merge_intervals,
     parse_address,
@@ -103,7 +102,13 @@ def unmatched(watch: Selection, home: Sequence[Prefix], since_s: int, until_s: i
     """Yield why the flows of a time cannot show a watch, or only a part of what was asked: nothing that was not seen
     there is a no."""
     between = f"between {format_time(since_s)} and {format_time(until_s)}"
-    if not watch.holds(since_s, until_s):
+    if not watch.terms:
+        yield (
+            f"No name that was seen points to an address of the watch {watch.name}, so no flow can be counted towards"
+            " it. Names come from Zeek's dns.log and ssl.log and from Suricata's events; or add the addresses with"
+            " tidegauge watch add --prefix."
+        )
+    elif not watch.holds(since_s, until_s):
         yield f"No indicator of the watch {watch.name} holds {between}: their times lie outside."
     elif (share := watch.held_share(since_s, until_s)) < ENOUGH_HELD:
         yield f"The indicators of the watch {watch.name} hold in {share:.0%} of the time {between}: ask about that."
@@ -119,8 +124,7 @@ def at_home(home: Sequence[Prefix], prefix: Prefix | None) -> bool:
 def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
     """Return the flows whose far end is the asset at their time: of each indicator at its own ports.
 
-    Raises:
-        UsageError: the watch has only domains, and no name that was seen points to an address.
+    Where the watch has only domains and no name that was seen points to an address, it has no terms and no flows.
     """
     terms: list[Term] = []
     names = [mark for mark in watch.indicators if mark.kind == "domain"]
@@ -137,11 +141,6 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
             for address, start, end in found[mark]:
                 terms.append(Term(Prefix(address, address), None, mark.far_port, mark.home_port, start, end))
     unseen = [mark.value for mark in names if not found[mark]]
-    if not terms and names:
-        raise UsageError(
-            f"no name that was seen in that time points to an address of the watch {watch.name}",
-            hint="names come from Zeek's dns.log or ssl.log and Suricata's events; add --prefix",
-        )
     if unseen:
         notes.append(
             f"{len(unseen):,} of {len(names):,} names of the watch {watch.name} ({', '.join(unseen[:3])}"
@@ -152,7 +151,7 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
         notes.append(f"of the addresses of {', '.join(full[:3])} only the first {MOST_INTERVALS:,} are in this answer")
     text = " OR ".join(term.where() for term in terms[:MOST_SHOWN])
     held = tuple((term.from_s, term.until_s) for term in terms)
-    return Selection(watch.name, _whole(terms), f"({text})" if text else "", held, tuple(notes), tuple(terms))
+    return Selection(watch.name, _whole(terms), f"({text})" if text else "(1 = 0)", held, tuple(notes), tuple(terms))
 
 
 def _whole(terms: Iterable[Term], history_until_s: int | None = None) -> str:

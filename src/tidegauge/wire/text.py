@@ -13,14 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from tidegauge.model import Addresses, Skipped
-
-PROTOCOLS = {
-    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "egp": 8, "igp": 9, "udp": 17, "ipv6": 41, "rsvp": 46, "gre": 47,
-    "esp": 50, "ah": 51, "icmp6": 58, "icmpv6": 58, "ipv6-icmp": 58, "eigrp": 88, "ospf": 89, "pim": 103,
-    "vrrp": 112, "l2tp": 115, "sctp": 132, "udplite": 136, "unknown_transport": 0,
-}  # fmt: skip
-
+from tidegauge.model import PROTOCOLS, Addresses, Skipped
 
 FLAG_LETTERS = "FSRPAUECN"
 
