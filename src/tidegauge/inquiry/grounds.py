@@ -102,8 +102,8 @@ def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
         lowest, highest = (lake.scalar(f"{end}({column})", during) for end in ("min", "max"))
         if lowest is not None and lowest == highest:
             yield (
-                f"All flows of direction '{asked.direction}' have {column} = {lowest}. Their exporters may not fill this"
-                " field: that no flow meets the condition is no evidence."
+                f"All flows of direction '{asked.direction}' have {column} = {lowest}. Their exporters may not fill"
+                " this field: that no flow meets the condition is no evidence."
             )
 
 
