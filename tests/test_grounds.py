@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.make import run_json
-from tests.service.app import roles_of
+from tests.service.app import Running, roles_of
 from tidegauge.cli import program
 from tidegauge.ingest import Ingest
 from tidegauge.lake import Surroundings, possible
 from tidegauge.model import LakeError, UsageError, parse_time
-from tidegauge.site import Site, load_site
+from tidegauge.site import Site, init_site, load_site
 
 FIRST = parse_time("2014-11-01", now_s=0)
 SINCE = ("--since", "2014-11-18", "--until", "2014-11-20")
@@ -50,18 +51,29 @@ def asked(site: Site, *words: str, **over_api: Any) -> tuple[int, dict[str, Any]
     arguments = ["ask", "--site", str(site.folder), *words, *SINCE, "--exit-code", "--json"]
     result = CliRunner().invoke(program, arguments)
     told = json.loads(result.stdout)
-    with roles_of(site.folder) as running, running.client("analyst") as client:
+    with ExitStack() as stack:
+        running = SERVED.get(site.folder) or stack.enter_context(roles_of(site.folder))
+        client = stack.enter_context(running.client("analyst"))
         reply = client.get("/api/v1/ask", params={**over_api, "since": SINCE[1], "until": SINCE[3]})
         assert reply.status_code == 200, reply.text
         assert reply.json() == told
     return result.exit_code, told
 
 
-@pytest.fixture
-def site(make_site: Callable[..., Site], tmp_path: Path) -> Site:
-    made = make_site()
-    Ingest(made).run([str(traffic(tmp_path / "flows.csv"))])
-    return made
+SERVED: dict[Path, Running] = {}
+"""Services that stay for more than one question, by the folder of their site."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site that is served: tests add watches of names of their own to it, and no flows."""
+    folder = tmp_path_factory.mktemp("grounds") / "site"
+    init_site(folder, home=["192.0.2.0/24"])
+    made = load_site(folder)
+    Ingest(made).run([str(traffic(folder.parent / "flows.csv"))])
+    with roles_of(folder) as SERVED[folder]:
+        yield made
+    del SERVED[folder]
 
 
 def test_a_class_without_a_list_cannot_be_answered(site: Site) -> None:
@@ -234,10 +246,9 @@ def test_a_limit_that_the_network_could_not_carry_is_not_stated(make_site: Calla
         assert told["caveats"]
 
 
-def test_limits_of_a_surge_are_those_of_a_further_addition(site: Site, tmp_path: Path) -> None:
-    more = tmp_path / "more.csv"
-    more.write_text(HEAD + flood("2014-11-18T03:00Z", CHINA, OURS, 50_000_000) + "\n")
-    Ingest(site).run([str(more)])
+def test_limits_of_a_surge_are_those_of_a_further_addition(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", flood("2014-11-18T03:00Z", CHINA, OURS, 50_000_000)))])
     status, told = asked(site, "--from", "CN", **{"from": "CN"})
     amounts = [limit["bytes"] for limit in told["detection_limit"]]
     assert (status, told["verdict"]) == (10, "surge")

@@ -198,16 +198,16 @@ def test_the_query_of_a_finding_shows_its_flows(planted: tuple[Site, Hunted, lis
 def test_a_finding_that_was_closed_stays_out_until_its_end(planted: tuple[Site, Hunted, list[Any]]) -> None:
     site, found, _ = planted
     since = found.to_json()["since"]
-    name = found.to_json()["findings"][0]["id"]
+    name = next(f["id"] for f in found.to_json()["findings"] if f["kind"] == "beacon")
     run("hunt", "close", name, "--reason", "the backup of the library", "--until", "2100-01-01", site=site)
-    again = run("hunt", "--since", since, site=site)
+    again = run("hunt", "beacons", "--since", since, site=site)
     assert name not in [f["id"] for f in again["findings"]]
     assert [(c["id"], c["reason"]) for c in again["closed"]] == [(name, "the backup of the library")]
     assert run("hunt", "closed", site=site)["closed"][0]["id"] == name
     run("hunt", "reopen", name, site=site)
-    assert name in [f["id"] for f in run("hunt", "--since", since, site=site)["findings"]]
+    assert name in [f["id"] for f in run("hunt", "beacons", "--since", since, site=site)["findings"]]
     run("hunt", "close", name, "--reason", "over", "--until", "2000-01-01", site=site)
-    assert name in [f["id"] for f in run("hunt", "--since", since, site=site)["findings"]]
+    assert name in [f["id"] for f in run("hunt", "beacons", "--since", since, site=site)["findings"]]
 
 
 def test_our_own_findings_lower_the_trust_in_an_address(planted: tuple[Site, Hunted, list[Any]]) -> None:
