@@ -370,6 +370,7 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
         ('uuid,category,type,value,comment,to_ids\n1,"Network activity",ip-dst,"203.0.113.7","a, b",1\n'
          "2,x,md5,0123,,1\n3,x,ip-dst,203.0.113.8,,0\n", ["prefix 203.0.113.7/32"], 2),
         ("Indicator type,Indicator,Description\nIPv4,203.0.113.7,x\nFileHash-MD5,00,\n", ["prefix 203.0.113.7/32"], 1),
+        ("ip\n0.0.0.0/0\n::/0\n203.0.113.7\n", ["prefix 203.0.113.7/32"], 2),
         ("url\nhxxp://evil[.]example:8080/a\n", ["domain evil.example port 8080"], 0),
         ("ip,domain,comment\n203.0.113.7,evil.example,both\n", ["prefix 203.0.113.7/32", "domain evil.example"], 0),
     ],

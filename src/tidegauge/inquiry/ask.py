@@ -360,10 +360,11 @@ def _relays(
         known: classes of far ends before the asked time.
     """
     far, bits = _far_class(asked.direction), sum(class_bit(name) for name in RELAYS)
-    own = " AND ".join(f"({condition})" for condition in asked.conditions())
     during = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
-    amounts = f"[bit_or({far}), sum(bytes) FILTER ({own} AND {far} & {bits} <> 0), sum(bytes) FILTER ({own})]"
-    classes, by_relays, all_of_it = (int(amount or 0) for amount in lake.total(amounts, during))
+    classes = int(lake.total(f"bit_or({far})", during) or 0)
+    amounts = f"[sum(bytes) FILTER ({far} & {bits} <> 0), sum(bytes)]"
+    own = replace(during, conditions=asked.conditions())
+    by_relays, all_of_it = (int(amount or 0) for amount in lake.total(amounts, own))
     share = by_relays / all_of_it if all_of_it else 0.0
     # A class of which no address is known says nothing, whatever the flows.
     known |= classes

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +163,16 @@ def _write(folder: Path, path: str, table: pa.Table) -> str:
     return path
 
 
+@lru_cache(maxsize=512)
+def _columns_of(text: str) -> frozenset[str]:
+    """The columns in an SQL expression; one of very many addresses takes long to read, and is asked about often."""
+    tree: Any = sqlglot.parse_one(text, read="duckdb")
+    return frozenset(column.name.lower() for column in tree.find_all(exp.Column))
+
+
 def answerable(*expressions: str, besides: tuple[str, ...] = ()) -> str | None:
     """The kind of rollups that keep all that SQL over flows asks for, but for the columns `besides`; None: none do."""
     asked: set[str] = set()
     for text in expressions:
-        tree: Any = sqlglot.parse_one(text, read="duckdb")
-        asked |= {column.name.lower() for column in tree.find_all(exp.Column)}
+        asked |= _columns_of(text)
     return next((kind for kind, keys in KEYS.items() if asked <= {*keys, *besides}), None)

@@ -15,6 +15,10 @@ from tidegauge.watch.rows import Left, Row, settled
 from tidegauge.watch.stix import is_stix, stix_rows
 
 MOST_BYTES = 64 << 20
+WIDE_V4, WIDE_V6 = 8, 16
+"""No asset has a shorter prefix: a file that names one, such as 0.0.0.0/0, does not mean it."""
+
+
 def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indicator], Skipped]:
     """Return the indicators of a file, CSV (`csv_rows`), STIX 2.1 or MISP, and what was left out.
 
@@ -39,7 +43,10 @@ def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indic
             except TidegaugeError as error:
                 left.add(one.kind if one.kind in KINDS else f"kind {one.kind[:40]}", str(error))
                 continue
-            if now_s is not None and mark.until_s <= now_s:
+            if mark.kind == "prefix" and _is_wide(mark.value):
+                left.add("prefix", f"shorter than /{WIDE_V4} (IPv6: /{WIDE_V6}): it would match too much of the"
+                                   " Internet; --prefix takes it all the same")  # fmt: skip
+            elif now_s is not None and mark.until_s <= now_s:
                 left.add(one.kind, "expired: its time of validity ended before the data begin")
             else:
                 found.setdefault((mark.text, mark.from_s, mark.until_s), mark)
@@ -85,6 +92,10 @@ def _line(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text[:40]
+
+
+def _is_wide(prefix: str) -> bool:
+    return int(prefix.rpartition("/")[2]) < (WIDE_V6 if ":" in prefix else WIDE_V4)
 
 
 def _checked(row: Row, source: str) -> Indicator:
