@@ -366,7 +366,7 @@ def test_a_watch_of_names_that_nobody_looked_up_cannot_be_answered(site: Site) -
 
 def test_a_site_without_flows_says_so(make_site: Callable[..., Site]) -> None:
     empty = make_site()
-    for words in (("coverage",), ("series",), ("top", "far"), ("flows",), ("ask",), ("hunt",)):
+    for words in (("coverage",), ("series",), ("top", "far"), ("ask",), ("hunt",)):
         result = CliRunner().invoke(program, [*words, "--site", str(empty.folder)])
         assert isinstance(result.exception, LakeError), words
         assert "no flows here yet" in str(result.exception)

@@ -22,6 +22,7 @@ from tidegauge.wire import (
     EveReader,
     FlowMeter,
     Fragments,
+    JsonReader,
     Names,
     Stream,
     TableReader,
@@ -45,8 +46,8 @@ COMMIT_ROWS = 2_000_000
 SKIPPED_NAMES = (".tmp", ".part", ".swp")
 
 
-Reader = ZeekReader | EveReader | ArgusReader | TableReader | FlowMeter
-R = TypeVar("R", ZeekReader, EveReader, ArgusReader, TableReader, FlowMeter)
+Reader = ZeekReader | EveReader | ArgusReader | TableReader | JsonReader | FlowMeter
+R = TypeVar("R", ZeekReader, EveReader, ArgusReader, TableReader, JsonReader, FlowMeter)
 
 
 @dataclass
@@ -223,6 +224,7 @@ class Ingest:
 
     def _flows(self, stream: Stream, path: str) -> Iterator[FlowBatch]:
         kind = sniff(stream) if self._kind == "auto" else self._kind
+        tables = {"column_map": self._map, "sampling": self._site.sampling}
         if kind == "empty":
             raise NoFlowsError("empty", where=stream.name)
         if kind in ("netflow", "pcap", "capture"):
@@ -235,22 +237,24 @@ class Ingest:
             yield from self._reader(EveReader, self._exporter).read(stream)
         elif kind == "argus":
             yield from self._reader(ArgusReader, self._exporter or "argus").read(stream)
+        elif kind == "json":
+            yield from self._reader(JsonReader, self._exporter or "json", sampling=self._site.sampling).read(stream)
         elif kind == "nfcapd":
             if path == "-" or stream.compression:
                 raise InputError("an nfcapd file must lie on disk as it is", where=stream.name, hint="unpack it first")
             with nfdump_table(path) as table:
-                yield from self._reader(TableReader, self._exporter or "nfcapd", column_map=self._map).read_csv(table)
+                yield from self._reader(TableReader, self._exporter or "nfcapd", **tables).read_csv(table)
         elif kind == "csv":
-            yield from self._reader(TableReader, self._exporter or "table", column_map=self._map).read_csv(stream)
+            yield from self._reader(TableReader, self._exporter or "table", **tables).read_csv(stream)
         elif kind == "parquet":
             if path == "-":
                 raise InputError("Parquet cannot be read from standard input", where=stream.name, hint="name the file")
-            yield from self._reader(TableReader, self._exporter or "table", column_map=self._map).read_parquet(path)
+            yield from self._reader(TableReader, self._exporter or "table", **tables).read_parquet(path)
         else:
             raise NoFlowsError(
                 "not a kind of file that holds flows",
                 where=stream.name,
-                hint="pcap, IPFIX file, Zeek log, Suricata EVE, Argus, nfcapd, CSV or Parquet",
+                hint="pcap, IPFIX file, Zeek log, Suricata EVE, Argus, nfcapd, JSON, CSV or Parquet",
             )
 
     def _reader(self, kind: type[R], exporter: str | None, **more: Any) -> R:

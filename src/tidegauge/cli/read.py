@@ -84,8 +84,6 @@ def flows(
     """
     here = Here(open_site(site_dir))
     lake, kind = here.lake, "json" if as_json else kind
-    if not quarantine:
-        lake.extent_or_fail()
     question = FlowsQuestion(since=since, until=until, where=where)
     chosen = flow_filter(here, question)
     for caveat in flows_caveats(here, question):

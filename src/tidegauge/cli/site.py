@@ -30,7 +30,7 @@ def init(folder: Path, home: tuple[str, ...], name: str | None, as_json: bool) -
         click.echo(f"wrote {path}")
 
 
-FORMATS = ("auto", "pcap", "netflow", "ipfix", "zeek", "eve", "argus", "nfcapd", "csv", "parquet")
+FORMATS = ("auto", "pcap", "netflow", "ipfix", "zeek", "eve", "argus", "nfcapd", "json", "csv", "parquet")
 
 
 @click.command()
@@ -46,7 +46,7 @@ def ingest(
     """Take flows in; directories are searched.
 
     Captures of NetFlow, IPFIX and sFlow datagrams, captures of any other packets (which are metered), Zeek logs,
-    Suricata EVE, Argus records, nfcapd files, IPFIX files, CSV, Parquet.
+    Suricata EVE, Argus records, nfcapd files, IPFIX files, JSON of other collectors, CSV, Parquet.
 
     A file that was taken in before is passed over; what a search finds and holds no flows is counted. Exit status 1
     when a file failed; what was good in it is kept.

@@ -71,8 +71,8 @@ def exporter_caveats(coverage: Coverage, hour_limit: float | None, packet_bytes:
             )
         if exporter.unsampled:
             yield (
-                f"{exporter.unsampled:,} records of {exporter.exporter} name a sampler that it never announced: they"
-                " count as they are, so its volumes may be too small by the factor of that sampler"
+                f"{exporter.unsampled:,} records of {exporter.exporter} are sampled at an interval that is not known or"
+                " was not applied: they count as they are, so its volumes may be too small by that factor"
             )
         if abs(exporter.skew_s) > SKEW_S:
             yield (

@@ -39,8 +39,9 @@ LEDGER_SCHEMA = pa.schema(
 where an overtaken datagram takes back a loss of an earlier row. `dropped`: datagrams that our own machine dropped,
 shared out over those that were sending. `duplicates`: datagrams left out since they came twice. `overtaken`: datagrams
 that came late. `restarts` of the exporter. `misses`: data sets whose template never came.
-`unsampled`: records that name a sampler that was never announced, and count as they are. `unfollowed`: records of
-exporters whose sequence numbers follow no rule: what was lost between them cannot be known. `apart`: records kept out
+`unsampled`: records whose sampling interval is not known or was not applied, and which count as they are.
+`unfollowed`: records of exporters whose sequence numbers follow no rule: what was lost between them cannot be known.
+`apart`: records kept out
 of the lake since they cannot be true. `held`: datagrams that were not read since most of their sender's did not hold.
 `sampling`: the largest interval of the minute. `skew_s`: the exporter's clock minus the arrival. `delay_s`: from the
 end of a flow to its arrival, at most. `stated`: the share of the minute that the source itself says it saw, null where

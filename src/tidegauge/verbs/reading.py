@@ -207,10 +207,8 @@ def flows(here: Here, question: FlowsQuestion) -> FlowsPage:
     """A page of flows.
 
     Raises:
-        LakeError: there are no flows.
         UsageError: a wrong time, expression or cursor.
     """
-    here.lake.extent_or_fail()
     after = None if question.cursor is None else _opened(question.cursor)
     table = here.lake.page(flow_filter(here, question), limit=question.limit, after=after)
     rows = [row for batch in table.to_batches() for row in plain_rows(batch)]

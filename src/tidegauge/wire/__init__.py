@@ -10,6 +10,7 @@ from tidegauge.wire.eve import EveReader
 from tidegauge.wire.fragments import Fragments
 from tidegauge.wire.grouping import groups
 from tidegauge.wire.ipfixfile import ipfix_messages
+from tidegauge.wire.jsonflows import JsonReader
 from tidegauge.wire.meter import FlowMeter
 from tidegauge.wire.nfcapd import nfdump_table
 from tidegauge.wire.pcap import is_pcap, read_packets
@@ -23,8 +24,8 @@ from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
     "REASONS", "ArgusReader", "Bounds", "Buffer", "ColumnMap", "Conduct", "Datagrams", "Decoder", "EveReader",
-    "FlowMeter", "Fragments", "Kind", "Names", "Stream", "TableReader", "TcpStream", "ZeekReader", "damage_named",
-    "datagrams_in", "groups", "hash_file", "holds_flow_export", "ipfix_messages", "is_pcap", "mask_of", "nfdump_table",
-    "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff", "tcp_streams",
+    "FlowMeter", "Fragments", "JsonReader", "Kind", "Names", "Stream", "TableReader", "TcpStream", "ZeekReader",
+    "damage_named", "datagrams_in", "groups", "hash_file", "holds_flow_export", "ipfix_messages", "is_pcap", "mask_of",
+    "nfdump_table", "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff", "tcp_streams",
     "templates_state", "whole_state",
 ]  # fmt: skip

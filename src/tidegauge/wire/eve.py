@@ -40,9 +40,14 @@ MOST_ANSWERS = 100
 
 
 def is_eve(head: bytes) -> bool:
-    """Whether a file begins as EVE does: a JSON object with an event type."""
-    first = head.lstrip().split(b"\n", 1)[0]
+    """Whether a file begins as EVE does: a JSON object with an event type, by itself or behind a syslog's prefix."""
+    first = _object(head.lstrip().split(b"\n", 1)[0])
     return first.startswith(b"{") and EVENT.search(first) is not None and b'"timestamp"' in first
+
+
+def _object(line: bytes) -> bytes:
+    """The object of a line, without what a syslog put before it."""
+    return line if line.startswith(b"{") else line[max(line.find(b"{"), 0) :]
 
 
 @dataclass
@@ -88,7 +93,7 @@ class EveReader:
                 continue
             kind = match[1].decode()
             if kind in lines:
-                lines[kind].append(line)
+                lines[kind].append(_object(line))
             else:
                 self.skipped.add("event", f"{kind}: neither flow nor name")
         return lines

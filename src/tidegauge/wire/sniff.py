@@ -7,12 +7,14 @@ from typing import Literal
 from tidegauge.wire.argus import is_argus
 from tidegauge.wire.eve import is_eve
 from tidegauge.wire.ipfixfile import is_ipfix_file
+from tidegauge.wire.jsonflows import is_json
 from tidegauge.wire.nfcapd import is_nfcapd
 from tidegauge.wire.pcap import is_pcap
 from tidegauge.wire.reading import Stream
+from tidegauge.wire.tabular import is_vpc_line
 from tidegauge.wire.zeek import is_zeek
 
-Kind = Literal["capture", "zeek", "eve", "argus", "nfcapd", "ipfix", "csv", "parquet", "empty", "unknown"]
+Kind = Literal["capture", "zeek", "eve", "argus", "nfcapd", "ipfix", "json", "csv", "parquet", "empty", "unknown"]
 
 
 def sniff(stream: Stream) -> Kind:
@@ -34,9 +36,11 @@ def sniff(stream: Stream) -> Kind:
         return "zeek"
     if is_argus(head):
         return "argus"
+    if is_json(head):
+        return "json"
     line = head.split(b"\n", 1)[0]
     if b"\0" not in line and any(line.count(mark) >= 3 for mark in (b",", b"\t", b"|", b";")):
         return "csv"
-    if b" srcaddr " in line and b" dstaddr " in line:  # a flow log of AWS VPC
+    if is_vpc_line(line) or (b" srcaddr " in line and b" dstaddr " in line):  # a flow log of AWS VPC
         return "csv"
     return "unknown"

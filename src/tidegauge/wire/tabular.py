@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,37 +27,15 @@ from tidegauge.model import (
     UsageError,
     sane_times,
 )
+from tidegauge.wire.columns import ALIASES, recognised
 from tidegauge.wire.reading import Stream, damage_named
 from tidegauge.wire.text import csv_block, epoch_seconds, flags_of_letters, numbers, packed_addresses, protocol_numbers
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "time_start": ("time_start", "ts", "firstseen", "first", "stime", "stime+msec", "start"),
-    "time_end": ("time_end", "te", "lastseen", "last", "etime", "etime+msec", "end"),
-    "duration": ("duration", "td", "dur", "durat", "dur+msec"),
-    "exporter": ("exporter", "ra", "sensor", "sen"),
-    "domain": ("domain",),
-    "in_if": ("in_if", "in", "input"),
-    "out_if": ("out_if", "out", "output"),
-    "src": ("src", "sa", "srcaddr", "sip"),
-    "dst": ("dst", "da", "dstaddr", "dip"),
-    "src_port": ("src_port", "sp", "srcport", "sport"),
-    "dst_port": ("dst_port", "dp", "dstport", "dport"),
-    "proto": ("proto", "pr", "pro", "protocol"),
-    "tcp_flags": ("tcp_flags", "flg", "flags"),
-    "tos": ("tos", "stos", "srctos"),
-    "packets": ("packets", "ipkt", "pkts", "inpackets"),
-    "bytes": ("bytes", "ibyt", "octets", "inbytes"),
-    "back_packets": ("opkt", "outpackets"),
-    "back_bytes": ("obyt", "outbytes"),
-    "sampling": ("sampling",),
-    "biflow_direction": ("biflow_direction",),
-    "src_as": ("src_as", "sas"),
-    "dst_as": ("dst_as", "das"),
-}
-"""Our columns and what they are called in our own files, nfdump's CSV (1.7: long and short form) and rwcut.
-`back_packets` and `back_bytes` are of the way back in a two-way record."""
-
 NEEDED = ("time_start", "src", "dst", "bytes")
+VPC_FIELDS = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+).split()
+"""Of AWS VPC flow logs in their default format, whose records often come without a line of names."""
 UNITS_US = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 
 
@@ -108,10 +87,7 @@ class ColumnMap:
     @classmethod
     def recognised(cls, header: list[str]) -> ColumnMap:
         """The map of a table whose columns have names that we know."""
-        lowered = {name.strip().lower(): name for name in reversed(header)}
-        return cls(
-            {ours: lowered[a] for ours, names in ALIASES.items() if (a := next((n for n in names if n in lowered), ""))}
-        )
+        return cls({ours: names[0] for ours, names in recognised(header).items()})
 
     def check(self, header: list[str], where: str) -> None:
         missing = [n for n in NEEDED if n not in self.columns and n not in self.constants]
@@ -126,16 +102,35 @@ class ColumnMap:
             raise InputError(f"the map names columns that are not there: {', '.join(absent)}", where=where)
 
 
+def _header(block: bytes, chosen: ColumnMap | None) -> tuple[list[str], str, bytes]:
+    """Names of columns, what stands between them, and the block without the line of names."""
+    first, _, rest = block.partition(b"\n")
+    if is_vpc_line(first):
+        return [*(["logged"] if first[4:5] == b"-" else []), *VPC_FIELDS], " ", block
+    line = first.decode("utf-8-sig", "replace").strip()
+    delimiter = chosen.delimiter if chosen and chosen.delimiter else max(",\t|;", key=line.count)
+    if delimiter not in line:
+        delimiter = " "
+    return [name.strip().strip('"') for name in line.split(delimiter)], delimiter, rest
+
+
+def is_vpc_line(line: bytes) -> bool:
+    """Whether a line is a record of AWS VPC's default format, by itself or behind the time of CloudWatch."""
+    return re.match(rb"(\d{4}-\d\d-\d\dT\S+ )?\d \d{12} eni-\S+( \S+){11}\s*$", line) is not None
+
+
 @dataclass
 class TableReader:
     """Reads tables of flows.
 
     Attributes:
         exporter: name for flows whose table has no such column.
+        sampling: by exporter, the interval that the site names; it is applied where the table's counters are not.
     """
 
     exporter: str
     column_map: ColumnMap | None = None
+    sampling: dict[str, int] = field(default_factory=dict)
     skipped: Skipped = field(default_factory=Skipped)
     ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
 
@@ -150,12 +145,7 @@ class TableReader:
         chosen = self.column_map
         for block in stream.lines():
             if not header:
-                first, _, block = block.partition(b"\n")
-                line = first.decode("utf-8-sig", "replace").strip()
-                delimiter = chosen.delimiter if chosen and chosen.delimiter else max(",\t|;", key=line.count)
-                if delimiter not in line:
-                    delimiter = " "
-                header = [name.strip().strip('"') for name in line.split(delimiter)]
+                header, delimiter, block = _header(block, chosen)
                 chosen = chosen or ColumnMap.recognised(header)
                 chosen.check(header, stream.name)
             assert chosen is not None
@@ -219,26 +209,53 @@ class TableReader:
         for name, value in chosen.constants.items():
             if isinstance(value, int) and name in FLOW_SCHEMA.names:
                 columns[name] = np.full(count, value)
-        taken = {name: _fitted(name, np.asarray(values)[rows]) for name, values in columns.items()}
-        if "sampling" in taken:
-            taken["sampling"] = np.maximum(taken["sampling"], 1)
+        if (column := given("icmp_type")) is not None:
+            kinds, subkinds = (np.nan_to_num(_count(c, 0, count)) for c in (column, given("icmp_code")))
+            ports = np.where(kinds <= 255, kinds * 256 + np.minimum(subkinds, 255), 0)
+            columns["dst_port"] = np.where(np.isin(proto, (1, 58)), ports, columns.get("dst_port", 0))
         exporters, codes = self._exporters(given("exporter"), chosen, count)
+        stated = np.ones(count) if (column := given("unapplied_sampling")) is None else np.nan_to_num(numbers(column))
+        times, unapplied = self._sampled(exporters, codes, columns.get("sampling"), stated, good)
+        for name in ("bytes", "packets", "sampling"):
+            columns[name] = columns.get(name, np.ones(count)) * times
+        taken = {name: _fitted(name, np.asarray(values)[rows]) for name, values in columns.items()}
+        taken["sampling"] = np.maximum(taken["sampling"], 1)
         flows = FlowBatch.build(
             src=src[rows], dst=dst[rows], time_start=starts_us, time_end=ends_us,
             exporter=codes[rows], exporters=exporters, **taken,
         )  # fmt: skip
         self.ledger.add(
             exporters=exporters, exporter=flows["exporter"], domain=flows["domain"],
-            minute_s=flows["time_end"] // 1_000_000, records=1,
+            minute_s=flows["time_end"] // 1_000_000, records=1, unsampled=unapplied[rows],
         )  # fmt: skip
         if (column := given("back_packets")) is not None:
             back_packets, back_bytes = (np.nan_to_num(_count(c, 0, count))[rows] for c in (column, given("back_bytes")))
             # The same counters again are the same traffic, counted behind the exporter (FortiGate).
+            back_packets, back_bytes = back_packets * times[rows], back_bytes * times[rows]
             again = (back_bytes == flows["bytes"]) & (back_packets == flows["packets"])
             back_packets = np.where(again, 0, np.maximum(back_packets, back_bytes > 0))
             if back_packets.any():
                 return flows.both_ways(_fitted("packets", back_packets), _fitted("bytes", back_bytes), said=0)
         return flows
+
+    def _sampled(
+        self, exporters: tuple[str, ...], codes: NDArray[np.int32], applied: NDArray[np.float64] | None,
+        stated: NDArray[np.float64], good: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
+        """By what the counters of each row are multiplied, and which rows state an interval that is not applied.
+
+        An interval that a table states counts only where the site names one for its exporter: some programs apply it
+        before they write, and few tables say whether.
+        """
+        named = np.array([self.sampling.get(name, 0) for name in exporters], dtype=np.float64)[codes]
+        if applied is not None:
+            named = np.where(applied > 1, 1, named)
+        left = good & (stated > 1) & (named == 0)
+        if left.any():
+            interval = int(stated[left].max())
+            self.skipped.add("sampling interval", f"1:{interval:,} is stated and not applied, since tables may hold"
+                             " estimates already: name it under [exporters] to apply it", int(left.sum()))  # fmt: skip
+        return np.maximum(named, 1), left
 
     def _exporters(
         self, column: pa.ChunkedArray | None, chosen: ColumnMap, count: int

@@ -62,8 +62,8 @@ def column_or_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """Doubles; NaN where the text is no number. RFC 3339 times become epoch seconds."""
-    if not pa.types.is_string(column.type):
-        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    if not pa.types.is_string(column.type):  # times in nanoseconds are wider than a double: they lose some of these
+        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     try:
         return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     except pa.ArrowInvalid:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +21,6 @@ from tidegauge.model import (
     FlowBatch,
     InputError,
     LedgerBuilder,
-    NoFlowsError,
     Skipped,
     names_table,
     sane_times,
@@ -54,8 +52,11 @@ KINDS = {"conn": CONN, "capture_loss": LOSS, "stats": STATS, "dns": DNS, "ssl": 
 
 
 def is_zeek(head: bytes) -> bool:
-    """Whether a file begins as a Zeek log does; any other lines of JSON are taken for one without flows."""
-    return head.startswith(b"#separator") or head.lstrip().startswith(b'{"')
+    """Whether a file begins as a Zeek log does."""
+    if head.startswith(b"#separator"):
+        return True
+    first = head.lstrip().split(b"\n", 1)[0]
+    return first.startswith(b"{") and (b'"ts"' in first or b'"percent_lost"' in first)
 
 
 def log_path(stream: Stream) -> str:
@@ -95,12 +96,6 @@ class ZeekReader:
         """Flows of a conn log; coverage logs add to the ledger, DNS and TLS logs to `names`; others are counted."""
         path = log_path(stream)
         if path not in KINDS:
-            if (head := stream.peek(4096).lstrip()).startswith(b"{") and b'"ts"' not in head.split(b"\n", 1)[0]:
-                raise NoFlowsError(
-                    f"JSON of an unknown kind: its keys are {_keys(head)}",
-                    where=stream.name,
-                    hint="read are Zeek's logs and Suricata's EVE; make CSV of others, and name its columns with --map",
-                )
             self.skipped.add("file", f"Zeek log without flows ({path or 'unknown kind'})")
             return
         for table in _tables(stream, KINDS[path], self.skipped):
@@ -191,13 +186,6 @@ class ZeekReader:
                 exporters=(self.exporter,), exporter=np.zeros(len(minutes), dtype=np.int32), minute_s=minutes,
                 stated=np.full(len(minutes), 1 - share),
             )  # fmt: skip
-
-
-def _keys(head: bytes) -> str:
-    """The first keys of a JSON object, as text for people."""
-    keys = [json.loads(key) for key in re.findall(rb'("(?:[^"\\\\\x00-\x1f]{1,60})")\s*:', head)]
-    named = list(dict.fromkeys(keys))
-    return ", ".join(named[:8]) + (" and more" if len(named) > 8 else "") if named else "not readable"
 
 
 def column_name(path: str) -> str:

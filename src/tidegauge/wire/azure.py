@@ -1,0 +1,82 @@
+"""Azure's NSG flow logs (version 2) and VNet flow logs: JSON documents whose flows are tuples of text."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from tidegauge.model import Skipped
+
+NSG = ("time", "src", "dst", "src_port", "dst_port", "proto", "way", "decision", "state", "packets", "bytes",
+       "back_packets", "back_bytes")  # fmt: skip
+VNET = ("time", "src", "dst", "src_port", "dst_port", "proto", "way", "state", "encryption", "packets", "bytes",
+        "back_packets", "back_bytes")  # fmt: skip
+PROTOCOLS = {"T": "6", "U": "17"}
+INTERVAL_S = 300
+"""A flow that goes on is reported so often, with what it carried since (learn.microsoft.com, "Flow logs")."""
+MOST_DEPTH = 8
+
+
+def is_azure(head: bytes) -> bool:
+    """Whether a document is a flow log of Azure, by its beginning."""
+    return re.match(rb'\s*\{\s*"records"\s*:', head) is not None and b"low" in head
+
+
+def azure_table(records: Iterable[dict[str, Any]], skipped: Skipped) -> pa.Table:
+    """Return the flows of records as a table with plain names of our columns; times in milliseconds.
+
+    A tuple tells what a connection carried each way since it was told of last; one that begins or was denied carries
+    nothing and is counted.
+    """
+    tuples: dict[int, list[str]] = {len(NSG): [], 0: []}
+    vnet = False
+    for record in records:
+        vnet = "flowRecords" in record if isinstance(record, dict) else vnet
+        for text in _tuples(record, 0):
+            tuples[len(NSG) if text.count(",") + 1 == len(NSG) else 0].append(text)
+    skipped.add("record", "an Azure flow tuple without counters: version 1", len(tuples[0]))
+    if not tuples[len(NSG)]:
+        return pa.table({})
+    names = VNET if vnet else NSG
+    table = pacsv.read_csv(
+        io.BytesIO("\n".join(tuples[len(NSG)]).encode()),
+        read_options=pacsv.ReadOptions(column_names=list(names)),
+        convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True),
+    )
+    denied = pc.equal(table["state"], "D") if vnet else pc.equal(table["decision"], "D")
+    empty = pc.or_(denied, pc.equal(table["state"], "B")).fill_null(False)
+    skipped.add("event", "Azure: a connection that begins or was denied carries nothing", pc.sum(empty).as_py() or 0)
+    table = table.filter(pc.invert(empty))
+    ends = np.nan_to_num(np.asarray(pc.cast(table["time"], pa.float64()).to_numpy()))
+    ends_ms = ends if vnet else ends * 1000
+    proto = table["proto"]
+    for letter, number in PROTOCOLS.items():
+        proto = pc.if_else(pc.equal(proto, letter), number, proto)
+    kept = {name.replace("_", ""): table[name] for name in ("src", "dst", "src_port", "dst_port")}
+    return pa.table({
+        **kept, "proto": proto, "timestart": ends_ms - INTERVAL_S * 1000, "timeend": ends_ms,
+        "bytes": table["bytes"], "packets": table["packets"], "opkt": table["back_packets"],
+        "obyt": table["back_bytes"],
+    })  # fmt: skip
+
+
+def _tuples(value: Any, depth: int) -> Iterator[str]:
+    """The flow tuples in an object, wherever they lie."""
+    if depth > MOST_DEPTH:
+        return
+    if isinstance(value, list):
+        for one in value:
+            yield from _tuples(one, depth + 1)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "flowTuples" and isinstance(inner, list):
+                yield from (text for text in inner if isinstance(text, str))
+            else:
+                yield from _tuples(inner, depth + 1)
