@@ -26,12 +26,14 @@ from tidegauge.wire import (
     Names,
     Stream,
     TableReader,
+    TcpExport,
     ZeekReader,
     datagrams_in,
     hash_file,
     holds_flow_export,
     ipfix_messages,
     is_pcap,
+    late_messages,
     mask_of,
     nfdump_table,
     open_stream,
@@ -283,7 +285,7 @@ class Ingest:
         name = self._exporter or "pcap"
         meter = None if kind == "netflow" else self._reader(FlowMeter, name, tunnels=self._tunnels.get(name))
         damage: InputError | None = None
-        fragments = Fragments(self.report.skipped)
+        fragments, streams = Fragments(self.report.skipped), TcpExport(self.report.skipped)
         blocks = read_packets(stream, self.report.skipped)
         while True:
             try:
@@ -299,9 +301,12 @@ class Ingest:
                 yield from meter.meter(packets)
                 continue
             before = self._decoder.datagrams
-            yield from self._decoder.decode(datagrams_in(packets, self._decoder.names, self.report.skipped, fragments))
+            found = datagrams_in(packets, self._decoder.names, self.report.skipped, fragments, streams)
+            yield from self._decoder.decode(found)
             self.report.datagrams += self._decoder.datagrams - before
         fragments.finish()
+        for message in late_messages(streams, self._decoder.names):
+            yield from self._decoder.decode(message)
         if meter is not None:
             yield from meter.finish()
         if damage is not None:

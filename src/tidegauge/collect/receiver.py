@@ -22,6 +22,7 @@ from tidegauge.collect.log import log_event
 from tidegauge.collect.mmsg import BATCH, Batch, BatchReceiver, bind, kernel_drops
 from tidegauge.collect.spool import DATA, KERNEL_DROPPED, SPOOL_DROPPED, SpoolWriter, batch_parts
 from tidegauge.collect.status import RECEIVER, write_status
+from tidegauge.collect.tcp import TcpReceiver, listen
 
 QUEUE_BYTES = 256 << 20
 BIND_PATIENCE_S = 10
@@ -77,6 +78,7 @@ class Receiver:
         try:
             for host, port in settings.listen:
                 sockets += [self._bind(host, port) for _ in range(settings.sockets_each)]
+                sockets += self._listen(host, sockets[-1].getsockname()[1])
         except OSError as error:
             log_event("cannot_listen", address=f"{host}:{port}", why=str(error))
             return 1
@@ -88,7 +90,7 @@ class Receiver:
                 thread.start()
             for bound in sockets:
                 log_event("listening", address=_shown(bound), buffer_bytes=_buffer(bound))
-            drops = dict.fromkeys(sockets, 0)
+            drops = dict.fromkeys((s for s in sockets if s.type == socket.SOCK_DGRAM), 0)
             while self._pause(STATUS_S):
                 self._note_drops(drops)
                 self._status(spool, sockets)
@@ -122,8 +124,16 @@ class Receiver:
                     raise
                 time.sleep(0.1)
 
+    def _listen(self, host: str, port: int) -> list[socket.socket]:
+        """Listen for IPFIX over TCP at the port of a UDP socket; none where another program has that port."""
+        try:
+            return [listen(host, port)]
+        except OSError as error:
+            log_event("no_tcp", address=f"{host}:{port}", why=str(error))
+            return []
+
     def _take(self, bound: socket.socket) -> None:
-        receiver = BatchReceiver(bound)
+        receiver = BatchReceiver(bound) if bound.type == socket.SOCK_DGRAM else TcpReceiver(bound)
         deadline = None
         while True:
             # What the kernel holds when it is time to stop is taken first; who goes on sending does not hold it up.
@@ -239,7 +249,8 @@ def _shown(bound: socket.socket) -> str:
         host, port = bound.getsockname()[:2]
     except OSError:
         return "closed socket"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return shown if bound.type == socket.SOCK_DGRAM else f"tcp {shown}"
 
 
 def _buffer(bound: socket.socket) -> int:

@@ -4,7 +4,7 @@ from tidegauge.wire.argus import ArgusReader
 from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.bytesio import Buffer
 from tidegauge.wire.conduct import Conduct
-from tidegauge.wire.datagrams import Datagrams, Names, datagrams_in, holds_flow_export, protocols
+from tidegauge.wire.datagrams import Datagrams, Names, datagrams_in, holds_flow_export, late_messages, protocols
 from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.eve import EveReader
 from tidegauge.wire.fragments import Fragments
@@ -19,13 +19,15 @@ from tidegauge.wire.sniff import Kind, sniff
 from tidegauge.wire.state import remember_templates, resume, templates_state, whole_state
 from tidegauge.wire.streams import TcpStream, tcp_streams
 from tidegauge.wire.tabular import ColumnMap, TableReader
+from tidegauge.wire.tcpexport import TcpExport
 from tidegauge.wire.tunnels import mask_of
 from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
     "REASONS", "ArgusReader", "Bounds", "Buffer", "ColumnMap", "Conduct", "Datagrams", "Decoder", "EveReader",
-    "FlowMeter", "Fragments", "JsonReader", "Kind", "Names", "Stream", "TableReader", "TcpStream", "ZeekReader",
-    "damage_named", "datagrams_in", "groups", "hash_file", "holds_flow_export", "ipfix_messages", "is_pcap", "mask_of",
+    "FlowMeter", "Fragments", "JsonReader", "Kind", "Names", "Stream", "TableReader", "TcpExport", "TcpStream",
+    "ZeekReader", "damage_named", "datagrams_in", "groups", "hash_file", "holds_flow_export", "ipfix_messages",
+    "is_pcap", "late_messages", "mask_of",
     "nfdump_table", "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff", "tcp_streams",
     "templates_state", "whole_state",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ from tidegauge.wire.bytesio import Buffer, Offsets
 from tidegauge.wire.fragments import Fragments
 from tidegauge.wire.frames import UDP, network_offsets, parse_ip
 from tidegauge.wire.pcap import Packets
+from tidegauge.wire.tcpexport import IPFIX, TcpExport
 
-V5, V9, IPFIX, SFLOW = 5, 9, 10, 105
+V5, V9, SFLOW = 5, 9, 105
 V5_HEADER, V5_RECORD = 24, 48
 MOST_NAMES = 20_000
 BEYOND = "other exporters"
@@ -106,9 +108,27 @@ class Datagrams:
         )
 
 
-def datagrams_in(packets: Packets, names: Names, skipped: Skipped, fragments: Fragments | None = None) -> Datagrams:
-    """The UDP payloads in captured packets, those in fragments put together; everything else is counted."""
-    fragments = Fragments(skipped) if fragments is None else fragments
+def datagrams_in(
+    packets: Packets, names: Names, skipped: Skipped, fragments: Fragments | None = None,
+    streams: TcpExport | None = None,
+) -> Datagrams:  # fmt: skip
+    """The UDP payloads in captured packets, those in fragments put together, and the messages of IPFIX over TCP;
+    everything else is counted."""
+    return _speaking(packets, names, skipped, fragments or Fragments(skipped), streams or TcpExport(skipped))[0]
+
+
+def late_messages(streams: TcpExport, names: Names) -> Iterator[Datagrams]:
+    """Yield the messages behind gaps of connections that end with their capture, at the times of export."""
+    for (sender, port, _, _), message in streams.finish():
+        exported_us = int.from_bytes(message[4:8]) * 1_000_000
+        position = names.position(format_address(sender))
+        yield Datagrams.of([message], arrived_us=[exported_us], sender=position, port=port)
+
+
+def _speaking(
+    packets: Packets, names: Names, skipped: Skipped, fragments: Fragments, streams: TcpExport
+) -> tuple[Datagrams, int]:
+    """The datagrams in packets, and how many packets belong to connections that carry IPFIX."""
     buffer = packets.buffer
     ends = packets.offsets + packets.lengths
     at, has_ip = network_offsets(buffer, packets.offsets, ends, packets.links)
@@ -119,27 +139,31 @@ def datagrams_in(packets: Packets, names: Names, skipped: Skipped, fragments: Fr
     joined = fragments.add(buffer, ip, times_us, ends[has_ip]) if ip.fragments.any() else []
     whole = ip.valid & ~ip.fragments
     is_udp = whole & (ip.protos == UDP)
-    skipped.add("packet", "not UDP", int((whole & ~is_udp).sum()))
+    messages, carrying = streams.add(buffer, ip)
+    skipped.add("packet", "neither UDP nor IPFIX over TCP", int((whole & ~is_udp & ~carrying).sum()))
     rows = np.flatnonzero(is_udp)
     payloads, lengths, ports = ip.payloads[rows], ip.payload_lengths[rows], ip.src_ports[rows]
-    if joined:
-        cut = np.array([len(data) for _, data in joined], dtype=np.int64)
+    # Of a datagram that was put together the UDP header is there, of a message on TCP its own bytes alone.
+    made = [(row, data[8 : max(int.from_bytes(data[4:6]), 8)], int.from_bytes(data[:2])) for row, data in joined]
+    made += [(row, data, int(ip.src_ports[row])) for row, data in messages]
+    if made:
+        cut = np.array([len(data) for _, data, _ in made], dtype=np.int64)
         begins = len(buffer.data) + np.cumsum(cut) - cut
-        sent = [int.from_bytes(data[4:6]) for _, data in joined]
-        buffer = Buffer.of(bytes(buffer.data) + b"".join(data for _, data in joined))
-        rows = np.r_[rows, [row for row, _ in joined]]
-        payloads = np.r_[payloads, begins + 8]
-        lengths = np.r_[lengths, np.clip(np.minimum(cut, sent) - 8, 0, None)]
-        ports = np.r_[ports, [int.from_bytes(data[:2]) for _, data in joined]]
+        buffer = Buffer.of(bytes(buffer.data) + b"".join(data for _, data, _ in made))
+        rows = np.r_[rows, [row for row, _, _ in made]]
+        payloads, lengths = np.r_[payloads, begins], np.r_[lengths, cut]
+        ports = np.r_[ports, [port for _, _, port in made]]
         order = np.argsort(rows, kind="stable")
         rows, payloads, lengths, ports = rows[order], payloads[order], lengths[order], ports[order]
-    return Datagrams(buffer, payloads, lengths, times_us[rows], names.positions(ip.src[rows]), ports)
+    found = Datagrams(buffer, payloads, lengths, times_us[rows], names.positions(ip.src[rows]), ports)
+    return found, int(carrying.sum())
 
 
 def holds_flow_export(packets: Packets) -> bool:
     """Whether a capture is one of flow export: at least half of its IP packets are datagrams that speak it."""
-    found = datagrams_in(packets, Names(), Skipped())
-    speaking = int((protocols(found) > 0).sum())
+    unread = Skipped()
+    found, carrying = _speaking(packets, Names(), unread, Fragments(unread), TcpExport(unread))
+    speaking = int((protocols(found) > 0).sum()) + carrying
     return speaking > 0 and 2 * speaking >= len(packets.offsets)
 
 

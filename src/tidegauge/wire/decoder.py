@@ -15,7 +15,7 @@ from tidegauge.wire.clocks import Clocks
 from tidegauge.wire.conduct import Conduct
 from tidegauge.wire.connections import Connections
 from tidegauge.wire.counters import Reading, is_of_firewall
-from tidegauge.wire.datagrams import IPFIX, SFLOW, V5, V9, Datagrams, Names, protocols, unread_versions
+from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams, Names, protocols, unread_versions
 from tidegauge.wire.elements import (
     EGRESS_FLOW,
     EGRESS_INTERFACE,
@@ -41,6 +41,7 @@ from tidegauge.wire.sequence import Recent, SequenceTracker
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT, Sessions
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
 from tidegauge.wire.sflow import Headers, decode_sflow, read_headers
+from tidegauge.wire.tcpexport import IPFIX
 from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templates
 
 MOST_PENDING_BYTES = 32 << 20

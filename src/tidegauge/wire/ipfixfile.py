@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
 import numpy as np
 
 from tidegauge.model import InputError
 from tidegauge.wire.bytesio import Buffer
-from tidegauge.wire.datagrams import IPFIX, Datagrams
+from tidegauge.wire.datagrams import Datagrams
 from tidegauge.wire.reading import Stream
+from tidegauge.wire.tcpexport import HEAD, IPFIX, MESSAGE_HEADER, begins_message
 
 BLOCK = 4 << 20
-HEAD = struct.Struct(">HHI")
-MESSAGE_HEADER, SET_HEADER = 16, 4
 
 
 def is_ipfix_file(head: bytes) -> bool:
     """Whether a file begins with an IPFIX message whose first set lies inside it."""
-    if len(head) < MESSAGE_HEADER + SET_HEADER:
-        return False
-    version, length, _ = HEAD.unpack_from(head)
-    set_id, set_length = struct.unpack_from(">HH", head, MESSAGE_HEADER)
-    known = set_id in (2, 3) or set_id >= 256
-    return bool(version == IPFIX and known and SET_HEADER <= set_length <= length - MESSAGE_HEADER)
+    return begins_message(head)
 
 
 def ipfix_messages(stream: Stream, sender: int) -> Iterator[Datagrams]:

@@ -1,0 +1,199 @@
+"""IPFIX over TCP (RFC 7011, 10.4): whole messages from the byte stream of a connection, captured or live."""
+
+from __future__ import annotations
+
+import struct
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.model import Skipped
+from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.frames import TCP, IpHeaders
+
+HEAD = struct.Struct(">HHI")
+IPFIX = 10
+"""The version of IPFIX messages."""
+MESSAGE_HEADER, SET_HEADER = 16, 4
+MOST_SESSIONS = 4096
+MOST_WAITING = 1 << 20
+"""Bytes of one connection that wait for bytes before them."""
+FIN, SYN, RST = 1, 2, 4
+Key = tuple[bytes, int, bytes, int]
+
+
+def begins_message(data: bytes | bytearray) -> bool:
+    """Whether bytes begin with an IPFIX message whose first set can be one."""
+    if len(data) < MESSAGE_HEADER + SET_HEADER:
+        return False
+    version, length, _ = HEAD.unpack_from(data)
+    set_id, set_length = struct.unpack_from(">HH", data, MESSAGE_HEADER)
+    known = set_id in (2, 3) or set_id >= 256
+    return bool(version == IPFIX and known and SET_HEADER <= set_length <= length - MESSAGE_HEADER)
+
+
+def take_messages(data: bytearray) -> tuple[list[bytes], bool]:
+    """Take the whole messages off the beginning of a stream.
+
+    Returns:
+        The messages, and whether what follows can still be IPFIX.
+    """
+    found: list[bytes] = []
+    begin = 0
+    while len(data) - begin >= 4:
+        version, length = struct.unpack_from(">HH", data, begin)
+        if version != IPFIX or length < MESSAGE_HEADER:
+            del data[:begin]
+            return found, False
+        if begin + length > len(data):
+            break
+        found.append(bytes(data[begin : begin + length]))
+        begin += length
+    del data[:begin]
+    return found, True
+
+
+def _next_message(data: bytearray, domain: bytes) -> int:
+    """Where in a stream the next message of a domain begins; behind all that cannot begin one where none does."""
+    begin = data.find(b"\x00\x0a")
+    while begin >= 0:
+        head = data[begin : begin + MESSAGE_HEADER + SET_HEADER]
+        if len(head) < MESSAGE_HEADER + SET_HEADER or (begins_message(head) and head[12:MESSAGE_HEADER] == domain):
+            return begin
+        begin = data.find(b"\x00\x0a", begin + 1)
+    return max(len(data) - 1, 0)
+
+
+@dataclass
+class _Session:
+    """One side of a captured connection: bytes in order that are not a whole message yet, and those that came early.
+
+    Attributes:
+        following: sequence number of the next byte.
+        domain: the observation domain as messages hold it, by which the next one is known behind a gap.
+        in_step: the next byte goes on where the last message ended; behind a gap it is not known where one begins.
+    """
+
+    following: int
+    domain: bytes
+    data: bytearray = field(default_factory=bytearray)
+    early: dict[int, bytes] = field(default_factory=dict)
+    waiting: int = 0
+    in_step: bool = True
+
+
+@dataclass
+class TcpExport:
+    """Puts messages together from the TCP segments of a capture; bounded in memory."""
+
+    skipped: Skipped
+    sessions: OrderedDict[Key, _Session] = field(default_factory=OrderedDict)
+
+    def add(self, buffer: Buffer, ip: IpHeaders) -> tuple[list[tuple[int, bytes]], NDArray[np.bool_]]:
+        """Take in the segments among packets.
+
+        Returns:
+            For each message that became whole the row of the packet that made it so, and its bytes; and which packets
+            belong to a connection that carries IPFIX, either way.
+        """
+        segments = ip.valid & ~ip.fragments & (ip.protos == TCP) & (ip.payload_lengths >= 20)
+        rows = np.flatnonzero(segments)
+        starts = ip.payloads[rows]
+        begins = starts + np.maximum((buffer.u8(starts + 12) >> 4) * 4, 20)
+        sequences, lasts = buffer.u32(starts + 4), starts + ip.payload_lengths[rows]
+        found: list[tuple[int, bytes]] = []
+        speaking = np.zeros(len(ip.protos), dtype=bool)
+        raw = buffer.data.data
+        for row, sequence, first, last in zip(
+            rows.tolist(), sequences.tolist(), begins.tolist(), lasts.tolist(), strict=True
+        ):
+            key = (ip.src[row].tobytes(), int(ip.src_ports[row]), ip.dst[row].tobytes(), int(ip.dst_ports[row]))
+            flags = int(ip.tcp_flags[row])
+            data = bytes(raw[first:last]) if last > first else b""
+            session = self.sessions.get(key)
+            if session is None and begins_message(data):
+                session = self._open(key, sequence, data[12:MESSAGE_HEADER])
+            if session is None:
+                speaking[row] = (*key[2:], *key[:2]) in self.sessions
+                continue
+            speaking[row] = True
+            if data:
+                found += [(row, message) for message in self._put(session, sequence, data)]
+            if flags & (FIN | RST | SYN):
+                self._close(key, session)
+        return found, speaking
+
+    def _open(self, key: Key, sequence: int, domain: bytes) -> _Session:
+        if len(self.sessions) >= MOST_SESSIONS:
+            self._close(*next(iter(self.sessions.items())))
+        session = self.sessions[key] = _Session(sequence, domain)
+        return session
+
+    def _put(self, session: _Session, sequence: int, data: bytes) -> list[bytes]:
+        """Take in a segment; the messages that became whole."""
+        ahead = (sequence - session.following + 2**31) % 2**32 - 2**31
+        if ahead > 0:
+            session.early.setdefault(sequence, data)
+            session.waiting += len(data)
+            return [] if session.waiting <= MOST_WAITING else self._skip_gap(session)
+        if -ahead >= len(data):
+            return []  # sent again
+        self._append(session, data[-ahead:])
+        return self._drain(session)
+
+    def _append(self, session: _Session, data: bytes) -> None:
+        session.data += data
+        session.following = (session.following + len(data)) % 2**32
+
+    def _drain(self, session: _Session) -> list[bytes]:
+        """The messages in order, with what came early as far as it goes on."""
+        while True:
+            joined = [s for s in session.early if (s - session.following + 2**31) % 2**32 - 2**31 <= 0]
+            if not joined:
+                break
+            for sequence in sorted(joined, key=lambda s: (s - session.following + 2**31) % 2**32):
+                data = session.early.pop(sequence)
+                session.waiting -= len(data)
+                known = (session.following - sequence) % 2**32
+                if known < len(data):
+                    self._append(session, data[known:])
+        if not session.in_step:
+            begin = _next_message(session.data, session.domain)
+            self.skipped.add("byte of IPFIX over TCP", "behind a gap, before a message begins", begin)
+            del session.data[:begin]
+            if len(session.data) < MESSAGE_HEADER + SET_HEADER:
+                return []
+            session.in_step = True
+        found, good = take_messages(session.data)
+        if not good:
+            self.skipped.add("byte of IPFIX over TCP", "no message begins there", len(session.data))
+            session.data.clear()
+            session.in_step = False
+        return found
+
+    def _skip_gap(self, session: _Session) -> list[bytes]:
+        """Go on behind bytes that never came."""
+        nearest = min(session.early, key=lambda s: (s - session.following) % 2**32)
+        missing = (nearest - session.following) % 2**32
+        self.skipped.add("byte of IPFIX over TCP", "not captured", missing)
+        if session.data:
+            self.skipped.add("byte of IPFIX over TCP", "of a message that was cut by a gap", len(session.data))
+        session.data.clear()
+        session.following, session.in_step = nearest, False
+        return self._drain(session)
+
+    def _close(self, key: Key, session: _Session) -> None:
+        del self.sessions[key]
+        if session.data:
+            self.skipped.add("byte of IPFIX over TCP", "of a message that was cut by the end", len(session.data))
+
+    def finish(self) -> list[tuple[Key, bytes]]:
+        """Close all connections; the messages that came behind gaps, with who sent them."""
+        found = []
+        for key, session in list(self.sessions.items()):
+            while session.early:
+                found += [(key, message) for message in self._skip_gap(session)]
+            self._close(key, session)
+        return found
