@@ -7,7 +7,7 @@ from tidegauge.atlas.evidence import Evidence, Witnesses
 from tidegauge.atlas.fetching import Outcome, update
 from tidegauge.atlas.importing import Taken, Wanted, import_file, parse_valid
 from tidegauge.atlas.label import directions, label, relabelled, unlabelled
-from tidegauge.atlas.reach import Reach, Showings, reach, showings
+from tidegauge.atlas.reach import Reach, Showings, ranges_of, reach, showings
 from tidegauge.atlas.sources import FORMATS
 from tidegauge.atlas.table import OriginTable, Pieces
 from tidegauge.atlas.trust import Origin, judge
@@ -35,6 +35,7 @@ __all__ = [
     "judge",
     "label",
     "parse_valid",
+    "ranges_of",
     "reach",
     "relabelled",
     "showings",

@@ -226,6 +226,20 @@ class Atlas:
                 return True
         return False
 
+    def displays(self, first: bytes, last: bytes, country: str, times_s: tuple[int, ...]) -> bool:
+        """Whether a table that stands at one of the times, or a documented fact, places an address of a range in a
+        country."""
+        if any(f.country == country and f.prefix.first <= last and first <= f.prefix.last for f in embedded.facts()):
+            return True
+        ends = np.frombuffer(first + last, dtype=np.uint8).reshape(2, 16)
+        for time_s in times_s:
+            table = self.table(time_s)
+            begin, end = table.pieces.find(ends).tolist()
+            places = [i for i, name in enumerate(table.country_names) if name == country]
+            if np.isin(table.countries[begin : end + 1], places).any():
+                return True
+        return False
+
     # Lookup
 
     def lookup(self, addresses: Addresses, times_us: NDArray[np.int64]) -> Origins:

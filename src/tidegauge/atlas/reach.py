@@ -171,6 +171,19 @@ def _displayed(atlas: Atlas, at_s: int, *, country: str | None = None, asn: int 
             yield _Found(text, Prefix.parse(text).first, _named(said.edition), (said.from_s, said.until_s), what, True)
 
 
+def ranges_of(atlas: Atlas, at_s: int, *, country: str | None = None, asn: int | None = None) -> Iterator[Prefix]:
+    """Yield the address ranges that the table in force at a time labels so, which need not be prefixes."""
+    table = atlas.table(at_s)
+    if country is None:
+        own = table.ases == asn
+    elif country in table.country_names:
+        own = table.countries == table.country_names.index(country)
+    else:
+        return
+    for first, last in _ranges(atlas, at_s, own):
+        yield Prefix(first, last)
+
+
 def _ranges(atlas: Atlas, at_s: int, own: NDArray[np.bool_]) -> Iterator[tuple[bytes, bytes]]:
     """First and last addresses of the pieces that are chosen, neighbours joined."""
     pieces = atlas.table(at_s).pieces

@@ -213,7 +213,7 @@ def add(
         marks += indicators_of(judged, lure)
         for row in judged.skipped:
             left.add(row["what"], row["why"])
-    made = Watches(Store.of(site)).add(name, marks, note=note, sizes=sizes)
+    made = Watches(Store.of(site)).add(name, marks, note=note, sizes=sizes, left=left)
     if as_json:
         print_json({**made.to_json(), "skipped": left.to_json()})
         return
@@ -251,6 +251,8 @@ def show(name: str, site_dir: Path | None, as_json: bool) -> None:
         print_json(found.to_json())
         return
     click.secho(f"{found.name} {found.note}", bold=True)
+    for what, why, count in found.left:
+        click.echo(f"  left out: {count:,} {what}: {why}")
     columns = ["kind", "value", "port", "home_port", "from", "until", "source"]
     table(columns, [[str(i.to_json()[k] or "") for k in columns] for i in found.indicators])
 

@@ -15,7 +15,7 @@ from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.explain import explained
 from tidegauge.inquiry.files import MOST_BINS
-from tidegauge.inquiry.grounds import grounds, never_matched, through_transit, watch_caveats
+from tidegauge.inquiry.grounds import FAR, beyond_validity, grounds, never_matched, through_transit, watch_caveats
 from tidegauge.inquiry.origins import check_origins, origin_caveats
 from tidegauge.lake import FlowFilter, Lake, quoted
 from tidegauge.model import (
@@ -253,11 +253,11 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
     if needs_bound(outcome, series.values, WIDTH_S, asked.metric, ground.hours):
         outcome = _capacity(lake, site, asked, span, coverage).bounded(outcome)
     reasons = ground.reasons
-    if ground.misplaced and asked.metric == "bytes":
-        least = min((limit.amount for limit in outcome.limits), default=None)
+    least = min((limit.amount for limit in outcome.limits), default=0.0)
+    if outcome.verdict == "no_surge" and not reasons:
         counted = float(series.values[chosen].sum())
-        hidden = through_transit(lake, asked, span, counted=counted, least_limit=least)
-        reasons = (*reasons, hidden) if hidden else reasons
+        hidden = through_transit(lake, asked, span, most=max(counted, least)) if ground.misplaced else None
+        reasons = tuple(why for why in (hidden, beyond_validity(lake, asked, span, counted, least)) if why)
     if reasons:
         outcome = outcome.silent(*reasons)
     relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0), classes)
@@ -279,6 +279,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
         caveats=(
             *ground.doubts,
             *reasons,
+            *(asked.watch.notes if asked.watch else ()),
             *never_matched(lake, asked, seen=bool(series.values.any())),
             *(_origin_caveats(site, asked, span, lake, series) if asked.origin else ()),
             *(caveat for caveat in outcome.caveats if caveat not in reasons),
@@ -304,7 +305,7 @@ def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, u
     """What other countries of which about as little is seen say of the tail; None where the asked origin's own flows
     say enough, or no origin is asked about."""
     filled = int((series.values[:first] > 0).sum())
-    if asked.origin is None or filled >= THIN * first or asked.metric == "hosts":
+    if asked.origin is None or asked.direction not in FAR or filled >= THIN * first or asked.metric == "hosts":
         return None
     others = replace(asked, origin=None, further=())
     names, table = sums_by(

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from tidegauge.atlas import Atlas
-from tidegauge.lake import FlowFilter, Lake, Surroundings, ases_in, classes_in, possible
-from tidegauge.model import format_bytes
-from tidegauge.series import no_list, unlisted
+from tidegauge.atlas import Atlas, ranges_of
+from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, columns_in, is_intricate, possible
+from tidegauge.model import format_amount
+from tidegauge.series import Part, no_list, unlisted
 from tidegauge.site import Site
-from tidegauge.watch import at_home, unmatched
+from tidegauge.watch import MOST_SHOWN, at_home, unmatched
 
 if TYPE_CHECKING:
     from tidegauge.inquiry.ask import Asked, Span
 
 FAR = ("in", "out")
+MOST_PARTS = 100
+"""Origins of a union beyond which conditions are not held against them."""
 FILLED_BY_SOME = ("tcp_flags", "tos", "in_if", "out_if", "domain", "sampling", "biflow_direction", "src_as", "dst_as")
 """Columns that many exporters leave empty."""
+ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
 SIZES = ("bytes", "packets")
 """Columns that no sender of traffic decides: how much is in one flow depends on the exporter's time-outs."""
 
@@ -35,33 +39,60 @@ def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     for part in parts:
         if part.kind == "country" and not atlas.knows_country(part.value, (span.since_s, span.until_s - 1)):
             yield f"No edition of the atlas at that time has an address of {part}: no flow can be counted towards it."
-    yield from _conditions(site, lake, asked, span)
+    yield from _at_home(site, atlas, parts, asked, span)
+    watched = list(_watch(site, asked, span)) if asked.watch is not None else []
+    yield from watched
+    if asked.where_text or not watched:
+        yield from _conditions(site, lake, asked, span)
     yield from _untold(lake, asked, span)
-    yield from _no_ipv6(lake, asked, span)
-    ases = [t.asn for t in asked.watch.terms if t.asn is not None] if asked.watch else []
-    named = dict.fromkeys((*ases_in(where), *ases))
-    unknown = [n for n in named if n and not atlas.knows_as(n, (span.since_s, span.until_s - 1))]
-    if unknown and ((where and ases_in(where)) or (asked.watch and len(unknown) == len(asked.watch.terms))):
-        listed = ", ".join(f"AS{n}" for n in unknown[:5])
-        yield f"No edition of the atlas at that time knows {listed}: no flow can be counted towards it."
-    if asked.watch is not None:
-        yield from _watch(site, asked, span)
+
+
+def _at_home(site: Site, atlas: Atlas, parts: Sequence[Part], asked: Asked, span: Span) -> Iterator[str]:
+    """Origins all of whose addresses are ours, so that none can be at the outside end."""
+    if asked.direction not in FAR or not site.home:
+        return
+    for part in parts[:MOST_PARTS]:
+        if part.kind not in ("country", "as"):
+            continue
+        named: dict[str, Any] = {"country": part.value} if part.kind == "country" else {"asn": int(part.value)}
+        ranges = ranges_of(atlas, span.since_s, **named)
+        first = next(ranges, None)
+        if first is not None and at_home(site.home, first) and all(at_home(site.home, r) for r in ranges):
+            yield f"All addresses of {part} are in home prefixes: none can be an outside end. [site] home may be wrong."
 
 
 def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
-    """Conditions that contradict one another, the direction, the asked time, or what the exporters are."""
+    """Conditions that contradict one another, the direction, the asked time, the atlas, or what the exporters are."""
     texts = [asked.where_text] if asked.where_text else []
-    if asked.origins:
+    if asked.origins and len(asked.origins.parts) <= MOST_PARTS:
         texts.append(asked.origins.where(asked.direction))
+    if asked.watch and 0 < len(asked.watch.terms) <= MOST_SHOWN:
+        texts.append(asked.watch.where)
     if not texts:
         return
-    exporters = lake.exporters() if "exporter" in (asked.where_text or "").lower() else ()
-    home = () if site.home_as else site.home
-    around = Surroundings(asked.direction, home, frozenset(exporters), span.since_s, span.until_s)
+    atlas, times = Atlas.of(site), (span.since_s, span.until_s - 1)
+    displayed = cache(lambda where: bool(lake.total("sum(flows)", FlowFilter(conditions=(where,)))))
+    around = Surroundings(
+        asked.direction, () if site.home_as else site.home,
+        frozenset(lake.exporters() if "exporter" in (asked.where_text or "").lower() else ()), span.since_s,
+        span.until_s,
+        knows_as=lambda n: n == 0 or atlas.knows_as(n, times) or displayed(f"src_as = {n} OR dst_as = {n}"),
+        knows_country=lambda code: atlas.knows_country(code, times),
+        displays=lambda span, code: atlas.displays(span[0].to_bytes(16), span[1].to_bytes(16), code, times),
+        ipv6=":" not in "".join(_addresses(asked)) or _saw_ipv6(lake, asked, span),
+    )  # fmt: skip
     if not possible(texts, around):
-        shown = f"The condition {asked.where_text!r}" if asked.where_text else f"{asked.origins}"
-        beside = f" beside {asked.origins}" if asked.where_text and asked.origins else ""
-        yield f"{shown}{beside} can match no flow of direction '{asked.direction}' in that time."
+        shown = f"The condition {asked.where_text!r}" if asked.where_text else asked.selection()
+        named = [str(asked.origins)] if asked.origins else []
+        named += [f"the watch {asked.watch.name}"] if asked.watch else []
+        beside = f" beside {' and '.join(named)}" if asked.where_text and named else ""
+        if not around.ipv6 and possible(texts, replace(around, ipv6=True)):
+            yield (
+                f"No flow of IPv6 of direction '{asked.direction}' was seen in that time or in the history before it:"
+                " IPv6 may not be exported, or no home prefix is of IPv6."
+            )
+        else:
+            yield f"{shown}{beside} can match no flow of direction '{asked.direction}' in that time."
     elif asked.where_text and "exporter" in asked.where_text.lower():
         chosen = FlowFilter(
             span.history_s * 1_000_000, span.until_s * 1_000_000,
@@ -85,18 +116,28 @@ def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     """Conditions that no flow meets for what exporters write: columns that nobody filled, sizes that no flow has."""
     if not asked.where_text:
         return
-    words = set(re.findall(r"[a-z_]+", asked.where_text.lower()))
+    words = columns_in(asked.where_text)
     named = [column for column in FILLED_BY_SOME if column in words]
     sizes = words.intersection(SIZES)
+    end = {"in": "dst", "out": "src"}.get(asked.direction, "-")
+    own = [f"{end}_{what}" for what in ("country", "as", "class") if f"{end}_{what}" in words]
+    intricate = is_intricate(asked.where_text)
     way = (f"direction = '{asked.direction}'",)
     during = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)
-    if not (named or sizes) or lake.total("sum(flows)", replace(during, conditions=(*way, asked.where_sql or "true"))):
+    met = replace(during, conditions=(*way, asked.where_sql or "true"))
+    if not (named or sizes or own or intricate) or lake.total("sum(flows)", met):
         return
     if sizes:
         yield (
             f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history. How"
             " many bytes and packets one flow holds depends on the time-outs of the exporters: that no flow meets the"
             " condition is no evidence."
+        )
+    elif own or intricate:
+        what = f"{own[0]} is of our own end" if own else "whether any flow can is not to be told from the condition"
+        yield (
+            f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history, and"
+            f" {what}: that no flow meets it is no evidence."
         )
     for column in named:
         lowest, highest = (lake.scalar(f"{end}({column})", during) for end in ("min", "max"))
@@ -107,21 +148,17 @@ def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
             )
 
 
-def _no_ipv6(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
-    """That only IPv6 is asked about where no flow of IPv6 was ever seen."""
-    parts = [str(part) for part in asked.origins.parts] if asked.origins else []
-    terms = [str(term.prefix) for term in asked.watch.terms if term.prefix] if asked.watch else []
-    if asked.direction not in FAR or not any(texts and all(":" in t for t in texts) for texts in (parts, terms)):
-        return
-    if asked.watch is not None and len(terms) < len(asked.watch.terms) and not parts:
-        return
+def _addresses(asked: Asked) -> Iterator[str]:
+    """Texts that can hold addresses."""
+    yield asked.where_text or ""
+    yield from (part.value for part in (asked.origins.parts if asked.origins else ()) if part.kind == "prefix")
+    yield from (str(term.prefix) for term in (asked.watch.terms if asked.watch else ()) if term.prefix)
+
+
+def _saw_ipv6(lake: Lake, asked: Asked, span: Span) -> bool:
+    """Whether any flow of IPv6 of the asked direction was seen in the asked time or the history."""
     way = (f"direction = '{asked.direction}'", "src[1:12] <> unhex('00000000000000000000ffff')")
-    during = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)
-    if not lake.scalar("count(*)", during):
-        yield (
-            f"No flow of IPv6 of direction '{asked.direction}' was seen in that time or in the history before it: IPv6"
-            " may not be exported, or no home prefix is of IPv6."
-        )
+    return bool(lake.scalar("count(*)", FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)))
 
 
 def watch_caveats(site: Site, asked: Asked, span: Span) -> Iterator[str]:
@@ -129,10 +166,12 @@ def watch_caveats(site: Site, asked: Asked, span: Span) -> Iterator[str]:
     if asked.watch is None:
         return
     watch = asked.watch
-    yield from watch.notes
     held = [(a, b) for a, b in watch.held_s if a < span.until_s and b > span.since_s]
     if absent := len(watch.held_s) - len(held):
-        yield f"{absent:,} of {len(watch.held_s):,} indicators of the watch {watch.name} do not hold then at all."
+        yield (
+            f"{absent:,} of {len(watch.held_s):,} indicators of the watch {watch.name} do not hold in the asked time:"
+            " traffic with them is not in this answer."
+        )
     if partly := sum(a > span.since_s or b < span.until_s for a, b in held):
         yield (
             f"{partly:,} of {len(watch.held_s):,} indicators of the watch {watch.name} do not hold for all of the asked"
@@ -154,17 +193,51 @@ def never_matched(lake: Lake, asked: Asked, *, seen: bool) -> Iterator[str]:
         )
 
 
-def through_transit(
-    lake: Lake, asked: Asked, span: Span, *, counted: float, least_limit: float | None
-) -> str | None:  # fmt: skip
-    """Return why a no would be unsafe where much traffic has no end at home: what was asked about is in it too."""
-    if asked.origins is None or asked.direction not in FAR:
+def through_transit(lake: Lake, asked: Asked, span: Span, *, most: float) -> str | None:
+    """Return why a no would be unsafe where much traffic has no end at home: what was asked about is in it too.
+
+    Args:
+        most: so much of it is too little to matter.
+    """
+    if asked.direction not in FAR or not (asked.origins or asked.where_sql or asked.watch):
         return None
-    during = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, (asked.origins.sql("transit"),))
-    octets = float(lake.total("sum(bytes)", during) or 0)
-    if octets <= max(counted, least_limit or 0.0):
+    amount = _amount(lake, asked, span, passing_conditions(asked))
+    if amount <= most:
         return None
     return (
-        f"{format_bytes(octets)} with {asked.origins} have neither end in a home prefix, more than what is counted"
-        " here: if an end of that is yours, this answer misses it."
+        f"{format_amount(amount, asked.metric)} with {asked.selection()} have neither end in a home prefix, more than"
+        " what is counted here: if an end of that is yours, this answer misses it."
     )
+
+
+def passing_conditions(asked: Asked) -> tuple[str, ...]:
+    """Return the selection of a question as it is for traffic in transit, as if the other end were ours."""
+    sql = [asked.where_sql or "", asked.watch.sql if asked.watch else ""]
+    taken = [ENDS_BY_DIRECTION.sub(r"\1" if asked.direction == "in" else r"\2", text) for text in sql if text]
+    origin = asked.origins.sql("transit") if asked.origins else "direction = 'transit'"
+    return (origin, *(text.replace("direction IN ('in', 'out')", "true") for text in taken))
+
+
+def beyond_validity(lake: Lake, asked: Asked, span: Span, counted: float, least: float) -> str | None:
+    """Return why a no would be unsafe where more passed with a watch's indicators outside the times for which they
+    hold than could have been missed."""
+    watch = asked.watch
+    if watch is None or not watch.partly(span.since_s, span.until_s):
+        return None
+    always = replace(asked, watch=watch.with_history(span.until_s))
+    amount = _amount(lake, asked, span, always.conditions()) - counted
+    if amount <= least:
+        return None
+    return (
+        f"{format_amount(amount, asked.metric)} with indicators of the watch {watch.name} lie outside the times for"
+        " which these hold, and are not counted: ask about the times for which they hold, or add them with another"
+        " --valid."
+    )
+
+
+def _amount(lake: Lake, asked: Asked, span: Span, conditions: tuple[str, ...]) -> float:
+    """What began in the asked time, by the question's metric."""
+    far = "dst" if asked.direction == "out" else "src"
+    expression = f"count(DISTINCT {far})" if asked.metric == "hosts" else f"sum({asked.metric})"
+    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, conditions)
+    return float(lake.total(expression, chosen) or 0)

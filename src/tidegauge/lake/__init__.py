@@ -12,12 +12,12 @@ from tidegauge.lake.query import METRICS, QUARANTINE_FOLDER, FlowFilter, Lake
 from tidegauge.lake.relabel import Relabelled, relabel
 from tidegauge.lake.retain import Retained, retain
 from tidegauge.lake.rollup import Rolled, roll, rolled
-from tidegauge.lake.where import COLUMNS, VIRTUAL, ases_in, classes_in, column_sql, compile_where
+from tidegauge.lake.where import COLUMNS, VIRTUAL, classes_in, column_sql, columns_in, compile_where, is_intricate
 from tidegauge.lake.writer import LakeWriter, open_writer
 
 __all__ = [
     "COLUMNS", "FAR_END", "FRACTION", "METRICS", "QUARANTINE_FOLDER", "SETTLED_S", "VIRTUAL", "Extent", "FlowFilter",
     "Homes", "Lake", "LakeWriter", "Manifest", "Pairs", "Relabelled", "Retained", "Rolled", "Segment", "Surroundings",
-    "ases_in", "classes_in", "column_sql", "compact", "compile_where", "look_at_homes", "open_writer", "possible",
-    "quoted", "relabel", "retain", "roll", "rolled", "spread", "to_all",
+    "classes_in", "column_sql", "columns_in", "compact", "compile_where", "is_intricate", "look_at_homes",
+    "open_writer", "possible", "quoted", "relabel", "retain", "roll", "rolled", "spread", "to_all",
 ]  # fmt: skip

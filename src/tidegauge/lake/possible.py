@@ -6,7 +6,7 @@ Only what is certain counts: where a part of a condition is not understood, it i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import exp
 
 from tidegauge.lake.where import count_of
-from tidegauge.model import Prefix, TidegaugeError, parse_address, parse_time
+from tidegauge.model import Prefix, TidegaugeError, parse_address, parse_country, parse_time
 
 Interval = tuple[int, int]
 """First and last value, both included."""
@@ -30,7 +30,8 @@ TURN: dict[Any, Any] = {
 OPPOSITE: dict[Any, Any] = {
     exp.GT: exp.LTE, exp.LTE: exp.GT, exp.LT: exp.GTE, exp.GTE: exp.LT, exp.EQ: exp.NEQ, exp.NEQ: exp.EQ,
 }  # fmt: skip
-MOST_BRANCHES = 500
+MOST_BRANCHES, MOST_LOOKED_UP = 500, 100
+V4 = (0xFFFF << 32, (0xFFFF << 32) + (1 << 32) - 1)
 
 
 @dataclass
@@ -55,6 +56,9 @@ class Surroundings:
         home: the home prefixes; empty where ends are ours by their AS.
         exporters: of which there are flows; empty where they are not looked at.
         since_s, until_s: the asked time.
+        knows_as, knows_country: whether a flow of that time can display an AS or country.
+        displays: whether an address of a range can display a country.
+        ipv6: flows of IPv6 are there.
     """
 
     direction: str
@@ -62,6 +66,15 @@ class Surroundings:
     exporters: frozenset[str]
     since_s: int
     until_s: int
+    knows_as: Callable[[int], bool] = lambda asn: True
+    knows_country: Callable[[str], bool] = lambda code: True
+    displays: Callable[[Interval, str], bool] = lambda span, code: True
+    ipv6: bool = True
+
+    @property
+    def theirs(self) -> str:
+        """The end that is not ours; empty where neither is known to be."""
+        return {"in": "src", "out": "dst"}.get(self.direction, "")
 
 
 def possible(texts: Iterable[str], around: Surroundings) -> bool:
@@ -138,8 +151,24 @@ def _fits(atoms: list[exp.Expression], around: Surroundings) -> bool:
         homes = [_span(prefix) for prefix in around.home]
         values.numbers[ours] = _met(values.numbers[ours], homes)
         values.numbers[theirs] = _met(values.numbers[theirs], _outside(homes, BOUNDS[theirs]))
+    if not around.ipv6:
+        for end in ("src", "dst"):
+            _meet(values, end, [V4])
     for atom in atoms:
         if not _apply(atom, values):
+            return False
+    for end in ("src", "dst"):
+        ases, countries = values.numbers[f"{end}_as"], values.texts.get(f"{end}_country")
+        few = all(a == b for a, b in ases) and len(ases) <= MOST_LOOKED_UP
+        if few and not any(around.knows_as(a) for a, _ in ases):
+            return False
+        if countries and len(countries) <= MOST_LOOKED_UP and not any(map(around.knows_country, countries)):
+            return False
+        spans = values.numbers[end]
+        if (
+            countries and end == around.theirs and len(spans) * len(countries) <= MOST_LOOKED_UP
+            and not any(around.displays(span, code) for span in spans for code in countries)
+        ):  # fmt: skip
             return False
     return all(values.numbers.values()) and all(
         texts is None or texts - values.excluded.get(name, set()) for name, texts in values.texts.items()
@@ -155,8 +184,9 @@ def _apply(atom: exp.Expression, values: _Values) -> bool:
     if isinstance(node, exp.Null):
         return False
     if isinstance(node, exp.Anonymous):
-        if node.name.lower() == "inside" and not negated and isinstance(node.expressions[0], exp.Column):
-            _meet(values, node.expressions[0].name.lower(), [_span(Prefix.parse(node.expressions[1].name))])
+        if node.name.lower() == "inside" and isinstance(node.expressions[0], exp.Column):
+            name, span = node.expressions[0].name.lower(), _span(Prefix.parse(node.expressions[1].name))
+            _meet(values, name, _outside([span], BOUNDS.get(name, span)) if negated else [span])
         return True
     if isinstance(node, exp.Between) and isinstance(node.this, exp.Column) and not negated:
         low, high = (_number(node.this.name.lower(), node.args[end]) for end in ("low", "high"))
@@ -186,12 +216,15 @@ def _compared(node: exp.Expression, kind: Any, values: _Values) -> bool:
         return True
     name = left.name.lower()
     if name in TEXTS and isinstance(right, exp.Literal):
+        text = _text(name, right)
         if kind is exp.EQ:
             before = values.texts.get(name)
-            values.texts[name] = {right.name} if before is None else before & {right.name}
+            values.texts[name] = {text} if before is None else before & {text}
         elif kind is exp.NEQ:
-            values.excluded.setdefault(name, set()).add(right.name)
+            values.excluded.setdefault(name, set()).add(text)
         return True
+    if kind is exp.EQ and name in BOUNDS and isinstance(right, exp.Literal) and _is_fraction(right):
+        return False
     number = _number(name, right)
     if number is not None:
         wide = 1 << 129
@@ -211,7 +244,7 @@ def _one_of(node: exp.In, values: _Values, *, negated: bool) -> bool:
         return True
     name = node.this.name.lower()
     if name in TEXTS and literal:
-        given = {v.name for v in node.expressions}
+        given = {_text(name, v) for v in node.expressions}
         if negated:
             values.excluded.setdefault(name, set()).update(given)
             return True
@@ -238,6 +271,21 @@ def _like(node: exp.Expression, values: _Values, *, negated: bool) -> bool:
         kept = {text for text in known if bool(pattern.fullmatch(text)) != negated}
         values.texts[node.this.name.lower()] = kept
     return True
+
+
+def _text(name: str, node: exp.Expression) -> str:
+    """A text as the column holds it: countries as codes."""
+    try:
+        return parse_country(node.name) if name.endswith("_country") else node.name
+    except TidegaugeError:
+        return node.name
+
+
+def _is_fraction(node: exp.Literal) -> bool:
+    try:
+        return not node.is_string and float(node.name) % 1 != 0
+    except (ValueError, OverflowError):
+        return False
 
 
 def _number(name: str, node: exp.Expression) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import cast
 
 import pyarrow as pa
@@ -49,9 +51,12 @@ COUNTS = {
 ALLOWED: tuple[type[exp.Expression], ...] = (
     exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In,
     exp.Is, exp.Null, exp.Boolean, exp.Like, exp.ILike, exp.Column, exp.Identifier, exp.Literal, exp.Neg,
-    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr, exp.Tuple,
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr,
 )  # fmt: skip
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
+ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr, exp.Neg)
+LOGIC = (exp.And, exp.Or, exp.Not)
+MOST_CONDITIONS = 400
 
 
 def column_sql(name: str) -> str:
@@ -70,6 +75,8 @@ def compile_where(text: str, *, now_s: int) -> str:
     """
     if len(text) > LONGEST:
         raise UsageError(f"--where is longer than {LONGEST} characters")
+    if len(re.findall(r"\b(?:and|or)\b", text, re.IGNORECASE)) > MOST_CONDITIONS:
+        raise UsageError(f"more than {MOST_CONDITIONS} conditions", hint="far_port IN (80, 443), or --from @FILE")
     try:
         statements = sqlglot.parse(text, read="duckdb")
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
@@ -77,7 +84,11 @@ def compile_where(text: str, *, now_s: int) -> str:
     if len(statements) != 1 or statements[0] is None:
         raise UsageError("--where takes one expression", where=repr(text[:80]))
     try:
-        return _rebuild(cast(exp.Expression, statements[0]), now_s).sql(dialect="duckdb")
+        tree = cast(exp.Expression, statements[0])
+        rebuilt = _rebuild(tree, now_s)
+        if (kind := _kind(tree)) != "condition":
+            raise UsageError(f"not a condition but {kind}", where=repr(text[:80]), hint="dst_port = 443")
+        return rebuilt.sql(dialect="duckdb")
     except RecursionError:
         raise UsageError("--where is nested too deeply", where=repr(text[:80])) from None
 
@@ -99,16 +110,19 @@ def classes_in(text: str) -> list[str]:
     return list(dict.fromkeys(call.expressions[1].name for call in calls))
 
 
-def ases_in(text: str) -> list[int]:
-    """Return the ASes that a condition names by equality."""
-    if "_as" not in text.lower():
-        return []
-    found: dict[int, None] = {}
-    for node in _parsed(text).find_all(exp.EQ):
-        column, value = node.this, node.expression
-        if isinstance(column, exp.Column) and column.name.lower().endswith("_as") and isinstance(value, exp.Literal):
-            found[int(count_of(value.name, column.name.lower()))] = None
-    return list(found)
+def is_intricate(text: str) -> bool:
+    """Whether a condition calculates, or compares columns with one another: whether any flow can meet it is not to be
+    told from it."""
+    tree = _parsed(text)
+    return any(tree.find_all(*ARITHMETIC)) or any(
+        sum(isinstance(part, exp.Column) for part in _children(node)) > 1 or not list(node.find_all(exp.Literal))
+        for node in cast(Iterator[exp.Expression], tree.find_all(*COMPARISONS))
+    )
+
+
+def columns_in(text: str) -> set[str]:
+    """Return the names of the columns in a condition."""
+    return {column.name.lower() for column in _parsed(text).find_all(exp.Column)}
 
 
 def _rebuild(node: exp.Expression, now_s: int) -> exp.Expression:
@@ -123,15 +137,25 @@ def _rebuild(node: exp.Expression, now_s: int) -> exp.Expression:
         return _column(node)
     if isinstance(node, exp.In) and (node.args.get("query") or node.args.get("unnest") or node.args.get("field")):
         raise UsageError("not allowed in --where: IN takes a list of values")
+    if isinstance(node, exp.Is) and isinstance(node.this, exp.Column) and node.this.name.lower() in COUNTRY:
+        unknown = exp.EQ(this=_column(node.this), expression=exp.Literal.string("ZZ"))
+        return exp.Paren(this=exp.Or(this=exp.Is(this=_column(node.this), expression=exp.Null()), expression=unknown))
     kinds = {c.name.lower() for c in node.find_all(exp.Column)} if isinstance(node, COMPARISONS) else set()
     operands = [v for v in _children(node) if isinstance(v, exp.Column)]
     own = {c.name.lower() for c in operands} & kinds
+    within = isinstance(node, ARITHMETIC)
+    if isinstance(node, exp.Like | exp.ILike) and isinstance(node.expression, exp.Literal):
+        pattern = node.expression.name
+        if any(c.name.lower() in COUNTRY for c in operands):  # codes are in capitals
+            pattern = pattern.upper()
+        return type(node)(this=_rebuild(node.this, now_s), expression=exp.Literal.string(pattern))
     copy = node.copy()
     for name, value in list(copy.args.items()):
         if isinstance(value, exp.Expression):
-            copy.set(name, _operand(value, own, now_s))
+            copy.set(name, _operand(value, own, now_s, within=within))
         elif isinstance(value, list):
-            copy.set(name, [_operand(v, own, now_s) if isinstance(v, exp.Expression) else v for v in value])
+            parts = [_operand(v, own, now_s, within=within) if isinstance(v, exp.Expression) else v for v in value]
+            copy.set(name, parts)
     return copy
 
 
@@ -142,10 +166,18 @@ def _children(node: exp.Expression) -> list[exp.Expression]:
     return found
 
 
-def _operand(node: exp.Expression, columns: set[str], now_s: int) -> exp.Expression:
-    """A literal beside an address, a time or a country is read as one."""
+def _operand(node: exp.Expression, columns: set[str], now_s: int, *, within: bool = False) -> exp.Expression:
+    """A literal beside an address, a time or a country is read as one.
+
+    Args:
+        within: it is a part of a calculation.
+    """
+    if isinstance(node, exp.Literal) and not node.is_string and within:
+        return exp.cast(node.copy(), "DOUBLE" if "." in node.name or "e" in node.name.lower() else "HUGEINT")
     if isinstance(node, exp.Literal) and node.is_string:
         if columns & ADDRESS:
+            if "/" in node.name:
+                raise UsageError(f"a prefix, not an address: {node.name[:60]!r}", hint="inside(far, '192.0.2.0/24')")
             return _blob(parse_address(node.name))
         if columns & TIME:
             seconds = parse_time(node.name, now_s=now_s)
@@ -156,7 +188,66 @@ def _operand(node: exp.Expression, columns: set[str], now_s: int) -> exp.Express
             return exp.Literal.number(count_of(node.name, min(counts)))
     if isinstance(node, exp.Identifier):
         return node
-    return _rebuild(node, now_s)
+    rebuilt = _rebuild(node, now_s)
+    if isinstance(node, exp.Column) and node.name.lower() in COUNTS and within:
+        return exp.cast(rebuilt, "HUGEINT")  # the difference of two ports is no port
+    return rebuilt
+
+
+def _kind(node: exp.Expression) -> str:
+    """What an expression is: `condition`, or the kind of its values.
+
+    Raises:
+        UsageError: its parts do not go together.
+    """
+    if isinstance(node, exp.Paren):
+        return _kind(node.this)
+    if isinstance(node, exp.Boolean | exp.Anonymous):
+        return "condition"
+    if isinstance(node, exp.Null):
+        return "nothing"
+    if isinstance(node, exp.Column):
+        return _kind_of_column(node.name.lower())
+    if isinstance(node, exp.Literal):
+        if not node.is_string and len(node.name) > 40:
+            raise UsageError(f"a number too large: {node.name[:40]}")
+        return "text" if node.is_string else "number"
+    kinds = [_kind(part) for part in _children(node)]
+    if isinstance(node, exp.Is):
+        return "condition"
+    if isinstance(node, LOGIC):
+        if any(kind != "condition" for kind in kinds):
+            raise UsageError("AND, OR and NOT join conditions", where=repr(node.sql(dialect="duckdb")[:80]))
+        return "condition"
+    if isinstance(node, ARITHMETIC):
+        if any(kind != "number" for kind in kinds):
+            raise UsageError("only numbers can be calculated with", where=repr(node.sql(dialect="duckdb")[:80]))
+        return "number"
+    if isinstance(node, exp.Like | exp.ILike):
+        if kinds != ["name", "text"]:
+            raise UsageError("LIKE compares a name with a text", where=repr(node.sql(dialect="duckdb")[:80]),
+                             hint="inside(far, '192.0.2.0/24') for addresses, = or IN for numbers")  # fmt: skip
+        return "condition"
+    if isinstance(node, COMPARISONS):
+        _check_comparison(node, kinds)
+    return "condition"
+
+
+def _check_comparison(node: exp.Expression, kinds: list[str]) -> None:
+    shown = repr(node.sql(dialect="duckdb")[:80])
+    if "nothing" in kinds:
+        raise UsageError("nothing equals NULL", where=shown, hint="IS NULL or IS NOT NULL")
+    columns = {kind for kind in kinds if kind != "text"}
+    if len(columns) > 1 or "condition" in columns:
+        raise UsageError(f"{' and '.join(sorted(set(kinds)))} cannot be compared", where=shown)
+
+
+def _kind_of_column(name: str) -> str:
+    if name in ADDRESS:
+        return "address"
+    if name in TIME:
+        return "time"
+    return "number" if name in COUNTS else "name"
 
 
 def count_of(text: str, column: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tidegauge.site import Site
 
 FILE_NAME = "tidegauge.sqlite"
-HEAD = "ports"
+HEAD = "left_out"
 """The newest migration."""
 BUSY_S = 30
 ADVISORY_LOCK = 0x71DE6A06E

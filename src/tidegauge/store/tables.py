@@ -10,7 +10,7 @@ LONG = BigInteger().with_variant(Integer, "sqlite")
 watches = Table(
     "watches", metadata,
     Column("name", String(64), primary_key=True), Column("note", Text, nullable=False),
-    Column("sizes", Text, nullable=False),
+    Column("sizes", Text, nullable=False), Column("left_out", Text, nullable=False, server_default="[]"),
 )  # fmt: skip
 indicators = Table(
     "indicators", metadata,

@@ -2,10 +2,10 @@
 
 from tidegauge.watch.indicator import KINDS, Indicator
 from tidegauge.watch.reading import read_indicators
-from tidegauge.watch.selection import Selection, at_home, pointed, unmatched, watched
+from tidegauge.watch.selection import MOST_SHOWN, Selection, at_home, pointed, unmatched, watched
 from tidegauge.watch.watches import Watch, Watches
 
 __all__ = [
-    "KINDS", "Indicator", "Selection", "Watch", "Watches", "at_home", "pointed", "read_indicators", "unmatched",
-    "watched",
+    "KINDS", "MOST_SHOWN", "Indicator", "Selection", "Watch", "Watches", "at_home", "pointed", "read_indicators",
+    "unmatched", "watched",
 ]  # fmt: skip

@@ -12,57 +12,90 @@ LONGEST_LINE = 100_000
 KIND_OF = {
     "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "ipv4": "prefix", "ipv6": "prefix", "cidr": "prefix",
     "ipv4-addr": "prefix", "ipv6-addr": "prefix", "prefix": "prefix", "ip:port": "prefix", "address": "prefix",
-    "ip-address": "prefix", "network": "prefix", "as": "as", "asn": "as", "autonomous-system": "as",
-    "domain": "domain", "hostname": "domain", "domain-name": "domain", "fqdn": "domain", "port": "port",
-    "dst-port": "port", "url": "url", "uri": "url", "link": "url", "host": "host",
+    "ip-address": "prefix", "ipv4-address": "prefix", "ipv6-address": "prefix", "network": "prefix", "as": "as",
+    "asn": "as", "autonomous-system": "as", "domain": "domain", "hostname": "domain", "domain-name": "domain",
+    "fqdn": "domain", "port": "port", "dst-port": "port", "url": "url", "uri": "url", "link": "url", "host": "host",
 }  # fmt: skip
 """Names of kinds, and ours."""
 KIND_COLUMNS = ("kind", "type", "indicator-type", "ioc-type", "observable-type", "attribute-type")
 VALUE_COLUMNS = ("value", "indicator", "ioc", "ioc-value", "observable", "indicator-value")
 FROM_COLUMNS = ("from", "valid-from", "start")
-UNTIL_COLUMNS = ("until", "valid-until", "valid-to", "end", "expires")
+UNTIL_COLUMNS = ("until", "valid-until", "valid-to", "end", "expires", "expiration", "expiration-date", "expiry")
 PORT_COLUMNS = ("dst-port", "port", "far-port")
-TYPED = {**{name: kind for name, kind in KIND_OF.items() if kind != "port"}, "dst-ip": "prefix"}
+TYPED = {
+    **{name: kind for name, kind in KIND_OF.items() if kind != "port"}, "dst-ip": "prefix", "src-ip": "prefix",
+    "dest-ip": "prefix", "source-ip": "prefix", "destination-ip": "prefix",
+}  # fmt: skip
 """Columns that hold values of one kind."""
+SOURCES = ("src-ip", "source-ip")
+HASHES = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})", re.IGNORECASE)
 
 
 def csv_rows(text: str) -> Iterator[Row | Left]:
-    """Yield the indicators of a CSV text.
+    """Yield the indicators of a CSV text, whose cells stand between commas, semicolons or tabs.
 
-    Without a line of names the columns are kind, value, from and until, or a value alone. The line of names may be
-    a comment, as some public lists have it.
+    Without a line of names the columns are kind, value, from and until, or begin with a value. The line of names may
+    be a comment, as some public lists have it.
     """
     names: list[str] | None = None
     begun = False
-    for line in text.splitlines():
-        if not line.strip():
-            continue
+    lines = text.splitlines()
+    for line in lines:
         if len(line) > LONGEST_LINE:
             yield Left("line", f"longer than {LONGEST_LINE:,} characters")
-            continue
-        comment = line.lstrip().startswith("#")
-        cells = [cell.strip() for cell in next(csv.reader([line.lstrip("# ")], skipinitialspace=True), [])]
-        if not begun and (found := _names(cells)):
+    short = [line for line in lines if line.strip() and len(line) <= LONGEST_LINE]
+    delimiter = _delimiter(short)
+    for comment, cells in _cells(short, delimiter):
+        if not begun and (found := _names(cells, comment=comment)):
             names, begun = found, not comment
-            continue
-        if comment:
-            continue
-        begun = True
-        if names is None or len(cells) == 1:
-            yield from _by_place(cells)
-        else:
-            yield from _by_name(dict(zip(names, cells, strict=False)))
+        elif not comment:
+            begun = True
+            if names is None or len(cells) == 1:
+                yield from _by_place(cells)
+            else:
+                yield from _by_name(dict(zip(names, cells, strict=False)))
 
 
-def _names(cells: Sequence[str]) -> list[str] | None:
+def _delimiter(lines: Sequence[str]) -> str:
+    """What stands between the cells of the first lines that are no prose."""
+    some = [line for line in lines[:50] if not line.lstrip().startswith("#")] or lines[:1]
+    return max(",\t;", key=lambda mark: sum(mark in line for line in some)) if some else ","
+
+
+def _cells(lines: Sequence[str], delimiter: str) -> Iterator[tuple[bool, list[str]]]:
+    """Whether each row is a comment, and its cells; a cell in quotes may reach over lines."""
+    comments = [line.lstrip("# ") for line in lines if line.lstrip().startswith("#")]
+    for row in _read(comments, delimiter, apart=True):
+        yield True, row
+    yield from ((False, row) for row in _read([x for x in lines if not x.lstrip().startswith("#")], delimiter))
+
+
+def _read(lines: Sequence[str], delimiter: str, *, apart: bool = False) -> Iterator[list[str]]:
+    """Cells of rows; line by line where a quote that does not end would swallow the rest."""
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)) if not apart else None
+    except csv.Error:
+        rows = None
+    if rows is None:
+        rows = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), []) for line in lines]
+    for row in rows:
+        yield [cell.split(" #", 1)[0].strip() for cell in row]
+
+
+def _names(cells: Sequence[str], *, comment: bool) -> list[str] | None:
     """The names of columns that a line holds; None where it is none of names."""
     named = [re.sub(r"[\s_]+", "-", cell.lower()) for cell in cells]
+    if comment and (len(cells) < 2 or any(len(cell.split()) > 2 for cell in cells)):
+        return None  # prose
     # A row of data may begin with a kind, which is a name too; but it holds a value, and no name is one.
-    if any(name in VALUE_COLUMNS or name in TYPED for name in named) and not any(
-        is_address(cell) or re.search(r"\.|^\d+$|://", cell) for cell in cells
-    ):
+    if any(name in VALUE_COLUMNS or name in TYPED for name in named) and not any(map(_is_value, cells)):
         return named
     return None
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell can hold an indicator, and be no name of a column."""
+    return is_address(cell) or re.search(r"\.|^\d+$|://|^as\s?\d+$", cell, re.IGNORECASE) is not None
 
 
 def _by_name(cells: dict[str, str]) -> Iterator[Row | Left]:
@@ -71,46 +104,70 @@ def _by_name(cells: dict[str, str]) -> Iterator[Row | Left]:
     def first(names: Sequence[str]) -> str:
         return next((cells[name] for name in names if cells.get(name)), "")
 
-    if cells.get("to-ids", "1").lower() in ("0", "false"):
-        yield Left(f"CSV {first(KIND_COLUMNS)[:40]}", "to_ids is false: the sender does not mean it for detection")
+    kind = first(KIND_COLUMNS).lower()
+    if cells.get("to-ids", "1").lower() in ("0", "false", "no"):
+        yield Left(f"CSV {kind[:40]}", "to_ids is false: the sender does not mean it for detection")
         return
-    start, end, port = first(FROM_COLUMNS), first(UNTIL_COLUMNS), first(PORT_COLUMNS)
+    if cells.get("revoked", "").lower() in ("1", "true", "yes"):
+        yield Left(f"CSV {kind[:40]}", "revoked")
+        return
+    start, end = first(FROM_COLUMNS), first(UNTIL_COLUMNS)
+    port, odd = _port(first(PORT_COLUMNS))
+    if odd:
+        yield Left("port", "not a port: its address is watched at every port")
     if value := first(VALUE_COLUMNS):
-        yield from _of_kind(first(KIND_COLUMNS).lower(), value, start, end, port)
+        yield from _of_kind(kind, value, start, end, port)
         return
-    found = [(kind, cells[name]) for name, kind in TYPED.items() if cells.get(name)]
-    for kind, value in found:
-        yield Row(kind, value, start, end, port if kind != "as" else "")
+    found = [(name, TYPED[name], cells[name]) for name in TYPED if cells.get(name)]
+    for name, its_kind, value in found:
+        yield Row(its_kind, value, start, end, "" if its_kind == "as" or name in SOURCES else port)
     if not found:
         yield Left("line", "none of its columns that name an indicator is filled")
 
 
+def _port(text: str) -> tuple[str, bool]:
+    """A port, empty for every one; and whether the text says something else."""
+    match = re.fullmatch(r"(\d{1,5})(?:/(?:tcp|udp))?", text.strip(), re.IGNORECASE)
+    if match and 0 < int(match[1]) < 65536:
+        return match[1], False
+    return "", text.strip().lower() not in ("", "0", "any", "*", "-")
+
+
 def _by_place(cells: list[str]) -> Iterator[Row | Left]:
-    """The row of a line without names: kind and value (or the other way round), from, until; or a value alone."""
+    """The row of a line without names: kind and value (or the other way round), from, until; or a value first."""
     first, second, start, end = [*cells, "", "", "", ""][:4]
-    if not second:
-        yield Row(*_guess(first))
-    elif second.lower() in KIND_OF and first.lower() not in KIND_OF:
+    if not second or (_is_value(first) and _plain(second) not in KIND_OF):
+        port, _ = _port(second) if second.isdigit() else ("", False)
+        kind, value = _guess(first)
+        yield Row(kind, value, far_port=port if kind != "as" else "")
+    elif _plain(second) in KIND_OF and _plain(first) not in KIND_OF:
         yield from _of_kind(second.lower(), first, start, end, "")
     else:
         yield from _of_kind(first.lower(), second, start, end, "")
 
 
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_]+", "-", name.lower().split("|")[0])
+
+
 def _of_kind(name: str, value: str, start: str, end: str, port: str) -> Iterator[Row | Left]:
-    if not name:
-        kind, value = _guess(value)
-        yield Row(kind, value, start, end, port)
-        return
-    kinds = name.split("|")
-    known = KIND_OF.get(kinds[0].replace("_", "-"))
-    if len(kinds) == 2 and kinds[1] == "port" and "|" in value:
-        value, _, port = value.partition("|")
-    if known is None:
-        yield Left(f"kind {name[:40]}", NOT_SHOWN)
-    elif known == "port":
-        yield Left("port", LONELY_PORT)
-    else:
-        yield Row(known, value, start, end, port)
+    """The rows of a value whose kind is named: of two kinds the parts, but for a port."""
+    kinds, values = name.split("|"), value.split("|")
+    if len(kinds) == 2 and kinds[1] == "port" and len(values) == 2:
+        kinds, values, port = kinds[:1], values[:1], values[1]
+    for one, text in zip(kinds, values, strict=False):
+        known = KIND_OF.get(_plain(one))
+        if known == "port":
+            yield Left("port", LONELY_PORT)
+        elif known is not None:
+            yield Row(known, text, start, end, port)
+        elif _is_value(text) and not HASHES.fullmatch(text):
+            kind, text = _guess(text)
+            yield Row(kind, text, start, end, port)
+        elif not one:
+            yield Left("value", f"neither an address nor a name nor a link: {text[:40]}")
+        else:
+            yield Left(f"kind {one[:40]}", NOT_SHOWN if HASHES.fullmatch(text) else f"{NOT_SHOWN}, or is not known")
 
 
 def _guess(value: str) -> tuple[str, str]:

@@ -52,7 +52,7 @@ class Indicator:
             value = str(Prefix.parse(value))
         elif kind == "as":
             value = value.upper().removeprefix("AS").strip()
-            if not (value.isascii() and value.isdigit() and 0 < int(value) < 1 << 32):
+            if not (value.isascii() and value.isdigit() and len(value) <= 10 and 0 < int(value) < 1 << 32):
                 raise UsageError(f"not an AS number: {value[:60]!r}")
         elif kind == "port":
             value = str(port_of(value))
@@ -109,7 +109,7 @@ def port_of(value: str | int) -> int:
         UsageError: not a port.
     """
     text = str(value).strip()
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
         raise UsageError(f"not a port: {text[:20]!r}")
     return int(text)
 

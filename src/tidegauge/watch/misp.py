@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,10 +34,10 @@ def misp_rows(document: Any) -> Iterator[Row | Left]:
 def _events(document: Any) -> Iterator[dict[str, Any]]:
     found = document.get("response", document) if isinstance(document, dict) else document
     for wrapped in _listed(found):
-        event = wrapped.get("Event", wrapped)
-        if isinstance(event, dict):
-            # An attribute that stands alone in a list is an event of one.
-            yield {"Attribute": [event]} if "value" in event and "type" in event else event
+        if "value" in wrapped and "type" in wrapped:  # an attribute by itself, which may carry its event as context
+            yield {"Attribute": [wrapped]}
+        else:
+            yield from _listed(wrapped.get("Event", wrapped))
 
 
 def _listed(value: Any) -> list[dict[str, Any]]:
@@ -67,17 +68,17 @@ def _attribute(entry: dict[str, Any]) -> Iterator[Row | Left]:
     elif name in PORTS:
         yield Left(f"MISP {name}", LONELY_PORT)
     else:
-        yield from _typed(name, value, _port(entry, name, value), "", *_span(entry))
+        yield from _typed(name, value, _port(entry, name, value), "", _first_seen(entry))
 
 
-def _typed(name: str, value: str, far_port: str, home_port: str, start: str, end: str) -> Iterator[Row | Left]:
+def _typed(name: str, value: str, far_port: str, home_port: str, start: str) -> Iterator[Row | Left]:
     """The rows of one type: of a composite one its parts, each for itself, but for a port."""
     kinds, values = name.split("|"), value.split("|")
     if kinds[-1] == "port":
         kinds, values = kinds[:1], [_without_port(value) or value]
     known = [(KIND_OF[kind], text) for kind, text in zip(kinds, values, strict=False) if kind in KIND_OF]
     for kind, text in known:
-        yield Row(kind, text, start, end, far_port, home_port)
+        yield Row(kind, text, start, "", far_port, home_port)
     if not known:
         yield Left(f"MISP {name[:40]}", NOT_SHOWN)
 
@@ -96,17 +97,15 @@ def _text(entry: dict[str, Any]) -> str | None:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
+def _first_seen(*entries: dict[str, Any]) -> str:
+    """From when on something holds; `last_seen` says when it was observed last, not when it ends."""
+    return next((str(entry["first_seen"]) for entry in entries if entry.get("first_seen")), "")
+
+
 def _without_port(value: str) -> str:
+    if "|" not in value and value.count(":") > 1 and "]" not in value:
+        return ""  # an IPv6 address by itself
     return value.rpartition("|" if "|" in value else ":")[0].strip("[]")
-
-
-def _span(*entries: dict[str, Any]) -> tuple[str, str]:
-    """From when to when something was seen, as far as one of the entries says it."""
-    for entry in entries:
-        span = str(entry.get("first_seen") or ""), str(entry.get("last_seen") or "")
-        if any(span):
-            return span
-    return "", ""
 
 
 def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
@@ -114,29 +113,38 @@ def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
     kept, ports = [], []
     for entry in _listed(one.get("Attribute")):
         value = _text(entry)
-        if value is None:
-            continue
         name = str(entry.get("type") or "").lower()
+        if value is None:
+            yield Left(f"MISP {name[:40]}", "it has no value")
+            continue
         end = _end(str(entry.get("object_relation") or name).lower())
         why = _refused(entry)
         # A port goes with its address: objects mark ports as context.
         if why and (name not in PORTS or why == "deleted"):
             yield Left(f"MISP {name[:40]}", why)
+        elif name in PORTS and end == "src" and one.get("name") == "network-connection":
+            yield Left("MISP src-port", "the source port of a connection is another one each time")
         elif name in PORTS:
-            ports.append((end, value.strip()))
+            number = re.match(r"\s*(\d{1,5})\s*(?:/\s*(?:tcp|udp))?\s*$", value, re.IGNORECASE)
+            if number and 0 < int(number[1]) < 65536:
+                ports.append((end, number[1]))
+            else:
+                yield Left(f"MISP {name}", "not a port: its address is watched at every port")
         else:
             kept.append((entry, name, end, value))
     ends = {end for _, name, end, _ in kept if name.split("|")[0] in KIND_OF}
     taken = False
     for entry, name, end, value in kept:
         far = [port for place, port in ports if _same(place, end, ends)]
-        home = [] if far else [port for place, port in ports if place and end and place != end and place not in ends]
-        span = _span(entry, one)
+        home = [] if far else [port for place, port in ports if place == "dst" and end == "src" and place not in ends]
+        start = _first_seen(entry, one)
         for far_port, home_port in [(p, "") for p in far] or [("", p) for p in home] or [("", "")]:
             far_port = far_port or _port(entry, name, value)
-            for row in _typed(name, value, far_port, home_port, *span):
+            for row in _typed(name, value, far_port, home_port, start):
                 taken |= isinstance(row, Row)
                 yield row
+    if any(end == "src" for end, _ in ports) and not ends.isdisjoint({"dst", ""}) and "src" not in ends:
+        yield Left("MISP src-port", "the port of our end is another one each time")
     if ports and not taken:
         yield Left(f"MISP object {str(one.get('name'))[:40]}", LONELY_PORT)
 

@@ -130,6 +130,12 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
     names = [mark for mark in watch.indicators if mark.kind == "domain"]
     found = pointed(lake, names, since_s, until_s)
     notes = []
+    if watch.left:
+        first = max(watch.left, key=lambda one: one[2])
+        notes.append(
+            f"{sum(count for _, _, count in watch.left):,} entries of files of the watch {watch.name} were not taken"
+            f" (most: {first[0]}: {first[1]}): traffic with them is not in this answer"
+        )
     for mark in watch.indicators:
         if mark.kind == "prefix":
             terms.append(Term.of(mark, Prefix.parse(mark.value)))

@@ -20,9 +20,12 @@ HEADERS = ("http-request-ext", "request_header", "Host")
 NETWORK = re.compile(r"\b(ipv[46]-addr|domain-name|hostname|url|autonomous-system|network-traffic|process)\b")
 TYPE = re.compile(r"([a-z0-9-]{1,40}):")
 OBSERVED = ("ipv4-addr", "ipv6-addr", "domain-name", "hostname", "url", "autonomous-system")
-UNSEEN = ("file", "email-addr", "email-message", "mac-addr", "process", "user-account", "windows-registry-key",
-          "x509-certificate", "artifact", "directory", "mutex", "software")  # fmt: skip
-"""Observables that flows do not show."""
+TELLING = frozenset(
+    "bundle identity marking-definition extension-definition language-content relationship sighting report grouping"
+    " note opinion campaign intrusion-set threat-actor attack-pattern course-of-action malware malware-analysis tool"
+    " vulnerability location observed-data".split()
+)
+"""Objects that tell of others and hold nothing to watch themselves."""
 DEPTH = 20_000
 """A pattern of hundreds of addresses is a tree of thousands of nodes, one below the other."""
 
@@ -73,14 +76,15 @@ def stix_rows(document: Any) -> Iterator[Row | Left]:
     if unread := sum(not isinstance(one, dict) for one in entries):
         yield from [Left("entry", "not a STIX object")] * unread
     named = {str(one["id"]): one for one in objects if "id" in one}
-    connected = {
-        str(one.get(ref)) for one in objects if one.get("type") == "network-traffic" for ref in ("src_ref", "dst_ref")
-    }
+    links = [one for one in objects if one.get("type") == "network-traffic" and not _true(one.get("revoked"))]
+    connected = {str(one.get(ref)) for one in links for ref in ("src_ref", "dst_ref")}
+    narrowed = {str(one.get("dst_ref")) for one in links if one.get("dst_port")}
+    context = {str(ref) for one in objects for ref in _listed(one.get("belongs_to_refs"))}
     for one in objects:
         kind = str(one.get("type"))
         if kind not in ("indicator", "network-traffic", *OBSERVED):
-            if kind in UNSEEN:
-                yield Left(f"STIX {kind}", NOT_SHOWN)
+            if kind not in TELLING:
+                yield Left(f"STIX {kind[:40]}", NOT_SHOWN)
             continue
         if _true(one.get("revoked")):
             yield Left(f"STIX {kind}", "revoked")
@@ -88,8 +92,12 @@ def stix_rows(document: Any) -> Iterator[Row | Left]:
             yield from _indicator(one)
         elif kind == "network-traffic":
             yield from _connection(one, named)
+        elif str(one.get("id")) in context:
+            yield Left(f"STIX {kind}", "the AS or name that an address belongs to is no indicator by itself")
         elif str(one.get("id")) not in connected:
             yield from _observed(one, "")
+        elif str(one.get("id")) in narrowed:
+            yield Left(f"STIX {kind}", "a connection in the file names its port: it is watched at that port alone")
 
 
 def _true(value: Any) -> bool:
@@ -100,10 +108,20 @@ def _newest(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of several versions of one object the one that was modified last (STIX 2.1, section 3.6)."""
     last: dict[str, str] = {}
     for one in objects:
-        name, when = str(one.get("id", "")), str(one.get("modified", ""))
-        if name and when > last.get(name, ""):
-            last[name] = when
-    return [one for one in objects if str(one.get("modified", "")) >= last.get(str(one.get("id", "")), "")]
+        name = str(one.get("id", ""))
+        if name and _modified(one) > last.get(name, ""):
+            last[name] = _modified(one)
+    return [one for one in objects if _modified(one) >= last.get(str(one.get("id", "")), "")]
+
+
+def _modified(one: dict[str, Any]) -> str:
+    """When an object was modified, with as many digits of a second as any has."""
+    whole, _, digits = str(one.get("modified", "")).removesuffix("Z").partition(".")
+    return f"{whole}.{digits[:9]:0<9}" if whole else ""
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _objects(document: Any) -> Iterator[Any]:
@@ -150,6 +168,8 @@ def _connection(one: dict[str, Any], named: dict[str, dict[str, Any]]) -> Iterat
             yield from _observed(there, text if text.isdigit() and int(text) else "")
         elif ref in one:
             yield Left("STIX network-traffic", f"its {ref} is not in the file")
+    if "dst_ref" not in one and "src_ref" not in one:
+        yield Left("STIX network-traffic", LONELY_PORT if one.get("dst_port") else "it names no address")
 
 
 def _kind(name: str) -> str:
@@ -340,7 +360,9 @@ def _rows(case: _Case) -> Iterator[Row | Left]:
         yield Left(left.what, f"{left.why}; the rest of its pattern is watched without it")
     ends = {term.end for term in targets}
     for term in dict.fromkeys(targets):
-        far = _first(p.value for p in ports if p.end == term.end or (not term.end and p.end not in ends - {""}))
+        own = [p for p in ports if p.end == term.end or (not term.end and p.end not in ends - {""})]
+        # Of an address that may be at either end it is the port that it is called at.
+        far = _first(p.value for p in sorted(own, key=lambda p: p.end == "src"))
         home = "" if far else _first(p.value for p in ports if term.end and p.end != term.end and p.end not in ends)
         yield Row(term.kind, term.value, case.start, case.end, far, home)
 

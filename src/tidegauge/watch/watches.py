@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,17 +17,24 @@ from tidegauge.store.tables import indicators as marks_table
 from tidegauge.store.tables import watches as watches_table
 from tidegauge.watch.indicator import Indicator
 
+MOST_LEFT = 200
 FIELDS = ("kind", "value", "from_s", "until_s", "source", "far_port", "home_port")
 
 
 @dataclass(frozen=True)
 class Watch:
-    """A named asset; `sizes` are known sizes of the loot, in bytes."""
+    """A named asset.
+
+    Attributes:
+        sizes: known sizes of the loot, in bytes.
+        left: what of its files is not watched: what, why, how many.
+    """
 
     name: str
     note: str = ""
     sizes: tuple[int, ...] = ()
     indicators: tuple[Indicator, ...] = field(default=())
+    left: tuple[tuple[str, str, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "note": self.note, "sizes": list(self.sizes),
@@ -39,8 +47,14 @@ class Watches:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, name: str, indicators: list[Indicator], *, note: str = "", sizes: tuple[int, ...] = ()) -> Watch:
+    def add(
+        self, name: str, indicators: list[Indicator], *, note: str = "", sizes: tuple[int, ...] = (),
+        left: Iterable[tuple[str, str, int]] = (),
+    ) -> Watch:  # fmt: skip
         """Make a watch, or add to one. An indicator that is added never takes away from the others.
+
+        Args:
+            left: what of the files with the indicators is not watched.
 
         Raises:
             UsageError: a name that is none, or no indicators.
@@ -51,11 +65,15 @@ class Watches:
             raise UsageError("a watch needs indicators", hint="--prefix, --as, --domain or --port")
         with self._store.changing() as session:
             before = session.execute(
-                select(watches_table.c.note, watches_table.c.sizes).where(watches_table.c.name == name)
-            ).first()
-            old_note, old_sizes = (before[0], json.loads(before[1])) if before else ("", [])
+                select(watches_table.c.note, watches_table.c.sizes, watches_table.c.left_out)
+                .where(watches_table.c.name == name)
+            ).first()  # fmt: skip
+            old_note, old_sizes, old_left = (before[0], *map(json.loads, before[1:])) if before else ("", [], [])
             known = json.dumps(sorted({*old_sizes, *sizes}))
-            put(session, watches_table, {"name": name, "note": note or old_note, "sizes": known})
+            # The same file again leaves out the same.
+            unwatched = list(dict.fromkeys((*map(tuple, old_left), *left)))[:MOST_LEFT]
+            put(session, watches_table, {"name": name, "note": note or old_note, "sizes": known,
+                                         "left_out": json.dumps(unwatched)})  # fmt: skip
             put(
                 session, marks_table, [{"watch": name, **asdict(mark)} for mark in indicators],
                 keys=("watch", "kind", "value", "from_s", "until_s", "far_port", "home_port"), fresh=True,
@@ -84,7 +102,10 @@ class Watches:
             columns = [marks_table.c[name] for name in FIELDS]
             for watch, *values in session.execute(select(marks_table.c.watch, *columns).order_by(marks_table.c.id)):
                 marks[watch].append(Indicator(*values))
-        return [Watch(name, note, tuple(json.loads(sizes)), tuple(marks[name])) for name, note, sizes in rows]
+        return [
+            Watch(name, note, tuple(json.loads(sizes)), tuple(marks[name]), tuple(map(tuple, json.loads(left))))
+            for name, note, sizes, left in rows
+        ]
 
     def remove(self, name: str) -> None:
         """Forget a watch.
