@@ -230,6 +230,12 @@ def test_what_passed_in_transit_keeps_a_no_from_being_given(make_site: Callable[
     status, told = asked(site, "--from", "KP", **{"from": "KP"})
     assert status == 11
     assert any("4.0 MB with KP have neither end in a home prefix" in c for c in told["caveats"])
+    run_json("watch", "add", "kp", "--prefix", "175.45.176.0/22", site=site)
+    for words in (("--watch", "kp"), ("--where", "far_country = 'KP'"), ("--where", f"src = '{KOREA}'")):
+        (other,) = run_json("ask", *words, *SINCE, site=site)
+        assert (words, other["verdict"], other["detection_limit"]) == (words, "cannot_say", [])
+    (everyone,) = run_json("ask", "--from", "all", *SINCE, site=site)
+    assert {o["origin"]: o["verdict"] for o in everyone["origins"]}.get("CN") == "no_surge"
 
 
 def test_a_limit_that_the_network_could_not_carry_is_not_stated(make_site: Callable[..., Site], tmp_path: Path) -> None:
@@ -327,6 +333,86 @@ def test_what_no_flow_shows_for_what_exporters_write_is_no_ground(site: Site, wh
     status, told = asked(site, "--where", where, where=where)
     assert (status, told["verdict"], told["detection_limit"]) == (11, "cannot_say", [])
     assert "is no evidence" in told["caveats"][0] or "can match no flow" in told["caveats"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "query"),
+    [
+        (("--from", "KP", "--where", "far_country = 'china'"), {"from": "KP", "where": "far_country = 'china'"}),
+        (("--from", "8.8.8.0/24", "--where", "far_country = 'KP'"),
+         {"from": "8.8.8.0/24", "where": "far_country = 'KP'"}),
+        (("--from", "AS15169", "--where", "far_country = 'KP'"), {"from": "AS15169", "where": "far_country = 'KP'"}),
+        (("--watch", "google", "--from", "KP"), {"watch": "google", "from": "KP"}),
+        (("--watch", "google", "--where", "far_port = 22"), {"watch": "google", "where": "far_port = 22"}),
+        (("--where", "far_country = 'BV'"), {"where": "far_country = 'BV'"}),
+        (("--where", "far_as IN (4199999998, 4199999999)"), {"where": "far_as IN (4199999998, 4199999999)"}),
+        (("--where", "inside(far, '2001:db8::/32')"), {"where": "inside(far, '2001:db8::/32')"}),
+        (("--where", "NOT inside(dst, '192.0.2.0/24')"), {"where": "NOT inside(dst, '192.0.2.0/24')"}),
+        (("--where", "dst_country = 'KP'"), {"where": "dst_country = 'KP'"}),
+        (("--where", "src_port + 1 = src_port"), {"where": "src_port + 1 = src_port"}),
+        (("--where", "time_end < time_start"), {"where": "time_end < time_start"}),
+        (("--where", "dst_port = 443.5"), {"where": "dst_port = 443.5"}),
+        (("--where", "far_class = 1048576"), {"where": "far_class = 1048576"}),
+    ],
+)  # fmt: skip
+def test_contradictions_are_known_in_every_spelling(site: Site, words: tuple[str, ...], query: dict[str, str]) -> None:
+    run_json("watch", "add", "google", "--prefix", "8.8.8.0/24", "--port", "443", site=site)
+    status, told = asked(site, *words, **query)
+    assert (status, told["verdict"], told["detection_limit"]) == (11, "cannot_say", [])
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["NOT far_as = 4199999999", "far_country LIKE 'c%'", "far_country = 'china'", "src_port - dst_port < 0",
+     "far_as <> 'AS64500' AND proto = 'tcp'", "bytes / packets > 10", "far_country IS NOT NULL"],
+)  # fmt: skip
+def test_what_flows_meet_is_answered(site: Site, where: str) -> None:
+    (told,) = run_json("ask", "--where", where, *SINCE, site=site)
+    assert told["verdict"] == "no_surge", told["caveats"][:2]
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["dst_port = NULL", "far_country NOT IN ('US', NULL)", "src LIKE '8.8.%'", "bytes LIKE '4%'", "exporter = 5",
+     "src = 5", "src_country > 5", "time_start = 5", "far IN ('1.2.3.4', src_port)", "src_port", "src = '8.8.8.8/32'",
+     "bytes > " + "1" * 44, " OR ".join(f"far_port = {n}" for n in range(1199))],
+)  # fmt: skip
+def test_what_is_no_condition_is_refused_with_advice(site: Site, where: str) -> None:
+    result = CliRunner().invoke(program, ["ask", "--where", where, "--site", str(site.folder)])
+    assert isinstance(result.exception, UsageError), result.output
+
+
+def test_indicators_that_end_before_their_traffic_keep_a_no_from_being_given(site: Site) -> None:
+    run_json("watch", "add", "ended", "--prefix", "1.2.4.0/24", "--valid", "2014-11-01/2014-11-18T06:00Z", site=site)
+    run_json("watch", "add", "ended", "--prefix", "203.0.113.44", site=site)
+    status, told = asked(site, "--watch", "ended", watch="ended")
+    assert (status, told["verdict"]) == (11, "cannot_say")
+    assert any("lie outside the times for which these hold" in caveat for caveat in told["caveats"])
+
+
+def test_what_a_file_did_not_give_is_said_in_each_answer(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"type,value\nip,{CHINA}\nip,300.1.1.1\n")
+    run_json("watch", "add", "half", "--from-file", str(tmp_path / "list.csv"), site=site)
+    (told,) = run_json("ask", "--watch", "half", *SINCE, site=site)
+    assert told["caveats"][0].startswith("1 entry of the files of the watch half was not taken")
+    shown = CliRunner().invoke(program, ["watch", "show", "half", "--site", str(site.folder)])
+    assert "left out: 1 domain" in shown.output
+
+
+def test_an_origin_that_is_all_at_home_is_no_ground(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site("192.0.2.0/24", "175.45.176.0/22")
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", flood("2014-11-19", KOREA, OURS)))])
+    status, told = asked(site, "--from", "KP", **{"from": "KP"})
+    assert (status, told["detection_limit"]) == (11, [])
+    assert any("All addresses of KP are in home prefixes" in caveat for caveat in told["caveats"])
+
+
+def test_traffic_in_transit_can_be_asked_about(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    flows = traffic(tmp_path / "f.csv", flood("2014-11-19", KOREA, "198.51.100.9"), ours="198.51.100.9")
+    Ingest(site).run([str(flows)])
+    (told,) = run_json("ask", "--from", "KP", "--direction", "transit", *SINCE, site=site)
+    assert told["verdict"] in ("surge", "cannot_say")
 
 
 def test_a_text_beside_a_number_is_read_or_refused(site: Site) -> None:

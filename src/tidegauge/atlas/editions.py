@@ -240,6 +240,18 @@ class Atlas:
                 return True
         return False
 
+    def is_in(self, asn: int, country: str, times_s: tuple[int, ...]) -> bool:
+        """Whether a table that stands at one of the times, or a documented fact, places an address of an AS in a
+        country."""
+        if any(fact.asn == asn and fact.country == country for fact in embedded.facts()):
+            return True
+        for time_s in times_s:
+            table = self.table(time_s)
+            places = [i for i, name in enumerate(table.country_names) if name == country]
+            if np.isin(table.countries[table.ases == asn], places).any():
+                return True
+        return False
+
     # Lookup
 
     def lookup(self, addresses: Addresses, times_us: NDArray[np.int64]) -> Origins:

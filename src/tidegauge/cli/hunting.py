@@ -110,7 +110,8 @@ def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
         bold=True,
     )
     for ground in found.grounds:
-        click.echo(f"  That nothing was found is no evidence: {ground}")
+        nothing = "nothing more" if shown else "nothing"
+        click.echo(f"  That {nothing} was found is no evidence: {ground}")
     stories = {s.subject: s for s in found.stories() if len(s.findings) > 1}
     told: set[str] = set()
     for finding in shown if everything else shown[:SHOWN]:

@@ -79,6 +79,11 @@ def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[st
         knows_as=lambda n: n == 0 or atlas.knows_as(n, times) or displayed(f"src_as = {n} OR dst_as = {n}"),
         knows_country=lambda code: atlas.knows_country(code, times),
         displays=lambda span, code: atlas.displays(span[0].to_bytes(16), span[1].to_bytes(16), code, times),
+        is_in=lambda n, code: (
+            atlas.is_in(n, code, times) or displayed(" OR ".join(
+                f"{end}_as = {n} AND {end}_country = '{code}'" for end in ("src", "dst")
+            ))
+        ),
         ipv6=":" not in "".join(_addresses(asked)) or _saw_ipv6(lake, asked, span),
     )  # fmt: skip
     if not possible(texts, around):

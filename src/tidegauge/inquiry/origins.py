@@ -59,6 +59,8 @@ def origin_caveats(
         )
     atlas = Atlas.of(site)
     for part in looked_for:
+        if part.value == "ZZ":
+            yield "ZZ stands for addresses that no edition of the atlas places in a country"
         if part.kind == "prefix" and not atlas.knows_prefix(Prefix.parse(part.value), (since_s, until_s - 1)):
             yield f"no edition of the atlas knows {part} at that time: it is not announced, or not for public use"
         elif part.kind == "prefix" and (inside := _overlap(site, part)):

@@ -57,7 +57,7 @@ class Surroundings:
         exporters: of which there are flows; empty where they are not looked at.
         since_s, until_s: the asked time.
         knows_as, knows_country: whether a flow of that time can display an AS or country.
-        displays: whether an address of a range can display a country.
+        displays, is_in: whether an address of a range, or of an AS, can display a country.
         ipv6: flows of IPv6 are there.
     """
 
@@ -69,6 +69,7 @@ class Surroundings:
     knows_as: Callable[[int], bool] = lambda asn: True
     knows_country: Callable[[str], bool] = lambda code: True
     displays: Callable[[Interval, str], bool] = lambda span, code: True
+    is_in: Callable[[int, str], bool] = lambda asn, code: True
     ipv6: bool = True
 
     @property
@@ -163,6 +164,11 @@ def _fits(atoms: list[exp.Expression], around: Surroundings) -> bool:
         if few and not any(around.knows_as(a) for a, _ in ases):
             return False
         if countries and len(countries) <= MOST_LOOKED_UP and not any(map(around.knows_country, countries)):
+            return False
+        if (
+            countries and few and end == around.theirs and len(ases) * len(countries) <= MOST_LOOKED_UP
+            and not any(around.is_in(asn, code) for asn, _ in ases for code in countries)
+        ):  # fmt: skip
             return False
         spans = values.numbers[end]
         if (

@@ -111,11 +111,13 @@ def classes_in(text: str) -> list[str]:
 
 
 def is_intricate(text: str) -> bool:
-    """Whether a condition calculates, or compares columns with one another: whether any flow can meet it is not to be
-    told from it."""
+    """Whether a condition calculates, compares columns with one another or sets of classes with numbers: whether any
+    flow can meet it is not to be told from it."""
     tree = _parsed(text)
     return any(tree.find_all(*ARITHMETIC)) or any(
-        sum(isinstance(part, exp.Column) for part in _children(node)) > 1 or not list(node.find_all(exp.Literal))
+        sum(isinstance(part, exp.Column) for part in _children(node)) > 1
+        or not list(node.find_all(exp.Literal))
+        or any(column.name.lower() in CLASS for column in node.find_all(exp.Column))
         for node in cast(Iterator[exp.Expression], tree.find_all(*COMPARISONS))
     )
 

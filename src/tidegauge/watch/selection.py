@@ -131,10 +131,11 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
     found = pointed(lake, names, since_s, until_s)
     notes = []
     if watch.left:
-        first = max(watch.left, key=lambda one: one[2])
+        first, count = max(watch.left, key=lambda one: one[2]), sum(one[2] for one in watch.left)
         notes.append(
-            f"{sum(count for _, _, count in watch.left):,} entries of files of the watch {watch.name} were not taken"
-            f" (most: {first[0]}: {first[1]}): traffic with them is not in this answer"
+            f"{count:,} {'entry' if count == 1 else 'entries'} of the files of the watch {watch.name}"
+            f" {'was' if count == 1 else 'were'} not taken (most: {first[0]}: {first[1]}): traffic with them is not in"
+            " this answer"
         )
     for mark in watch.indicators:
         if mark.kind == "prefix":

@@ -17,7 +17,7 @@ from tidegauge.store.tables import indicators as marks_table
 from tidegauge.store.tables import watches as watches_table
 from tidegauge.watch.indicator import Indicator
 
-MOST_LEFT = 200
+MOST_LEFT, MOST_INDICATORS = 200, 50_000
 FIELDS = ("kind", "value", "from_s", "until_s", "source", "far_port", "home_port")
 
 
@@ -61,6 +61,9 @@ class Watches:
         """
         if not re.fullmatch(r"[\w.-]{1,64}", name):
             raise UsageError(f"not a name for a watch: {name!r}", hint="letters, digits, - . _")
+        if len(indicators) > MOST_INDICATORS:
+            raise UsageError(f"{len(indicators):,} indicators are more than a watch holds ({MOST_INDICATORS:,})",
+                             hint="split them over several watches")  # fmt: skip
         if not indicators:
             raise UsageError("a watch needs indicators", hint="--prefix, --as, --domain or --port")
         with self._store.changing() as session:
