@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian's packages, each with a program by which it is known to be here.
-DEBIAN := chromium:chromium fonts-noto-cjk:/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc minisign:minisign nfdump:nfdump softflowd:softflowd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin tesseract-ocr:tesseract
+DEBIAN := chromium:chromium fonts-noto-cjk:/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc minisign:minisign nfdump:nfdump softflowd:softflowd pmacct:pmacctd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin tesseract-ocr:tesseract
 CONSTRAINTS := -c constraints.txt
 DEV := aiosmtpd authlib axe-playwright-python hypothesis httpx import-linter medallion mmdb-writer mypy oidc-provider-mock playwright psycopg[binary] pysnmp pymisp pytest pytest-xdist requests ruff schemathesis scikit-learn stix2 stix2-validator
 

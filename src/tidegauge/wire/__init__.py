@@ -4,7 +4,7 @@ from tidegauge.wire.argus import ArgusReader
 from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.bytesio import Buffer
 from tidegauge.wire.conduct import Conduct
-from tidegauge.wire.datagrams import Datagrams, Names, datagrams_in, holds_flow_export, late_messages, protocols
+from tidegauge.wire.datagrams import Datagrams, Names, datagrams_in, late_messages, protocols
 from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.eve import EveReader
 from tidegauge.wire.fragments import Fragments
@@ -15,6 +15,7 @@ from tidegauge.wire.meter import FlowMeter
 from tidegauge.wire.nfcapd import nfdump_table
 from tidegauge.wire.pcap import is_pcap, read_packets
 from tidegauge.wire.reading import Stream, damage_named, hash_file, open_stream
+from tidegauge.wire.recognise import holds_flow_export
 from tidegauge.wire.sniff import Kind, sniff
 from tidegauge.wire.state import remember_templates, resume, templates_state, whole_state
 from tidegauge.wire.streams import TcpStream, tcp_streams

@@ -114,7 +114,8 @@ def datagrams_in(
 ) -> Datagrams:  # fmt: skip
     """The UDP payloads in captured packets, those in fragments put together, and the messages of IPFIX over TCP;
     everything else is counted."""
-    return _speaking(packets, names, skipped, fragments or Fragments(skipped), streams or TcpExport(skipped))[0]
+    fragments = Fragments(skipped) if fragments is None else fragments
+    return speaking(packets, names, skipped, fragments, TcpExport(skipped) if streams is None else streams)[0]
 
 
 def late_messages(streams: TcpExport, names: Names) -> Iterator[Datagrams]:
@@ -125,10 +126,10 @@ def late_messages(streams: TcpExport, names: Names) -> Iterator[Datagrams]:
         yield Datagrams.of([message], arrived_us=[exported_us], sender=position, port=port)
 
 
-def _speaking(
+def speaking(
     packets: Packets, names: Names, skipped: Skipped, fragments: Fragments, streams: TcpExport
 ) -> tuple[Datagrams, int]:
-    """The datagrams in packets, and how many packets belong to connections that carry IPFIX."""
+    """Return the datagrams in packets, and how many packets belong to connections that carry IPFIX."""
     buffer = packets.buffer
     ends = packets.offsets + packets.lengths
     at, has_ip = network_offsets(buffer, packets.offsets, ends, packets.links)
@@ -157,14 +158,6 @@ def _speaking(
         rows, payloads, lengths, ports = rows[order], payloads[order], lengths[order], ports[order]
     found = Datagrams(buffer, payloads, lengths, times_us[rows], names.positions(ip.src[rows]), ports)
     return found, int(carrying.sum())
-
-
-def holds_flow_export(packets: Packets) -> bool:
-    """Whether a capture is one of flow export: at least half of its IP packets are datagrams that speak it."""
-    unread = Skipped()
-    found, carrying = _speaking(packets, Names(), unread, Fragments(unread), TcpExport(unread))
-    speaking = int((protocols(found) > 0).sum()) + carrying
-    return speaking > 0 and 2 * speaking >= len(packets.offsets)
 
 
 def unread_versions(datagrams: Datagrams, kinds: NDArray[np.int64]) -> NDArray[np.int64]:

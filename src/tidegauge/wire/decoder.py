@@ -28,6 +28,7 @@ from tidegauge.wire.elements import (
 from tidegauge.wire.fields import describes_flows, describes_packets, flows_of
 from tidegauge.wire.grouping import groups
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
+from tidegauge.wire.netflow_older import as_v5
 from tidegauge.wire.parts import AGENT_SHIFT, Parts, domains_of
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
@@ -113,6 +114,7 @@ class Decoder:
 
     def decode(self, datagrams: Datagrams) -> Iterator[FlowBatch]:
         """Flows of a block of datagrams, with those of earlier blocks whose template came now."""
+        datagrams = as_v5(datagrams)
         kinds = protocols(datagrams)
         versions = unread_versions(datagrams, kinds)
         for version in np.unique(versions[versions > 0]).tolist():

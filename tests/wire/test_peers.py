@@ -1,0 +1,66 @@
+"""pmacct beside us: what its probe sends and what it writes as JSON are the same flows."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.make import pcap
+from tidegauge.ingest import Ingest
+from tidegauge.lake import FlowFilter, Lake
+from tidegauge.site import Site
+
+PMACCTD = shutil.which("pmacctd", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+SETTINGS = """
+pcap_savefile: {capture}
+daemonize: false
+plugins: nfprobe[probe], print[print]
+aggregate: src_host, dst_host, src_port, dst_port, proto, tos, timestamp_start, timestamp_end
+nfprobe_receiver[probe]: 127.0.0.1:{port}
+nfprobe_version[probe]: {version}
+print_refresh_time[print]: 60
+print_output[print]: json
+print_output_file[print]: {printed}
+"""
+
+
+def sums(folder: Path) -> list[int]:
+    return [int(Lake(folder / "data").scalar(f"sum({name})", FlowFilter())) for name in ("bytes", "packets")]
+
+
+def probed(folder: Path, capture: Path, version: str) -> tuple[list[bytes], Path]:
+    """What pmacct's probe sends of a capture, and what it writes of it. How much of the capture it reads before it ends
+    is its own affair, and the same for both."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(1)
+        settings = folder / "pmacctd.conf"
+        settings.write_text(
+            SETTINGS.format(capture=capture, port=receiver.getsockname()[1], version=version,
+                            printed=folder / "printed.json")
+        )  # fmt: skip
+        subprocess.run([PMACCTD, "-f", str(settings)], capture_output=True, check=True, timeout=60)
+        datagrams = []
+        try:
+            while True:
+                datagrams.append(receiver.recv(65536))
+        except TimeoutError:
+            return datagrams, folder / "printed.json"
+
+
+@pytest.mark.skipif(PMACCTD is None, reason="pmacct is not installed")
+@pytest.mark.parametrize("version", ["9", "10"])
+def test_pmaccts_probe_and_its_json_are_the_same_flows(
+    make_site: Callable[..., Site], shared: Path, tmp_path: Path, version: str
+) -> None:
+    datagrams, printed = probed(tmp_path, shared / "pcap" / "test-cc-capture-1.pcap", version)
+    as_json, as_sent = make_site(name="json"), make_site(name="sent")
+    assert Ingest(as_json).run([str(printed)]).skipped.to_json() == []
+    assert Ingest(as_sent).run([str(pcap(tmp_path / "sent.pcap", *datagrams))]).skipped.to_json() == []
+    assert sums(as_json.folder)[0] > 0
+    assert sums(as_sent.folder) == sums(as_json.folder)
