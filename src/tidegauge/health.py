@@ -112,6 +112,19 @@ def _losses(coverage: Coverage) -> Iterator[Check]:
               "let the exporter send its templates more often") for e in told if e.misses
     ])  # fmt: skip
     yield from _few([
+        Check("sampler", "warn",
+              f"{e.unsampled:,} of {e.records:,} records of {e.exporter} are sampled at an interval that is not known"
+              " or was not applied: its volumes may be too small by that factor",
+              f'let it send its sampler options, or set [exporters."{e.exporter}"] sampling')
+        for e in told if e.unsampled
+    ])  # fmt: skip
+    yield from _few([
+        Check("numbers", "warn",
+              f"the sequence numbers of {e.exporter} follow no known rule: what was lost is not known",
+              "answers say so; two senders behind one address and port look like that")
+        for e in told if not e.loss_known
+    ])  # fmt: skip
+    yield from _few([
         Check("apart", "warn", f"{e.apart:,} of {e.records:,} records of {e.exporter} cannot be true: kept apart",
               "tidegauge flows --quarantine shows them with the reason") for e in coverage.exporters if e.apart
     ])  # fmt: skip

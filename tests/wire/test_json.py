@@ -255,3 +255,12 @@ def test_what_we_write_ourselves_is_read(make_site: Callable[..., Site], tmp_pat
 @given(st.sampled_from([name for names in PLAIN.values() for name in names]))
 def test_plain_names_are_plain(name: str) -> None:
     assert plain_name(name) == name
+
+
+def test_the_doctor_names_intervals_that_were_not_applied(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    (tmp_path / "flows.json").write_text(json.dumps({**GOFLOW2, "sampling_rate": 1000}) + "\n")
+    site = make_site()
+    taken(site, tmp_path / "flows.json")
+    (told,) = run_json("doctor", site=site)
+    (check,) = [check for check in told["checks"] if check["name"] == "sampler"]
+    assert check["found"].startswith("1 of 1 records of 203.0.113.7 are sampled at an interval that is not known")
