@@ -262,5 +262,5 @@ def test_the_doctor_names_intervals_that_were_not_applied(make_site: Callable[..
     site = make_site()
     taken(site, tmp_path / "flows.json")
     (told,) = run_json("doctor", site=site)
-    (check,) = [check for check in told["checks"] if check["name"] == "sampler"]
+    (check,) = [check for check in told["checks"] if check["check"] == "sampler"]
     assert check["found"].startswith("1 of 1 records of 203.0.113.7 are sampled at an interval that is not known")
