@@ -6,6 +6,7 @@ from tidegauge.atlas.embedded import as_names, facts, world_table
 from tidegauge.atlas.evidence import Evidence, Witnesses
 from tidegauge.atlas.fetching import Outcome, update
 from tidegauge.atlas.importing import Taken, Wanted, import_file, parse_valid
+from tidegauge.atlas.known import Known
 from tidegauge.atlas.label import directions, label, relabelled, unlabelled
 from tidegauge.atlas.reach import Reach, Showings, ranges_of, reach, showings
 from tidegauge.atlas.sources import FORMATS
@@ -18,6 +19,7 @@ __all__ = [
     "Catalogue",
     "Edition",
     "Evidence",
+    "Known",
     "Origin",
     "OriginTable",
     "Origins",

@@ -26,7 +26,7 @@ from tidegauge.atlas.flat import flatten, of_halves, spaces
 from tidegauge.atlas.overlay import Overlay, TimedRows, overlay
 from tidegauge.atlas.statements import packed
 from tidegauge.atlas.table import OriginTable
-from tidegauge.model import FOREVER_S, Addresses, Prefix, mapped_ipv4
+from tidegauge.model import FOREVER_S, Addresses, mapped_ipv4
 from tidegauge.site import Site
 from tidegauge.store import Store
 
@@ -183,72 +183,6 @@ class Atlas:
         for editions in self._sources(("list", "location")).values():
             dates = [e.date_s for e in editions if e.classes & bit]
             if dates and dates[0] - NEAR_S < until_s and dates[-1] + NEAR_S > since_s:
-                return True
-        return False
-
-    def knows_country(self, code: str, times_s: tuple[int, ...]) -> bool:
-        """Whether a table that stands at one of the times, or a documented fact, has an address of a country."""
-        if code == "ZZ" or any(fact.country == code for fact in embedded.facts()):
-            return True
-        for time_s in times_s:
-            table = self.table(time_s)
-            places = [i for i, name in enumerate(table.country_names) if name == code]
-            if places and np.isin(table.countries, places).any():
-                return True
-        return False
-
-    def knows_as(self, asn: int, times_s: tuple[int, ...]) -> bool:
-        """Whether an edition that stands at one of the times says anything of an AS."""
-        if asn in embedded.as_names() or any(fact.asn == asn for fact in embedded.facts()):
-            return True
-        for time_s in times_s:
-            if (self.table(time_s).ases == asn).any():
-                return True
-            for held in self.held(time_s, ("registry", "location", "list")):
-                table = held.edition.as_rows() if held.edition.ases else None
-                if table is not None and (
-                    (table["first"].to_numpy() <= asn) & (asn <= table["last"].to_numpy())
-                ).any():  # fmt: skip
-                    return True
-        return False
-
-    def knows_prefix(self, prefix: Prefix, times_s: tuple[int, ...]) -> bool:
-        """Whether a table that stands at one of the times, or a documented fact, says anything of its addresses."""
-        if any(fact.prefix.first <= prefix.last and prefix.first <= fact.prefix.last for fact in embedded.facts()):
-            return True
-        ends = np.frombuffer(prefix.first + prefix.last, dtype=np.uint8).reshape(2, 16)
-        for time_s in times_s:
-            table = self.table(time_s)
-            first, last = table.pieces.find(ends).tolist()
-            own = slice(first, last + 1)
-            unknown = [i for i, name in enumerate(table.country_names) if name == "ZZ"]
-            if (~np.isin(table.countries[own], unknown) | (table.ases[own] > 0)).any():
-                return True
-        return False
-
-    def displays(self, first: bytes, last: bytes, country: str, times_s: tuple[int, ...]) -> bool:
-        """Whether a table that stands at one of the times, or a documented fact, places an address of a range in a
-        country."""
-        if any(f.country == country and f.prefix.first <= last and first <= f.prefix.last for f in embedded.facts()):
-            return True
-        ends = np.frombuffer(first + last, dtype=np.uint8).reshape(2, 16)
-        for time_s in times_s:
-            table = self.table(time_s)
-            begin, end = table.pieces.find(ends).tolist()
-            places = [i for i, name in enumerate(table.country_names) if name == country]
-            if np.isin(table.countries[begin : end + 1], places).any():
-                return True
-        return False
-
-    def is_in(self, asn: int, country: str, times_s: tuple[int, ...]) -> bool:
-        """Whether a table that stands at one of the times, or a documented fact, places an address of an AS in a
-        country."""
-        if any(fact.asn == asn and fact.country == country for fact in embedded.facts()):
-            return True
-        for time_s in times_s:
-            table = self.table(time_s)
-            places = [i for i, name in enumerate(table.country_names) if name == country]
-            if np.isin(table.countries[table.ases == asn], places).any():
                 return True
         return False
 

@@ -14,6 +14,7 @@ from tidegauge.atlas import embedded
 from tidegauge.atlas.catalogue import Edition
 from tidegauge.atlas.editions import Atlas
 from tidegauge.atlas.evidence import Witnesses, cidrs, times, upstreams_in
+from tidegauge.atlas.known import Known
 from tidegauge.atlas.statements import joined, packed
 from tidegauge.atlas.trust import judge
 from tidegauge.model import V4_MAPPED, Prefix, UsageError, class_bit, format_time, merge_intervals, parse_country
@@ -86,7 +87,7 @@ def showings(atlas: Atlas, of: str, at_s: int) -> Showings:
     witnesses = Witnesses(atlas, at_s)
     if match := re.fullmatch(r"[Aa][Ss](\d{1,10})", of):
         asn = int(match[1])
-        if not atlas.knows_as(asn, (at_s,)):
+        if not Known(atlas, (at_s,)).has_as(asn):
             raise UsageError(f"no edition of the atlas knows AS{asn} at that time", hint="tidegauge atlas editions")
         found = [*_displayed(atlas, at_s, asn=asn), *_route_objects(atlas, at_s, asn)]
         return Showings(f"AS{asn}", at_s, _judged(witnesses, found), tuple(_further(atlas, at_s, [asn], witnesses)))

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tidegauge.atlas import Atlas, ranges_of
+from tidegauge.atlas import Atlas, Known, ranges_of
 from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, columns_in, is_intricate, possible
-from tidegauge.model import format_amount
+from tidegauge.model import Prefix, format_amount
 from tidegauge.series import Part, no_list, unlisted
 from tidegauge.site import Site
 from tidegauge.watch import MOST_SHOWN, at_home, unmatched
@@ -36,8 +36,9 @@ def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     classes = [part.value for part in parts if part.kind == "class"]
     if missing := unlisted(lake, atlas, (*classes, *classes_in(where)), span.since_s, span.until_s):
         yield no_list(missing)
+    known = Known(atlas, (span.since_s, span.until_s - 1))
     for part in parts:
-        if part.kind == "country" and not atlas.knows_country(part.value, (span.since_s, span.until_s - 1)):
+        if part.kind == "country" and not known.has_country(part.value):
             yield f"No edition of the atlas at that time has an address of {part}: no flow can be counted towards it."
     yield from _at_home(site, atlas, parts, asked, span)
     watched = list(_watch(site, asked, span)) if asked.watch is not None else []
@@ -70,17 +71,17 @@ def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[st
         texts.append(asked.watch.where)
     if not texts:
         return
-    atlas, times = Atlas.of(site), (span.since_s, span.until_s - 1)
+    known = Known(Atlas.of(site), (span.since_s, span.until_s - 1))
     displayed = cache(lambda where: bool(lake.total("sum(flows)", FlowFilter(conditions=(where,)))))
     around = Surroundings(
         asked.direction, () if site.home_as else site.home,
         frozenset(lake.exporters() if "exporter" in (asked.where_text or "").lower() else ()), span.since_s,
         span.until_s,
-        knows_as=lambda n: n == 0 or atlas.knows_as(n, times) or displayed(f"src_as = {n} OR dst_as = {n}"),
-        knows_country=lambda code: atlas.knows_country(code, times),
-        displays=lambda span, code: atlas.displays(span[0].to_bytes(16), span[1].to_bytes(16), code, times),
+        knows_as=lambda n: n == 0 or known.has_as(n) or displayed(f"src_as = {n} OR dst_as = {n}"),
+        knows_country=known.has_country,
+        displays=lambda span, code: known.places(Prefix(span[0].to_bytes(16), span[1].to_bytes(16)), code),
         is_in=lambda n, code: (
-            atlas.is_in(n, code, times) or displayed(" OR ".join(
+            known.places_as(n, code) or displayed(" OR ".join(
                 f"{end}_as = {n} AND {end}_country = '{code}'" for end in ("src", "dst")
             ))
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tidegauge.atlas import Atlas
+from tidegauge.atlas import Atlas, Known
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import Prefix, UsageError, country_names
 from tidegauge.series import Origins, Part
@@ -21,14 +21,14 @@ def check_origins(site: Site, origins: Origins, direction: str, since_s: int, un
     Raises:
         UsageError: an AS that no edition of that time knows and no flow here displays; or an AS or prefix of ours.
     """
-    atlas = Atlas.of(site)
+    known = Known(Atlas.of(site), (since_s, until_s - 1))
     for part in origins.parts:
         if direction in FAR_DIRECTIONS and (ours := _ours(site, part)):
             raise UsageError(
                 f"{part} is ours ({ours}): the far end of what goes {direction} is never home",
                 hint="ask with --direction internal or transit, or about the other side's origin",
             )
-        if part.kind == "as" and not atlas.knows_as(int(part.value), (since_s, until_s - 1)) and not _displayed(
+        if part.kind == "as" and not known.has_as(int(part.value)) and not _displayed(
             lake, [part]
         )[0]:  # fmt: skip
             raise UsageError(
@@ -57,11 +57,11 @@ def origin_caveats(
             f"no flow in these data ever displayed {names}{more}: that nothing was seen may only mean that it"
             " shows itself otherwise"
         )
-    atlas = Atlas.of(site)
+    known = Known(Atlas.of(site), (since_s, until_s - 1))
     for part in looked_for:
         if part.value == "ZZ":
             yield "ZZ stands for addresses that no edition of the atlas places in a country"
-        if part.kind == "prefix" and not atlas.knows_prefix(Prefix.parse(part.value), (since_s, until_s - 1)):
+        if part.kind == "prefix" and not known.has_prefix(Prefix.parse(part.value)):
             yield f"no edition of the atlas knows {part} at that time: it is not announced, or not for public use"
         elif part.kind == "prefix" and (inside := _overlap(site, part)):
             yield f"{part} holds addresses of ours ({inside}): what comes from these is not from outside"
