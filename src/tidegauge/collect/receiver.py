@@ -89,7 +89,8 @@ class Receiver:
             for thread in (*takers, writer, syncer):
                 thread.start()
             for bound in sockets:
-                log_event("listening", address=_shown(bound), buffer_bytes=_buffer(bound))
+                event = "listening" if bound.type == socket.SOCK_DGRAM else "tcp_ready"
+                log_event(event, address=_shown(bound), buffer_bytes=_buffer(bound))
             drops = dict.fromkeys((s for s in sockets if s.type == socket.SOCK_DGRAM), 0)
             while self._pause(STATUS_S):
                 self._note_drops(drops)
