@@ -87,7 +87,9 @@ def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[st
         ),
         ipv6=":" not in "".join(_addresses(asked)) or _saw_ipv6(lake, asked, span),
     )  # fmt: skip
-    if not possible(texts, around):
+    matched = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, asked.conditions())
+    # Flows keep the labels of the edition that they came in under: what they show is possible.
+    if not possible(texts, around) and not lake.total("sum(flows)", matched):
         shown = f"The condition {asked.where_text!r}" if asked.where_text else asked.selection()
         named = [str(asked.origins)] if asked.origins else []
         named += [f"the watch {asked.watch.name}"] if asked.watch else []
