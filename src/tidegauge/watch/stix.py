@@ -293,7 +293,7 @@ def _comparison(node: Any) -> list[_Case]:
         return [_Case(unused=(Left(f"STIX {kind}", "negated: it says what is not meant"),))]
     values = [_plain(text) for text in _literals(literal)]
     if operator == "LIKE":
-        values = [_like(value) for value in values]
+        values = [_like_link(value) if place[0] == "url" else _like(value) for value in values]
     if operator not in ("=", "==", "IN", "LIKE", "ISSUBSET") or not all(values):
         return [_Case(unused=(Left(f"STIX {kind}", f"compared by {operator}, which flows cannot be searched by"),))]
     return _bounded([_Case((_Term(place[0], value, place[1]),)) for value in values])
@@ -347,6 +347,16 @@ def _like(pattern: str) -> str:
     if "%" in rest or "_" in rest:
         return ""
     return f"*.{rest}" if rest != pattern else rest
+
+
+def _like_link(pattern: str) -> str:
+    """A `LIKE` of links whose host is told in full, as the link to the host; empty where it is not.
+
+    >>> _like_link("http://evil.example/%"), _like_link("http://%.example/a")
+    ('http://evil.example/', '')
+    """
+    match = re.match(r"[a-z]+://[^/%_]+(?=/|$)", pattern)
+    return f"{match[0]}/" if match else ""
 
 
 def _rows(case: _Case) -> Iterator[Row | Left]:
