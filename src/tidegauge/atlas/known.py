@@ -47,7 +47,7 @@ class Known:
             return True
         for table in self._tables():
             own = _places(table, prefix)
-            if (~_of(table, "ZZ")[own] | (table.ases[own] > 0)).any():
+            if (~_of(table, "ZZ", own) | (table.ases[own] > 0)).any():
                 return True
         return False
 
@@ -55,7 +55,11 @@ class Known:
         """Whether an address of a range can be of a country."""
         if any(fact.country == country and _overlap(fact.prefix, prefix) for fact in embedded.facts()):
             return True
-        return any(_of(table, country)[_places(table, prefix)].any() for table in self._tables())
+        return any(_of(table, country, _places(table, prefix)).any() for table in self._tables())
+
+    def has_as_in(self, prefix: Prefix, asn: int) -> bool:
+        """Whether an address of a range is of an AS."""
+        return any((table.ases[_places(table, prefix)] == asn).any() for table in self._tables())
 
     def places_as(self, asn: int, country: str) -> bool:
         """Whether an address of an AS can be of a country."""
@@ -67,9 +71,9 @@ class Known:
         return [self.atlas.table(time_s) for time_s in self.times_s]
 
 
-def _of(table: OriginTable, country: str) -> NDArray[np.bool_]:
-    """Which ranges of a table are of a country."""
-    return np.isin(table.countries, [i for i, name in enumerate(table.country_names) if name == country])
+def _of(table: OriginTable, country: str, own: slice = slice(None)) -> NDArray[np.bool_]:
+    """Which ranges of a table, or of a part of it, are of a country."""
+    return np.isin(table.countries[own], [i for i, name in enumerate(table.country_names) if name == country])
 
 
 def _places(table: OriginTable, prefix: Prefix) -> slice:

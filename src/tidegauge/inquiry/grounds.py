@@ -40,7 +40,7 @@ def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     for part in parts:
         if part.kind == "country" and not known.has_country(part.value):
             yield f"No edition of the atlas at that time has an address of {part}: no flow can be counted towards it."
-    yield from _at_home(site, atlas, parts, asked, span)
+    yield from _at_home(site, known, parts, asked, span)
     watched = list(_watch(site, asked, span)) if asked.watch is not None else []
     yield from watched
     if asked.where_text or not watched:
@@ -48,15 +48,19 @@ def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     yield from _untold(lake, asked, span)
 
 
-def _at_home(site: Site, atlas: Atlas, parts: Sequence[Part], asked: Asked, span: Span) -> Iterator[str]:
+def _at_home(site: Site, known: Known, parts: Sequence[Part], asked: Asked, span: Span) -> Iterator[str]:
     """Origins all of whose addresses are ours, so that none can be at the outside end."""
     if asked.direction not in FAR or not site.home:
         return
     for part in parts[:MOST_PARTS]:
-        if part.kind not in ("country", "as"):
-            continue
-        named: dict[str, Any] = {"country": part.value} if part.kind == "country" else {"asn": int(part.value)}
-        ranges = ranges_of(atlas, span.since_s, **named)
+        named: dict[str, Any] = {}
+        if part.kind == "country" and any(known.places(home, part.value) for home in site.home):
+            named = {"country": part.value}
+        elif part.kind == "as" and any(known.has_as_in(home, int(part.value)) for home in site.home):
+            named = {"asn": int(part.value)}
+        if not named:
+            continue  # ours have nothing of it
+        ranges = ranges_of(known.atlas, span.since_s, **named)
         first = next(ranges, None)
         if first is not None and at_home(site.home, first) and all(at_home(site.home, r) for r in ranges):
             yield f"All addresses of {part} are in home prefixes: none can be an outside end. [site] home may be wrong."
