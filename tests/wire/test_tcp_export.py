@@ -112,3 +112,18 @@ def test_messages_are_taken_whole_wherever_a_stream_is_cut(messages: int, pieces
         found += more
     assert b"".join(found) == whole
     assert len(found) == messages + 1
+
+
+def test_segments_that_never_fit_cost_bounded_time_and_memory() -> None:
+    from tidegauge.model import Skipped
+    from tidegauge.wire.tcpexport import TcpExport
+
+    export = TcpExport(Skipped())
+    first = stream(1)
+    session = export._open((b"a", 1, b"b", 2), 0, first[12:16])
+    for number in range(100_000):
+        export._put(session, 10_000_000 - 2 * number, b"x")
+        if number % 2:
+            export._put(session, session.following, b"")
+    assert len(session.early) <= 2049
+    assert export.waiting <= 2049

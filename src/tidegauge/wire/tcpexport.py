@@ -18,8 +18,10 @@ IPFIX = 10
 """The version of IPFIX messages."""
 MESSAGE_HEADER, SET_HEADER = 16, 4
 MOST_SESSIONS = 4096
-MOST_WAITING = 1 << 20
-"""Bytes of one connection that wait for bytes before them."""
+MOST_WAITING, MOST_EARLY, MOST_OF_ALL = 1 << 20, 2048, 64 << 20
+"""Bytes of one connection that wait for bytes before them, in how many segments, and the bytes of all connections."""
+FEW_EARLY = 64
+"""With more segments that wait than this, only the one that begins at the next byte is looked for."""
 FIN, SYN, RST = 1, 2, 4
 Key = tuple[bytes, int, bytes, int]
 
@@ -53,6 +55,11 @@ def take_messages(data: bytearray) -> tuple[list[bytes], bool]:
         begin += length
     del data[:begin]
     return found, True
+
+
+def _ahead(sequence: int, following: int) -> int:
+    """How far a sequence number is ahead of another; both wrap at 2^32."""
+    return (sequence - following + 2**31) % 2**32 - 2**31
 
 
 def _next_message(data: bytearray, domain: bytes) -> int:
@@ -90,6 +97,7 @@ class TcpExport:
 
     skipped: Skipped
     sessions: OrderedDict[Key, _Session] = field(default_factory=OrderedDict)
+    waiting: int = 0
 
     def add(self, buffer: Buffer, ip: IpHeaders) -> tuple[list[tuple[int, bytes]], NDArray[np.bool_]]:
         """Take in the segments among packets.
@@ -133,11 +141,14 @@ class TcpExport:
 
     def _put(self, session: _Session, sequence: int, data: bytes) -> list[bytes]:
         """Take in a segment; the messages that became whole."""
-        ahead = (sequence - session.following + 2**31) % 2**32 - 2**31
+        ahead = _ahead(sequence, session.following)
         if ahead > 0:
-            session.early.setdefault(sequence, data)
-            session.waiting += len(data)
-            return [] if session.waiting <= MOST_WAITING else self._skip_gap(session)
+            if sequence not in session.early:
+                session.early[sequence] = data
+                session.waiting += len(data)
+                self.waiting += len(data)
+            much = session.waiting > MOST_WAITING or len(session.early) > MOST_EARLY or self.waiting > MOST_OF_ALL
+            return self._skip_gap(session) if much else []
         if -ahead >= len(data):
             return []  # sent again
         self._append(session, data[-ahead:])
@@ -149,16 +160,11 @@ class TcpExport:
 
     def _drain(self, session: _Session) -> list[bytes]:
         """The messages in order, with what came early as far as it goes on."""
-        while True:
-            joined = [s for s in session.early if (s - session.following + 2**31) % 2**32 - 2**31 <= 0]
-            if not joined:
+        while session.early:
+            if session.following in session.early:
+                self._join(session, session.following)
+            elif len(session.early) > FEW_EARLY or not self._join_overlapping(session):
                 break
-            for sequence in sorted(joined, key=lambda s: (s - session.following + 2**31) % 2**32):
-                data = session.early.pop(sequence)
-                session.waiting -= len(data)
-                known = (session.following - sequence) % 2**32
-                if known < len(data):
-                    self._append(session, data[known:])
         if not session.in_step:
             begin = _next_message(session.data, session.domain)
             self.skipped.add("byte of IPFIX over TCP", "behind a gap, before a message begins", begin)
@@ -173,8 +179,26 @@ class TcpExport:
             session.in_step = False
         return found
 
+    def _join(self, session: _Session, sequence: int) -> None:
+        """Take a segment that came early, as far as its bytes are not there yet."""
+        data = session.early.pop(sequence)
+        session.waiting -= len(data)
+        self.waiting -= len(data)
+        known = (session.following - sequence) % 2**32
+        if known < len(data):
+            self._append(session, data[known:])
+
+    def _join_overlapping(self, session: _Session) -> bool:
+        """Take the segments that begin before the next byte: they were cut otherwise when they were sent again."""
+        behind = [s for s in session.early if _ahead(s, session.following) <= 0]
+        for sequence in sorted(behind, key=lambda s: _ahead(s, session.following)):
+            self._join(session, sequence)
+        return bool(behind)
+
     def _skip_gap(self, session: _Session) -> list[bytes]:
         """Go on behind bytes that never came."""
+        if self._join_overlapping(session):
+            return self._drain(session)
         nearest = min(session.early, key=lambda s: (s - session.following) % 2**32)
         missing = (nearest - session.following) % 2**32
         self.skipped.add("byte of IPFIX over TCP", "not captured", missing)
@@ -186,6 +210,7 @@ class TcpExport:
 
     def _close(self, key: Key, session: _Session) -> None:
         del self.sessions[key]
+        self.waiting -= session.waiting
         if session.data:
             self.skipped.add("byte of IPFIX over TCP", "of a message that was cut by the end", len(session.data))
 
