@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.make import run_json
 from tidegauge.cli import program
 from tidegauge.site import Site
+from tidegauge.wire import JsonReader, Stream
 from tidegauge.wire.columns import PLAIN, plain_name
 
 OURS, FAR, OURS6, FAR6 = "192.0.2.10", "198.51.100.7", "2001:db8::10", "2001:db8:1::7"
@@ -264,3 +266,20 @@ def test_the_doctor_names_intervals_that_were_not_applied(make_site: Callable[..
     (told,) = run_json("doctor", site=site)
     (check,) = [check for check in told["checks"] if check["check"] == "sampler"]
     assert check["found"].startswith("1 of 1 records of 203.0.113.7 are sampled at an interval that is not known")
+
+
+ODD = [None, True, -1, 1e400, 2**70, "", "x" * 50, [], {}, {"a": {"b": 1}}, "-1", "0x1f", "2024-05-01T12:00:00+08:00",
+       "0000-00-00 00:00:00", "::", "256.1.1.1", float("nan")]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(KINDS)), st.data())
+def test_odd_values_cost_their_own_record_at_most(kind: str, data: st.DataObject) -> None:
+    odd = dict(KINDS[kind])
+    for key in data.draw(st.lists(st.sampled_from(sorted(odd)), max_size=4)):
+        odd[key] = data.draw(st.sampled_from(ODD))
+    text = "\n".join(json.dumps(row) for row in (KINDS[kind], odd, KINDS[kind]))
+    reader = JsonReader("json")
+    flows = sum(len(batch) for batch in reader.read(Stream(io.BytesIO(text.encode()), "odd")))
+    good = 2 if kind in TWO_WAY else 1
+    assert 2 * good <= flows <= 3 * good

@@ -120,6 +120,8 @@ def _ours(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     for column, names in PLAIN.items():
         if present := [table[name] for name in names if name in table.column_names]:
             ours[column] = _first_of(present)
+            if not column.startswith("time_") and pa.types.is_timestamp(ours[column].type):
+                ours[column] = ours[column].cast(pa.string())  # a text that happens to be a time
     if "exporter" in ours:
         ours["exporter"] = pc.replace_substring_regex(ours["exporter"].cast(pa.string()), WITH_PORT, r"\1")
     return ours

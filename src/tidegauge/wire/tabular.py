@@ -36,6 +36,8 @@ VPC_FIELDS = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 ).split()
 """Of AWS VPC flow logs in their default format, whose records often come without a line of names."""
+TIMES_US = (-(2**62), 2**62)
+"""Microseconds that 64 bits hold with room; what lies outside is no time."""
 UNITS_US = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 
 
@@ -191,7 +193,8 @@ class TableReader:
         good = src_ok & dst_ok & np.isfinite(starts) & np.isfinite(octets)
         self.skipped.add("record", "no time, address or byte count", int((~good).sum()))
         rows = np.flatnonzero(good)
-        starts_us, ends_us = sane_times(*(np.rint(np.nan_to_num(t[rows])).astype(np.int64) for t in (starts, ends)))
+        whole = (np.rint(np.clip(np.nan_to_num(t[rows]), *TIMES_US)).astype(np.int64) for t in (starts, ends))
+        starts_us, ends_us = sane_times(*whole)
 
         protos = given("proto")
         proto = protocol_numbers(_stripped(protos)) if protos is not None else np.zeros(count, dtype=np.uint8)
@@ -335,8 +338,9 @@ def _ports(column: pa.ChunkedArray, proto: NDArray[np.uint8]) -> NDArray[np.floa
 def _flags(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """TCP flags from letters (any order, dots and blanks between) or numbers."""
     if not pa.types.is_string(column.type):
-        return np.nan_to_num(numbers(column)).astype(np.int64)
+        return np.clip(np.nan_to_num(numbers(column)), 0, 65535).astype(np.int64)
     numeric = pc.match_substring_regex(column, r"^\s*[0-9]")
     if pc.any(numeric).as_py():
-        return np.nan_to_num(numbers(pc.if_else(numeric, column, pa.scalar("0")))).astype(np.int64)
+        values = numbers(pc.if_else(numeric, column, pa.scalar("0")))
+        return np.clip(np.nan_to_num(values), 0, 65535).astype(np.int64)
     return flags_of_letters(column)
