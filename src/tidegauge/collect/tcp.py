@@ -55,11 +55,6 @@ class TcpReceiver:
         entries["length"] = [len(message) for _, message in messages]
         return Batch(entries, b"".join(message for _, message in messages))
 
-    def close(self) -> None:
-        for connected in list(self._connections):
-            self._end(connected)
-        self._selector.close()
-
     def _accept(self) -> None:
         try:
             connected, address = self._listening.accept()

@@ -257,7 +257,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
     if outcome.verdict == "no_surge" and not reasons:
         counted = float(series.values[chosen].sum())
         hidden = through_transit(lake, asked, span, most=max(counted, least)) if ground.misplaced else None
-        reasons = tuple(why for why in (hidden, beyond_validity(lake, asked, span, counted, least)) if why)
+        reasons = tuple(why for why in (hidden, beyond_validity(lake, asked, span, least)) if why)
     if reasons:
         outcome = outcome.silent(*reasons)
     relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0), classes)

@@ -44,7 +44,7 @@ def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     watched = list(_watch(site, asked, span)) if asked.watch is not None else []
     yield from watched
     if asked.where_text or not watched:
-        yield from _conditions(site, lake, asked, span)
+        yield from _conditions(site, lake, known, asked, span)
     yield from _untold(lake, asked, span)
 
 
@@ -66,7 +66,7 @@ def _at_home(site: Site, known: Known, parts: Sequence[Part], asked: Asked, span
             yield f"All addresses of {part} are in home prefixes: none can be an outside end. [site] home may be wrong."
 
 
-def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
+def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) -> Iterator[str]:
     """Conditions that contradict one another, the direction, the asked time, the atlas, or what the exporters are."""
     texts = [asked.where_text] if asked.where_text else []
     if asked.origins and len(asked.origins.parts) <= MOST_PARTS:
@@ -75,7 +75,6 @@ def _conditions(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[st
         texts.append(asked.watch.where)
     if not texts:
         return
-    known = Known(Atlas.of(site), (span.since_s, span.until_s - 1))
     displayed = cache(lambda where: bool(lake.total("sum(flows)", FlowFilter(conditions=(where,)))))
     around = Surroundings(
         asked.direction, () if site.home_as else site.home,
@@ -230,14 +229,14 @@ def passing_conditions(asked: Asked) -> tuple[str, ...]:
     return (origin, *(text.replace("direction IN ('in', 'out')", "true") for text in taken))
 
 
-def beyond_validity(lake: Lake, asked: Asked, span: Span, counted: float, least: float) -> str | None:
+def beyond_validity(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
     """Return why a no would be unsafe where more passed with a watch's indicators outside the times for which they
     hold than could have been missed."""
     watch = asked.watch
     if watch is None or not watch.partly(span.since_s, span.until_s):
         return None
     always = replace(asked, watch=watch.with_history(span.until_s))
-    amount = _amount(lake, asked, span, always.conditions()) - counted
+    amount = _amount(lake, asked, span, always.conditions()) - _amount(lake, asked, span, asked.conditions())
     if amount <= least:
         return None
     return (

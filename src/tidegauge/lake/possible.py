@@ -158,6 +158,13 @@ def _fits(atoms: list[exp.Expression], around: Surroundings) -> bool:
     for atom in atoms:
         if not _apply(atom, values):
             return False
+    return _displayable(values, around) and all(values.numbers.values()) and all(
+        texts is None or texts - values.excluded.get(name, set()) for name, texts in values.texts.items()
+    )
+
+
+def _displayable(values: _Values, around: Surroundings) -> bool:
+    """Whether the atlas knows of addresses that display the countries and ASes that are left."""
     for end in ("src", "dst"):
         ases, countries = values.numbers[f"{end}_as"], values.texts.get(f"{end}_country")
         few = all(a == b for a, b in ases) and len(ases) <= MOST_LOOKED_UP
@@ -176,9 +183,7 @@ def _fits(atoms: list[exp.Expression], around: Surroundings) -> bool:
             and not any(around.displays(span, code) for span in spans for code in countries)
         ):  # fmt: skip
             return False
-    return all(values.numbers.values()) and all(
-        texts is None or texts - values.excluded.get(name, set()) for name, texts in values.texts.items()
-    )
+    return True
 
 
 def _apply(atom: exp.Expression, values: _Values) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from tidegauge.inquiry import check_origins
-from tidegauge.lake import VIRTUAL, FlowFilter, classes_in
+from tidegauge.lake import VIRTUAL, FlowFilter, classes_in, columns_in
 from tidegauge.model import UsageError, class_names, format_address, format_time, parse_duration
 from tidegauge.series import (
     Coverage,
@@ -86,7 +85,7 @@ def top(here: Here, question: TopQuestion) -> Top:
         share = round(amount / total, 6) if total else 0.0
         rows.append({**{name: plain(name, value) for name, value in row.items()}, metric: amount, "share": share})
     caveats = here.unlisted(classes_in(question.where or ""), question.since, question.until)
-    if ENDS.intersection((*by, *re.findall(r"\w+", question.where or ""))):
+    if ENDS.intersection((*by, *(columns_in(question.where) if question.where else ()))):
         caveats = (*caveats, *here.home_doubts(question.since, question.until))
     if any(row[name] is None for row in rows for name in ENDS.intersection(by)):
         caveats = (*caveats, NO_FAR_END)

@@ -113,6 +113,8 @@ class TcpExport:
         sequences, lasts = buffer.u32(starts + 4), starts + ip.payload_lengths[rows]
         found: list[tuple[int, bytes]] = []
         speaking = np.zeros(len(ip.protos), dtype=bool)
+        if not self.sessions and not ((buffer.u16(begins) == IPFIX) & (begins < lasts)).any():
+            return found, speaking  # captures of other traffic hold nothing that could begin a session
         raw = buffer.data.data
         for row, sequence, first, last in zip(
             rows.tolist(), sequences.tolist(), begins.tolist(), lasts.tolist(), strict=True
