@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tidegauge.lake.begun import begun, files, quoted
+from tidegauge.lake.begun import begun, files
 from tidegauge.lake.extent import Extent, find_extent, live_now
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.rollup import WIDTHS_S, answerable
@@ -134,6 +135,7 @@ class Lake:
         self.manifest = Manifest(folder)
         self._memory_mb = memory_mb
         self.reads: Counter[str] = Counter()
+        self._opening = threading.Lock()
 
     @contextmanager
     def engine(self, since_us: int | None, until_us: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -153,15 +155,21 @@ class Lake:
         with self._over([s.path for s in segments[::step]]) as connection:
             yield connection
 
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """One database for all queries, since opening one takes longer than most of them."""
+        spill = str(self.folder / "spill")
+        database = duckdb.connect(":memory:", config={"memory_limit": f"{self._memory_mb}MiB", "temp_directory": spill})
+        for setting in ("TimeZone = 'UTC'", "preserve_insertion_order = false"):
+            database.execute(f"SET GLOBAL {setting}")
+        return database
+
     @contextmanager
     def _over(self, paths: list[str]) -> Iterator[duckdb.DuckDBPyConnection]:
         """DuckDB with a view `flows` over files, relative to the folder."""
-        connection = duckdb.connect(":memory:")
+        with self._opening:
+            connection = self._database.cursor()
         try:
-            connection.execute(f"SET memory_limit = '{self._memory_mb}MiB'")
-            connection.execute(f"SET temp_directory = {quoted(str(self.folder / 'spill'))}")
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET preserve_insertion_order = false")
             connection.register("no_flows", FLOW_SCHEMA.empty_table())
             connection.execute(f"CREATE TEMP VIEW flows AS SELECT * FROM {files(self.folder, paths)}")
             yield connection
