@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.special import bdtrc
 
 from tidegauge.hunt.limits import POWER, HuntLimit
 from tidegauge.hunt.oddity import COMMON_PORTS, RARE_CALLERS, is_new, odd
@@ -187,6 +188,4 @@ def _limit(scene: Scene) -> HuntLimit:
 
 def _at_least(count: int, seen: float) -> float:
     """The probability that of so many calls, each seen with that probability, enough are seen."""
-    from scipy.stats import binom
-
-    return 1.0 if seen >= 1 else float(binom.sf(MANY - 1, count, seen))
+    return float(bdtrc(MANY - 1, count, seen))

@@ -7,7 +7,7 @@ upper tail continued as a power law (Hill 1975), tells how many such days are ex
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from tidegauge.hunt.scene import DAY_S, Scene, flows_query
 from tidegauge.lake import column_sql
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_time
 
-HOME, FAR = column_sql("home"), column_sql("far")
+HOME = column_sql("home")
 LEAST_HISTORY_DAYS = 5
 FLOOR = 5_000_000.0
 """Bytes a day below which nothing is unusual."""
@@ -43,10 +43,11 @@ NEW_AFTER_S = 2 * DAY_S
 SLOW_BYTES, SLOW_MUCH = 10_000_000, 100_000_000
 WATCHED_MUCH, MATCHED_LEAST = 100_000_000, 1_000_000
 
+Ask = Callable[[str], pa.Table]
+"""Asks `by_day`, what hosts and far ends exchanged on each day."""
+
 DAYS = """
-WITH pairs_by_day AS (SELECT src AS home, dst AS far, epoch_us(time_start) // 86400000000 AS day,
-  sum(bytes)::DOUBLE AS went, count(*) AS flows FROM all_flows WHERE direction = 'out' GROUP BY home, far, day),
- marked AS (SELECT *, min(day) OVER (PARTITION BY home, far) AS began FROM pairs_by_day)
+WITH marked AS (SELECT *, min(day) OVER (PARTITION BY home, far) AS began FROM by_day WHERE flows_out > 0)
 SELECT home, day, sum(went) AS went, coalesce(sum(went) FILTER (began = day), 0) AS fresh,
  arg_max(far, went) AS top_far, max(went) AS top_went, arg_max(far, CASE WHEN began = day THEN went END) AS new_far,
  coalesce(max(CASE WHEN began = day THEN went END), 0) AS new_went FROM marked GROUP BY home, day ORDER BY home, day"""
@@ -56,10 +57,11 @@ def egress(scene: Scene) -> Iterator[Finding]:
     """Everything of this kind."""
     if scene.watched:
         yield from _watched(scene)
-    known = habit(scene)
-    if known is not None:
-        yield from _unusual(scene, known)
-    yield from _slow(scene)
+    with scene.pairs.by_day(scene.history_s, scene.until_s) as ask:
+        known = habit(scene, ask)
+        if known is not None:
+            yield from _unusual(scene, known)
+        yield from _slow(scene, ask)
     scene.limits += egress_limits(scene, known)
 
 
@@ -102,9 +104,9 @@ class Scored:
         return _expected(score, self.null, int(self.tried.sum()))
 
 
-def habit(scene: Scene) -> Habit | None:
+def habit(scene: Scene, ask: Ask) -> Habit | None:
     """None where the data are too few to know one."""
-    table = scene.pairs.whole(DAYS, scene.history_s, scene.until_s)
+    table = ask(DAYS)
     days = table["day"].to_numpy().astype(np.int64)
     first_day, since_day = scene.history_s // DAY_S, scene.since_s // DAY_S
     scene.examined["hosts and days that sent"] += len(days)
@@ -196,21 +198,18 @@ def _unusual_finding(
     )  # fmt: skip
 
 
-def _slow(scene: Scene) -> Iterator[Finding]:
+def _slow(scene: Scene, ask: Ask) -> Iterator[Finding]:
     """Low and slow: a little every day for weeks, nearly all of it outward, to a place that few send to."""
-    table = scene.pairs.whole(
-        f"WITH sums AS (SELECT {HOME} AS home, {FAR} AS far,"
-        f" {CAME_AND_WENT},"
-        " count(DISTINCT epoch_us(time_start) // 86400000000) FILTER (direction = 'out') AS days,"
-        " min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us"
-        " FROM all_flows WHERE direction IN ('in', 'out') GROUP BY home, far),"
+    table = ask(
+        "WITH sums AS (SELECT home, far, sum(came) AS came, sum(went) AS went,"
+        " count(*) FILTER (flows_out > 0) AS days, min(first_us) AS first_us, max(last_us) AS last_us"
+        " FROM by_day GROUP BY home, far),"
         " senders AS (SELECT far, count(*) AS hosts FROM sums WHERE went > 0 GROUP BY far)"
         " SELECT * FROM sums JOIN senders USING (far)"
         f" WHERE days >= {SLOW_DAYS} AND went >= {SLOW_BYTES} AND went > 5 * came AND hosts <= 3"
         f" AND days >= 0.7 * ((last_us - first_us) / 8.64e10) AND last_us >= {scene.since_s * 1_000_000}"
-        f" ORDER BY went DESC LIMIT {LISTED}",
-        scene.history_s, scene.until_s,
-    )  # fmt: skip
+        f" ORDER BY went DESC LIMIT {LISTED}"
+    )
     started_before = scene.history_s + NEW_AFTER_S
     for row in table.to_pylist():
         who, far = format_address(row["home"]), format_address(row["far"])

@@ -152,6 +152,9 @@ def hunt(
 def _grounds(site: Site, lake: Lake, data_from_s: int, since_s: int, until_s: int) -> Iterator[str]:
     """Yield why hosts of ours cannot be found in these flows: the home prefixes do not fit them."""
     ways = ways_of(lake, data_from_s, since_s, until_s)
+    octets = ways.bytes()
+    if octets["in"] + octets["out"] > octets["transit"] + octets["internal"]:
+        return
     homes = homes_of(lake, site, ways, data_from_s, until_s)
     reasons = [reason for way in ("out", "in") if (reason := mostly_passing(site, homes, way))]
     if len(reasons) == 2:

@@ -5,13 +5,15 @@ All in DuckDB, with bounded memory: what does not fit is spilled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from tidegauge.lake.query import FlowFilter, Lake
+from tidegauge.lake.where import column_sql
 
 SERVICE = (
     "CASE WHEN {p} = 0 THEN 4 WHEN {p} < 1024 THEN 0 WHEN {p} IN (1080, 1194, 1433, 1521, 1883, 3128, 3306, 3389, 5060,"
@@ -93,6 +95,13 @@ PAIRS = f"""SELECT client, server, port, proto, way,
  {FAR_END}
  FROM oriented WHERE way <> 'transit' GROUP BY client, server, port, proto, way"""
 """`held`: calls in which the client went on after the first packet (acknowledged, or sent more than two)."""
+
+BY_DAY = f"""SELECT {column_sql("home")} AS home, {column_sql("far")} AS far,
+ epoch_us(time_start) // 86400000000 AS day, coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,
+ coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went, count(*) FILTER (direction = 'out') AS flows_out,
+ min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us
+ FROM flows WHERE direction IN ('in', 'out') AND {{chosen}} GROUP BY home, far, day"""
+"""What each host of ours and each far end exchanged on each day (since 1970-01-01, UTC), in bytes."""
 
 PART_ROWS, BATCH_ROWS = 4_000_000, 500_000
 CROWD, CROWD_SHARE = 30, 0.05
@@ -183,6 +192,14 @@ class Pairs:
         with self._lake.engine(chosen.since_us, chosen.until_us) as engine:
             text = f"SELECT count(*) FROM ({oriented}) WHERE port = {int(row['port'])} AND fwd"
             return bool(engine.execute(text).fetchall()[0][0])
+
+    @contextmanager
+    def by_day(self, since_s: int, until_s: int) -> Iterator[Callable[[str], pa.Table]]:
+        """A function that asks `by_day`, the sums of `BY_DAY` over another time."""
+        chosen = FlowFilter(since_s * 1_000_000, until_s * 1_000_000)
+        with self._lake.engine(chosen.since_us, chosen.until_us) as engine:
+            engine.execute(f"CREATE TEMP TABLE by_day AS {BY_DAY.format(chosen=chosen.sql())}")
+            yield lambda text: _numbers(engine.sql(text).to_arrow_table())
 
     def whole(self, text: str, since_s: int, until_s: int) -> pa.Table:
         """A query over `all_flows`, the flows of another time."""
