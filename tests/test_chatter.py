@@ -111,6 +111,28 @@ def test_retries_of_one_connection_are_one_attempt(found: Found, refuses: bool) 
     assert own.severity in SERIOUS
 
 
+def test_monitoring_and_sessions_of_programs_are_no_attack(found: Found) -> None:
+    monitor, packets, ports = "192.168.7.11", office(BEGIN, HOUR / 2, 3, hosts=6), count(50000)
+    for at in range(0, 1800, 60):  # a poller goes on asking for what is away, and looks whether services open
+        for place in range(30):
+            asked = ask(BEGIN + at + 0.3 * place, monitor, next(ports), f"192.168.7.{100 + place}", 161)
+            packets += asked if place % 4 else [(when, asked[0][1]) for when in (asked[0][0], asked[0][0] + 1)]
+        for place in range(10):
+            packets += talk(BEGIN + at + place, monitor, next(ports), f"192.168.7.{140 + place}", 22, 40, 800)
+    for at in range(0, 1600, 80):  # programs that keep files and screens on a server
+        for port in (445, 3389):
+            packets += talk(BEGIN + at, WHO, next(ports), "192.168.7.5", port, 4000, 9000, turns=4)
+    assert [(f.severity, f.title) for f in found(packets).findings if f.severity in SERIOUS] == []
+
+
+def test_calls_from_one_port_are_calls(found: Found) -> None:
+    packets = office(BEGIN, 620, 3)
+    for call in range(120):
+        packets += talk(BEGIN + 20 + 4.5 * call + 0.5 * (call % 3), WHO, 40000, MASTER, 8444, 1100, 3200)
+    own = [f for f in found(packets).findings if f.subject == WHO and MASTER in f.peers]
+    assert [f.severity for f in own] == ["medium"]
+
+
 def test_a_scan_in_a_noisy_network_is_still_one(found: Found) -> None:
     packets = [(BEGIN + 5 * i, tcp(WHO, 43000 + i, f"192.168.7.{i}", 445, 0x02)) for i in range(2, 40)]
     packets += [(BEGIN + 100 + i, p) for i in range(30) for _, p in ask(0, WHO, 137, f"192.168.8.{i}", 137)[:1]]

@@ -20,8 +20,9 @@ LEAST_SWEPT, SWEPT_S = 16, 30
 LEAST_ASKED, ASKED_S = 20, 10
 ROUNDS, ROUNDS_S = 3, 3600
 """Who comes back to its targets in so many minutes, for so long, watches them."""
-ANSWERED = 0.9
-"""Or who gets answers from so many of those to whom it comes back."""
+ANSWERED = 0.5
+"""Or who gets answers from so many of those to whom it comes back: what somebody set up to be watched is mostly there,
+what a scanner tries mostly is not."""
 GUARDED = (21, 22, 23, 135, 139, 445, 1433, 3306, 3389, 5432, 5900, 5985, 5986)
 """Of outside hosts only these services count as asked for in breadth: a browser asks dozens of others in seconds."""
 ECHO = "(biflow_direction = 1 OR proto = 1 AND dst_port = 2048 OR proto = 58 AND dst_port = 32768)"

@@ -42,9 +42,10 @@ FORWARD_FLOWS = (
 ATTEMPTS = (
     f"CASE WHEN proto = 17 AND port = {DNS_PORT}"
     f" THEN (sum(packets / sampling * least(1, {WITHIN_S}e6 / greatest(epoch_us(time_end) - epoch_us(time_start), 1))))"
-    " ELSE count(DISTINCT cport) END"
+    " ELSE greatest(count(DISTINCT cport), count(*) FILTER (tcp_flags & 18 = 18)) END"
 )
-"""Tries from one port are one call; queries by DNS may all come from one."""
+"""Tries from one port are one call, unless each was opened (SYN) and gone on with (ACK); queries by DNS may all come
+from one."""
 MANY_CALLS = (
     "WITH likely AS (SELECT client, server, port, proto FROM pairs SEMI JOIN callers USING (server, port, proto)"
     f" WHERE way = 'out' AND proto IN (6, 17)"

@@ -22,6 +22,8 @@ ALIKE = 0.4
 """The middle half of the conversations differ in size by at most this share of the median."""
 SHORT_S = 60.0
 A_MINUTE = 1.0
+"""Conversations a minute, from which on so few are told from a program's at a port that is not known for passwords,
+and are serious at one that is."""
 STEADY_S = 6 * 3600
 """What goes on longer than that, or went on before, is how two programs talk."""
 
@@ -35,7 +37,8 @@ SHAPES = (
 
 def guesses(row: dict[str, Any]) -> bool:
     """Whether a pair looks like somebody who guesses passwords of a service that asks for one."""
-    return row["port"] in GUESSED and _many_short(row, a_minute=2 / 60)
+    turns = row["sampling"] > 1 or row["up_packets"] >= LEAST_PACKETS * row["calls"]
+    return row["port"] in GUESSED and turns and _many_short(row, a_minute=2 / 60)
 
 
 def _many_short(row: dict[str, Any], a_minute: float) -> bool:
@@ -104,7 +107,10 @@ def _finding(scene: Scene, row: dict[str, Any]) -> Finding | None:
     first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
     a_minute = row["held"] / max((last - first) / 60, 1)
     score = float(np.clip(0.3 + 0.12 * np.log10(row["held"]) + 0.05 * min(a_minute, 4), 0, 0.9))
-    severity: Severity = "low" if row["way"] == "in" else "high" if row["held"] >= 200 and a_minute > 2 else "medium"
+    slow = a_minute < A_MINUTE and row["held"] < 5 * GUESSES
+    severity: Severity = "low" if row["way"] == "in" or slow else "medium"
+    if severity == "medium" and row["held"] >= 200 and a_minute > 2:
+        severity = "high"
     reasons = [
         f"{who}{whereabouts(row) if row['way'] == 'in' else ''} had {row['held']:,} short conversations with"
         f" {service(6, row['port'])} of {whom} in {format_duration(round(last - first))}"
@@ -112,6 +118,8 @@ def _finding(scene: Scene, row: dict[str, Any]) -> Finding | None:
         f" {format_bytes((row['down_bytes'] or 0) / max(row['calls'], 1))} back in the mean: as if each ended at a"
         " refused password"
     ]
+    if slow:
+        reasons.append("few, and far between: programs that work with the service can look like that")
     if row["port"] not in GUESSED:
         reasons.append(
             "its port is that of no service known to ask for passwords: they are told by their shape, short, of one"

@@ -30,6 +30,11 @@ LEAST_TARGETS = 8
 WIDE = 5
 """Servers on one port from which on the port is judged by itself."""
 OFTEN = 0.3
+AGAIN, AGAIN_US = 3, 120_000_000
+"""Who calls in so many times over so long comes back."""
+WATCHED = 0.5
+"""Share of its first contacts with one service to which a host comes back, and share that answers, from which on it
+watches them: monitoring goes on asking for what is away."""
 RARELY_FAILS = 0.05
 """Share of first contacts with one service that fail, at most, of a host that means to be served."""
 KNOCKS = 100
@@ -85,7 +90,8 @@ def _walks(scene: Scene) -> Iterator[Finding]:
     scene.pairs.make("name_queries", NAME_QUERIES)
     scene.pairs.make(
         "contacts",
-        f"SELECT *, {FAILED} AND {SELDOM} AS failed FROM pairs WHERE proto IN (6, 17) AND NOT ({blind})"
+        f"SELECT *, {FAILED} AND {SELDOM} AS failed, calls >= {AGAIN} AND last_us - first_us >= {AGAIN_US} AS again"
+        f" FROM pairs WHERE proto IN (6, 17) AND NOT ({blind})"
         f" AND NOT (coalesce(down_packets, 0) = 0 AND {to_all('server')})"
         f" AND NOT (proto = 17 AND port = {NBSTAT} AND (client, server) IN (SELECT (client, server) FROM name_queries))"
         " AND (proto = 17 AND (sampling = 1 OR coalesce(down_packets, 0) > 0)"
@@ -95,8 +101,11 @@ def _walks(scene: Scene) -> Iterator[Finding]:
         "judged",
         f"WITH wide AS (SELECT client, way, proto, port, count(*) >= {WIDE} AS own FROM contacts GROUP BY ALL),"
         " sums AS (SELECT client, way, CASE WHEN own THEN port ELSE -1 END AS lump, count(*) FILTER (failed) AS f,"
-        " count(*) FILTER (NOT failed) AS s FROM contacts JOIN wide USING (client, way, proto, port) GROUP BY ALL)"
-        f" SELECT *, CASE WHEN f >= {LEAST_TARGETS} THEN greatest({log((1 - SCANNER) / (1 - BENIGN))} * (f - s),"
+        " count(*) FILTER (NOT failed) AS s, count(*) FILTER (again) AS again"
+        " FROM contacts JOIN wide USING (client, way, proto, port) GROUP BY ALL)"
+        f" SELECT *, CASE WHEN f >= {LEAST_TARGETS}"
+        f" AND NOT (lump >= 0 AND least(again, s) >= {WATCHED} * (f + s))"
+        f" THEN greatest({log((1 - SCANNER) / (1 - BENIGN))} * (f - s),"
         f" CASE WHEN lump >= 0 AND f >= {OFTEN} * (f + s) THEN f * ln(f / (f + s) / {RARELY_FAILS})"
         f" + CASE WHEN s > 0 THEN s * ln(s / (f + s) / {1 - RARELY_FAILS}) ELSE 0 END ELSE 0 END) ELSE 0 END AS ratio"
         " FROM sums",
