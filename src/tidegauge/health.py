@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tidegauge.atlas import Atlas
 from tidegauge.collect import DECODER, RECEIVER, STALE_S, read_status
-from tidegauge.lake import Lake, look_at_homes
+from tidegauge.lake import Lake, look_at_homes, otherwise_labelled, seen_twice
 from tidegauge.model import CONTRADICTORY, format_duration, format_time
 from tidegauge.series import Coverage, covered, doubts
 from tidegauge.site import Site
@@ -46,8 +46,17 @@ def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
         homes = look_at_homes(lake, site.home, extent.first_s, extent.until_s)
         checks = [Check("home", "warn", doubt, "compare [site] home with these") for doubt in doubts(site, homes)]
         checks.append(Check("data", "ok", found))
+        if count := otherwise_labelled(lake.manifest, site):
+            checks.append(
+                Check("labels", "warn", f"{count:,} flows were labelled before home prefixes, interfaces or names of"
+                      " exporters changed in the site file", "tidegauge lake relabel")
+            )  # fmt: skip
         if note := extent.note():
             checks.append(Check("outliers", "warn", note, "name the time to see them (--since, --until)"))
+        checks += _few([
+            Check("twice", "warn", pair.sentence(), "volumes of these flows are twice what they were")
+            for pair in seen_twice(lake, extent.first_s, extent.until_s)
+        ])  # fmt: skip
         coverage = covered(lake, extent.until_s - RECENT_S, extent.until_s)
         checks += [*_coverage(coverage), *_clocks(coverage), *_losses(coverage)]
     return [*checks, *_disk(site), *_atlas(site, now_s), *_collector(site, now_s), *_service(site, now_s)]

@@ -61,7 +61,7 @@ def test_a_capture_of_an_older_version_is_one_of_flow_export(
     assert len(flows) == 400
     assert {flow["exporter"] for flow in flows} == {"192.0.2.1"}
     (seen,) = run_json("coverage", site=site)
-    assert [(e["lost"], e["loss"]) for e in seen["exporters"]] == [(0, "measured" if version == 7 else "not knowable")]
+    assert [(e["lost"], e["loss"]) for e in seen["exporters"]] == [(0, "known" if version == 7 else "not_knowable")]
 
 
 @given(st.sampled_from([1, 7]), st.integers(1, 24), st.integers(-60, 60))

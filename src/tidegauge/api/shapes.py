@@ -186,6 +186,7 @@ class Coverage(_Shape):
     since: str
     until: str
     exporters: list[Exporter]
+    caveats: list[str]
 
 
 class Flows(_Shape):

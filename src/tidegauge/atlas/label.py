@@ -39,8 +39,9 @@ def directions(flows: FlowBatch, site: Site) -> NDArray[np.int8]:
     return found
 
 
-def relabelled(table: pa.Table, atlas: Atlas) -> pa.Table:
-    """The same rows with countries, ASes and classes by the atlas; an AS of which it knows nothing stays."""
+def relabelled(table: pa.Table, atlas: Atlas, site: Site | None = None) -> pa.Table:
+    """The same rows with countries, ASes and classes by the atlas, and directions by the site where one is given; an AS
+    of which the atlas knows nothing stays."""
     times = table["time_start"].cast(pa.int64()).to_numpy()
     for end in ("src", "dst"):
         found = atlas.lookup(packed(table[end]), times)
@@ -51,7 +52,17 @@ def relabelled(table: pa.Table, atlas: Atlas) -> pa.Table:
         ):  # fmt: skip
             place = table.schema.get_field_index(name)
             table = table.set_column(place, FLOW_SCHEMA.field(name), values.cast(FLOW_SCHEMA.field(name).type))
-    return table
+    if site is None:
+        return table
+    exporters = table["exporter"].cast(pa.string()).combine_chunks().dictionary_encode()
+    columns = {name: table[name].to_numpy() for name in ("src_as", "dst_as", "in_if", "out_if")}
+    columns |= {"src": packed(table["src"]), "dst": packed(table["dst"]), "time_start": times}
+    columns["exporter"] = np.asarray(exporters.indices)
+    ways = directions(FlowBatch(columns, tuple(exporters.dictionary.to_pylist())), site)
+    place = table.schema.get_field_index("direction")
+    return table.set_column(
+        place, FLOW_SCHEMA.field(place), _dictionary(ways, DIRECTIONS).cast(FLOW_SCHEMA.field(place).type)
+    )
 
 
 def label(flows: FlowBatch, site: Site, atlas: Atlas) -> pa.Table:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tidegauge.case.evidence import OF_FLOWS
-from tidegauge.case.log import Cases
+from tidegauge.case.log import Cases, Entry
 from tidegauge.hunt import HISTORY_S
-from tidegauge.lake import Lake, Retained, retain
+from tidegauge.lake import Held, Lake, Retained, retain
 from tidegauge.model import UsageError, merge_intervals, parse_time
 from tidegauge.site import Site
 from tidegauge.store import Store
@@ -21,9 +21,26 @@ REACH_S = 8 * DAY_S
 
 def held_s(site: Site) -> list[tuple[int, int]]:
     """The times that the cases of a site rest on, with what is read before them: half-open, in epoch seconds."""
+    return merge_intervals(span for entry in _evidence(site) for span in _rests(entry.body))
+
+
+def resting(site: Site, files: Sequence[Held]) -> list[Entry]:
+    """The sealed evidence of all cases that rests on flows of files: it was sealed when they were here, and read their
+    times."""
+    return [
+        entry for entry in _evidence(site)
+        if any(
+            file.span_us is not None and entry.at_us >= file.source.taken_in_s * 1_000_000
+            and since_s * 1_000_000 <= file.span_us[1] and until_s * 1_000_000 > file.span_us[0]
+            for file in files for since_s, until_s in _rests(entry.body)
+        )
+    ]  # fmt: skip
+
+
+def _evidence(site: Site) -> Iterator[Entry]:
     cases = Cases(Store.of(site), site.folder)
-    known = [cases.get(told["name"]) for told in cases.names()]
-    return merge_intervals(span for case in known for entry in case.of("evidence") for span in _rests(entry.body))
+    for told in cases.names():
+        yield from cases.get(told["name"]).of("evidence")
 
 
 def _rests(sealed: dict[str, Any]) -> Iterator[tuple[int, int]]:

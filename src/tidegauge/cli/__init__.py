@@ -28,7 +28,7 @@ VERBS = {
     "case": ("casing", "Who claims what, what stands against it, and a statement that holds."),
     "origin": ("atlas", "What an address displays, and how far to believe it."),
     "atlas": ("atlas", "The atlas: sources, editions, routes."),
-    "lake": ("atlas", "The flows on disk: label them again."),
+    "lake": ("lake", "The flows on disk: files, removal, labels, retention."),
     "rollup": ("rollups", "Sums beside the flows, from which answers are read."),
     "exporters": ("live", "What exporters call themselves and their interfaces."),
     "user": ("service", "Who may come in."),

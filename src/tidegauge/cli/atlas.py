@@ -32,11 +32,9 @@ from tidegauge.cli.common import (
     print_json,
     site_option,
     table,
-    time_options,
     working,
 )
 from tidegauge.hunt.ledger import HuntLedger
-from tidegauge.lake import relabel as relabel_lake
 from tidegauge.model import (
     FOREVER_S,
     SiteError,
@@ -48,7 +46,7 @@ from tidegauge.model import (
     parse_time,
 )
 from tidegauge.store import Store
-from tidegauge.verbs import Here, editions_json
+from tidegauge.verbs import editions_json
 
 SHOWN = 60
 
@@ -403,62 +401,3 @@ def _print_origin(found: JudgedOrigin) -> None:
         click.echo(f"  {source['source']}, edition {source['edition']}: {says}")
     for disagreement in said["disagreements"]:
         click.echo(f"  sources differ on {disagreement}")
-
-
-@click.group()
-def lake() -> None:
-    """The flows on disk.
-
-    Example: tidegauge lake relabel --since 2014-11-01
-    """
-
-
-@lake.command()
-@time_options
-@site_option
-@json_option
-def relabel(since: str | None, until: str | None, site_dir: Path | None, as_json: bool) -> None:
-    """Label flows again by the editions that there are now, when one came late. Flows themselves never change.
-
-    Segments whose editions are the same are left; a new segment stands for each other one.
-
-    Example: tidegauge lake relabel --since 2014-11-01
-    """
-    site = open_site(site_dir)
-    here = Here(site)
-    with working("relabelling"):
-        done = relabel_lake(
-            site.data, Atlas.of(site), since_us=here.moment_us(since), until_us=here.moment_us(until)
-        )
-    if as_json:
-        print_json({"segments": done.segments, "current": done.current, "rewritten": done.rewritten,
-                    "flows": done.flows, "changed": done.changed})  # fmt: skip
-    else:
-        click.echo(
-            f"{done.changed:,} of {done.flows:,} flows have other labels now; {done.rewritten:,} of"
-            f" {done.segments:,} segments were written anew"
-        )
-
-
-@lake.command()
-@click.option("--days", type=click.IntRange(1, 36_500), help="Keep so many; what the site file says by itself.")
-@click.option("--only-look", is_flag=True, help="Delete nothing, and say what would go.")
-@site_option
-@json_option
-def retain(days: int | None, only_look: bool, site_dir: Path | None, as_json: bool) -> None:
-    """Delete flows and names older than the site keeps them, but for what the evidence of its cases rests on.
-
-    Times whose flows are gone count as not seen from then on: no question answers "no surge" over them.
-
-    Example: tidegauge lake retain --days 400 --only-look
-    """
-    from tidegauge.case import keep_days
-
-    with working("looking through the lake"):
-        done = keep_days(open_site(site_dir), days, only_look=only_look)
-    if as_json:
-        print_json({"segments": done.segments, "rows": done.rows, "bytes": done.size, "held": done.held})
-    else:
-        verb = "would go" if only_look else "went"
-        click.echo(f"{done.segments:,} segments with {done.rows:,} rows ({done.size / 1e6:,.1f} MB) {verb};"
-                   f" {done.held:,} older ones are held by cases")  # fmt: skip

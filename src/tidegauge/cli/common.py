@@ -18,6 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 site_option = click.option("--site", "site_dir", type=click.Path(path_type=Path), help="The site's folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+SHELL = "shell"
+"""How people are called who come in by the command line."""
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -124,3 +126,13 @@ def site_if_any(site_dir: Path | None) -> Site | None:
 def plain(text: str) -> str:
     """Text of strangers without what a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def note_audit(site: Site, what: str, detail: dict[str, Any]) -> None:
+    """Add a row to the site's audit log, by who runs the program."""
+    import getpass
+
+    from tidegauge.store import Store
+    from tidegauge.store.audit import Audit
+
+    Audit(Store.of(site), site.folder).note(f"{SHELL} {getpass.getuser()}", what, detail)

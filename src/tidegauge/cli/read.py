@@ -228,6 +228,8 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
             "datagrams", "records", "lost", "apart", "duplicates", "overtaken", "restarts")]  # fmt: skip
         rows.append([f"and {len(rest)} more", "", "", *sums, "", "", ""])
     table(list(columns), rows)
+    for caveat in reply.twice:
+        click.secho(caveat, fg="yellow")
     for e in shown[:MOST_DRAWN]:
         click.echo(f"{e.exporter} {_part(e)}: {coverage_bar(e.seen * e.active)}")
     blind = found.blind()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import socket
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from tidegauge.cli.common import json_option, open_site, print_json, site_option, table
+from tidegauge.cli.common import SHELL, json_option, note_audit, open_site, print_json, site_option, table
 from tidegauge.model import SiteError, UsageError, parse_time
 from tidegauge.site import FILE_NAME, Site, find_site
 from tidegauge.store import Store
@@ -22,7 +21,6 @@ from tidegauge.store.audit import Audit
 from tidegauge.store.people import ROLES, People
 
 PARTS = ("http", "live", "hunts", "lures", "alerts", "collect")
-SHELL = "shell"
 COLLECT_PATIENCE_S = 3.0
 
 
@@ -157,10 +155,6 @@ def run_group(site: Site, listen: tuple[str, ...], tell: Callable[[str], object]
         asyncio.run(Group(folder, commands, handed=(listening.fileno(),)).run())
 
 
-def _note(site: Site, what: str, detail: dict[str, object]) -> None:
-    Audit(Store.of(site), site.folder).note(f"{SHELL} {getpass.getuser()}", what, detail)
-
-
 @click.group()
 def user() -> None:
     """Who may come in, and with which role.
@@ -188,7 +182,7 @@ def add_user(name: str, role: str, openid: str | None, site_dir: Path | None, as
         else:
             password = sys.stdin.readline().rstrip("\r\n")
     People(Store.of(site)).add(name, role, password, subject=openid)
-    _note(site, "add a user", {"name": name, "role": role})
+    note_audit(site, "add a user", {"name": name, "role": role})
     print_json({"name": name, "role": role}) if as_json else click.echo(f"{name} is {role}")
 
 
@@ -218,7 +212,7 @@ def remove_user(name: str, site_dir: Path | None, as_json: bool) -> None:
     """
     site = open_site(site_dir)
     People(Store.of(site)).remove(name)
-    _note(site, "remove a user", {"name": name})
+    note_audit(site, "remove a user", {"name": name})
     print_json({"removed": name}) if as_json else click.echo(f"removed {name}")
 
 
@@ -243,7 +237,7 @@ def add_token(name: str, owner: str, days: int | None, site_dir: Path | None, as
     """
     site = open_site(site_dir)
     secret = People(Store.of(site)).add_token(name, owner, days)
-    _note(site, "add a token", {"name": name, "user": owner, "days": days})
+    note_audit(site, "add a token", {"name": name, "user": owner, "days": days})
     print_json({"name": name, "user": owner, "token": secret}) if as_json else click.echo(secret)
 
 
@@ -273,7 +267,7 @@ def remove_token(name: str, site_dir: Path | None, as_json: bool) -> None:
     """
     site = open_site(site_dir)
     People(Store.of(site)).remove_token(name)
-    _note(site, "remove a token", {"name": name})
+    note_audit(site, "remove a token", {"name": name})
     print_json({"removed": name}) if as_json else click.echo(f"removed {name}")
 
 
@@ -402,7 +396,7 @@ def silence(what: str, reason: str, until: str, site_dir: Path | None, as_json: 
 
     site = open_site(site_dir)
     made = Alarms(Store.of(site)).silence(what, reason, SHELL, parse_time(until, now_s=int(time.time())))
-    _note(site, "silence", made.to_json())
+    note_audit(site, "silence", made.to_json())
     print_json(made.to_json()) if as_json else click.echo(f"{made.id}: nothing is sent about {made.what}")
 
 
@@ -419,5 +413,5 @@ def unsilence(name: str, site_dir: Path | None, as_json: bool) -> None:
 
     site = open_site(site_dir)
     Alarms(Store.of(site)).unsilence(name)
-    _note(site, "end a silence", {"id": name})
+    note_audit(site, "end a silence", {"id": name})
     print_json({"ended": name}) if as_json else click.echo(f"ended {name}")

@@ -24,7 +24,7 @@ from tidegauge.collect.quarantine import Quarantine
 from tidegauge.collect.silence import SilenceWatch
 from tidegauge.collect.spool import DATA, Frame, Position, SpoolReader
 from tidegauge.collect.status import DECODER, write_status
-from tidegauge.lake import SETTLED_S, LakeWriter, Manifest, compact, open_writer, roll
+from tidegauge.lake import SETTLED_S, LakeWriter, Manifest, Ours, compact, open_writer, roll
 from tidegauge.model import (
     CONTRADICTORY,
     PROVEN,
@@ -77,7 +77,8 @@ class Consumer:
         while True:
             try:
                 with ExitStack() as stack:
-                    self._begin(stack.enter_context(open_writer(self._site.data, self._atlas.stamp)))
+                    opened = open_writer(self._site.data, self._atlas.stamp, Ours.of(self._site))
+                    self._begin(stack.enter_context(opened))
                     self._work(stopping)
                 return
             except LakeError as error:

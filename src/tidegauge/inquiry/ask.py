@@ -17,7 +17,7 @@ from tidegauge.inquiry.explain import explained
 from tidegauge.inquiry.files import MOST_BINS
 from tidegauge.inquiry.grounds import FAR, beyond_validity, grounds, never_matched, through_transit, watch_caveats
 from tidegauge.inquiry.origins import check_origins, origin_caveats
-from tidegauge.lake import FlowFilter, Lake, quoted
+from tidegauge.lake import FlowFilter, Lake, otherwise_labelled, quoted, seen_twice
 from tidegauge.model import (
     RELAYS,
     Answer,
@@ -213,6 +213,7 @@ class Ground:
         reasons: why it cannot be no.
         doubts: what speaks against the home prefixes.
         hours: bytes of all traffic of the asked direction by hour, history and asked time.
+        twice: which flows came from two exporters.
         misplaced: the home prefixes do not fit, so that what was asked about can be among what passed.
     """
 
@@ -220,6 +221,7 @@ class Ground:
     doubts: tuple[str, ...]
     hours: NDArray[np.float64]
     misplaced: bool = False
+    twice: tuple[str, ...] = ()
 
 
 def ground_of(site: Site, lake: Lake, asked: Asked, span: Span) -> Ground:
@@ -228,12 +230,13 @@ def ground_of(site: Site, lake: Lake, asked: Asked, span: Span) -> Ground:
     homes = homes_of(lake, site, ways, span.history_s, span.until_s)
     passing = mostly_passing(site, homes, asked.direction)
     missing, partly = one_sided(ways, asked.direction)
-    reasons = tuple(reason for reason in (passing, missing) if reason)
+    reasons = tuple(reason for reason in (passing, missing, _labelled_before(lake, site, span)) if reason)
     found = list(doubts(site, homes))
     unexpected = bool(found) and not site.transit and not site.external
     found += [partly] if partly else []
     return Ground(
-        (*reasons, *grounds(site, lake, asked, span)), tuple(found), ways.hours[asked.direction], unexpected
+        (*reasons, *grounds(site, lake, asked, span)), tuple(found), ways.hours[asked.direction], unexpected,
+        tuple(pair.sentence() for pair in seen_twice(lake, span.since_s, span.until_s)),
     )  # fmt: skip
 
 
@@ -278,6 +281,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
         surges=surges,
         caveats=(
             *ground.doubts,
+            *ground.twice,
             *reasons,
             *(asked.watch.notes if asked.watch else ()),
             *never_matched(lake, asked, seen=bool(series.values.any())),
@@ -427,6 +431,17 @@ def _wide_caveats(asked: Asked) -> Iterator[str]:
             f"asked widely: {len(asked.further):,} prefixes that display another origin are in this answer ({named}"
             f"{', ...' if len(asked.further) > NAMED_FURTHER else ''}); tidegauge origin --of {asked.origin} says why"
         )
+
+
+def _labelled_before(lake: Lake, site: Site, span: Span) -> str | None:
+    """Why directions cannot be relied on: the home prefixes have changed since the flows were labelled."""
+    before = otherwise_labelled(lake.manifest, site, span.since_s * 1_000_000, span.until_s * 1_000_000, ways=True)
+    if not before:
+        return None
+    return (
+        f"{before:,} flows in segments of that time were labelled by other home prefixes or interfaces than the site"
+        " file has now: tidegauge lake relabel"
+    )
 
 
 def _edition_caveats(lake: Lake, site: Site, span: Span) -> Iterator[str]:

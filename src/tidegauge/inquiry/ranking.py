@@ -230,6 +230,7 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
         pool.series,
         (
             *ground.doubts,
+            *ground.twice,
             *reasons,
             *(asked.watch.notes if asked.watch else ()),
             *never_matched(lake, asked, seen=bool(table.any())),

@@ -8,10 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidegauge.lake.manifest import Manifest, Segment
+from tidegauge.lake.manifest import MARK, Manifest, Segment
 from tidegauge.lake.writer import LakeWriter
 from tidegauge.model import LEDGER_SCHEMA, LakeError
 
+MARKED_LEDGER = LEDGER_SCHEMA.append(pa.field(MARK, pa.int64()))
 SETTLED_S = 900
 """An hour is over when it ended so long ago: exporters send long flows late."""
 FEW = 4
@@ -34,14 +35,14 @@ def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
     gone = 0
     with manifest.writing() as staging:
         for segments in work:
-            writer = LakeWriter(staging, manifest, kept_name=segments[0].atlas)
+            writer = LakeWriter(staging, manifest, kept=segments[0])
             try:
                 if segments[0].kind == "flows":
                     for segment in segments:
                         writer.add_flows(pq.read_table(folder / segment.path, partitioning=None))
                 else:  # older ones may lack columns
                     paths = [folder / s.path for s in segments]
-                    tables = [pq.read_table(path, schema=LEDGER_SCHEMA, partitioning=None) for path in paths]
+                    tables = [pq.read_table(path, schema=MARKED_LEDGER, partitioning=None) for path in paths]
                     writer.add_ledger(pa.concat_tables(tables))
                 writer.replace([s.path for s in segments])
                 writer.commit()
@@ -55,12 +56,13 @@ def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
 
 
 def _work(manifest: Manifest, now_s: float) -> list[list[Segment]]:
-    """Groups of small segments that belong together: an hour's flows with labels of the same editions, all coverage."""
-    groups: dict[tuple[str, str], list[Segment]] = defaultdict(list)
+    """Groups of small segments that belong together: an hour's flows, and all coverage; each with labels that rest on
+    the same."""
+    groups: dict[tuple[str, str, str], list[Segment]] = defaultdict(list)
     for segment in (*manifest.segments("flows"), *manifest.segments("coverage")):
         settled = segment.kind == "coverage" or segment.last_us < (now_s - SETTLED_S) // 3600 * 3600 * 1e6
         if settled and segment.rows < MOST_ROWS // FEW:
-            groups[str(Path(segment.path).parent), segment.atlas].append(segment)
+            groups[str(Path(segment.path).parent), segment.atlas, segment.site].append(segment)
     chosen = []
     for segments in groups.values():
         rows, part = 0, []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -32,9 +33,18 @@ CREATE TABLE IF NOT EXISTS rolled (
 """
 ROLLUP_FORM = 1
 """Counts the changes of what rollups hold: those of another form are not read, and made anew."""
+OURS = "ours"
+"""The state that holds the settings behind the short names that segments mention (`lake.ours`)."""
 DELETED = "deleted"
 """The state that holds when flows were that are there no more: half-open times (us), by time."""
-ADDED = (("commits", "staging TEXT"), ("segments", "atlas TEXT DEFAULT ''"))
+ADDED = (
+    ("commits", "staging TEXT"), ("segments", "atlas TEXT DEFAULT ''"), ("segments", "site TEXT DEFAULT ''"),
+    ("sources", "mark INTEGER"), ("sources", "chain INTEGER"), ("sources", "head TEXT DEFAULT ''"),
+    ("sources", "content TEXT DEFAULT ''"), ("sources", "length INTEGER DEFAULT 0"),
+)  # fmt: skip
+MARK = "mark"
+"""The column of segments that tells from which file a row came (`Source.mark`), null of what was received live. It is
+no flow column: readers do not see it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,7 @@ class Segment:
         first_us, last_us: least and greatest start of what it holds, `end_us` the greatest end.
         hash: BLAKE2b of the file.
         atlas: the short name of the editions that its labels rest on (`labelled` has them), empty where unknown.
+        site: the short name of the settings that they rest on (`lake.ours`), empty where unknown.
     """
 
     path: str
@@ -58,6 +69,42 @@ class Segment:
     last_us: int
     end_us: int
     atlas: str = ""
+    site: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file that was taken in.
+
+    Attributes:
+        hash: BLAKE2b of the file as it lay there; `content` of what it unpacks to, of `length` bytes, and `head` of
+            the begin of that; empty where not known.
+        counts: what the file gave.
+        mark: the number by which its rows are known; None of files of earlier versions, which told none apart.
+        chain: the mark of the first of files whose flows cannot be told apart by file: one that has grown, or whose
+            flows waited for templates of the next.
+        taken_in_s: epoch seconds.
+    """
+
+    hash: str
+    name: str
+    counts: dict[str, Any]
+    mark: int | None = None
+    chain: int | None = None
+    head: str = ""
+    content: str = ""
+    length: int = 0
+    taken_in_s: int = 0
+
+    @property
+    def id(self) -> str:
+        """What people call it by."""
+        return self.hash[:12]
+
+
+def new_mark() -> int:
+    """A number for a file, like no other's."""
+    return secrets.randbits(62)
 
 
 class Manifest:
@@ -138,18 +185,23 @@ class Manifest:
         self,
         staging: Path,
         segments: list[Segment],
-        sources: list[tuple[str, str, dict[str, Any]]],
+        sources: list[Source],
         *,
+        removed: Sequence[str] = (),
+        chained: Sequence[tuple[int | None, str]] = (),
         state: dict[str, Any] | None = None,
         replaced: list[str] | None = None,
         labelled: dict[str, list[dict[str, str]]] | None = None,
+        ours: dict[str, Any] | None = None,
     ) -> None:
         """Make staged segments and the files they came from part of the lake, all or nothing.
 
         Args:
+            removed: hashes of files that are not part of it any more; before the new ones come.
+            chained: chains of files that are here already, and their hashes.
             state: values kept under names, set in the same transaction.
             replaced: paths of segments whose rows stand in the new ones; their files go with `remove_replaced`.
-            labelled: the editions behind each short name that the segments carry.
+            labelled: the editions behind each short name that the segments carry, and `ours` the settings.
 
         Raises:
             LakeError: another writer has taken in one of the files, or replaced one of the segments, meanwhile.
@@ -160,8 +212,8 @@ class Manifest:
             commit = inserted.lastrowid
             assert commit is not None
             session.executemany(
-                "INSERT INTO segments (path, kind, rows, size, hash, first_us, last_us, end_us, atlas, commit_id)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO segments (path, kind, rows, size, hash, first_us, last_us, end_us, atlas, site,"
+                " commit_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(*astuple(s), commit) for s in segments],
             )
             session.executemany(
@@ -173,15 +225,24 @@ class Manifest:
                 if known is None or session.execute("SELECT 1 FROM replaced WHERE path = ?", (path,)).fetchone():
                     raise LakeError("another run has replaced this segment", where=path)
                 session.execute("INSERT INTO replaced VALUES (?, NULL, ?)", (path, commit))
-            for digest, name, counts in sources:
+            session.executemany("DELETE FROM sources WHERE hash = ?", [(digest,) for digest in removed])
+            for source in sources:
                 try:
                     session.execute(
-                        "INSERT INTO sources VALUES (?, ?, ?, ?)", (digest, name, json.dumps(counts), commit)
-                    )
+                        "INSERT INTO sources (hash, name, counts, commit_id, mark, chain, head, content, length)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (source.hash, source.name, json.dumps(source.counts), commit, source.mark, source.chain,
+                         source.head, source.content, source.length),
+                    )  # fmt: skip
                 except sqlite3.IntegrityError:
                     raise LakeError(
-                        "another run has taken in this file meanwhile; nothing of it was written twice", where=name
+                        "another run has taken in this file meanwhile; nothing of it was written twice",
+                        where=source.name,
                     ) from None
+            session.executemany("UPDATE sources SET chain = ? WHERE hash = ?", chained)
+            known = _state(session, OURS) or {}
+            if not (ours or {}).keys() <= known.keys():
+                _put_state(session, OURS, {**known, **(ours or {})})
             for name, value in (state or {}).items():
                 _put_state(session, name, value)
         with self._session() as session:
@@ -198,10 +259,26 @@ class Manifest:
             session.executemany("DELETE FROM replaced WHERE path = ?", rows)
         return len(rows)
 
-    def knows(self, digest: str) -> bool:
-        """Whether a file of this content has been taken in."""
+    def replaced_paths(self) -> set[str]:
+        """Files of segments that were replaced, and stay for readers that have them open."""
+        if not self.path.exists():
+            return set()
         with self._session() as session:
-            return session.execute("SELECT 1 FROM sources WHERE hash = ?", (digest,)).fetchone() is not None
+            return {path for (path,) in session.execute("SELECT path FROM replaced")}
+
+    def sources(self, *, digest: str | None = None, head: str | None = None) -> list[Source]:
+        """The files that were taken in, by when; those of one hash, or whose contents begin alike."""
+        if not self.path.exists():
+            return []
+        with self._session() as session:
+            rows = session.execute(
+                "SELECT hash, name, counts, mark, chain, coalesce(head, ''), coalesce(content, ''),"
+                " coalesce(length, 0), coalesce(CAST(strftime('%s', made_at) AS INTEGER), 0) FROM sources s"
+                " LEFT JOIN commits c ON c.id = s.commit_id"
+                " WHERE (? IS NULL OR hash = ?) AND (? IS NULL OR head = ?) ORDER BY commit_id, name",
+                (digest, digest, head, head),
+            ).fetchall()
+        return [Source(row[0], row[1], json.loads(row[2] or "{}"), *row[3:]) for row in rows]
 
     def segments(self, kind: str, since_us: int | None = None, until_us: int | None = None) -> list[Segment]:
         """Segments that hold anything between two times (half-open), by time."""
@@ -209,8 +286,8 @@ class Manifest:
             return []
         with self._session() as session:
             rows = session.execute(
-                "SELECT path, kind, rows, size, s.hash, first_us, last_us, end_us, coalesce(atlas, '')"
-                " FROM segments s"
+                "SELECT path, kind, rows, size, s.hash, first_us, last_us, end_us, coalesce(atlas, ''),"
+                " coalesce(site, '') FROM segments s"
                 " JOIN commits c ON c.id = s.commit_id WHERE c.done = 1 AND kind = ?"
                 " AND (? IS NULL OR end_us >= ?) AND (? IS NULL OR first_us < ?) ORDER BY first_us, path",
                 (kind, since_us, since_us, until_us, until_us),
@@ -255,10 +332,14 @@ class Manifest:
         with self._session() as session:
             session.execute("DELETE FROM rolled")
 
-    def mark_labelled(self, paths: list[str], atlas: str, editions: list[dict[str, str]]) -> None:
-        """Note that the labels of segments rest on these editions: they were looked at again and stayed the same."""
+    def mark_labelled(
+        self, path: str, atlas: str, editions: list[dict[str, str]], site: str, ours: dict[str, Any] | None
+    ) -> None:
+        """Note that the labels of a segment rest on these: they were looked at again and stayed the same."""
         with self._session() as session:
-            session.executemany("UPDATE segments SET atlas = ? WHERE path = ?", [(atlas, path) for path in paths])
+            session.execute("UPDATE segments SET atlas = ?, site = ? WHERE path = ?", (atlas, site, path))
+            if ours:
+                _put_state(session, OURS, {**(_state(session, OURS) or {}), **ours})
             session.execute("INSERT OR IGNORE INTO labelled VALUES (?, ?)", (atlas, json.dumps(editions)))
 
     def editions_behind(self, since_us: int | None, until_us: int | None) -> list[dict[str, str]]:
@@ -278,12 +359,16 @@ class Manifest:
     def load_state(self, name: str) -> Any:
         """A JSON value kept under a name; None if there is none."""
         with self._session() as session:
-            row = session.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+            return _state(session, name)
 
     def save_state(self, name: str, value: Any) -> None:
         with self._session() as session:
             _put_state(session, name, value)
+
+
+def _state(session: sqlite3.Connection, name: str) -> Any:
+    row = session.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+    return None if row is None else json.loads(row[0])
 
 
 def _put_state(session: sqlite3.Connection, name: str, value: Any) -> None:

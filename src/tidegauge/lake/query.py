@@ -40,6 +40,7 @@ METRICS = tuple(SUMS)
 MINUTE_US, LONGEST_US = 60_000_000, 3_600_000_000
 Parts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Whole numbers and fractions (`FRACTION`) of what lies in each bin."""
+FLOW_COLUMNS = ", ".join(f'"{name}"' for name in FLOW_SCHEMA.names)
 ORDER = "time_start, time_end, src, dst, src_port, dst_port, proto, bytes, packets, exporter, domain"
 PAGE_SPAN_US = 600_000_000
 """A page of flows is looked for in so much time first, and in twice as much each time."""
@@ -142,7 +143,7 @@ class Lake:
         """DuckDB with a view `flows` over the segments that can hold the time; for the stages of the lake alone."""
         segments = self.manifest.segments("flows", since_us, until_us)
         self.reads["segments of flows"] += len(segments)
-        with self._over([s.path for s in segments]) as connection:
+        with self.over([s.path for s in segments], FLOW_COLUMNS) as connection:
             yield connection
 
     @contextmanager
@@ -152,7 +153,7 @@ class Lake:
         segments = self.manifest.segments("flows", since_us, until_us)
         most = max(1, rows * len(segments) // max(sum(s.rows for s in segments), 1))
         step = max(-(-len(segments) // most), 1)
-        with self._over([s.path for s in segments[::step]]) as connection:
+        with self.over([s.path for s in segments[::step]], FLOW_COLUMNS) as connection:
             yield connection
 
     @cached_property
@@ -165,13 +166,14 @@ class Lake:
         return database
 
     @contextmanager
-    def _over(self, paths: list[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-        """DuckDB with a view `flows` over files, relative to the folder."""
+    def over(self, paths: list[str], columns: str = "*") -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB with a view `flows` over files, relative to the folder; for the stages of the lake alone. Segments
+        need their columns named, since some have a further one (`MARK`)."""
         with self._opening:
             connection = self._database.cursor()
         try:
             connection.register("no_flows", FLOW_SCHEMA.empty_table())
-            connection.execute(f"CREATE TEMP VIEW flows AS SELECT * FROM {files(self.folder, paths)}")
+            connection.execute(f"CREATE TEMP VIEW flows AS SELECT {columns} FROM {files(self.folder, paths)}")
             yield connection
         except duckdb.Error as error:
             raise LakeError(f"the query failed: {str(error).splitlines()[0]}", where=str(self.folder)) from None
@@ -218,9 +220,8 @@ class Lake:
 
     def flows(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Flows by start time, in batches of `FLOW_SCHEMA`'s columns."""
-        columns = ", ".join(f'"{name}"' for name in FLOW_SCHEMA.names)
         bound = f"LIMIT {int(limit)}" if limit is not None else ""
-        sql = f"SELECT {columns} FROM flows WHERE {chosen.sql()} ORDER BY {ORDER} {bound}"
+        sql = f"SELECT {FLOW_COLUMNS} FROM flows WHERE {chosen.sql()} ORDER BY {ORDER} {bound}"
         with self.engine(chosen.since_us, chosen.until_us) as engine:
             yield from engine.sql(sql).to_arrow_reader(100_000)
 
@@ -231,7 +232,6 @@ class Lake:
             after: start and end (us), source and destination of the last flow before, and how many of exactly these
                 were before.
         """
-        columns = ", ".join(f'"{name}"' for name in FLOW_SCHEMA.names)
         extent_us = [(s.first_us, s.last_us) for s in self.manifest.segments("flows", chosen.since_us, chosen.until_us)]
         begin = max([min((a for a, _ in extent_us), default=0), chosen.since_us or 0, after[0] if after else 0])
         end = min([max((b for _, b in extent_us), default=-1) + 1, *([chosen.until_us] if chosen.until_us else [])])
@@ -244,7 +244,7 @@ class Lake:
             part = FlowFilter(begin, min(begin + span, end), conditions)
             with self.engine(part.since_us, part.until_us) as engine:
                 more = engine.sql(
-                    f"SELECT {columns} FROM flows WHERE {part.sql()} ORDER BY {ORDER}"
+                    f"SELECT {FLOW_COLUMNS} FROM flows WHERE {part.sql()} ORDER BY {ORDER}"
                     f" LIMIT {limit - found.num_rows} OFFSET {skip}"
                 ).to_arrow_table()
             # The flows to be skipped all begin at the place itself, so they lie in the first part.
@@ -260,7 +260,7 @@ class Lake:
             return
         bound = f"LIMIT {int(limit)}" if limit is not None else ""
         sql = f"SELECT * FROM flows WHERE {chosen.sql()} ORDER BY time_start, src, dst {bound}"
-        with self._over(paths) as engine:
+        with self.over(paths) as engine:
             yield from engine.sql(sql).to_arrow_reader(100_000)
 
     def top(self, by: list[str], chosen: FlowFilter, *, metric: str, limit: int) -> tuple[pa.Table, int]:
@@ -273,7 +273,7 @@ class Lake:
         group = ", ".join(f'"k{i}"' for i in range(len(by)))
         amount, conditions = _amount(metric), FlowFilter(conditions=chosen.conditions).sql()
         source = self._begun(chosen, *map(column_sql, by), amount)
-        with self._over([]) as engine:
+        with self.over([]) as engine:
             table = engine.sql(
                 f"WITH sums AS MATERIALIZED (SELECT {keys}, {amount}::HUGEINT AS amount FROM ({source})"
                 f" WHERE {conditions} GROUP BY {group})"
@@ -294,7 +294,7 @@ class Lake:
         """One aggregate over the chosen flows, by flow columns and `flows`, how many a row stands for: sums of
         `flows`, `bytes` and `packets`, and whatever does not count rows."""
         source, conditions = self._begun(chosen, expression), FlowFilter(conditions=chosen.conditions).sql()
-        with self._over([]) as engine:
+        with self.over([]) as engine:
             row = engine.execute(f"SELECT {expression} FROM ({source}) WHERE {conditions}").fetchone()
         return row[0] if row else None
 
@@ -313,11 +313,11 @@ class Lake:
         raw, rollups = self._sources(binned)
         sums, parts = np.zeros(bins), (np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64))
         if raw:
-            with self._over(raw) as engine:
+            with self.over(raw) as engine:
                 found = engine.sql(f"SELECT {binned.sums()} GROUP BY bin").fetchnumpy()
             sums[np.asarray(found["bin"], dtype=np.int64) - first_bin] = np.asarray(found["amount"])
         if rollups:
-            with self._over(rollups) as engine:
+            with self.over(rollups) as engine:
                 found = engine.sql(f"SELECT {binned.rolled()} GROUP BY bin").fetchnumpy()
             at = np.asarray(found["bin"], dtype=np.int64) - first_bin
             for part, name in zip(parts, ("whole", "fraction"), strict=True):
@@ -333,7 +333,7 @@ class Lake:
         for paths, hour, amount in ((raw, begun, "bytes"), (rollups, "bin", "bytes_begun")):
             if not paths:
                 continue
-            with self._over(paths) as engine:
+            with self.over(paths) as engine:
                 rows = engine.execute(
                     f"SELECT direction::VARCHAR, {hour} AS h, sum({amount})::DOUBLE FROM flows"
                     f" WHERE h BETWEEN {first_hour} AND {first_hour + hours - 1} GROUP BY ALL"
@@ -365,7 +365,7 @@ class Lake:
         """Columns of the flows that reach over bins: what `also` selects, starts and ends (us), amounts."""
         if binned.whole or not raw:
             return
-        with self._over(raw) as engine:
+        with self.over(raw) as engine:
             for batch in engine.sql(f"SELECT {also}{binned.long_flows()}").to_arrow_reader(200_000):
                 yield tuple(column.to_numpy(zero_copy_only=False) for column in batch.columns)
 
@@ -383,14 +383,14 @@ class Lake:
         raw, rollups = self._sources(binned, column_sql(by))
         sums: dict[str, NDArray[np.float64]] = {}
         if raw:
-            with self._over(raw) as engine:
+            with self.over(raw) as engine:
                 found = engine.sql(f"SELECT {key}{binned.sums()} GROUP BY k, bin").to_arrow_table()
             for name, at, (amounts,) in _by_name(found, first_bin, "amount"):
                 sums[name] = np.zeros(bins)
                 sums[name][at] = amounts
         parts: dict[str, Parts] = {}
         if rollups:
-            with self._over(rollups) as engine:
+            with self.over(rollups) as engine:
                 found = engine.sql(f"SELECT {key}{binned.rolled()} GROUP BY k, bin").to_arrow_table()
             for name, at, columns in _by_name(found, first_bin, "whole", "fraction"):
                 parts[name] = np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64)
@@ -407,7 +407,7 @@ class Lake:
             f"({self._begun(x, key, amount)}) WHERE {FlowFilter(conditions=x.conditions).sql()}"
             for x in (inside, before)
         )
-        with self._over([]) as engine:
+        with self.over([]) as engine:
             rows: list[tuple[Any, float, float]] = engine.execute(
                 f"WITH now AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM {now} GROUP BY k"
                 f" ORDER BY a DESC LIMIT {int(most)}),"

@@ -1,4 +1,5 @@
-"""Labels made anew when an edition of the atlas came late: new segments stand for the old ones, rows stay the same."""
+"""Labels made anew when an edition of the atlas came late, or the site's own settings changed: new segments stand for
+the old ones, rows stay the same."""
 
 from __future__ import annotations
 
@@ -14,10 +15,14 @@ import pyarrow.parquet as pq
 from tidegauge.atlas import Atlas, relabelled
 from tidegauge.lake.compact import KEPT_S
 from tidegauge.lake.manifest import Manifest, Segment
+from tidegauge.lake.ours import Ours, known_names, renamed
 from tidegauge.lake.writer import LakeWriter
 from tidegauge.model import LakeError
+from tidegauge.site import Site
 
-LABELS = ("src_country", "dst_country", "src_as", "dst_as", "src_class", "dst_class")
+LABELS = (
+    "src_country", "dst_country", "src_as", "dst_as", "src_class", "dst_class", "direction", "exporter",
+)  # fmt: skip
 
 
 @dataclass
@@ -31,49 +36,76 @@ class Relabelled:
     changed: int = 0
 
 
+@dataclass(frozen=True)
+class _Labels:
+    """What labels are made by, and how exporters were called by earlier settings."""
+
+    atlas: Atlas
+    site: Site | None
+    ours: Ours | None
+    names: dict[str, dict[str, str]]
+
+    def renames(self, segment: Segment) -> dict[str, str]:
+        return renamed(self.names.get(segment.site, {}), self.ours.told["names"]) if self.ours else {}
+
+    def settings(self, segment: Segment) -> str:
+        """The short name of the settings that the segment's labels will rest on."""
+        return self.ours.name if self.ours else segment.site
+
+
 def relabel(
-    folder: Path, atlas: Atlas, *, since_us: int | None, until_us: int | None,
+    folder: Path, atlas: Atlas, *, since_us: int | None, until_us: int | None, site: Site | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Relabelled:  # fmt: skip
-    """Label the flows between two times again, a segment at a time; those whose editions are the same are left.
+    """Label the flows between two times again, a segment at a time; those whose editions and settings are the same are
+    left.
 
     Readers see the old segment or the new one; the old file stays for a while for those that have it open.
+
+    Args:
+        site: whose home prefixes and names of exporters the flows get too, these also in the coverage ledger; none
+            where None.
 
     Raises:
         LakeError: a segment is damaged, or another run replaced one meanwhile.
     """
     manifest = Manifest(folder)
     manifest.remove_replaced(older_than_s=KEPT_S)
+    labels = _Labels(atlas, site, Ours.of(site) if site else None, known_names(manifest))
     report = Relabelled()
     with manifest.writing() as staging:
         for segment in manifest.segments("flows", since_us, until_us):
             report.segments += 1
-            _segment(folder, manifest, staging, atlas, segment, report)
+            _segment(folder, manifest, staging, labels, segment, report)
             progress()
+        for kind in ("coverage", "names"):
+            for segment in manifest.segments(kind, since_us, until_us):
+                if labels.ours and segment.site != labels.ours.name:
+                    _rename(folder, manifest, staging, labels.ours, labels.renames(segment), segment)
     return report
 
 
 def _segment(
-    folder: Path, manifest: Manifest, staging: Path, atlas: Atlas, segment: Segment, report: Relabelled
+    folder: Path, manifest: Manifest, staging: Path, labels: _Labels, segment: Segment, report: Relabelled
 ) -> None:
+    atlas = labels.atlas
     name, editions = atlas.stamp(segment.first_us // 1_000_000, segment.last_us // 1_000_000)
     report.flows += segment.rows
-    if name == segment.atlas:
+    if name == segment.atlas and segment.site == labels.settings(segment):
         report.current += 1
         return
-    try:
-        old = pq.read_table(folder / segment.path, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise LakeError(f"a segment is damaged: {str(error).splitlines()[0]}", where=segment.path) from None
-    new = relabelled(old, atlas)
+    old = _read(folder, segment)
+    new = relabelled(_called(old, labels.renames(segment)), atlas, labels.site)
     differs = np.zeros(len(old), dtype=bool)
     for column in LABELS:
         differs |= np.asarray(pc.not_equal(_plain(old[column]), _plain(new[column])).to_numpy(), dtype=bool)
     if not differs.any():
-        manifest.mark_labelled([segment.path], name, [{"source": e.source, "edition": e.edition} for e in editions])
+        told = [{"source": e.source, "edition": e.edition} for e in editions]
+        ours = labels.ours.to_state() if labels.ours else None
+        manifest.mark_labelled(segment.path, name, told, labels.settings(segment), ours)
         report.current += 1
         return
-    writer = LakeWriter(staging, manifest, atlas.stamp)
+    writer = LakeWriter(staging, manifest, atlas.stamp, labels.ours, kept=segment)
     try:
         writer.add_flows(new)
         writer.replace([segment.path])
@@ -82,6 +114,39 @@ def _segment(
         writer.close()
     report.rewritten += 1
     report.changed += int(differs.sum())
+
+
+def _rename(
+    folder: Path, manifest: Manifest, staging: Path, ours: Ours, renames: dict[str, str], segment: Segment
+) -> None:
+    """Exporters of a segment of another kind under their names of now."""
+    table = _read(folder, segment)
+    if not set(table["exporter"].to_pylist()) & renames.keys():
+        manifest.mark_labelled(segment.path, "", [], ours.name, ours.to_state())
+        return
+    writer = LakeWriter(staging, manifest, None, ours)
+    try:
+        (writer.add_ledger if segment.kind == "coverage" else writer.add_names)(_called(table, renames))
+        writer.replace([segment.path])
+        writer.commit()
+    finally:
+        writer.close()
+
+
+def _called(table: pa.Table, renames: dict[str, str]) -> pa.Table:
+    """The rows with exporters under other names."""
+    place = table.schema.get_field_index("exporter")
+    field = table.schema.field(place)
+    names = _plain(table["exporter"]).combine_chunks().dictionary_encode()
+    called = pa.array([renames.get(name, name) for name in names.dictionary.to_pylist()], pa.string())
+    return table.set_column(place, field, called.take(names.indices).cast(field.type))
+
+
+def _read(folder: Path, segment: Segment) -> pa.Table:
+    try:
+        return pq.read_table(folder / segment.path, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise LakeError(f"a segment is damaged: {str(error).splitlines()[0]}", where=segment.path) from None
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tidegauge.atlas import Edition
-from tidegauge.lake.manifest import Manifest, Segment
+from tidegauge.lake.manifest import MARK, Manifest, Segment, Source
+from tidegauge.lake.ours import Ours
 from tidegauge.model import LakeError, fold_ledger
 
 Stamp = Callable[[int, int], tuple[str, tuple[Edition, ...]]]
@@ -64,27 +65,35 @@ def write_options(schema: pa.Schema) -> dict[str, Any]:
 class LakeWriter:
     """Takes tables in any order; `commit` makes everything since the last one part of the lake at once.
 
-    Segments carry the name of the editions behind their labels: `stamp` gives it, or it is the one of what they were
-    made from (`kept_name`).
+    Segments carry the names of the editions and of the settings behind their labels: `stamp` and `ours` give them, or
+    they are those of what they were made from (`kept`).
     """
 
-    def __init__(self, staging: Path, manifest: Manifest, stamp: Stamp | None = None, *, kept_name: str = "") -> None:
-        self._staging, self._manifest, self._stamp, self._kept_name = staging, manifest, stamp, kept_name
+    def __init__(
+        self, staging: Path, manifest: Manifest, stamp: Stamp | None = None, ours: Ours | None = None, *,
+        kept: Segment | None = None,
+    ) -> None:  # fmt: skip
+        self._staging, self.manifest, self._stamp, self._ours = staging, manifest, stamp, ours
+        self._kept = (kept.atlas, kept.site) if kept else ("", "")
         self._labelled: dict[str, list[dict[str, str]]] = {}
         self._held: dict[int, list[pa.Table]] = {}
         self._held_rows: dict[int, int] = {}
         self._ledgers: list[pa.Table] = []
         self._names: list[pa.Table] = []
-        self._sources: list[tuple[str, str, dict[str, Any]]] = []
+        self._sources: list[Source] = []
+        self._removed: list[str] = []
+        self._chained: list[tuple[int | None, str]] = []
         self._replaced: list[str] = []
+        self._more: list[Segment] = []
         self._jobs: list[Future[list[Segment]]] = []
         self._pool = ThreadPoolExecutor(max_workers=WRITERS, thread_name_prefix="segment")
         self.uncommitted_rows = 0
 
-    def add_flows(self, table: pa.Table) -> None:
-        """Take labelled flows (`FLOW_SCHEMA`)."""
+    def add_flows(self, table: pa.Table, mark: int | None = None) -> None:
+        """Take labelled flows (`FLOW_SCHEMA`) of a file, which are marked already where they come from a segment."""
         if not table.num_rows:
             return
+        table = _marked(table, mark)
         hours = np.asarray(table["time_start"].cast(pa.int64()).to_numpy()) // HOUR_US
         if hours[0] == hours[-1] and (hours == hours[0]).all():
             self._hold(int(hours[0]), table)
@@ -103,19 +112,27 @@ class LakeWriter:
                 if sum(self._held_rows.values()) <= HELD_ROWS // 2:
                     break
 
-    def add_ledger(self, table: pa.Table) -> None:
-        """Take ledger rows (`LEDGER_SCHEMA`)."""
+    def add_ledger(self, table: pa.Table, mark: int | None = None) -> None:
+        """Take ledger rows (`LEDGER_SCHEMA`) of a file."""
         if table.num_rows:
-            self._ledgers.append(table)
+            self._ledgers.append(_marked(table, mark))
 
-    def add_names(self, table: pa.Table) -> None:
-        """Take names that were seen (`NAMES_SCHEMA`)."""
+    def add_names(self, table: pa.Table, mark: int | None = None) -> None:
+        """Take names that were seen (`NAMES_SCHEMA`) in a file."""
         if table.num_rows:
-            self._names.append(table)
+            self._names.append(_marked(table, mark))
 
-    def add_source(self, digest: str, name: str, counts: dict[str, Any]) -> None:
+    def add_source(self, source: Source) -> None:
         """Note that everything of a file has been added."""
-        self._sources.append((digest, name, counts))
+        self._sources.append(source)
+
+    def chain_source(self, digest: str, chain: int | None) -> None:
+        """Note that a file that is here already cannot be told from another any more."""
+        self._chained.append((chain, digest))
+
+    def remove_source(self, digest: str) -> None:
+        """Note that nothing of a file stays: what was replaced is without it."""
+        self._removed.append(digest)
 
     def replace(self, paths: list[str]) -> None:
         """Note that what has been added stands for the rows of these segments."""
@@ -127,6 +144,30 @@ class LakeWriter:
         Args:
             state: values to keep in the manifest by name, all or nothing with the flows.
         """
+        segments = [*self.finish(), *self._more]
+        if segments or self._sources or self._removed or self._replaced or state:
+            self.manifest.commit(
+                self._staging, segments, self._sources, removed=self._removed, chained=self._chained, state=state,
+                replaced=self._replaced, labelled=self._labelled, ours=self._ours.to_state() if self._ours else None,
+            )  # fmt: skip
+        self._sources, self._removed, self._chained, self._replaced, self._more = [], [], [], [], []
+        self._labelled = {}
+        self.uncommitted_rows = 0
+
+    def stand_in(self, segment: Segment, rest: pa.Table | None) -> None:
+        """Put some rows of a segment in its place with the next commit; none of them where None."""
+        self._replaced.append(segment.path)
+        if rest is None:
+            return
+        writer = LakeWriter(self._staging, self.manifest, kept=segment)
+        try:
+            {"flows": writer.add_flows, "coverage": writer.add_ledger, "names": writer.add_names}[segment.kind](rest)
+            self._more += writer.finish()
+        finally:
+            writer.close()
+
+    def finish(self) -> list[Segment]:
+        """Write what is held, and commit nothing."""
         for hour in list(self._held):
             self._write_hour(hour)
         segments = [segment for job in self._jobs for segment in job.result()]
@@ -135,20 +176,15 @@ class LakeWriter:
             segments += self._write_ledger()
         if self._names:
             segments += self._write_names()
-        if segments or self._sources or state:
-            self._manifest.commit(
-                self._staging, [self._stamped(s) for s in segments], self._sources, state=state,
-                replaced=self._replaced, labelled=self._labelled,
-            )  # fmt: skip
-        self._sources, self._replaced, self._labelled = [], [], {}
-        self.uncommitted_rows = 0
+        return [self._stamped(s) for s in segments]
 
     def _stamped(self, segment: Segment) -> Segment:
-        """A segment of flows with the name of the editions that its labels rest on."""
+        """A segment with the names of the editions and the settings that its labels rest on."""
+        segment = replace(segment, site=self._ours.name if self._ours else self._kept[1])
         if segment.kind != "flows":
             return segment
         if self._stamp is None:
-            return replace(segment, atlas=self._kept_name)
+            return replace(segment, atlas=self._kept[0])
         name, editions = self._stamp(segment.first_us // 1_000_000, segment.last_us // 1_000_000)
         self._labelled[name] = [{"source": e.source, "edition": e.edition} for e in editions]
         return replace(segment, atlas=name)
@@ -194,7 +230,7 @@ class LakeWriter:
         return segments
 
     def _write_ledger(self) -> list[Segment]:
-        table = fold_ledger(pa.concat_tables(self._ledgers)).sort_by("minute")
+        table = fold_ledger(pa.concat_tables(self._ledgers), by=MARK).sort_by("minute")
         self._ledgers = []
         minutes = np.asarray(table["minute"].cast(pa.int64()).to_numpy())
         times = (int(minutes[0]) * 1_000_000, int(minutes[-1]) * 1_000_000, int(minutes[-1] + 60) * 1_000_000)
@@ -227,16 +263,24 @@ class LakeWriter:
         return Segment(path, kind, table.num_rows, staged.stat().st_size, digest, *times)
 
 
+def _marked(table: pa.Table, mark: int | None) -> pa.Table:
+    """The rows with the file that they came from."""
+    if MARK in table.schema.names:
+        return table
+    return table.append_column(MARK, pa.repeat(pa.scalar(mark, pa.int64()), len(table)))
+
+
 @contextmanager
-def open_writer(folder: Path, stamp: Stamp | None = None) -> Iterator[LakeWriter]:
+def open_writer(folder: Path, stamp: Stamp | None = None, ours: Ours | None = None) -> Iterator[LakeWriter]:
     """A writer with a staging folder of its own; what is not committed when it is closed is dropped.
 
     Args:
         stamp: names the editions that labels between two times (seconds) rest on (`Atlas.stamp`).
+        ours: the settings that they rest on.
     """
     manifest = Manifest(folder)
     with manifest.writing() as staging:
-        writer = LakeWriter(staging, manifest, stamp)
+        writer = LakeWriter(staging, manifest, stamp, ours)
         try:
             yield writer
         finally:

@@ -33,6 +33,7 @@ LEDGER_SCHEMA = pa.schema(
         ("delay_s", pa.float64()),
         ("stated", pa.float64()),
         ("standing", pa.uint8()),
+        ("counts", pa.uint8()),
     ]
 )
 """`agent`: the sFlow agent, where that is not the exporter itself. `lost` in records, by sequence number; negative
@@ -46,7 +47,10 @@ of the lake since they cannot be true. `held`: datagrams that were not read sinc
 `sampling`: the largest interval of the minute. `skew_s`: the exporter's clock minus the arrival. `delay_s`: from the
 end of a flow to its arrival, at most. `stated`: the share of the minute that the source itself says it saw, null where
 it says nothing. `standing` of the exporter then: 0 proven (as whatever comes from files), 1 new, 2 its datagrams
-contradict one another."""
+contradict one another. `counts`: what the exporter's sequence numbers count, a position in `SEQUENCES`."""
+SEQUENCES = ("", "records", "messages", "flows", "none", "unclear")
+"""What sequence numbers count: not told; data records (RFC 7011), export messages (RFC 3954, sFlow), flows (NetFlow
+v5), nothing (always the same number), nothing that any rule fits."""
 PROVEN, NEW, CONTRADICTORY = 0, 1, 2
 """Standings."""
 OTHER_PARTS = 0xFFFFFFFF
@@ -71,23 +75,25 @@ HOW = {
     "delay_s": "max",
     "stated": "min",
     "standing": "max",
+    "counts": "max",
 }
 LEDGER_AMOUNTS = tuple(name for name, how in HOW.items() if how == "sum")
 
 
-def fold_ledger(table: pa.Table) -> pa.Table:
-    """One row per exporter, agent, domain and minute, whatever number of rows came in."""
-    folded = table.group_by(list(KEYS)).aggregate(list(HOW.items()))
+def fold_ledger(table: pa.Table, by: str | None = None) -> pa.Table:
+    """One row per exporter, agent, domain and minute (and a further column), whatever number of rows came in."""
+    more = [by] if by else []
+    folded = table.group_by([*KEYS, *more]).aggregate(list(HOW.items()))
     return (
-        folded.select([*KEYS, *(f"{name}_{how}" for name, how in HOW.items())])
-        .rename_columns(LEDGER_SCHEMA.names)
-        .cast(LEDGER_SCHEMA)
+        folded.select([*KEYS, *(f"{name}_{how}" for name, how in HOW.items()), *more])
+        .rename_columns([*LEDGER_SCHEMA.names, *more])
+        .cast(pa.schema([*LEDGER_SCHEMA, *(table.schema.field(name) for name in more)]))
     )
 
 
 def complete_ledger(table: pa.Table) -> pa.Table:
     """Folded rows as readers take them: no negative losses, and 0 for amounts that older files do not have."""
-    for name in ("agent", *LEDGER_AMOUNTS, "sampling", "standing"):
+    for name in ("agent", *LEDGER_AMOUNTS, "sampling", "standing", "counts"):
         column = pc.fill_null(table[name], "" if name == "agent" else 0)
         if name == "lost":
             column = pc.max_element_wise(column, pa.scalar(0, pa.int64()))

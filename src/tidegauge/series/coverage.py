@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.lake import Lake
-from tidegauge.model import CONTRADICTORY, LEDGER_AMOUNTS, OTHER_PARTS, Blind, merge_intervals, runs
+from tidegauge.model import CONTRADICTORY, LEDGER_AMOUNTS, OTHER_PARTS, SEQUENCES, Blind, merge_intervals, runs
 
 SILENT_S = 300
 """An exporter is silent when it sends nothing for this long, or for much longer than it usually does."""
@@ -50,6 +50,7 @@ class ExporterCoverage:
     unfollowed: int
     apart: int
     held: int
+    sequence: str
     sampling: tuple[int, ...]
     skew_s: float
     delay_s: float
@@ -130,7 +131,7 @@ def measure(
     if ledger.num_rows and count:
         columns = {
             name: ledger[name].cast(pa.int64() if name == "minute" else ledger[name].type).to_numpy()
-            for name in ("minute", *LEDGER_AMOUNTS, "sampling", "skew_s", "delay_s", "stated")
+            for name in ("minute", *LEDGER_AMOUNTS, "sampling", "counts", "skew_s", "delay_s", "stated")
         }
         names, owners = _coded(ledger["exporter"])
         standings = np.full(len(names), 255, dtype=np.uint8)
@@ -231,6 +232,7 @@ def _exporter(
         seen=seen,
         active=active,
         **{name: int(rows[name][inside].sum()) for name in LEDGER_AMOUNTS},
+        sequence=SEQUENCES[int(rows["counts"][inside].max(initial=0))] or "none",
         sampling=tuple(int(s) for s in np.unique(rows["sampling"][inside]) if s > 0) or (1,),
         skew_s=float(np.nanmedian(rows["skew_s"])) if np.isfinite(rows["skew_s"]).any() else 0.0,
         delay_s=float(np.nanmax(rows["delay_s"][inside], initial=0.0)) if inside.any() else 0.0,

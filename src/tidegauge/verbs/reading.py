@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from tidegauge.inquiry import check_origins
-from tidegauge.lake import VIRTUAL, FlowFilter, classes_in, columns_in
+from tidegauge.lake import VIRTUAL, FlowFilter, classes_in, columns_in, seen_twice
 from tidegauge.model import UsageError, class_names, format_address, format_time, parse_duration
 from tidegauge.series import (
     Coverage,
@@ -154,11 +154,13 @@ class CoverageReply:
     until_s: int
     coverage: Coverage
     note: str | None
+    twice: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
             "share": round(self.coverage.share, 6), "since": format_time(self.since_s),
             "until": format_time(self.until_s), "exporters": [_exporter_json(e) for e in self.coverage.exporters],
+            "caveats": list(self.twice),
         }  # fmt: skip
 
 
@@ -171,7 +173,8 @@ def coverage(here: Here, question: CoverageQuestion) -> CoverageReply:
     """
     here.lake.extent_or_fail()
     since_s, until_s, note = here.span_s(question.since, question.until)
-    return CoverageReply(since_s, until_s, covered(here.lake, since_s, until_s), note)
+    twice = tuple(pair.sentence() for pair in seen_twice(here.lake, since_s, until_s))
+    return CoverageReply(since_s, until_s, covered(here.lake, since_s, until_s), note, twice)
 
 
 def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
@@ -180,7 +183,8 @@ def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
         "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,
         "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped, "duplicates": e.duplicates,
         "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "unsampled": e.unsampled,
-        "loss": "measured" if e.loss_known else "not knowable",
+        "loss": "known" if e.loss_known and e.sequence in ("records", "messages", "flows") else "not_knowable",
+        "sequence": e.sequence,
         "apart": e.apart, "held": e.held,
         "delay_s": round(e.delay_s, 3), "blind": [b.to_json() for b in exporter_blind(e)],
     }  # fmt: skip

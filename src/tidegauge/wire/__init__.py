@@ -14,9 +14,9 @@ from tidegauge.wire.jsonflows import JsonReader
 from tidegauge.wire.meter import FlowMeter
 from tidegauge.wire.nfcapd import nfdump_table
 from tidegauge.wire.pcap import is_pcap, read_packets
-from tidegauge.wire.reading import Stream, damage_named, hash_file, open_stream
+from tidegauge.wire.reading import Begin, Stream, damage_named, hash_file, head_of, known_begin, open_stream
 from tidegauge.wire.recognise import holds_flow_export
-from tidegauge.wire.sniff import Kind, sniff
+from tidegauge.wire.sniff import Kind, header_of, sniff
 from tidegauge.wire.state import remember_templates, resume, templates_state, whole_state
 from tidegauge.wire.streams import TcpStream, tcp_streams
 from tidegauge.wire.tabular import ColumnMap, TableReader
@@ -25,10 +25,10 @@ from tidegauge.wire.tunnels import mask_of
 from tidegauge.wire.zeek import ZeekReader
 
 __all__ = [
-    "REASONS", "ArgusReader", "Bounds", "Buffer", "ColumnMap", "Conduct", "Datagrams", "Decoder", "EveReader",
-    "FlowMeter", "Fragments", "JsonReader", "Kind", "Names", "Stream", "TableReader", "TcpExport", "TcpStream",
-    "ZeekReader", "damage_named", "datagrams_in", "groups", "hash_file", "holds_flow_export", "ipfix_messages",
-    "is_pcap", "late_messages", "mask_of",
-    "nfdump_table", "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff", "tcp_streams",
+    "REASONS", "ArgusReader", "Begin", "Bounds", "Buffer", "ColumnMap", "Conduct", "Datagrams", "Decoder",
+    "EveReader", "FlowMeter", "Fragments", "JsonReader", "Kind", "Names", "Stream", "TableReader", "TcpExport",
+    "TcpStream", "ZeekReader", "damage_named", "datagrams_in", "groups", "hash_file", "head_of", "header_of",
+    "holds_flow_export", "ipfix_messages", "is_pcap", "known_begin", "late_messages", "mask_of", "nfdump_table",
+    "open_stream", "protocols", "read_packets", "remember_templates", "resume", "sniff", "tcp_streams",
     "templates_state", "whole_state",
 ]  # fmt: skip

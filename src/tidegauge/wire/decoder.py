@@ -38,7 +38,7 @@ from tidegauge.wire.sampling import (
     announced_intervals,
     speaks_of_sampling,
 )
-from tidegauge.wire.sequence import Recent, SequenceTracker
+from tidegauge.wire.sequence import COUNTED, Recent, SequenceTracker
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT, Sessions
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
 from tidegauge.wire.sflow import Headers, decode_sflow, read_headers
@@ -318,9 +318,9 @@ class Decoder:
             exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
             None if unsure is None else unsure[own],
         )  # fmt: skip
-        lost, overtaken, restarted, unknown = (np.zeros(len(parts), dtype=np.int64) for _ in range(4))
-        lost[own], overtaken[own], restarted[own], unknown[own] = (
-            found.lost, found.overtaken, found.restarted, found.unknown
+        lost, overtaken, restarted, unknown, counts = (np.zeros(len(parts), dtype=np.int64) for _ in range(5))
+        lost[own], overtaken[own], restarted[own], unknown[own], counts[own] = (
+            found.lost, found.overtaken, found.restarted, found.unknown, COUNTED[kind][found.rules]
         )  # fmt: skip
         if self.bounds is not None:
             for position in np.unique(exporters).tolist():
@@ -336,7 +336,7 @@ class Decoder:
                 exporters=self.names.names, exporter=exporters[mine], agent=self.parts.agents[agent],
                 domain=domains_of(shown[mine]), minute_s=minutes_s[mine], datagrams=1, records=records[mine],
                 lost=(lost + more_lost)[mine], overtaken=overtaken[mine], restarts=restarted[mine],
-                unfollowed=(unknown * records)[mine],
+                unfollowed=(unknown * records)[mine], counts=counts[mine],
                 **{name: column[mine] for name, column in more.items()},
             )  # fmt: skip
         for exporter, part, minute_s, units in found.credits:

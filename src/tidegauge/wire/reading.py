@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +16,8 @@ from tidegauge.model import InputError
 
 MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"))
 BLOCK = 1 << 20
+HEAD = 512
+"""Bytes at the begin of a file by which one that may have grown is found."""
 
 
 class Stream:
@@ -36,6 +39,9 @@ class Stream:
             if self.compression
             else self._raw
         )
+        # What is not packed has one hash, which others have made.
+        self._content = hashlib.blake2b(digest_size=20) if self.compression else None
+        self._passed = 0
 
     def _fill(self, size: int) -> None:
         while len(self._held) < size:
@@ -51,6 +57,9 @@ class Stream:
                 ) from None
             if not more:
                 return
+            if self._content is not None:
+                self._content.update(more)
+            self._passed += len(more)
             self._held += more
 
     def peek(self, size: int) -> bytes:
@@ -86,6 +95,28 @@ class Stream:
                 rest += block
                 if len(rest) > 8 * size:
                     raise InputError("a line without an end", where=f"{self.name}, offset {self.offset - len(rest)}")
+
+    def content(self, digest: str) -> tuple[str, int]:
+        """Hash and length of what the whole stream unpacks to; reads what has not been read.
+
+        Args:
+            digest: of the stream as it came.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        while self.peek(1):
+            self._held = b""
+        return (digest if self._content is None else self._content.hexdigest()), self._passed
+
+    def go_on(self, offset: int, header: bytes) -> None:
+        """Pass over what lies before an offset, but for a header with which the stream begins."""
+        while self.offset + len(self._held) < offset and self.peek(len(self._held) + 1):
+            keep = max(len(self._held) - BLOCK, 0)
+            self.offset, self._held = self.offset + keep, self._held[keep:]
+        past = offset - self.offset
+        self._held = header + self._held[past:]
+        self.offset = offset - len(header)
 
     def content_hash(self) -> str:
         """Hash of the whole stream as it came, of one opened for that; reads what has not been read."""
@@ -172,3 +203,45 @@ def hash_file(path: str) -> str | None:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=path) from None
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Begin:
+    """How a file begins as one does that is known.
+
+    Attributes:
+        length: of the known file's content, in bytes.
+        whole: the file is no longer than that.
+        line: where the first line begins that the known file did not hold whole.
+    """
+
+    length: int
+    whole: bool
+    line: int
+
+
+def head_of(stream: Stream) -> str:
+    """Hash of the begin of a stream of which nothing has been read; empty where that is too short to tell any."""
+    head = stream.peek(HEAD)
+    return hashlib.blake2b(head, digest_size=20).hexdigest() if len(head) == HEAD else ""
+
+
+def known_begin(stream: Stream, known: Mapping[int, str]) -> Begin | None:
+    """How a stream begins with the longest of some contents, given as hashes by length; None where with none.
+
+    Reads the stream up to the longest.
+    """
+    digest, found = hashlib.blake2b(digest_size=20), None
+    at = line = 0
+    for length in sorted(known):
+        while at < length and (block := stream.read(min(BLOCK, length - at))):
+            digest.update(block)
+            end = block.rfind(b"\n")
+            line = at + end + 1 if end >= 0 else line
+            at += len(block)
+        if at < length:
+            break
+        if digest.copy().hexdigest() == known[length]:
+            after = stream.peek(1)
+            found = Begin(length, not after, length + 1 if after == b"\n" and line < length else line)
+    return found

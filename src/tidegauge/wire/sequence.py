@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.model import SEQUENCES
 from tidegauge.wire.bytesio import Offsets
 from tidegauge.wire.counting import RECORDS, RECORDS_TOO, STANDARD, UNKNOWN, Counting
-from tidegauge.wire.datagrams import Datagrams
+from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams
 from tidegauge.wire.grouping import groups
+from tidegauge.wire.tcpexport import IPFIX
 
 WINDOW = 1 << 16
 """An overtaken datagram fills a gap at most so many numbers back."""
@@ -26,6 +28,13 @@ REMEMBERED = 1 << 15
 SENDER_BITS = 15
 """Positions of senders have fewer bits (`MOST_NAMES`)."""
 SAMPLES = 12
+COUNTED = {
+    kind: np.array([SEQUENCES.index(name) for name in (standard, records, "messages", records, "none", "unclear")])
+    for kind, standard, records in (
+        (V5, "flows", "flows"), (V9, "messages", "flows"), (SFLOW, "messages", "flows"), (IPFIX, "records", "records")
+    )
+}  # fmt: skip
+"""By protocol and rule (`counting`), how the ledger calls what the numbers count."""
 
 
 @dataclass
@@ -68,6 +77,7 @@ class Followed:
         lost: records lost just before each datagram.
         overtaken: datagrams that came late and filled a gap.
         restarted: datagrams whose exporter had begun to count anew.
+        rules: what the numbers of each datagram's stream count, as far as is known (`counting`).
         unknown: datagrams before which nobody can know what was lost: the numbers follow no rule.
         credits: (exporter, domain, minute in seconds, records) of losses, counted before, that were none.
     """
@@ -75,6 +85,7 @@ class Followed:
     lost: NDArray[np.int64]
     overtaken: NDArray[np.bool_]
     restarted: NDArray[np.bool_]
+    rules: NDArray[np.int8]
     unknown: NDArray[np.bool_]
     credits: list[tuple[int, int, int, int]]
 
@@ -108,8 +119,9 @@ class SequenceTracker:
         """
         count = len(numbers)
         found = Followed(
-            np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool), np.zeros(count, bool), []
-        )
+            np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool),
+            np.zeros(count, dtype=np.int8), np.zeros(count, bool), [],
+        )  # fmt: skip
         for rows in groups(domains << SENDER_BITS | senders):
             key = (int(senders[rows[0]]), int(domains[rows[0]]))
             stream = self.streams.setdefault(key, Stream())
@@ -120,6 +132,7 @@ class SequenceTracker:
             by_rule = np.stack([steps[rows], records[rows], ones, records[rows], 0 * ones])
             before = stream.counting.rule
             rule = self._learn(key, stream, numbers[rows], by_rule, doubt, found)
+            found.rules[rows] = rule
             if rule != before and stream.datagrams > len(rows):
                 found.unknown[rows] = True  # what was lost before the rule was known cannot be told any more
             if rule == UNKNOWN:

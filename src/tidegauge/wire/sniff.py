@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from tidegauge.wire.argus import is_argus
@@ -14,6 +15,7 @@ from tidegauge.wire.reading import Stream
 from tidegauge.wire.tabular import is_vpc_line
 from tidegauge.wire.zeek import is_zeek
 
+ADDRESS = re.compile(rb"\d+\.\d+\.\d+\.\d+|[0-9a-fA-F]*:[0-9a-fA-F:]*:")
 Kind = Literal["capture", "zeek", "eve", "argus", "nfcapd", "ipfix", "json", "csv", "parquet", "empty", "unknown"]
 
 
@@ -44,3 +46,12 @@ def sniff(stream: Stream) -> Kind:
     if is_vpc_line(line) or (b" srcaddr " in line and b" dstaddr " in line):  # a flow log of AWS VPC
         return "csv"
     return "unknown"
+
+
+def header_of(head: bytes, kind: str) -> bytes:
+    """The lines at the begin of a log that say how the others are read; none where each is readable by itself."""
+    if kind == "zeek":
+        lines = head.splitlines(keepends=True)
+        return b"".join(lines[: next((i for i, line in enumerate(lines) if not line.startswith(b"#")), len(lines))])
+    first = head.partition(b"\n")[0] + b"\n"
+    return first if kind in ("csv", "argus") and not ADDRESS.search(first) else b""

@@ -1,0 +1,209 @@
+"""Which files were taken in, what is left of them, and taking one out again.
+
+Every row of the lake knows its file (`MARK`), so that what was taken in wrongly can be taken out whole: flows, names
+and the rows of the coverage ledger, in one commit. What was received live came from no file and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tidegauge.lake.compact import KEPT_S
+from tidegauge.lake.manifest import MARK, Manifest, Segment, Source
+from tidegauge.lake.writer import LakeWriter, open_writer
+from tidegauge.model import LakeError, UsageError, format_time
+
+KINDS = ("flows", "coverage", "names")
+Kept = Literal["whole", "part", "gone"]
+LEAST_NAMED = 6
+"""Signs of a file's hash that are enough to name it."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A file and what the lake has of it.
+
+    Attributes:
+        flows: how many it gave, and `left` how many are still there.
+        span_us: from its first start to its last; None where nothing is left.
+    """
+
+    source: Source
+    left: int
+    span_us: tuple[int, int] | None
+
+    @property
+    def flows(self) -> int:
+        return int(self.source.counts.get("flows", 0))
+
+    @property
+    def kept(self) -> Kept:
+        if self.source.mark is None or self.left >= self.flows:
+            return "whole"
+        return "part" if self.left else "gone"
+
+    def to_json(self) -> dict[str, Any]:
+        since, until = (format_time(t / 1e6) for t in self.span_us) if self.span_us else (None, None)
+        return {
+            "source": self.source.id, "file": self.source.name, "taken_in": format_time(self.source.taken_in_s),
+            "flows": self.flows, "since": since, "until": until, "kept": self.kept,
+        }  # fmt: skip
+
+
+def held(folder: Path) -> list[Held]:
+    """All files that were taken in, by when.
+
+    Raises:
+        LakeError: a segment is damaged.
+    """
+    manifest = Manifest(folder)
+    left: Counter[int] = Counter()
+    spans: dict[int, tuple[int, int]] = {}
+    for segment in manifest.segments("flows"):
+        table = _columns(folder, segment, [MARK, "time_start"])
+        if MARK not in table.schema.names:
+            continue
+        times = pa.table({"m": table[MARK], "t": table["time_start"].cast(pa.int64())})
+        for row in times.group_by("m").aggregate([("t", "count"), ("t", "min"), ("t", "max")]).to_pylist():
+            if row["m"] is not None:
+                first, last = spans.get(row["m"], (row["t_min"], row["t_max"]))
+                spans[row["m"]] = min(first, row["t_min"]), max(last, row["t_max"])
+                left[row["m"]] += row["t_count"]
+    return [
+        Held(s, left[s.mark] if s.mark is not None else 0, spans.get(s.mark) if s.mark is not None else None)
+        for s in manifest.sources()
+    ]
+
+
+def named(known: Sequence[Source], wanted: Iterable[str]) -> list[Source]:
+    """The files that are meant by their names, or by the begin of their hashes.
+
+    Raises:
+        UsageError: none or several are meant, or one cannot be told from others that are not named with it.
+    """
+    found: dict[str, Source] = {}
+    for text in wanted:
+        meant = [
+            s for s in known
+            if s.name == text or Path(s.name).name == text or (len(text) >= LEAST_NAMED and s.hash.startswith(text))
+        ]  # fmt: skip
+        if len(meant) != 1:
+            how = "no file of that name was taken in" if not meant else f"{len(meant)} files are called that"
+            hint = "tidegauge lake sources lists them" if not meant else "name one: " + ", ".join(s.id for s in meant)
+            raise UsageError(f"{how}: {text!r}", hint=hint)
+        found[meant[0].hash] = meant[0]
+    for source in found.values():
+        if source.mark is None:
+            raise UsageError(
+                f"{source.name} was taken in by a version that did not keep apart which flows are of which file",
+                hint="take its flows out by time (tidegauge lake retain), or make the lake anew",
+            )
+        others = [s for s in known if s.chain == source.chain and s.hash not in found]
+        if source.chain is not None and others:
+            raise UsageError(
+                f"{source.name} cannot be taken out alone: {', '.join(s.name for s in others)} goes on with it, or has"
+                " flows that waited for it",
+                hint="name all of them: " + " ".join(s.id for s in [source, *others]),
+            )
+    return list(found.values())
+
+
+def remove(folder: Path, sources: Sequence[Source]) -> int:
+    """Take files out of the lake, in one commit: readers see all of a file or none. How many flows went.
+
+    Raises:
+        LakeError: a segment is damaged, or another run replaced one meanwhile; nothing was taken out then.
+    """
+    Manifest(folder).remove_replaced(older_than_s=KEPT_S)
+    with open_writer(folder) as writer:
+        gone = withdraw(writer, sources)
+        writer.commit()
+    return gone
+
+
+def withdraw(writer: LakeWriter, sources: Sequence[Source]) -> int:
+    """Make the removal of files part of a writer's next commit; how many flows go with them."""
+    marks = pa.array([s.mark for s in sources], pa.int64())
+    gone = 0
+    for segment, keeps in _touched(writer.manifest, marks):
+        gone += int((~keeps).sum()) if segment.kind == "flows" else 0
+        rest = _columns(writer.manifest.folder, segment, None).filter(pa.array(keeps)) if keeps.any() else None
+        writer.stand_in(segment, rest)
+    for source in sources:
+        writer.remove_source(source.hash)
+    return gone
+
+
+def _touched(manifest: Manifest, marks: pa.Array) -> Iterator[tuple[Segment, np.ndarray[Any, Any]]]:
+    """Segments that hold rows of files, and which of their rows are of others."""
+    for kind in KINDS:
+        for segment in manifest.segments(kind):
+            table = _columns(manifest.folder, segment, [MARK])
+            if MARK in table.schema.names:
+                keeps = ~np.asarray(pc.is_in(table[MARK], value_set=marks).to_numpy(), dtype=bool)
+                if not keeps.all():
+                    yield segment, keeps
+
+
+def _columns(folder: Path, segment: Segment, wanted: list[str] | None) -> pa.Table:
+    """Columns of a segment, without those that it does not have."""
+    try:
+        with pq.ParquetFile(folder / segment.path) as file:
+            have = None if wanted is None else [name for name in wanted if name in file.schema_arrow.names]
+            return file.read(columns=have)
+    except (OSError, pa.ArrowException) as error:
+        raise LakeError(f"a segment is damaged: {str(error).splitlines()[0]}", where=segment.path) from None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a look at the files of the lake found; paths are relative to its folder.
+
+    Attributes:
+        damaged: files that are not what was written, and why.
+        missing: files that are not there, and `unknown` those of which the manifest knows nothing.
+    """
+
+    checked: int
+    damaged: list[tuple[str, str]]
+    missing: list[str]
+    unknown: list[str]
+
+    @property
+    def whole(self) -> bool:
+        return not self.damaged and not self.missing
+
+    def to_json(self) -> dict[str, Any]:
+        return {"checked": self.checked, "damaged": [{"path": path, "why": why} for path, why in self.damaged],
+                "missing": self.missing, "unknown": self.unknown}  # fmt: skip
+
+
+def check(folder: Path) -> Checked:
+    """Compare every file of the lake with what the manifest says of it."""
+    manifest = Manifest(folder)
+    damaged, missing = [], []
+    segments = [s for kind in KINDS for s in manifest.segments(kind)]
+    for segment in segments:
+        try:
+            with (folder / segment.path).open("rb") as file:
+                digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+        except FileNotFoundError:
+            missing.append(segment.path)
+        except OSError as error:
+            damaged.append((segment.path, f"cannot be read: {error.strerror}"))
+        else:
+            if digest != segment.hash:
+                damaged.append((segment.path, "its hash is not the one that was written"))
+    expected = {s.path for s in segments} | manifest.replaced_paths()
+    found = {str(p.relative_to(folder)) for kind in KINDS for p in (folder / kind).rglob("*.parquet")}
+    return Checked(len(segments), damaged, missing, sorted(found - expected))

@@ -1,0 +1,283 @@
+"""Where flows came from: files listed, taken out and taken in anew; logs that grow; labels by settings that changed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tidegauge.cli import program
+from tidegauge.ingest import Ingest
+from tidegauge.lake import FlowFilter, Lake, compact, held, named, remove
+from tidegauge.model import UsageError
+from tidegauge.site import Site, load_site
+
+BEGIN = 1_700_000_000
+FIELDS = "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto duration orig_bytes resp_bytes conn_state orig_pkts"
+FIELDS += " orig_ip_bytes resp_pkts resp_ip_bytes"
+TYPES = "time string addr port addr port enum interval count count string count count count count"
+
+
+def zeek(begin: int, end: int) -> str:
+    """A connection log of one connection a second, each told by its port."""
+    head = ["#separator \\x09", "#path\tconn", "#fields\t" + FIELDS.replace(" ", "\t"),
+            "#types\t" + TYPES.replace(" ", "\t")]  # fmt: skip
+    rows = [
+        f"{BEGIN + i}.5\tC{i}\t203.0.113.9\t{1024 + i}\t192.0.2.5\t443\ttcp\t0.2\t{100 + i}\t0\tSF\t1\t{140 + i}\t0\t0"
+        for i in range(begin, end)
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def csv(begin: int, end: int) -> str:
+    rows = [f"{BEGIN + i},{BEGIN + i}.2,203.0.113.9,192.0.2.5,{1024 + i},443,6,{100 + i},1" for i in range(begin, end)]
+    return "\n".join(["time_start,time_end,src,dst,src_port,dst_port,proto,bytes,packets", *rows]) + "\n"
+
+
+def ports(site: Site) -> list[int]:
+    """Ports of the callers of what is in the lake, sorted; each flow has its own."""
+    found = [p for batch in Lake(site.data).flows(FlowFilter()) for p in batch.column("src_port").to_pylist()]
+    return sorted(p for p in found if p != 443)
+
+
+def records(site: Site) -> int:
+    return int(sum(Lake(site.data).ledger()["records"].to_pylist()))
+
+
+def run(site: Site, *words: str, code: int = 0) -> Any:
+    told = CliRunner().invoke(program, [*words, "--site", str(site.folder)])
+    if isinstance(told.exception, UsageError):
+        assert code == 2, told.exception
+        return f"{told.exception} {told.exception.hint}"
+    assert told.exit_code == code, told.output
+    return json.loads(told.stdout) if "--json" in words else told.output
+
+
+def take(site: Site, *paths: Path, **more: Any) -> Any:
+    report = Ingest(site, **more).run([str(p) for p in paths])
+    assert report.failures == []
+    return report
+
+
+def test_what_is_taken_out_leaves_nothing_and_can_come_again(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    first, second = tmp_path / "first.log", tmp_path / "second.log"
+    first.write_text(zeek(0, 50))
+    second.write_text(zeek(40, 90))
+    take(site, first)
+    before = ports(site), records(site)
+    take(site, second)
+    listed = run(site, "lake", "sources", "--json")["sources"]
+    assert [(s["file"], s["flows"], s["kept"]) for s in listed] == [
+        (str(first), 50, "whole"), (str(second), 50, "whole")]  # fmt: skip
+    told = run(site, "lake", "remove", "second.log", "--json")
+    assert told == {"removed": 1, "flows": 50, "held_by": []}
+    assert (ports(site), records(site)) == before
+    assert take(site, second).flows == 50
+    assert ports(site) == sorted([*range(1024, 1074), *range(1064, 1114)])
+    entries = run(site, "audit", "show")
+    assert "second.log" in json.dumps(entries)
+    assert run(site, "lake", "check", "--json") == {
+        "checked": len([*site.data.rglob("flows/**/*.parquet"), *site.data.rglob("coverage/*.parquet")])
+        - len(Lake(site.data).manifest.replaced_paths()), "damaged": [], "missing": [], "unknown": []}  # fmt: skip
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_files_in_any_order_leave_what_the_others_gave(
+    make_site: Callable[..., Site], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("files")
+    site = make_site(name=folder.name)
+    span = st.tuples(st.integers(0, 7300), st.integers(1, 30))
+    spans = data.draw(st.lists(span, min_size=2, max_size=4, unique=True))
+    for number, (begin, count) in enumerate(spans):
+        (folder / f"{number}.log").write_text(zeek(begin, begin + count))
+        take(site, folder / f"{number}.log")
+    if data.draw(st.booleans()):
+        compact(site.data, now_s=BEGIN + 10**6)
+    known = Lake(site.data).manifest.sources()
+    going = [s for s in known if s.chain is None and data.draw(st.booleans())]
+    kept = [spans[int(Path(s.name).stem)] for s in known if s not in going]
+    left = sorted(p for begin, count in kept for p in range(1024 + begin, 1024 + begin + count))
+    grown = any(s.chain is not None for s in known)
+    remove(site.data, going)
+    assert ports(site) == sorted(set(left) if grown else left)
+
+
+@pytest.mark.parametrize("make", [zeek, csv])
+def test_of_a_log_that_has_grown_the_rest_is_taken_in(
+    make_site: Callable[..., Site], tmp_path: Path, make: Callable[[int, int], str]
+) -> None:
+    site, log = make_site(), tmp_path / "conn.log"
+    whole = make(0, 60)
+    log.write_text(make(0, 30))
+    take(site, log)
+    log.write_text(whole[: whole.rindex("\n", 0, -40) - 9])  # cut within a line
+    assert take(site, log).flows >= 27
+    log.write_text(whole)
+    assert take(site, log).flows <= 3
+    assert sorted(set(ports(site))) == list(range(1024, 1084))
+    assert len(ports(site)) <= 61  # the line that was cut may be there twice, and that is said
+    # The same packed holds nothing new.
+    (tmp_path / "conn.log.gz").write_bytes(gzip.compress(whole.encode()))
+    assert take(site, tmp_path / "conn.log.gz").duplicates == 1
+    # None of the three can go alone.
+    first, *rest = [s["source"] for s in run(site, "lake", "sources", "--json")["sources"]]
+    assert "cannot be taken out alone" in run(site, "lake", "remove", first, code=2)
+    run(site, "lake", "remove", first, *rest)
+    assert ports(site) == []
+
+
+def test_a_packed_log_that_lies_there_plain_too_is_one(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    (tmp_path / "a.log.gz").write_bytes(gzip.compress(zeek(0, 40).encode()))
+    (tmp_path / "b.log").write_text(zeek(0, 40))
+    (tmp_path / "c.log").write_text(zeek(0, 45))
+    report = take(site, tmp_path / "a.log.gz", tmp_path / "b.log", tmp_path / "c.log")
+    assert (report.flows, report.duplicates) == (45, 1)
+    assert ports(site) == list(range(1024, 1069))
+
+
+def test_again_takes_a_file_in_anew_in_place_of_what_it_gave(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site, log = make_site(), tmp_path / "conn.log"
+    log.write_text(zeek(0, 30))
+    take(site, log)
+    told = run(site, "ingest", str(log), "--again", "--exporter", "border", "--json")
+    assert (told["flows"], told["removed"], told["duplicates"]) == (30, 30, 0)
+    assert ports(site) == list(range(1024, 1054))
+    assert Lake(site.data).exporters() == {"border"}
+    assert [s["kept"] for s in run(site, "lake", "sources", "--json")["sources"]] == ["whole"]
+    log.write_text(zeek(0, 40))  # it has grown, and is taken in whole in place of its earlier state
+    run(site, "ingest", str(log), "--again")
+    assert ports(site) == list(range(1024, 1064))
+    assert len(held(site.data)) == 1
+
+
+def test_evidence_holds_the_files_that_it_rests_on(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site, log = make_site(), tmp_path / "conn.log"
+    log.write_text(zeek(0, 3000))
+    take(site, log)
+    run(site, "case", "new", "autumn", "--title", "Autumn")
+    run(site, "case", "evidence", "autumn", "flows", "--since", "2023-11-14", "--until", "2023-11-16")
+    told = run(site, "lake", "remove", "conn.log", "--json", code=1)
+    assert told == {"removed": 0, "flows": 0, "held_by": ["E1"]}
+    assert len(ports(site)) == 3000
+    assert "E1 of case autumn" in run(site, "ingest", str(log), "--again", code=2)
+    told = run(site, "lake", "remove", "conn.log", "--even-evidence", "--json")
+    assert told == {"removed": 1, "flows": 3000, "held_by": ["E1"]}
+
+
+def test_files_that_are_called_alike_or_not_there_are_named(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    for folder, begin in (("a", 0), ("b", 500)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "conn.log").write_text(zeek(begin, begin + 10))
+    take(site, tmp_path / "a" / "conn.log", tmp_path / "b" / "conn.log")
+    assert "2 files are called that" in run(site, "lake", "remove", "conn.log", code=2)
+    assert "no file of that name" in run(site, "lake", "remove", "other.log", code=2)
+    run(site, "lake", "remove", str(tmp_path / "a" / "conn.log"))
+    assert ports(site) == list(range(1524, 1534))
+
+
+def test_lakes_of_earlier_versions_list_their_files_and_say_that_none_can_go(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    site, log = make_site(), tmp_path / "conn.log"
+    log.write_text(zeek(0, 30))
+    take(site, log)
+    manifest = Lake(site.data).manifest
+    with manifest._session() as session:
+        session.execute("UPDATE sources SET mark = NULL")
+    assert [h.kept for h in held(site.data)] == ["whole"]
+    with pytest.raises(Exception, match="did not keep apart"):
+        named(manifest.sources(), ["conn.log"])
+
+
+def test_a_damaged_or_missing_segment_is_found(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    (tmp_path / "conn.log").write_text(zeek(0, 8000))
+    take(site, tmp_path / "conn.log")
+    one, other = sorted(site.data.glob("flows/**/*.parquet"))[:2]
+    one.write_bytes(one.read_bytes()[:-1] + b"\0")
+    other.rename(other.with_name("aside.parquet"))
+    told = run(site, "lake", "check", "--json", code=1)
+    assert [d["path"] for d in told["damaged"]] == [str(one.relative_to(site.data))]
+    assert told["missing"] == [str(other.relative_to(site.data))]
+    assert told["unknown"] == [str(other.with_name("aside.parquet").relative_to(site.data))]
+
+
+def test_home_prefixes_and_names_that_change_label_the_lake_again(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    site = make_site("198.51.100.0/24")
+    (tmp_path / "conn.log").write_text(zeek(0, 50))
+    take(site, tmp_path / "conn.log", exporter="192.0.2.99")
+    assert Lake(site.data).total("sum(flows)", FlowFilter(conditions=("direction = 'in'",))) is None
+    assert "labels" not in run(site, "doctor", code=0)
+    path = site.folder / "tidegauge.toml"
+    text = path.read_text().replace('"198.51.100.0/24"', '"192.0.2.0/24"')
+    path.write_text(text + '\n[exporters."192.0.2.99"]\nname = "edge"\n')
+    assert "tidegauge lake relabel" in run(site, "doctor")
+    asked = run(site, "ask", "--from", "CN", "--since", "2023-11-14", "--json")
+    assert asked["verdict"] == "cannot_say"
+    assert any("labelled by other home prefixes" in c for c in asked["caveats"])
+    told = run(site, "lake", "relabel", "--json")
+    assert told["changed"] == told["flows"]
+    changed = load_site(site.folder)
+    assert Lake(site.data).total("sum(flows)", FlowFilter(conditions=("direction = 'in'",))) == 50
+    assert Lake(site.data).exporters() == set(Lake(site.data).ledger()["exporter"].to_pylist()) == {"edge"}
+    assert "lake relabel" not in run(changed, "doctor")
+    assert run(changed, "lake", "relabel", "--json")["rewritten"] == 0
+
+
+def doubled(path: Path, exporters: tuple[str, str], *, shift: float = 0.4, flows: int = 300) -> Path:
+    """A table of flows that pass one exporter after the other."""
+    rows = ["exporter,time_start,time_end,src,dst,src_port,dst_port,proto,bytes,packets"]
+    for i in range(flows):
+        for number, exporter in enumerate(exporters):
+            start = BEGIN + 10 * i + shift * number
+            rows.append(f"{exporter},{start},{start + 1},203.0.113.{i % 250},192.0.2.5,{1024 + i},443,6,{1000 + i},3")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("exporters", [("192.0.2.1", "192.0.2.2"), ("192.0.2.1", "192.0.2.1")])
+def test_flows_that_came_from_two_exporters_are_said(
+    make_site: Callable[..., Site], tmp_path: Path, exporters: tuple[str, str]
+) -> None:
+    site = make_site()
+    take(site, doubled(tmp_path / "flows.csv", exporters, shift=0.4 if exporters[0] != exporters[1] else 0.0))
+    wanted = "came twice from" if exporters[0] == exporters[1] else "came from two exporters"
+    assert wanted in run(site, "doctor")
+    assert any(wanted in c for c in run(site, "coverage", "--json")["caveats"])
+    assert wanted in run(site, "coverage")
+    assert any(wanted in c for c in run(site, "ask", "--from", "US", "--since", "2023-11-14", "--json")["caveats"])
+
+
+def test_flows_of_two_exporters_that_are_others_are_not(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    text = doubled(tmp_path / "flows.csv", ("192.0.2.1", "192.0.2.2")).read_text()
+    rows = text.splitlines()
+    rows[2::2] = [row.replace(",443,", ",80,") for row in rows[2::2]]
+    (tmp_path / "flows.csv").write_text("\n".join(rows))
+    take(site, tmp_path / "flows.csv")
+    assert run(site, "coverage", "--json")["caveats"] == []
+
+
+def test_a_file_of_flows_that_are_here_already_is_said(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    (tmp_path / "a.log").write_text(zeek(0, 4000))
+    take(site, tmp_path / "a.log")
+    (tmp_path / "b.log").write_text("#separator \\x09\n#open\t2023\n" + zeek(100, 3000).split("\n", 1)[1])
+    warnings = take(site, tmp_path / "b.log").warnings
+    assert [w for w in warnings if "b.log: most of its flows are here already, from" in w and "a.log" in w]
+    (tmp_path / "c.log").write_text(zeek(4000, 5000))
+    assert not [w for w in take(site, tmp_path / "c.log").warnings if "already" in w]
