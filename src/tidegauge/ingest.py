@@ -110,11 +110,11 @@ class Report:
             "files": self.files,
             "datagrams": self.datagrams,
             "flows": self.flows,
-            "removed": self.removed,
             "duplicates": self.duplicates,
             "skipped": self.skipped.to_json(),
             "direction": self.direction,
             "warnings": self.warnings,
+            **({"removed": self.removed} if self.removed else {}),
         }
 
 

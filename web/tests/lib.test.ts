@@ -134,6 +134,7 @@ describe('pictures', () => {
       share: 1,
       since: '2014-11-24T00:00:00Z',
       until: '2014-11-24T04:00:00Z',
+      caveats: [],
       exporters: [
         {
           ...exporter,

@@ -16,8 +16,8 @@ from typing import Any
 
 from tidegauge.case.bundle import unpack_bundle, verify_bundle
 from tidegauge.case.log import FIRST, Case, Entry, canonical, digest, entry_hash
-from tidegauge.case.statement import as_text, write
-from tidegauge.case.weigh import weigh
+from tidegauge.case.weighing import weigh
+from tidegauge.case.writing import as_text, write
 from tidegauge.model import InputError, Skipped, UsageError, format_time, parse_time
 from tidegauge.watch import Indicator, read_indicators
 

@@ -14,7 +14,7 @@ from tidegauge.case.bundle import pack
 from tidegauge.case.evidence import seal, seal_file
 from tidegauge.case.exchange import ORDER, Foreign, hide, misp, read_foreign, stix, table, told_to, xarf
 from tidegauge.case.log import Case, Cases, Entry, Kind, canonical
-from tidegauge.case.weigh import CONFIDENCES, LIKELIHOODS, TEMPLATES, VALUES, WEIGHTS
+from tidegauge.case.weighing import CONFIDENCES, LIKELIHOODS, TEMPLATES, VALUES, WEIGHTS
 from tidegauge.model import Prefix, TidegaugeError, UsageError, format_time, parse_time
 from tidegauge.model.pseudonym import Pseudonyms
 from tidegauge.site import Site

@@ -11,7 +11,7 @@ import click
 from tidegauge.case import Verified, check, statement, verify, verify_bundle, weigh
 from tidegauge.case.exchange import ORDER
 from tidegauge.case.sign import read_public
-from tidegauge.case.weigh import CONFIDENCES, LIKELIHOODS, VALUES, WEIGHTS
+from tidegauge.case.weighing import CONFIDENCES, LIKELIHOODS, VALUES, WEIGHTS
 from tidegauge.cli.asked import question_of
 from tidegauge.cli.common import json_option, plain, print_json, site_option, table, working
 from tidegauge.cli.sharing import export, given_out, import_, key, opened, output_option, who_option

@@ -16,7 +16,7 @@ from tidegauge.site import Site
 from tidegauge.watch import MOST_SHOWN, at_home, unmatched
 
 if TYPE_CHECKING:
-    from tidegauge.inquiry.ask import Asked, Span
+    from tidegauge.inquiry.asking import Asked, Span
 
 FAR = ("in", "out")
 MOST_PARTS = 100

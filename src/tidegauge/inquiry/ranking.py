@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tidegauge import __version__
 from tidegauge.detect import Calendar, Outcome, Pool, conclude, evidence, learn, pooled, settle
-from tidegauge.inquiry.ask import WIDTH_S, Asked, Span, calendar_of, doubt_caveats, ground_of, span_of
+from tidegauge.inquiry.asking import WIDTH_S, Asked, Span, calendar_of, doubt_caveats, ground_of, span_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
 from tidegauge.inquiry.grounds import FAR, never_matched, passing_conditions, watch_caveats

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tidegauge.lake.compact import KEPT_S
+from tidegauge.lake.compaction import KEPT_S
 from tidegauge.lake.manifest import MARK, Manifest, Segment, Source
 from tidegauge.lake.writer import LakeWriter, open_writer
 from tidegauge.model import LakeError, UsageError, format_time

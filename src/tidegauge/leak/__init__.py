@@ -1,7 +1,5 @@
 """Leaks: whose data lie in this; found by form, check digits, labels and columns, and never shown in full."""
 
-from tidegauge.leak.kept import Kept, Looked
-from tidegauge.leak.people import People
-from tidegauge.leak.scan import Scan, masked
+import lazy_loader
 
-__all__ = ["Kept", "Looked", "People", "Scan", "masked"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

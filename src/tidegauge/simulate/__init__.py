@@ -1,6 +1,5 @@
 """Scenarios as real datagrams and flows; everything made here says that it is simulated."""
 
-from tidegauge.simulate.autumn import EXPORTER, HOME, Scenario, Surge, autumn_2014
-from tidegauge.simulate.netflow9 import Datagram, encode, write_pcap
+import lazy_loader
 
-__all__ = ["EXPORTER", "HOME", "Datagram", "Scenario", "Surge", "autumn_2014", "encode", "write_pcap"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

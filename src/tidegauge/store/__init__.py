@@ -1,6 +1,5 @@
 """What people write, and what the service keeps for them: watches, closed findings, users, audit, alarms."""
 
-from tidegauge.store.database import Store, note_change, put
-from tidegauge.store.keys import site_key
+import lazy_loader
 
-__all__ = ["Store", "note_change", "put", "site_key"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,11 +1,5 @@
 """Watches: named assets with their indicators and the times for which these hold, and which flows touch them."""
 
-from tidegauge.watch.indicator import KINDS, Indicator
-from tidegauge.watch.reading import read_indicators
-from tidegauge.watch.selection import MOST_SHOWN, Selection, at_home, pointed, unmatched, watched
-from tidegauge.watch.watches import Watch, Watches
+import lazy_loader
 
-__all__ = [
-    "KINDS", "MOST_SHOWN", "Indicator", "Selection", "Watch", "Watches", "at_home", "pointed", "read_indicators",
-    "unmatched", "watched",
-]  # fmt: skip
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1350,6 +1350,8 @@ export interface components {
         };
         /** Coverage */
         Coverage: {
+            /** Caveats */
+            caveats: string[];
             /** Exporters */
             exporters: components["schemas"]["Exporter"][];
             /** Share */

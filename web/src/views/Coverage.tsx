@@ -74,6 +74,13 @@ export function Coverage() {
               until: moment(told.until),
             })}
           </p>
+          {told.caveats.length ? (
+            <ul>
+              {told.caveats.map((one) => (
+                <li key={one}>{say(one)}</li>
+              ))}
+            </ul>
+          ) : null}
           <Chart
             height={told.exporters.length * ROW + 110}
             label={t('coverage_label')}

@@ -34,7 +34,7 @@ export function Now() {
       get<{ alarms: Alarm[] }>('/api/v1/alarms', { state: 'open' }, { signal }),
       site.data
         ? get<Coverage>('/api/v1/coverage', { since: '-1h' }, { signal })
-        : { share: 0, since: '', until: '', exporters: [] },
+        : { share: 0, since: '', until: '', exporters: [], caveats: [] },
       site.data
         ? get<{ rows: Told['rows'] }>('/api/v1/top', { by: ['direction'], since: '-1h' }, { signal })
         : { rows: [] },

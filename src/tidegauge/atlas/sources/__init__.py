@@ -1,5 +1,5 @@
 """Formats that an edition can come in: each is a small module that turns a file into statements."""
 
-from tidegauge.atlas.sources.formats import FORMATS, Format, format_of, read_source
+import lazy_loader
 
-__all__ = ["FORMATS", "Format", "format_of", "read_source"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegauge.lake.compact import KEPT_S
+from tidegauge.lake.compaction import KEPT_S
 from tidegauge.lake.manifest import DELETED, Manifest
 from tidegauge.model import merge_intervals, without
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tidegauge.atlas import Atlas, relabelled
-from tidegauge.lake.compact import KEPT_S
+from tidegauge.lake.compaction import KEPT_S
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.lake.ours import Ours, known_names, renamed
 from tidegauge.lake.writer import LakeWriter

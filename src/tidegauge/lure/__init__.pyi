@@ -1,0 +1,10 @@
+from .authentic import Authentic as Authentic
+from .authentic import read_keys as read_keys
+from .judge import Judge as Judge
+from .judge import Judged as Judged
+from .judge import our_model as our_model
+from .reading import Given as Given
+from .reading import Left as Left
+from .reading import given as given
+from .tables import Brands as Brands
+from .tables import read_brands as read_brands
