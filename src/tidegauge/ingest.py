@@ -25,8 +25,17 @@ from tidegauge.lake import (
     open_writer,
     withdraw,
 )
-from tidegauge.model import FlowBatch, InputError, LedgerBuilder, NoFlowsError, Skipped, UsageError, keep_freed_memory
-from tidegauge.series import DIRECTIONS, doubts
+from tidegauge.model import (
+    DIRECTIONS,
+    FlowBatch,
+    InputError,
+    LedgerBuilder,
+    NoFlowsError,
+    Skipped,
+    UsageError,
+    keep_freed_memory,
+)
+from tidegauge.series import doubts
 from tidegauge.site import Site
 from tidegauge.wire import (
     ArgusReader,

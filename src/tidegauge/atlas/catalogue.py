@@ -24,8 +24,7 @@ from tidegauge.atlas.sources import FORMATS
 from tidegauge.atlas.statements import Parsed, packed
 from tidegauge.model import FOREVER_S, InputError, SiteError, format_time
 from tidegauge.store import Store, note_change, put
-from tidegauge.store.tables import editions as editions_table
-from tidegauge.store.tables import fetched as fetched_table
+from tidegauge.store.tables import editions as editions_table, fetched as fetched_table
 
 PREFIXES, ASES = "prefixes.parquet", "ases.parquet"
 DAY_S = 86400

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from tidegauge.atlas.editions import Atlas, Origins
 from tidegauge.atlas.statements import packed
-from tidegauge.model import FLOW_SCHEMA, NUMBERS, FlowBatch, inside
+from tidegauge.model import DIRECTIONS, FLOW_SCHEMA, NUMBERS, FlowBatch, inside
 from tidegauge.site import Site
 
-DIRECTIONS = ("in", "out", "internal", "transit")
 IN, OUT, INTERNAL, TRANSIT = range(4)
 
 

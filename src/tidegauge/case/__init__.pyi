@@ -1,16 +1,8 @@
 from .bundle import verify_bundle as verify_bundle
-from .evidence import Checked as Checked
-from .evidence import Verified as Verified
-from .evidence import verify as verify
-from .evidence import write_whole as write_whole
+from .evidence import Checked as Checked, Verified as Verified, verify as verify, write_whole as write_whole
 from .file import CaseFile as CaseFile
-from .log import Case as Case
-from .log import Cases as Cases
-from .log import ConflictError as ConflictError
-from .log import Entry as Entry
-from .render import UnfoundedError as UnfoundedError
-from .render import statement as statement
-from .retention import keep_days as keep_days
-from .retention import resting as resting
+from .log import Case as Case, Cases as Cases, ConflictError as ConflictError, Entry as Entry
+from .render import UnfoundedError as UnfoundedError, statement as statement
+from .retention import keep_days as keep_days, resting as resting
 from .weighing import weigh as weigh
 from .writing import check as check

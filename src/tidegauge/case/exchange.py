@@ -16,6 +16,7 @@ from typing import Any
 
 from tidegauge.case.bundle import unpack_bundle, verify_bundle
 from tidegauge.case.log import FIRST, Case, Entry, canonical, digest, entry_hash
+from tidegauge.case.terms import ORDER
 from tidegauge.case.weighing import weigh
 from tidegauge.case.writing import as_text, write
 from tidegauge.model import InputError, Skipped, UsageError, format_time, parse_time
@@ -23,7 +24,6 @@ from tidegauge.watch import Indicator, read_indicators
 
 SPACE = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 """STIX's own name space for identifiers that are made of content (STIX 2.1, section 2.9)."""
-ORDER = ("TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED")
 TLP = {
     "TLP:CLEAR": "94868c89-83c2-464b-929b-a1a8aa3c8487",
     "TLP:GREEN": "bab4a63c-aed9-4cf5-a766-dfca5abac2bb",

@@ -12,9 +12,10 @@ from typing import Any
 
 from tidegauge.case.bundle import pack
 from tidegauge.case.evidence import seal, seal_file
-from tidegauge.case.exchange import ORDER, Foreign, hide, misp, read_foreign, stix, table, told_to, xarf
+from tidegauge.case.exchange import Foreign, hide, misp, read_foreign, stix, table, told_to, xarf
 from tidegauge.case.log import Case, Cases, Entry, Kind, canonical
-from tidegauge.case.weighing import CONFIDENCES, LIKELIHOODS, TEMPLATES, VALUES, WEIGHTS
+from tidegauge.case.terms import CONFIDENCES, LIKELIHOODS, ORDER, VALUES, WEIGHTS
+from tidegauge.case.weighing import TEMPLATES
 from tidegauge.model import Prefix, TidegaugeError, UsageError, format_time, parse_time
 from tidegauge.model.pseudonym import Pseudonyms
 from tidegauge.site import Site
@@ -26,7 +27,6 @@ from tidegauge.watch import Watches
 
 GRADE = re.compile(r"[A-F][1-6]")
 """Reliability of the source and credibility of what it says (Admiralty code, NATO AJP-2.1)."""
-FORMATS = ("stix", "misp", "csv", "xarf", "bundle")
 
 
 class CaseFile:

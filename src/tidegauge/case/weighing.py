@@ -13,6 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from tidegauge.case.log import Case, Entry
+from tidegauge.case.terms import VALUES, WEIGHTS
 
 TEMPLATES: dict[str, str] = {
     "source": "A host of ours sent it of its own accord.",
@@ -22,20 +23,6 @@ TEMPLATES: dict[str, str] = {
     "unknown": "Our data cannot tell.",
 }
 """What a case begins with, each by the name under which evidence suggests something about it."""
-VALUES = {"CC": 0.0, "C": 0.0, "N": 0.0, "I": 1.0, "II": 2.0}
-"""Strongly consistent, consistent, neither, inconsistent, strongly inconsistent: only inconsistency counts."""
-WEIGHTS = {"low": 0.5, "medium": 1.0, "high": 2.0}
-LIKELIHOODS: dict[str, tuple[int, int]] = {
-    "almost no chance": (1, 5),
-    "very unlikely": (5, 20),
-    "unlikely": (20, 45),
-    "roughly even chance": (45, 55),
-    "likely": (55, 80),
-    "very likely": (80, 95),
-    "almost certain": (95, 99),
-}
-"""Words of likelihood with their ranges in percent (ICD 203, 2015)."""
-CONFIDENCES = ("low", "moderate", "high")
 MOST_PAIRS = 40
 ENOUGH_COVERAGE = 0.95
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from pydantic import BaseModel
 
 from tidegauge.model import UsageError
 
@@ -22,6 +21,8 @@ def question_of(words: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     Raises:
         UsageError: no such verb, or what it doesn't take.
     """
+    from pydantic import BaseModel
+
     from tidegauge.cli import program
     from tidegauge.verbs.answers import ANSWERS
 

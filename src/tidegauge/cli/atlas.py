@@ -6,27 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidegauge.atlas import (
-    FORMATS,
-    Atlas,
-    Catalogue,
-    Outcome,
-    Taken,
-    Wanted,
-    Witnesses,
-    import_file,
-    judge,
-    parse_valid,
-    update,
-)
-from tidegauge.atlas import Origin as JudgedOrigin
-from tidegauge.atlas import reach as reach_of
-from tidegauge.atlas import showings as showings_of
 from tidegauge.cli.common import (
+    Later,
     json_option,
     open_site,
     print_json,
@@ -34,21 +19,19 @@ from tidegauge.cli.common import (
     table,
     working,
 )
-from tidegauge.hunt.ledger import HuntLedger
-from tidegauge.model import (
-    FOREVER_S,
-    SiteError,
-    TidegaugeError,
-    UsageError,
-    format_address,
-    format_time,
-    parse_address,
-    parse_time,
-)
-from tidegauge.store import Store
-from tidegauge.verbs import editions_json
+from tidegauge.model import FOREVER_S, SiteError, TidegaugeError, UsageError, format_time, parse_time
+
+if TYPE_CHECKING:
+    from tidegauge.atlas import Atlas, Catalogue, Origin as JudgedOrigin, Outcome, Taken
+    from tidegauge.atlas.sources.formats import Format
 
 SHOWN = 60
+
+
+def _formats() -> dict[str, Format]:
+    from tidegauge.atlas import FORMATS
+
+    return FORMATS
 
 
 def at_option(function: Any) -> Any:
@@ -64,6 +47,8 @@ def moment(text: str | None) -> int:
 
 def open_atlas(folder: Path | None) -> Atlas:
     """The site's atlas; the one that comes with the program where there is no site and none was named."""
+    from tidegauge.atlas import Atlas
+
     try:
         return Atlas.of(open_site(folder))
     except SiteError:
@@ -73,6 +58,9 @@ def open_atlas(folder: Path | None) -> Atlas:
 
 
 def _catalogue(folder: Path | None) -> Catalogue:
+    from tidegauge.atlas import Catalogue
+    from tidegauge.store import Store
+
     site = open_site(folder)
     return Catalogue(site.data / "atlas", Store.of(site))
 
@@ -93,6 +81,8 @@ def editions(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge atlas editions
     """
+    from tidegauge.verbs import editions_json
+
     found = editions_json(open_atlas(site_dir))
     if as_json:
         print_json({"editions": found})
@@ -111,9 +101,12 @@ def sources(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge atlas sources
     """
+    from tidegauge.atlas import Catalogue
+    from tidegauge.store import Store
+
     formats = [
         {"format": f.name, "what": f.what, "gives": f.kind, "licence": f.licence, "where": f.where}
-        for f in FORMATS.values()
+        for f in _formats().values()
     ]
     configured: list[dict[str, Any]] = []
     try:
@@ -150,7 +143,7 @@ def sources(site_dir: Path | None, as_json: bool) -> None:
 @atlas.command(name="import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--source", metavar="NAME", help="The source whose edition it is; from the file's name where left out.")
-@click.option("--format", "kind", type=click.Choice(list(FORMATS)), help="What the files hold; told by content.")
+@click.option("--format", "kind", type=Later(_formats), help="What the files hold; told by content.")
 @click.option("--class", "classes", multiple=True, metavar="CLASS", help="A class of all its prefixes.")
 @click.option("--valid", metavar="FROM/UNTIL", help="When the statements hold; either end may be open.")
 @click.option("--edition", metavar="DATE", help="The edition's date, whatever the file says.")
@@ -167,6 +160,8 @@ def import_(
 
     Example: tidegauge atlas import vpn.txt --class vpn --valid 2014-01-01/2015-01-01
     """
+    from tidegauge.atlas import Wanted, import_file, parse_valid
+
     catalogue = _catalogue(site_dir)
     wanted = Wanted(
         source, kind, classes, parse_valid(valid) if valid else None,
@@ -238,6 +233,9 @@ def update_(names: tuple[str, ...], site_dir: Path | None, as_json: bool) -> Non
 
     Example: tidegauge atlas update
     """
+    from tidegauge.atlas import Catalogue, update
+    from tidegauge.store import Store
+
     site = open_site(site_dir)
     for name in names:
         if name not in {s.name for s in site.atlas_sources}:
@@ -286,6 +284,8 @@ def reach(of: str, at: str | None, picture: Path | None, site_dir: Path | None, 
 
     Example: tidegauge atlas reach KP --at 2014-11-24
     """
+    from tidegauge.atlas import reach as reach_of
+
     with working("looking at routes"):
         found = reach_of(open_atlas(site_dir), of, moment(at))
     if picture is not None:
@@ -323,6 +323,9 @@ def origin(addresses: tuple[str, ...], of: str | None, at: str | None, site_dir:
 
     Example: tidegauge origin 175.45.176.1 210.52.109.9 --at 2014-11-24
     """
+    from tidegauge.atlas import Witnesses, judge, showings as showings_of
+    from tidegauge.model import format_address, parse_address
+
     if (of is None) == (not addresses):
         raise UsageError("name addresses, or --of ORIGIN", hint="tidegauge origin --of KP --at 2014-11-24")
     found_atlas, at_s = open_atlas(site_dir), moment(at)
@@ -369,6 +372,9 @@ def origin(addresses: tuple[str, ...], of: str | None, at: str | None, site_dir:
 
 def _own_findings(folder: Path | None) -> Callable[[str, int], tuple[str, ...]]:
     """What our own hunts found of a host around a time; nothing where there is no site."""
+    from tidegauge.hunt.ledger import HuntLedger
+    from tidegauge.store import Store
+
     try:
         ledger = HuntLedger(Store.of(open_site(folder)))
     except SiteError:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidegauge.case import Verified, check, statement, verify, verify_bundle, weigh
-from tidegauge.case.exchange import ORDER
-from tidegauge.case.sign import read_public
-from tidegauge.case.weighing import CONFIDENCES, LIKELIHOODS, VALUES, WEIGHTS
+from tidegauge.case.terms import CONFIDENCES, LIKELIHOODS, ORDER, VALUES, WEIGHTS
 from tidegauge.cli.asked import question_of
 from tidegauge.cli.common import json_option, plain, print_json, site_option, table, working
 from tidegauge.cli.sharing import export, given_out, import_, key, opened, output_option, who_option
 from tidegauge.model import UsageError
+
+if TYPE_CHECKING:
+    from tidegauge.case import Verified
 
 CHANGED = 12
 """Exit status of `verify` for anything but the same."""
@@ -168,6 +168,9 @@ def verify_(name: str, key: Path | None, site_dir: Path | None, as_json: bool) -
 
     Example: tidegauge case verify autumn
     """
+    from tidegauge.case import verify, verify_bundle
+    from tidegauge.case.sign import read_public
+
     about: dict[str, Any] = {}
     if Path(name).is_file():
         found, about = verify_bundle(Path(name), read_public(key) if key else "")
@@ -214,6 +217,8 @@ def weigh_(
 
     Example: tidegauge case weigh autumn --rate E1 H2 I --reason "no surge in, and it would have been seen"
     """
+    from tidegauge.case import weigh
+
     files = opened(site_dir, who)
     if hypothesis:
         files.add(name, "hypothesis", {"key": "", "text": hypothesis})
@@ -377,6 +382,8 @@ def statement_(
 
     Example: tidegauge case statement autumn --language zh-TW
     """
+    from tidegauge.case import statement
+
     found = opened(site_dir).get(name)
     if edited is not None:
         _check(name, edited, found, as_json)
@@ -391,6 +398,8 @@ def statement_(
 
 
 def _check(name: str, edited: Path, found: Any, as_json: bool) -> None:
+    from tidegauge.case import check
+
     try:
         problems = check(found, edited.read_text(encoding="utf-8"))
     except UnicodeDecodeError:

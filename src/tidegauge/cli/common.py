@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tidegauge.model import SiteError, format_amount
-from tidegauge.site import Site, find_site, load_site
+
+if TYPE_CHECKING:
+    from tidegauge.site import Site
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +23,18 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 SHELL = "shell"
 """How people are called who come in by the command line."""
 SPARKS = "▁▂▃▄▅▆▇█"
+
+
+class Later(click.Choice):  # type: ignore[type-arg]
+    """A choice whose words are looked up when they are needed, so that other commands start without what has them."""
+
+    def __init__(self, words: Callable[[], Iterable[str]]) -> None:
+        self._words = words
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(self._words())
 
 
 def time_options(function: F) -> F:
@@ -38,6 +52,8 @@ def where_option(function: F) -> F:
 
 
 def open_site(folder: Path | None) -> Site:
+    from tidegauge.site import find_site, load_site
+
     return load_site(find_site(folder))
 
 
@@ -114,6 +130,8 @@ def sparkline(values: list[float], seen: list[bool]) -> str:
 
 def site_if_any(site_dir: Path | None) -> Site | None:
     """The site, where there is one: mails and files can be looked at without."""
+    from tidegauge.site import find_site, load_site
+
     if site_dir is not None or os.environ.get("TIDEGAUGE_SITE"):
         return open_site(site_dir)
     try:

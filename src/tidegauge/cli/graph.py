@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING
 
-from tidegauge.atlas import Reach
 from tidegauge.model import FOREVER_S, format_time
+
+if TYPE_CHECKING:
+    from tidegauge.atlas import Reach
 
 ROW, LEFT, RIGHT, WIDTH, TOP = 30, 250, 590, 900, 60
 MOST = 60

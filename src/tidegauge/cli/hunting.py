@@ -6,6 +6,7 @@ import sys
 import time
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,15 +21,12 @@ from tidegauge.cli.common import (
     working,
 )
 from tidegauge.cli.read import SHORT
-from tidegauge.hunt import KINDS, Hunted, HuntLedger
-from tidegauge.hunt.ledger import finding_id
-from tidegauge.hunt.limits import POWER
-from tidegauge.lake import FlowFilter
 from tidegauge.model import FOREVER_S, Finding, Skipped, UsageError, format_count, format_time, parse_time
-from tidegauge.site import Site
-from tidegauge.store import Store
-from tidegauge.verbs import Here, HuntQuestion, plain_rows
-from tidegauge.watch import Indicator, Watches, read_indicators
+
+if TYPE_CHECKING:
+    from tidegauge.hunt import Hunted
+    from tidegauge.site import Site
+    from tidegauge.verbs import Here
 
 SHOWN = 30
 EXPLAINED = 8
@@ -54,6 +52,9 @@ def hunt(
 
     Example: tidegauge hunt --since 2014-11-17
     """
+    from tidegauge.hunt import KINDS
+    from tidegauge.verbs import Here, HuntQuestion
+
     site = open_site(site_dir)
     if kinds and kinds[0] in ("close", "reopen", "closed"):
         _closing(site, kinds, reason, until, as_json)
@@ -72,6 +73,9 @@ def hunt(
 
 
 def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str | None, as_json: bool) -> None:
+    from tidegauge.hunt import HuntLedger
+    from tidegauge.store import Store
+
     ledger = HuntLedger(Store.of(site))
     if words[0] == "closed":
         rows = sorted(ledger.closed().values(), key=lambda c: c.closed_s)
@@ -101,6 +105,9 @@ def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str 
 
 
 def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
+    from tidegauge.hunt.ledger import finding_id
+    from tidegauge.hunt.limits import POWER
+
     shown = [f for f in found.findings if everything or f.severity != "info"]
     hidden = len(found.findings) - len(shown)
     span = f"between {format_time(found.since_s)} and {format_time(found.until_s)}"
@@ -149,6 +156,9 @@ def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
 
 def _explain(finding: Finding, here: Here) -> None:
     """The first flows behind a finding, by its own query."""
+    from tidegauge.lake import FlowFilter
+    from tidegauge.verbs import plain_rows
+
     where = finding.query.split('--where "', 1)[1].rsplit('"', 1)[0]
     chosen = FlowFilter(finding.start_s * 1_000_000, (finding.end_s + 1) * 1_000_000, here.conditions(where))
     rows = [[str(r[n]) for n in SHORT] for b in here.lake.flows(chosen, limit=EXPLAINED) for r in plain_rows(b)]
@@ -194,6 +204,10 @@ def add(
 
     Example: tidegauge watch add studio --prefix 203.0.113.0/24 --domain studio.example --valid 2014-11-01/
     """
+    from tidegauge.store import Store
+    from tidegauge.verbs import Here
+    from tidegauge.watch import Indicator, Watches, read_indicators
+
     site = open_site(site_dir)
     span = _valid(valid)
     given = {"prefix": prefixes, "as": ases, "domain": domains}
@@ -231,6 +245,9 @@ def list_(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge watch list
     """
+    from tidegauge.store import Store
+    from tidegauge.watch import Watches
+
     found = Watches(Store.of(open_site(site_dir))).all()
     if as_json:
         print_json({"watches": [w.to_json() for w in found]})
@@ -247,6 +264,9 @@ def show(name: str, site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge watch show studio
     """
+    from tidegauge.store import Store
+    from tidegauge.watch import Watches
+
     found = Watches(Store.of(open_site(site_dir))).get(name)
     if as_json:
         print_json(found.to_json())
@@ -267,5 +287,8 @@ def remove(name: str, site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge watch remove studio
     """
+    from tidegauge.store import Store
+    from tidegauge.watch import Watches
+
     Watches(Store.of(open_site(site_dir))).remove(name)
     print_json({"removed": name}) if as_json else click.echo(f"removed {name}")

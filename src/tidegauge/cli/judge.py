@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
+
+from tidegauge.model import (
+    DIRECTIONS,
+    METRICS,
+    Answer,
+    TidegaugeError,
+    UsageError,
+    format_duration,
+    format_time,
+    parse_duration,
+    parse_time,
+)
+
+if TYPE_CHECKING:
+    from tidegauge.inquiry import Ranking, Reply
+    from tidegauge.verbs import Direction
 
 from tidegauge import verbs
 from tidegauge.cli.common import (
@@ -24,13 +39,6 @@ from tidegauge.cli.common import (
     where_option,
     working,
 )
-from tidegauge.detect import Calendar
-from tidegauge.inquiry import Ranking, Reply
-from tidegauge.inquiry import assess as assess_series
-from tidegauge.lake import METRICS
-from tidegauge.model import Answer, TidegaugeError, UsageError, format_duration, format_time, parse_duration, parse_time
-from tidegauge.series import DIRECTIONS
-from tidegauge.verbs import AskQuestion, Direction, Here, answer_json, parse_wanted
 
 EXIT = {"surge": 10, "cannot_say": 11, "no_surge": 0}
 BARS = 96
@@ -89,6 +97,9 @@ def ask(
 
     Example: tidegauge ask --from KP --since 2014-11-24 --would-have-seen 40MB/2h
     """
+    from tidegauge.inquiry import Ranking, Reply
+    from tidegauge.verbs import AskQuestion, Here, answer_json
+
     question = AskQuestion.model_construct(
         from_=origin, watch=watch, where=where, since=since, until=until, direction=direction, metric=metric, wide=wide,
         baseline=baseline, false_alarm=false_alarm, power=power, would_have_seen=list(wanted), alarms=alarms,
@@ -131,6 +142,10 @@ def assess(
 
     Example: tidegauge assess router.csv --since 2014-11-24
     """
+    from tidegauge.detect import Calendar
+    from tidegauge.inquiry import assess as assess_series
+    from tidegauge.verbs import parse_wanted
+
     baseline_s = parse_duration(baseline)
     calendar = Calendar(*(frozenset(parse_time(d, now_s=0) // 86400 for d in days) for days in (holidays, one_off)))
     chances = parse_wanted(list(wanted))
@@ -240,6 +255,8 @@ def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
 
 def print_reply(reply: Reply) -> None:
     """An answer with the asked series drawn above it."""
+    import numpy as np
+
     values, seen = reply.series.values[reply.asked], reply.series.seen[reply.asked]
     step = max(-(-len(values) // BARS), 1)
     edges = np.arange(0, len(values), step)

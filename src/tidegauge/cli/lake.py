@@ -67,8 +67,7 @@ def remove(sources: tuple[str, ...], even_evidence: bool, site_dir: Path | None,
     Example: tidegauge lake remove flows-2024-04-19.csv
     """
     from tidegauge.case import resting
-    from tidegauge.lake import Manifest, held, named
-    from tidegauge.lake import remove as remove_sources
+    from tidegauge.lake import Manifest, held, named, remove as remove_sources
 
     site = open_site(site_dir)
     meant = named(Manifest(site.data).sources(), sources)

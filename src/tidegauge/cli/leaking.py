@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tidegauge.cli.common import json_option, open_site, plain, print_json, site_if_any, site_option, table, working
 from tidegauge.model import UsageError
-from tidegauge.verbs.leaking import Leaks, Own, Reveal, leaks
+
+if TYPE_CHECKING:
+    from tidegauge.verbs.leaking import Leaks, Reveal
 
 SHOWN = 40
 
@@ -43,6 +46,8 @@ def leak(
 
     Example: tidegauge leak docs/
     """
+    from tidegauge.verbs.leaking import Own, leaks
+
     if (hashes is None) != (key is None):
         raise UsageError("--hashes and --key go together", hint="--hashes ours.txt --key key.txt")
     own = Own.read(hashes, key) if hashes is not None and key is not None else None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tidegauge.cli.common import json_option, plain, print_json, site_if_any, site_option, working
-from tidegauge.lure import Judged, given
 from tidegauge.model import UsageError, format_time
-from tidegauge.verbs.luring import Swept, judging, lures
-from tidegauge.verbs.luring import sweep as swept_by
+
+if TYPE_CHECKING:
+    from tidegauge.lure import Judged
+    from tidegauge.verbs.luring import Swept
 
 COLOURS = {"phishing": "bright_red", "suspicious": "yellow", "unremarkable": None}
 SHOWN_REASONS = 8
@@ -34,6 +36,9 @@ def lure(
 
     Example: tidegauge lure --text "You have won! https://gift.example.top/claim"
     """
+    from tidegauge.lure import given
+    from tidegauge.verbs.luring import judging, lures, sweep as swept_by
+
     site = site_if_any(site_dir)
     if sweep and site is None:
         raise UsageError("--sweep needs a site's flows", hint="--site DIR")

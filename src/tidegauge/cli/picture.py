@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.cli.common import amount_text
-from tidegauge.inquiry import Reply
 from tidegauge.model import format_time
+
+if TYPE_CHECKING:
+    from tidegauge.inquiry import Reply
+
+from tidegauge.cli.common import amount_text
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 420, 90, 50, 60
 HOUR_S = 3600

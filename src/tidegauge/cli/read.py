@@ -8,12 +8,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import click
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
+
+from tidegauge.model import DIRECTIONS, METRICS, UsageError, format_time
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tidegauge.series import ExporterCoverage
+    from tidegauge.verbs import Direction, Metric
 
 from tidegauge import verbs
 from tidegauge.cli.common import (
@@ -31,22 +37,6 @@ from tidegauge.cli.common import (
     time_options,
     where_option,
     working,
-)
-from tidegauge.lake import METRICS
-from tidegauge.model import FLOW_SCHEMA, OTHER_PARTS, UsageError, format_time
-from tidegauge.series import DIRECTIONS, ExporterCoverage
-from tidegauge.verbs import (
-    STANDINGS,
-    CoverageQuestion,
-    Direction,
-    FlowsQuestion,
-    Here,
-    Metric,
-    SeriesQuestion,
-    TopQuestion,
-    flow_filter,
-    flows_caveats,
-    plain_rows,
 )
 
 SHOWN_ROWS = 100
@@ -82,6 +72,11 @@ def flows(
 
     Example: tidegauge flows --since 2014-11-24 --where "inside(src, '175.45.176.0/22')" --limit 5
     """
+    import pyarrow as pa
+
+    from tidegauge.model import FLOW_SCHEMA
+    from tidegauge.verbs import FlowsQuestion, Here, flow_filter, flows_caveats, plain_rows
+
     here = Here(open_site(site_dir))
     lake, kind = here.lake, "json" if as_json else kind
     question = FlowsQuestion(since=since, until=until, where=where)
@@ -133,6 +128,8 @@ def top(
 
     Example: tidegauge top far_country far_as --since -1d -n 5
     """
+    from tidegauge.verbs import Here, TopQuestion
+
     question = TopQuestion.model_construct(
         by=list(by), since=since, until=until, where=where, metric=metric, n=count, explain=explain
     )
@@ -170,6 +167,8 @@ def series(
 
     Example: tidegauge series --from KP --since 2014-11-24 --width 1h
     """
+    from tidegauge.verbs import Here, SeriesQuestion
+
     question = SeriesQuestion.model_construct(
         from_=origin, watch=watch, where=where, direction=direction, metric=metric, width=width, since=since,
         until=until, explain=explain,
@@ -194,6 +193,8 @@ def series(
 
 def coverage_bar(seen: NDArray[np.float64], bars: int = 96) -> str:
     """Coverage over time, a mark for each of up to 96 parts: full, partly seen, or a dot where we were blind."""
+    import numpy as np
+
     parts = np.array_split(seen, min(bars, len(seen))) if len(seen) else []
     return "".join("·" if p.mean() <= 0 else SPARKS[min(int(p.mean() * 7.999), 7)] for p in parts)
 
@@ -207,6 +208,8 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
 
     Example: tidegauge coverage --since 2014-11-24
     """
+    from tidegauge.verbs import STANDINGS, CoverageQuestion, Here
+
     reply = verbs.coverage(Here(open_site(site_dir)), CoverageQuestion.model_construct(since=since, until=until))
     say_note(reply.note)
     if as_json:
@@ -240,6 +243,8 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
 
 
 def _part(e: ExporterCoverage) -> str:
+    from tidegauge.model import OTHER_PARTS
+
     domain = "others" if e.domain == OTHER_PARTS else str(e.domain)
     return f"{e.agent} {domain}" if e.agent else domain
 

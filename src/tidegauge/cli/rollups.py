@@ -14,8 +14,6 @@ from tidegauge.cli.common import (
     time_options,
     working,
 )
-from tidegauge.lake import roll
-from tidegauge.verbs import Here
 
 
 @click.group()
@@ -27,6 +25,9 @@ def rollup() -> None:
 
 
 def _run(since: str | None, until: str | None, site_dir: Path | None, as_json: bool, *, anew: bool) -> None:
+    from tidegauge.lake import roll
+    from tidegauge.verbs import Here
+
     site = open_site(site_dir)
     here = Here(site)
     with working("summing flows up"):

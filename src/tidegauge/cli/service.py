@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tidegauge.cli.common import SHELL, json_option, note_audit, open_site, print_json, site_option, table
 from tidegauge.model import SiteError, UsageError, parse_time
-from tidegauge.site import FILE_NAME, Site, find_site
-from tidegauge.store import Store
-from tidegauge.store.audit import Audit
-from tidegauge.store.people import ROLES, People
+from tidegauge.store.roles import ROLES
+
+if TYPE_CHECKING:
+    from tidegauge.site import Site
 
 PARTS = ("http", "live", "hunts", "lures", "alerts", "collect")
 COLLECT_PATIENCE_S = 3.0
@@ -52,6 +53,7 @@ def serve(
     Example: tidegauge serve --http 127.0.0.1:8014
     """
     from tidegauge.settings import parse_listen
+    from tidegauge.site import FILE_NAME
 
     if http is not None:
         parse_listen(http)
@@ -69,6 +71,8 @@ def serve(
 
 def find_folder(site_dir: Path | None) -> Path:
     """The site's folder; where there is none anywhere, this one, in which one can be made."""
+    from tidegauge.site import find_site
+
     try:
         return find_site(site_dir)
     except SiteError:
@@ -82,6 +86,7 @@ def _set_up(folder: Path, http: str | None, as_json: bool) -> bool:
     from tidegauge.api.server import listening_at
     from tidegauge.api.setup import wait_for_site
     from tidegauge.settings import ServeSettings, parse_listen
+    from tidegauge.site import FILE_NAME
 
     host, port = parse_listen(http or ServeSettings().http)
     if not folder.is_dir() or not ip_address(host).is_loopback:
@@ -137,6 +142,8 @@ def run_group(site: Site, listen: tuple[str, ...], tell: Callable[[str], object]
     from tidegauge.api.server import bound
     from tidegauge.serve.group import Group, alone
     from tidegauge.serve.parts import status_folder
+    from tidegauge.store import Store
+    from tidegauge.store.people import People
 
     folder = status_folder(site)
     with alone(folder), bound(site) as listening:
@@ -174,6 +181,9 @@ def add_user(name: str, role: str, openid: str | None, site_dir: Path | None, as
 
     Example: tidegauge user add hana --role analyst < password.txt
     """
+    from tidegauge.store import Store
+    from tidegauge.store.people import People
+
     site = open_site(site_dir)
     password = None
     if openid is None:
@@ -194,6 +204,9 @@ def list_users(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge user list
     """
+    from tidegauge.store import Store
+    from tidegauge.store.people import People
+
     found = People(Store.of(open_site(site_dir))).users()
     if as_json:
         print_json({"users": found})
@@ -210,6 +223,9 @@ def remove_user(name: str, site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge user remove hana
     """
+    from tidegauge.store import Store
+    from tidegauge.store.people import People
+
     site = open_site(site_dir)
     People(Store.of(site)).remove(name)
     note_audit(site, "remove a user", {"name": name})
@@ -235,6 +251,9 @@ def add_token(name: str, owner: str, days: int | None, site_dir: Path | None, as
 
     Example: tidegauge token add nightly --user hana --days 90
     """
+    from tidegauge.store import Store
+    from tidegauge.store.people import People
+
     site = open_site(site_dir)
     secret = People(Store.of(site)).add_token(name, owner, days)
     note_audit(site, "add a token", {"name": name, "user": owner, "days": days})
@@ -249,6 +268,9 @@ def list_tokens(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge token list
     """
+    from tidegauge.store import Store
+    from tidegauge.store.people import People
+
     found = People(Store.of(open_site(site_dir))).tokens()
     if as_json:
         print_json({"tokens": found})
@@ -265,6 +287,9 @@ def remove_token(name: str, site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge token remove nightly
     """
+    from tidegauge.store import Store
+    from tidegauge.store.people import People
+
     site = open_site(site_dir)
     People(Store.of(site)).remove_token(name)
     note_audit(site, "remove a token", {"name": name})
@@ -287,6 +312,9 @@ def verify(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge audit verify
     """
+    from tidegauge.store import Store
+    from tidegauge.store.audit import Audit
+
     site = open_site(site_dir)
     found = Audit(Store.of(site), site.folder).verify()
     whole = found.broken is None
@@ -308,6 +336,9 @@ def show(after: int, count: int, site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge audit show -n 20
     """
+    from tidegauge.store import Store
+    from tidegauge.store.audit import Audit
+
     site = open_site(site_dir)
     rows = [entry.to_json() for entry in Audit(Store.of(site), site.folder).entries(after=after, most=count)]
     if as_json:
@@ -336,6 +367,7 @@ def list_alerts(site_dir: Path | None, as_json: bool) -> None:
     """
     from tidegauge.serve.alarms import Alarms
     from tidegauge.serve.outbox import Outbox
+    from tidegauge.store import Store
 
     site = open_site(site_dir)
     store = Store.of(site)
@@ -368,6 +400,7 @@ def test(name: str, site_dir: Path | None, as_json: bool) -> None:
     """
     from tidegauge.serve.channels import send
     from tidegauge.serve.outbox import SENT, Outbox, Word
+    from tidegauge.store import Store
 
     site = open_site(site_dir)
     if name not in site.alerts:
@@ -393,6 +426,7 @@ def silence(what: str, reason: str, until: str, site_dir: Path | None, as_json: 
     Example: tidegauge alert silence "country KP *" --reason "a planned test" --until 2036-01-01
     """
     from tidegauge.serve.alarms import Alarms
+    from tidegauge.store import Store
 
     site = open_site(site_dir)
     made = Alarms(Store.of(site)).silence(what, reason, SHELL, parse_time(until, now_s=int(time.time())))
@@ -410,6 +444,7 @@ def unsilence(name: str, site_dir: Path | None, as_json: bool) -> None:
     Example: tidegauge alert unsilence 0a1b2c3d4e5f
     """
     from tidegauge.serve.alarms import Alarms
+    from tidegauge.store import Store
 
     site = open_site(site_dir)
     Alarms(Store.of(site)).unsilence(name)

@@ -7,18 +7,16 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidegauge.case import CaseFile, write_whole
-from tidegauge.case.exchange import ORDER
-from tidegauge.case.file import FORMATS
-from tidegauge.case.sign import public_key
-from tidegauge.case.taxii import Collection
+from tidegauge.case.terms import FORMATS, ORDER
 from tidegauge.cli.common import json_option, open_site, plain, print_json, site_option, working
 from tidegauge.model import UsageError, format_count, format_time
-from tidegauge.verbs import Here
+
+if TYPE_CHECKING:
+    from tidegauge.case import CaseFile
 
 TAXII = "taxii:"
 output_option = click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Write into this file.")
@@ -26,6 +24,8 @@ output_option = click.option("-o", "--output", "target", type=click.Path(path_ty
 
 def opened(site_dir: Path | None, who: str | None = None) -> CaseFile:
     """The cases of a site, as the person at the shell."""
+    from tidegauge.case import CaseFile
+
     return CaseFile(open_site(site_dir), who or getpass.getuser())
 
 
@@ -35,6 +35,8 @@ def who_option(function: Any) -> Any:
 
 def given_out(made: bytes, target: Path | None) -> None:
     """Into a file, or to standard output."""
+    from tidegauge.case import write_whole
+
     if target is None:
         sys.stdout.buffer.write(made)
     else:
@@ -59,6 +61,8 @@ def export(
 
     Example: tidegauge case export autumn --format bundle -o autumn.zip
     """
+    from tidegauge.case.taxii import Collection
+
     if form == "bundle" and target is None:
         raise UsageError("a bundle goes into a file", hint="-o case.zip")
     files = opened(site_dir)
@@ -100,6 +104,9 @@ def import_(
 
     Example: tidegauge case import autumn theirs.json --graded B3 --ask
     """
+    from tidegauge.case.taxii import Collection
+    from tidegauge.verbs import Here
+
     files = opened(site_dir, who)
     with working("taking in"), tempfile.TemporaryDirectory() as folder:
         if source.startswith(TAXII):
@@ -129,4 +136,6 @@ def key(target: Path | None, site_dir: Path | None) -> None:
 
     Example: tidegauge case key -o ours.pub
     """
+    from tidegauge.case.sign import public_key
+
     given_out(public_key(open_site(site_dir)), target)

@@ -9,20 +9,25 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
+
+from tidegauge.model import UsageError, parse_time
+
+if TYPE_CHECKING:
+    from tidegauge.simulate import Datagram, Scenario
 
 from tidegauge.cli.common import json_option, print_json, working
 from tidegauge.cli.judge import print_reply
-from tidegauge.model import FLOW_SCHEMA, UsageError, parse_address, parse_time
-from tidegauge.simulate import EXPORTER, HOME, Datagram, Scenario, Surge, autumn_2014, encode, write_pcap
 
 SCENARIOS = ("autumn-2014",)
 
 
 def heard(scenario: Scenario) -> Iterator[Datagram]:
     """The scenario's datagrams without those that are lost on the way; their sequence numbers are missing then."""
+    from tidegauge.simulate import encode
+
     boot_s = int(scenario.flows["time_start"].min()) // 1_000_000 - 3600
     for datagram in encode(scenario.flows, boot_s=boot_s):
         if not any(start <= datagram.sent_s < end for start, end in scenario.gaps_s):
@@ -31,6 +36,11 @@ def heard(scenario: Scenario) -> Iterator[Datagram]:
 
 def write_scenario(scenario: Scenario, folder: Path, *, as_flows: bool = False) -> Path:
     """Write the flows (as a capture of NetFlow v9, or Parquet) and `truth.json`."""
+    import numpy as np
+
+    from tidegauge.model import FLOW_SCHEMA, parse_address
+    from tidegauge.simulate import EXPORTER, write_pcap
+
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "truth.json").write_text(json.dumps(scenario.truth, indent=1) + "\n", encoding="utf-8")
     if as_flows:
@@ -53,6 +63,7 @@ def write_scenario(scenario: Scenario, folder: Path, *, as_flows: bool = False) 
 
 
 def make_site(folder: Path) -> Path:
+    from tidegauge.simulate import HOME
     from tidegauge.site import init_site
 
     init_site(folder, home=[str(HOME)], name="simulated research network", simulated=True)
@@ -76,6 +87,8 @@ def simulate(
 
     Example: tidegauge simulate autumn-2014 --out sim --surge KP:2014-11-25T03:00Z:2h:40MB
     """
+    from tidegauge.simulate import Surge, autumn_2014
+
     if (out is None) == (target is None):
         raise UsageError("where to?", hint="--out DIR or --to ADDRESS:PORT")
     with working("simulating"):
@@ -118,11 +131,11 @@ def demo(folder: Path, surges: tuple[str, ...], days: int, opening: bool) -> Non
 
     Example: tidegauge demo --surge KP:2014-11-25T03:00Z:2h:40MB
     """
-    from tidegauge.hunt import KINDS
-    from tidegauge.hunt import hunt as run_hunt
+    from tidegauge.hunt import KINDS, hunt as run_hunt
     from tidegauge.ingest import Ingest
     from tidegauge.inquiry import Asked, ask
     from tidegauge.series import Origins
+    from tidegauge.simulate import Surge, autumn_2014
     from tidegauge.site import FILE_NAME, load_site
 
     if (folder / FILE_NAME).exists():

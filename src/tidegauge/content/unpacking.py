@@ -28,8 +28,7 @@ from tidegauge.content.blocks import BLOCK, HEAD, Block, blocks, runs
 from tidegauge.content.cells import MOST_MARKUP, markup_text
 from tidegauge.content.encodings import guess_encoding, to_text
 from tidegauge.content.kinds import kind_of, looks_like_mail
-from tidegauge.content.mail import MOST_BYTES as MOST_MAIL
-from tidegauge.content.mail import parse_mail
+from tidegauge.content.mail import MOST_BYTES as MOST_MAIL, parse_mail
 from tidegauge.content.msg import is_msg, msg_to_mail
 from tidegauge.content.office import (
     Paged,

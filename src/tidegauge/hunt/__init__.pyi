@@ -1,10 +1,5 @@
 from .beacons import weighed as weighed
-from .expected import Expected as Expected
-from .expected import load_expected as load_expected
-from .ledger import Closed as Closed
-from .ledger import HuntLedger as HuntLedger
-from .run import HISTORY_S as HISTORY_S
-from .run import KINDS as KINDS
-from .run import Hunted as Hunted
-from .run import hunt as hunt
+from .expected import Expected as Expected, load_expected as load_expected
+from .ledger import Closed as Closed, HuntLedger as HuntLedger
+from .run import HISTORY_S as HISTORY_S, KINDS as KINDS, Hunted as Hunted, hunt as hunt
 from .scene import rhythm_of as rhythm_of

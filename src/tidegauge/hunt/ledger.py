@@ -12,8 +12,7 @@ from sqlalchemy import delete, or_, select
 
 from tidegauge.model import Finding, UsageError
 from tidegauge.store import Store, note_change, put
-from tidegauge.store.tables import closed as closed_table
-from tidegauge.store.tables import found as found_table
+from tidegauge.store.tables import closed as closed_table, found as found_table
 
 
 @dataclass(frozen=True)

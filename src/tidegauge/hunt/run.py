@@ -23,8 +23,7 @@ from tidegauge.model import RELAYS, Finding, UsageError, format_time
 from tidegauge.series import homes_of, mostly_passing, unlisted, ways_of
 from tidegauge.site import Site
 from tidegauge.store import Store
-from tidegauge.watch import Watches, unmatched
-from tidegauge.watch import watched as select_watch
+from tidegauge.watch import Watches, unmatched, watched as select_watch
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 HISTORY_S = 28 * 86400

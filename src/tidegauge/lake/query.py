@@ -36,7 +36,6 @@ from tidegauge.model import (
 )
 
 SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
-METRICS = tuple(SUMS)
 MINUTE_US, LONGEST_US = 60_000_000, 3_600_000_000
 Parts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Whole numbers and fractions (`FRACTION`) of what lies in each bin."""

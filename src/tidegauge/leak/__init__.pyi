@@ -1,5 +1,3 @@
-from .kept import Kept as Kept
-from .kept import Looked as Looked
+from .kept import Kept as Kept, Looked as Looked
 from .people import People as People
-from .scan import Scan as Scan
-from .scan import masked as masked
+from .scan import Scan as Scan, masked as masked

@@ -1,10 +1,4 @@
-from .authentic import Authentic as Authentic
-from .authentic import read_keys as read_keys
-from .judge import Judge as Judge
-from .judge import Judged as Judged
-from .judge import our_model as our_model
-from .reading import Given as Given
-from .reading import Left as Left
-from .reading import given as given
-from .tables import Brands as Brands
-from .tables import read_brands as read_brands
+from .authentic import Authentic as Authentic, read_keys as read_keys
+from .judge import Judge as Judge, Judged as Judged, our_model as our_model
+from .reading import Given as Given, Left as Left, given as given
+from .tables import Brands as Brands, read_brands as read_brands

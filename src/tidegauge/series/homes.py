@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidegauge.lake import Lake
 from tidegauge.lake.homes import NOTABLE, Homes, look_at_homes, named_networks
-from tidegauge.series.selection import DIRECTIONS
+from tidegauge.model import DIRECTIONS
 from tidegauge.site import Site
 
 MOSTLY = 0.5

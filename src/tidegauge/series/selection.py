@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegauge.model import Prefix, UsageError, class_bit, parse_country
+from tidegauge.model import DIRECTIONS, Prefix, UsageError, class_bit, parse_country
 
-DIRECTIONS = ("in", "out", "internal", "transit")
 HINT = "KP, North Korea, AS131279, 175.45.176.0/22, class:tor-exit or @FILE; several joined by commas"
 
 

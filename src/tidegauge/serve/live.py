@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.detect import Alarm as Crossing
-from tidegauge.detect import above, asked_of, budgeted, conclude, evidence, learn, pooled
+from tidegauge.detect import Alarm as Crossing, above, asked_of, budgeted, conclude, evidence, learn, pooled
 from tidegauge.inquiry import Asked, ask, calendar_of
 from tidegauge.lake import FlowFilter, Lake, quoted
 from tidegauge.model import TidegaugeError, format_bytes, format_duration, format_time

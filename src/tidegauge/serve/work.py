@@ -8,8 +8,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import CancelledError, Future, TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context

@@ -12,7 +12,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from threading import BoundedSemaphore
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,10 +20,9 @@ from sqlalchemy import delete, func, or_, select, update
 
 from tidegauge.model import TidegaugeError, UsageError, format_time
 from tidegauge.store.database import Store, put
+from tidegauge.store.roles import ROLES as ROLES, Role as Role
 from tidegauge.store.tables import attempts, links, sessions, tokens, users
 
-Role = Literal["reader", "analyst", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
 LEAST_PASSWORD, MOST_PASSWORD = 12, 1024
 SESSION_S, IDLE_S, LINK_S = 12 * 3600, 3600, 600
 ATTEMPTS_S, MOST_ATTEMPTS, MOST_FROM_ADDRESS = 900, 5, 20

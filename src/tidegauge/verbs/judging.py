@@ -7,12 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tidegauge.atlas import Atlas, Origin, Reach, Showings, Witnesses, judge, showings
-from tidegauge.atlas import reach as reached
-from tidegauge.hunt import KINDS, Hunted, HuntLedger
-from tidegauge.hunt import hunt as run_hunt
-from tidegauge.inquiry import Asked, Ranking, Reply, ask_all, borne, widened
-from tidegauge.inquiry import ask as answer_question
+from tidegauge.atlas import Atlas, Origin, Reach, Showings, Witnesses, judge, reach as reached, showings
+from tidegauge.hunt import KINDS, Hunted, HuntLedger, hunt as run_hunt
+from tidegauge.inquiry import Asked, Ranking, Reply, ask as answer_question, ask_all, borne, widened
 from tidegauge.lake import compile_where
 from tidegauge.model import UsageError, class_names, format_address, parse_address, parse_duration, parse_time
 from tidegauge.series import Origins

@@ -13,8 +13,7 @@ from sqlalchemy import delete, select
 
 from tidegauge.model import UsageError
 from tidegauge.store import Store, note_change, put
-from tidegauge.store.tables import indicators as marks_table
-from tidegauge.store.tables import watches as watches_table
+from tidegauge.store.tables import indicators as marks_table, watches as watches_table
 from tidegauge.watch.indicator import Indicator
 
 MOST_LEFT, MOST_INDICATORS = 200, 50_000
