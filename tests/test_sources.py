@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.make import consensus, delegated
 from tidegauge.atlas import Atlas, Catalogue, Wanted, import_file, update

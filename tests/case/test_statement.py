@@ -10,12 +10,11 @@ from typing import Any
 
 import pypdfium2
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tidegauge.case import CaseFile, UnfoundedError, check, statement
 from tidegauge.case.log import Case, Entry, digest
-from tidegauge.case.writing import TOKEN, Line, as_text, words, write
+from tidegauge.case.statement import TOKEN, Line, as_text, words, write
 from tidegauge.model import format_time
 from tidegauge.site import load_site
 

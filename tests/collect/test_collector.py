@@ -59,6 +59,7 @@ def test_all_protocols_on_one_socket_reach_the_lake(collector: Make) -> None:
         ]
     )
     running.wait_for(lambda: running.status("decoder").get("counts", {}).get("flows") == 7)
+    running.wait_for(lambda: running.status("receiver").get("counts", {}).get("datagrams") == 5)
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/metrics", timeout=5) as answer:
         shown = answer.read().decode()
     assert "tidegauge_receiver_datagrams_total 5\n" in shown

@@ -6,8 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tidegauge.collect.mmsg import ENTRY, Batch
 from tidegauge.collect.spool import DATA, Position, SpoolReader, SpoolWriter, batch_parts, file_path, spool_files

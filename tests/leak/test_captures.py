@@ -10,8 +10,7 @@ import struct
 from email.message import EmailMessage
 from pathlib import Path
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.leak import make
 from tests.make import ethernet, ip, run_json

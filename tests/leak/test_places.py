@@ -7,8 +7,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tidegauge.leak.numbers import FORMS, Form, luhn
 from tidegauge.leak.rows import Rows, lay_out, tuples

@@ -12,16 +12,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.lure.make import BRANDS, die, hang, judge, link_pdf, mail, names_of, zipped
 from tests.lure.ole import compound, document
 from tidegauge.content import Apart, apart, parse_mail, read_page
 from tidegauge.content.inside import look_inside
 from tidegauge.lure import Judge
-from tidegauge.lure.reading import Given, Left
-from tidegauge.lure.reading import given as items_of
+from tidegauge.lure.reading import Given, Left, given as items_of
 
 PATIENCE_S = 20
 

@@ -16,8 +16,7 @@ import httpx
 import pytest
 
 from tests.service.app import Running, roles_of
-from tidegauge.cli.show import make_site as make_simulated
-from tidegauge.cli.show import write_scenario
+from tidegauge.cli.show import make_site as make_simulated, write_scenario
 from tidegauge.ingest import Ingest
 from tidegauge.simulate import autumn_2014
 from tidegauge.site import Site, load_site

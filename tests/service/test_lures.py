@@ -19,8 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.leak.make import as_csv
-from tests.leak.make import people as make_people
+from tests.leak.make import as_csv, people as make_people
 from tests.lure.make import mail, page
 from tests.service.app import Running
 from tests.service.conftest import Served, free_port

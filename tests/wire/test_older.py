@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.make import NOW_S, decode, ip, pcap, run_json, v5, v5_record
 from tidegauge.ingest import Ingest

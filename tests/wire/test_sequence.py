@@ -6,8 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.make import NOW_S, ip, ipfix, sets, sflow, sflow_sample, simple_v9, tcp4, template, v5, v5_record
 from tidegauge.model import FlowBatch, complete_ledger

@@ -21,7 +21,7 @@ from tidegauge.case.evidence import Checked, Verified
 from tidegauge.case.log import Case, broken_chain, canonical, digest
 from tidegauge.case.render import chart
 from tidegauge.case.sign import fingerprint, sign, signed_by
-from tidegauge.case.writing import as_text, write
+from tidegauge.case.statement import as_text, write
 from tidegauge.model import InputError
 from tidegauge.site import Site
 

@@ -16,10 +16,9 @@ from typing import Any
 
 from tidegauge.case.bundle import unpack_bundle, verify_bundle
 from tidegauge.case.log import FIRST, Case, Entry, canonical, digest, entry_hash
-from tidegauge.case.terms import ORDER
-from tidegauge.case.weighing import weigh
-from tidegauge.case.writing import as_text, write
-from tidegauge.model import InputError, Skipped, UsageError, format_time, parse_time
+from tidegauge.case.statement import as_text, write
+from tidegauge.case.weigh import weigh
+from tidegauge.model import TLP_ORDER, InputError, Skipped, UsageError, format_time, parse_time
 from tidegauge.watch import Indicator, read_indicators
 
 SPACE = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
@@ -43,11 +42,12 @@ def told_to(case: Case, audience: str) -> tuple[Case, int]:
     Raises:
         UsageError: the case as a whole is kept from it.
     """
-    if audience not in ORDER:
-        raise UsageError(f"not a mark of TLP 2.0: {audience!r}", hint=", ".join(ORDER))
-    if ORDER.index(case.mark) > ORDER.index(audience):
+    if audience not in TLP_ORDER:
+        raise UsageError(f"not a mark of TLP 2.0: {audience!r}", hint=", ".join(TLP_ORDER))
+    if TLP_ORDER.index(case.mark) > TLP_ORDER.index(audience):
         raise UsageError(f"the case is {case.mark}: it does not go out as {audience}", hint=f"--tlp {case.mark}")
-    kept = [e for e in case.entries if ORDER.index(str(e.body.get("tlp") or case.mark)) <= ORDER.index(audience)]
+    widest = TLP_ORDER.index(audience)
+    kept = [e for e in case.entries if TLP_ORDER.index(str(e.body.get("tlp") or case.mark)) <= widest]
     return rechained(case, kept), len(case.entries) - len(kept)
 
 

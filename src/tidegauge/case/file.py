@@ -14,9 +14,19 @@ from tidegauge.case.bundle import pack
 from tidegauge.case.evidence import seal, seal_file
 from tidegauge.case.exchange import Foreign, hide, misp, read_foreign, stix, table, told_to, xarf
 from tidegauge.case.log import Case, Cases, Entry, Kind, canonical
-from tidegauge.case.terms import CONFIDENCES, LIKELIHOODS, ORDER, VALUES, WEIGHTS
-from tidegauge.case.weighing import TEMPLATES
-from tidegauge.model import Prefix, TidegaugeError, UsageError, format_time, parse_time
+from tidegauge.case.weigh import TEMPLATES
+from tidegauge.model import (
+    CONFIDENCES,
+    LIKELIHOODS,
+    TLP_ORDER,
+    VALUES,
+    WEIGHTS,
+    Prefix,
+    TidegaugeError,
+    UsageError,
+    format_time,
+    parse_time,
+)
 from tidegauge.model.pseudonym import Pseudonyms
 from tidegauge.site import Site
 from tidegauge.store import Store
@@ -239,6 +249,6 @@ class CaseFile:
 
 
 def _marked(mark: str) -> str:
-    if mark not in ORDER:
-        raise UsageError(f"not a mark of TLP 2.0: {mark!r}", hint=", ".join(ORDER))
+    if mark not in TLP_ORDER:
+        raise UsageError(f"not a mark of TLP 2.0: {mark!r}", hint=", ".join(TLP_ORDER))
     return mark

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from xml.sax.saxutils import quoteattr
 
 from tidegauge.case.log import Case
-from tidegauge.case.writing import Language, Length, Line, amount, as_text, check, write
+from tidegauge.case.statement import Language, Length, Line, amount, as_text, check, write
 from tidegauge.model import TidegaugeError
 
 Format = Literal["md", "html", "pdf"]

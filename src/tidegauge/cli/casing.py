@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidegauge.case.terms import CONFIDENCES, LIKELIHOODS, ORDER, VALUES, WEIGHTS
 from tidegauge.cli.asked import question_of
 from tidegauge.cli.common import json_option, plain, print_json, site_option, table, working
 from tidegauge.cli.sharing import export, given_out, import_, key, opened, output_option, who_option
-from tidegauge.model import UsageError
+from tidegauge.model import CONFIDENCES, LIKELIHOODS, TLP_ORDER, VALUES, WEIGHTS, UsageError
 
 if TYPE_CHECKING:
     from tidegauge.case import Verified
 
 CHANGED = 12
 """Exit status of `verify` for anything but the same."""
-tlp_option = click.option("--tlp", type=click.Choice(ORDER), help="Its own mark, where it is stricter than the case's.")
+tlp_option = click.option(
+    "--tlp", type=click.Choice(TLP_ORDER), help="Its own mark, where it is stricter than the case's."
+)
 expected_option = click.option(
     "--expected", type=int, help="The revision that you saw: refused where it was changed since."
 )
@@ -44,7 +45,7 @@ def _said(as_json: bool, identity: str, text: str) -> None:
 @case.command()
 @click.argument("name")
 @click.option("--title", default="", help="What it is about.")
-@click.option("--tlp", type=click.Choice(ORDER), help="Its mark; TLP:AMBER where none is given.")
+@click.option("--tlp", type=click.Choice(TLP_ORDER), help="Its mark; TLP:AMBER where none is given.")
 @click.option("--from-demo", is_flag=True, help="Tell the demonstration's story in it, step by step.")
 @who_option
 @site_option
@@ -310,7 +311,7 @@ def note(
 
 @case.command()
 @click.argument("name")
-@click.argument("tlp", type=click.Choice(ORDER))
+@click.argument("tlp", type=click.Choice(TLP_ORDER))
 @who_option
 @site_option
 def mark(name: str, tlp: str, who: str | None, site_dir: Path | None) -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidegauge.case.terms import FORMATS, ORDER
 from tidegauge.cli.common import json_option, open_site, plain, print_json, site_option, working
-from tidegauge.model import UsageError, format_count, format_time
+from tidegauge.model import CASE_FORMATS, TLP_ORDER, UsageError, format_count, format_time
 
 if TYPE_CHECKING:
     from tidegauge.case import CaseFile
@@ -46,8 +45,8 @@ def given_out(made: bytes, target: Path | None) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--format", "form", required=True, type=click.Choice(FORMATS))
-@click.option("--tlp", "audience", type=click.Choice(ORDER), help="The mark under which it goes out.")
+@click.option("--format", "form", required=True, type=click.Choice(CASE_FORMATS))
+@click.option("--tlp", "audience", type=click.Choice(TLP_ORDER), help="The mark under which it goes out.")
 @click.option("--pseudonyms", is_flag=True, help="Our own addresses as pseudonyms.")
 @click.option("--to", metavar="taxii:NAME", help="Put it into a TAXII collection that the site file names (STIX).")
 @output_option

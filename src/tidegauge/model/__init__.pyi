@@ -63,7 +63,16 @@ from .memory import keep_freed_memory as keep_freed_memory
 from .names import LONGEST_NAME as LONGEST_NAME, NAMES_SCHEMA as NAMES_SCHEMA, names_table as names_table
 from .protocols import PROTOCOLS as PROTOCOLS
 from .sqlite import sqlite_session as sqlite_session
-from .terms import DIRECTIONS as DIRECTIONS, METRICS as METRICS
+from .terms import (
+    CASE_FORMATS as CASE_FORMATS,
+    CONFIDENCES as CONFIDENCES,
+    DIRECTIONS as DIRECTIONS,
+    LIKELIHOODS as LIKELIHOODS,
+    METRICS as METRICS,
+    TLP_ORDER as TLP_ORDER,
+    VALUES as VALUES,
+    WEIGHTS as WEIGHTS,
+)
 from .times import (
     FOREVER_S as FOREVER_S,
     format_duration as format_duration,

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from tidegauge.case.log import Case, Entry
-from tidegauge.case.terms import VALUES, WEIGHTS
+from tidegauge.model import VALUES, WEIGHTS
 
 TEMPLATES: dict[str, str] = {
     "source": "A host of ours sent it of its own accord.",

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from tidegauge.case.log import Case, Entry
-from tidegauge.case.weighing import weigh
+from tidegauge.case.weigh import weigh
 from tidegauge.model import format_bytes, format_time, parse_time
 from tidegauge.model.sentences import worded
 
