@@ -12,12 +12,15 @@ DATAGRAMS = 120
 
 
 def followed(
-    rule: str, records: list[int], arrived: list[bool], *, counts_records: bool, blocks: int = 1
+    rule: str, records: list[int], arrived: list[bool], *, counts_records: bool, blocks: int = 1, every: int = 0,
 ) -> tuple[int, int, int]:
     """Records lost and of datagrams with no knowable loss, as told, and how many really were lost between the first and
     the last datagram that came."""
     sizes = np.array(records, dtype=np.int64)
-    moved = {"messages": np.ones_like(sizes), "constant": np.zeros_like(sizes)}.get(rule, sizes)
+    templates = 2 * (np.arange(len(sizes)) % every == 0) if every else np.zeros_like(sizes)
+    moved = {"messages": np.ones_like(sizes), "constant": np.zeros_like(sizes)}.get(
+        rule, sizes + templates * (rule == "templates too")
+    )
     numbers = (np.cumsum(moved) - moved * (rule != "records too") + 0xFFFFFF00) & 0xFFFFFFFF
     came = np.flatnonzero(arrived)
     tracker = SequenceTracker(counts_records=counts_records)
@@ -27,30 +30,51 @@ def followed(
             own = sizes[rows]
             zeros = np.zeros(len(rows), dtype=np.int64)
             steps = own if counts_records else np.ones_like(own)
-            found = tracker.follow(zeros.astype(np.int32), zeros, numbers[rows], steps, own, zeros)
+            found = tracker.follow(
+                zeros.astype(np.int32), zeros, numbers[rows], steps, own, zeros, templates=templates[rows]
+            )
             lost += int(found.lost.sum()) - sum(units for *_, units in found.credits)
             unknown += int(own[found.unknown].sum())
     between = np.arange(came[0], came[-1] + 1) if len(came) else came
     return lost, unknown, int(sizes[np.setdiff1d(between, came)].sum())
 
 
-@settings(max_examples=200, deadline=None)
+def pattern(kind: str, share: float, random: np.random.Generator) -> list[bool]:
+    """Which datagrams came, by how others were lost."""
+    count = np.arange(DATAGRAMS)
+    if kind == "bursts":
+        return [bool(came) for came in np.repeat(random.random(DATAGRAMS // 10) >= share, 10)]
+    if kind == "in turn":
+        return [bool(came) for came in count % max(round(1 / max(share, 0.02)), 2) != 1]
+    if kind == "begin" or kind == "end":
+        kept = count >= share * DATAGRAMS
+        return [bool(came) for came in (kept if kind == "begin" else kept[::-1])]
+    return [bool(came) for came in random.random(DATAGRAMS) >= share]
+
+
+@settings(max_examples=400, deadline=None)
 @given(
-    rule=st.sampled_from(["records", "records too", "messages"]),
+    rule=st.sampled_from(["records", "records too", "messages", "templates too"]),
+    kind=st.sampled_from(["at random", "bursts", "in turn", "begin", "end"]),
     counts_records=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
     share=st.floats(0, 0.6),
     blocks=st.sampled_from([1, 5, 40]),
+    every=st.sampled_from([3, 5]),
 )
-def test_losses_are_right_whatever_the_numbers_count(
-    rule: str, counts_records: bool, seed: int, share: float, blocks: int
+def test_losses_are_right_whatever_the_numbers_count_and_whatever_is_lost(
+    rule: str, kind: str, counts_records: bool, seed: int, share: float, blocks: int, every: int
 ) -> None:
     random = np.random.default_rng(seed)
     records = random.integers(2, 30, DATAGRAMS).tolist()
-    arrived = (random.random(DATAGRAMS) >= share).tolist()
-    lost, unknown, really = followed(rule, records, arrived, counts_records=counts_records, blocks=blocks)
-    # Where datagrams are counted, a lost one stands for the mean of those that came.
-    tolerance = 0.35 * sum(records) if rule == "messages" else 0
+    arrived = pattern(kind, share, random)
+    lost, unknown, really = followed(
+        rule, records, arrived, counts_records=counts_records, blocks=blocks, every=every
+    )
+    # Where datagrams are counted, a lost one stands for the mean of those that came; templates that were lost count as
+    # records where the numbers count both, and of numbers that are told the other way round those of one datagram.
+    tolerances = {"messages": 0.35 * sum(records), "templates too": 2 * DATAGRAMS / every, "records too": 60}
+    tolerance = tolerances.get(rule, 0)
     assert unknown or abs(lost - really) <= tolerance
 
 

@@ -12,16 +12,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-STANDARD, RECORDS, MESSAGES, RECORDS_TOO, NOTHING, UNKNOWN = 0, 1, 2, 3, 4, 5
+STANDARD, RECORDS, MESSAGES, RECORDS_TOO, NOTHING, TEMPLATES_TOO, UNKNOWN = 0, 1, 2, 3, 4, 5, 6
 """Rules: what the protocol's standard says, flow records before the message, messages, flow records with those of the
-message itself, nothing (always the same number); none fits."""
-RULES = 5
+message itself, nothing (always the same number), data records and templates; none fits."""
+RULES = 6
 ENOUGH, LEAST_FITS, LEAST_SHARE = 8, 4, 0.25
 """Another rule than the standard's needs so many steps that tell them apart, so many of which (and this share) fit it,
 and twice as many as fit the standard's."""
 ENOUGH_UNKNOWN, FEWEST_SHARE, BEHIND_SHARE = 16, 0.1, 0.25
 """After so many steps of which less than this share fits the standard's rule, and this share advances by less than it
 says, no rule fits. Numbers that only ever advance by more are those of a stream that loses much."""
+MOST_POSSIBLE = 0.9
+"""Where next to none fits the standard's rule, but this share advances by at least what another rule says that explains
+more of it, two rules would fit: messages that count one each and of which most were lost, or records."""
 REMEMBERED = 4096
 """Older steps count half whenever so many have been seen: an exporter may be upgraded."""
 
@@ -35,6 +38,8 @@ class Counting:
         behind: of them those that advance by less than the standard says.
         telling, fits, standard: by rule, steps of which it says something else than the standard's, those of them that
             fit it, and those that fit the standard's (for the standard itself: all that fit it).
+        more, possible: by rule, steps of which it says more than the standard's, and those of them that advance by at
+            least as much.
         last: the last number, and by rule how far it should advance; empty where not known.
         rule: what the numbers count, as far as is known.
     """
@@ -44,8 +49,17 @@ class Counting:
     telling: list[int] = field(default_factory=lambda: [0] * RULES)
     fits: list[int] = field(default_factory=lambda: [0] * RULES)
     standard: list[int] = field(default_factory=lambda: [0] * RULES)
+    more: list[int] = field(default_factory=lambda: [0] * RULES)
+    possible: list[int] = field(default_factory=lambda: [0] * RULES)
     last: list[int] = field(default_factory=list)
     rule: int = STANDARD
+
+    def __post_init__(self) -> None:
+        for counts in self._counts():  # kept by a version that knew fewer rules
+            counts += [0] * (RULES - len(counts))
+
+    def _counts(self) -> tuple[list[int], ...]:
+        return self.telling, self.fits, self.standard, self.more, self.possible
 
     def learn(self, numbers: NDArray[np.int64], expected: NDArray[np.int64], unsure: NDArray[np.bool_]) -> None:
         """Take more numbers of the stream into account, in order of arrival.
@@ -56,7 +70,7 @@ class Counting:
                 stands for the one before it, advanced by the records of its own message.
             unsure: whose step is not known; shape (n,).
         """
-        if self.last:
+        if len(self.last) == 1 + RULES:
             numbers = np.r_[self.last[0], numbers]
             expected = np.concatenate([np.array(self.last[1:], dtype=np.int64)[:, None], expected], axis=1)
             unsure = np.r_[False, unsure]
@@ -74,10 +88,13 @@ class Counting:
             self.telling[rule] += int(telling[rule].sum())
             self.fits[rule] += int((telling[rule] & moved[rule]).sum())
             self.standard[rule] += int((telling[rule] & moved[STANDARD]).sum())
+            more = (by_rule[rule] > by_rule[STANDARD])[known]
+            self.more[rule] += int(more.sum())
+            self.possible[rule] += int((more & (advanced >= by_rule[rule])[known]).sum())
         self.rule = self._best()
         if self.steps >= REMEMBERED:
             self.steps, self.behind = self.steps // 2, self.behind // 2
-            for counts in (self.telling, self.fits, self.standard):
+            for counts in self._counts():
                 counts[:] = [count // 2 for count in counts]
 
     def _best(self) -> int:
@@ -89,6 +106,13 @@ class Counting:
         ]
         if better:
             best = max(better, key=lambda rule: self.fits[rule])
+            if best == TEMPLATES_TOO and RECORDS in better and self.fits[best] < self.fits[RECORDS] + LEAST_FITS:
+                best = RECORDS
             return UNKNOWN if best == NOTHING else best
-        contradicted = self.standard[STANDARD] < FEWEST_SHARE * self.steps and self.behind >= BEHIND_SHARE * self.steps
-        return UNKNOWN if self.steps >= ENOUGH_UNKNOWN and contradicted else STANDARD
+        if self.steps < ENOUGH_UNKNOWN or self.standard[STANDARD] >= FEWEST_SHARE * self.steps:
+            return STANDARD
+        others = any(
+            self.more[rule] >= ENOUGH_UNKNOWN and self.possible[rule] >= MOST_POSSIBLE * self.more[rule]
+            for rule in (RECORDS, RECORDS_TOO)
+        )
+        return UNKNOWN if others or self.behind >= BEHIND_SHARE * self.steps else STANDARD

@@ -305,7 +305,7 @@ class Decoder:
         self, kind: int, datagrams: Datagrams, clock_ms: NDArray[np.int64], exporters: NDArray[np.int32],
         parts: NDArray[np.int64], sequences: NDArray[np.int64], steps: NDArray[np.int64],
         records: NDArray[np.int64], unsure: NDArray[np.bool_] | None = None,
-        more_lost: NDArray[np.int64] | int = 0, **more: Any,
+        more_lost: NDArray[np.int64] | int = 0, templates: NDArray[np.int64] | None = None, **more: Any,
     ) -> None:  # fmt: skip
         """Ledger rows of a block, by the clock that its flows have. Parts beyond the bound are counted together,
         without their sequence."""
@@ -316,7 +316,7 @@ class Decoder:
         streams = parts | numbers << STREAM_SHIFT
         found = self.sequences[kind].follow(
             exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
-            None if unsure is None else unsure[own],
+            None if unsure is None else unsure[own], None if templates is None else templates[own],
         )  # fmt: skip
         lost, overtaken, restarted, unknown, counts = (np.zeros(len(parts), dtype=np.int64) for _ in range(5))
         lost[own], overtaken[own], restarted[own], unknown[own], counts[own] = (
@@ -431,7 +431,7 @@ class Decoder:
         fresh = walk_sets(datagrams, kinds, heads, sessions, clocked.shift_ms, self.order, self.skipped, broken)
         self.order += len(fresh) + 1
         self._notice_restarts(fresh, heads, sessions, datagrams)
-        self._learn_templates(fresh)
+        defined = self._learn_templates(fresh, len(datagrams))
         table = SetTable.concat([*self.pending, fresh]) if self.pending else fresh
         self.pending = []
         work = self._assign(table.take(table.ids >= 256))
@@ -467,7 +467,7 @@ class Decoder:
                     kind, datagrams.take(chosen), heads.export_ms[chosen], datagrams.senders[chosen],
                     heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],
                     unsure[chosen] & (kind == IPFIX), apart=apart[chosen], skew_s=clocked.skew_s[chosen],
-                    delay_s=delay_s[chosen],
+                    delay_s=delay_s[chosen], templates=defined[chosen],
                 )  # fmt: skip
         self.templates.forget_past()
         self.sampling.forget_past()
@@ -499,7 +499,9 @@ class Decoder:
                 self.templates.expire_stream(*key, float(place) - 0.5)
             self.boots[key] = (int(boots[rows[-1]]), int(heads.sequences[rows[-1]]))
 
-    def _learn_templates(self, table: SetTable) -> None:
+    def _learn_templates(self, table: SetTable, datagrams: int) -> NDArray[np.int64]:
+        """How many templates each datagram defines."""
+        defined = np.zeros(datagrams, dtype=np.int64)
         version = np.where(table.versions == V9, 9, 10)
         definitions = ((version == 9) & (table.ids <= 1)) | ((version == 10) & ((table.ids == 2) | (table.ids == 3)))
         unknown = (table.ids < 256) & ~definitions
@@ -508,11 +510,13 @@ class Decoder:
             options = bool(table.ids[i] & 1)
             exporter, session, order = int(table.senders[i]), int(table.sessions[i]), float(table.orders[i])
             parsed = parse_templates(table.body(i), version=int(version[i]), options=options, skipped=self.skipped)
+            defined[table.messages[i]] += len(parsed)
             for template_id, template in parsed:
                 if template is None:
                     self._withdraw(exporter, session, template_id, order)
                 else:
                     self.templates.put((exporter, session, template_id), order, template, self.skipped)
+        return defined
 
     def _withdraw(self, exporter: int, session: int, template_id: int, order: float) -> None:
         if template_id in (2, 3):  # all templates, or all options templates (RFC 7011 8.1)

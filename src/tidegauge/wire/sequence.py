@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import SEQUENCES
 from tidegauge.wire.bytesio import Offsets
-from tidegauge.wire.counting import RECORDS, RECORDS_TOO, STANDARD, UNKNOWN, Counting
+from tidegauge.wire.counting import RECORDS, RECORDS_TOO, STANDARD, TEMPLATES_TOO, UNKNOWN, Counting
 from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams
 from tidegauge.wire.grouping import groups
 from tidegauge.wire.tcpexport import IPFIX
@@ -29,7 +29,9 @@ SENDER_BITS = 15
 """Positions of senders have fewer bits (`MOST_NAMES`)."""
 SAMPLES = 12
 COUNTED = {
-    kind: np.array([SEQUENCES.index(name) for name in (standard, records, "messages", records, "none", "unclear")])
+    kind: np.array([
+        SEQUENCES.index(name) for name in (standard, records, "messages", records, "none", records, "unclear")
+    ])
     for kind, standard, records in (
         (V5, "flows", "flows"), (V9, "messages", "flows"), (SFLOW, "messages", "flows"), (IPFIX, "records", "records")
     )
@@ -106,6 +108,7 @@ class SequenceTracker:
         records: NDArray[np.int64],
         minutes_s: NDArray[np.int64],
         unsure: NDArray[np.bool_] | None = None,
+        templates: NDArray[np.int64] | None = None,
     ) -> Followed:
         """Hold the numbers of a block, in order of arrival, against those before.
 
@@ -115,6 +118,7 @@ class SequenceTracker:
             steps: by how much it advances the sequence: its records where the protocol counts records, else 1.
             records: flow records in it.
             minutes_s: its minute.
+            templates: template records in it; none where left out.
             unsure: its step is not known (data whose template is missing): what follows it is taken as it comes.
         """
         count = len(numbers)
@@ -129,7 +133,9 @@ class SequenceTracker:
             stream.records += int(records[rows].sum())
             doubt = np.zeros(len(rows), bool) if unsure is None else unsure[rows]
             ones = np.ones(len(rows), dtype=np.int64)
-            by_rule = np.stack([steps[rows], records[rows], ones, records[rows], 0 * ones])
+            counted = steps[rows] if self._counts_records else records[rows]
+            defined = 0 * ones if templates is None else templates[rows]
+            by_rule = np.stack([steps[rows], records[rows], ones, records[rows], 0 * ones, counted + defined])
             before = stream.counting.rule
             rule = self._learn(key, stream, numbers[rows], by_rule, doubt, found)
             found.rules[rows] = rule
@@ -139,7 +145,8 @@ class SequenceTracker:
                 found.unknown[rows] = True
                 continue
             own = numbers[rows] if rule != RECORDS_TOO else (numbers[rows] - records[rows]) & 0xFFFFFFFF
-            counts_records = rule in (RECORDS, RECORDS_TOO) or (rule == STANDARD and self._counts_records)
+            of_records = (RECORDS, RECORDS_TOO, TEMPLATES_TOO, *((STANDARD,) if self._counts_records else ()))
+            counts_records = rule in of_records
             each = 1.0 if counts_records else max(stream.records / stream.datagrams, 1.0)
             self._follow_one(key, stream, rows, own, by_rule[rule], minutes_s[rows], doubt, each, found)
             lossy = rows[found.lost[rows] > 0]
