@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +37,7 @@ from tidegauge.model import (
 from tidegauge.series import doubts
 from tidegauge.site import Site
 from tidegauge.wire import (
+    HEADS,
     ArgusReader,
     Begin,
     ColumnMap,
@@ -53,12 +53,12 @@ from tidegauge.wire import (
     ZeekReader,
     datagrams_in,
     hash_file,
-    head_of,
     header_of,
+    heads_of,
     holds_flow_export,
     ipfix_messages,
     is_pcap,
-    known_begin,
+    known_begins,
     late_messages,
     mask_of,
     nfdump_table,
@@ -76,7 +76,7 @@ OF_LINES = ("zeek", "eve", "argus", "json", "csv")
 """Kinds that grow by lines, each readable by itself."""
 ON_DISK = ("nfcapd", "parquet")
 """Kinds that are read where they lie, not as a stream."""
-HEADER_BYTES = 1 << 16
+HEADER_BYTES = 4 << 20
 
 Reader = ZeekReader | EveReader | ArgusReader | TableReader | JsonReader | FlowMeter
 R = TypeVar("R", ZeekReader, EveReader, ArgusReader, TableReader, JsonReader, FlowMeter)
@@ -156,6 +156,23 @@ def find_files(paths: list[str]) -> list[Found]:
     return list(found.values())
 
 
+class Known:
+    """The files that were taken in, by hash and by the begin of what they hold; those without flows have none."""
+
+    def __init__(self, sources: list[Source]) -> None:
+        self.sources: list[Source] = []
+        self.by_hash: dict[str, Source] = {}
+        self.by_head: dict[str, list[Source]] = {}
+        for source in sources:
+            self.add(source)
+
+    def add(self, source: Source) -> None:
+        self.sources.append(source)
+        self.by_hash[source.hash] = source
+        if source.head and source.length and source.counts.get("flows"):
+            self.by_head.setdefault(source.head, []).append(source)
+
+
 class Ingest:
     """One run of `tidegauge ingest`: state such as templates lives from file to file."""
 
@@ -166,17 +183,22 @@ class Ingest:
         kind: str = "auto",
         exporter: str | None = None,
         column_map: ColumnMap | None = None,
-        again: Callable[[list[Source]], None] | None = None,
+        again: bool = False,
+        replaces: Callable[[list[Source]], None] = lambda sources: None,
     ) -> None:
         """Prepare a run.
 
         Args:
-            again: take in anew what was taken in before, in place of that; is told which files go, and may refuse by
-                raising `UsageError`.
+            again: take files in anew, in place of what was taken in of them before.
+            replaces: is told before flows of files go, and may refuse by raising `UsageError`.
         """
         self._site, self._kind, self._exporter, self._map = site, kind, exporter, column_map
-        self._again = again
+        self._again, self._replaces = again, replaces
+        self._manifest = Manifest(site.data)
+        self._known = Known(self._manifest.sources())
         self._taken: dict[str, Source] = {}
+        self._going: dict[str, Source] = {}
+        self._called: set[str | None] = set()
         self._mark: int | None = None
         self._chain: int | None = None
         self._atlas = Atlas.of(site)
@@ -194,22 +216,41 @@ class Ingest:
         What a search found and is no file of flows is only counted.
         """
         keep_freed_memory()
+        files = find_files(paths)
+        if self._again:
+            self._called = {hash_file(file.path) for file in files}
         with open_writer(self._site.data, self._atlas.stamp, Ours.of(self._site)) as writer:
-            self._manifest = Manifest(self._site.data)
             remember_templates(self._decoder, self._manifest.load_state("templates") or {})
-            for file in find_files(paths):
+            for file in files:
                 progress(file.path)
                 self._file(file, writer)
                 if writer.uncommitted_rows > COMMIT_ROWS:
-                    writer.commit()
+                    self._commit(writer)
+            flows, waited = self.report.flows, bool(self._decoder.pending)
             self._write(self._decoder.finish(), writer, self._mark)
             self._note_rows(writer, self._mark)
-            writer.commit()
+            if waited and self.report.flows == flows:
+                self._forget_unread(writer)
+            self._commit(writer)
             state = templates_state(self._decoder)
             if any(state.values()):
                 self._manifest.save_state("templates", state)
+        if not (self.report.files or self.report.duplicates or self.report.failures):
+            self.report.failures.append(f"nothing was taken in: no file of flows among {len(files):,} found")
         self.report.warnings += self._doubts()
         return self.report
+
+    def _commit(self, writer: LakeWriter) -> None:
+        if self._going:
+            self.report.removed += withdraw(writer, list(self._going.values()))
+            self._going = {}
+        writer.commit()
+
+    def _forget_unread(self, writer: LakeWriter) -> None:
+        """Files all of whose data waited for a template that did not come can be taken in again with it."""
+        for source in self._taken.values():
+            if source.chain == self._chain and self._chain is not None and not source.counts["flows"]:
+                writer.forget_source(source.hash)
 
     def _doubts(self) -> list[str]:
         """What the flows that were taken in say against the home prefixes, and against having been taken in."""
@@ -221,15 +262,9 @@ class Ingest:
         return [*doubts(self._site, homes), *self._twice(lake, since_s, until_s)]
 
     def _twice(self, lake: Lake, since_s: int, until_s: int) -> Iterator[str]:
-        """Files most of whose flows are here already, by a sample."""
-        taken = {s.mark: s for s in self._taken.values() if s.mark is not None}
-        known = {s.mark: s.name for s in self._manifest.sources()}
-        for mark, other, matched, flows in here_already(lake, list(taken), since_s, until_s):
-            whence = f"from {known.get(other, 'another file')}" if other is not None else "received live"
-            yield (
-                f"{taken[mark].name}: most of its flows are here already, {whence} ({matched:,} of {flows:,} looked"
-                f" at): they count twice. Take one out: tidegauge lake remove {taken[mark].id}"
-            )
+        """Files whose flows are here already, by a sample."""
+        marks = {s.mark for s in self._taken.values() if s.mark is not None}
+        yield from (found.sentence() for found in here_already(lake, marks, since_s, until_s))
 
     def _note_rows(self, writer: LakeWriter, mark: int | None) -> None:
         """Hand over what the decoders counted, and the names that they saw, since the last file."""
@@ -243,25 +278,24 @@ class Ingest:
 
     def _file(self, file: Found, writer: LakeWriter) -> None:
         path = file.path
+        place = Path(path)
+        size = place.stat().st_size if path != "-" and place.is_file() else None
         try:
-            digest = hash_file(path)
-            known = [] if digest is None else self._manifest.sources(digest=digest)
-            if digest in self._taken or (known and self._again is None):
+            digest = hash_file(path, most=size)
+            known = self._known.by_hash.get(digest or "")
+            if digest in self._taken or (known is not None and not self._again):
                 self.report.duplicates += 1
                 return
-            with open_stream(path) as stream:
-                head = head_of(stream)
+            with open_stream(path, most=size) as stream:
+                heads = heads_of(stream)
                 kind = sniff(stream) if self._kind == "auto" else self._kind
-                begin, before = self._begin(path, head)
-                if self._again is not None:
-                    self._withdraw(writer, [*known, *before])
-                elif begin is not None and begin.whole:
+                before = self._begins(path, size, heads)
+                if before and before[-1][0].whole and not self._again:
                     self.report.duplicates += 1
                     return
-                elif begin is not None:
-                    self._go_on(stream, kind, begin, before[0])
+                going, goes_on = self._going_for(stream, kind, known, before)
                 self.report.files += 1
-                self._take(stream, path, kind, digest, head, before if self._again is None else [], writer)
+                self._take(stream, path, kind, digest, heads, before if goes_on else [], going, writer)
         except NoFlowsError as error:
             if file.named:
                 self._failed(path, error)
@@ -271,78 +305,108 @@ class Ingest:
         except InputError as error:
             self._failed(path, error)
 
+    def _begins(self, path: str, size: int | None, heads: dict[int, str]) -> list[tuple[Begin, Source]]:
+        """How a file begins as ones that were taken in, the longest last."""
+        alike = {(s.length, s.content): s for head in heads.values() for s in self._known.by_head.get(head, ())}
+        if not alike or path == "-":
+            return []
+        with open_stream(path, most=size) as stream:
+            return [(begin, alike[begin.length, begin.content]) for begin in known_begins(stream, set(alike))]
+
+    def _going_for(
+        self, stream: Stream, kind: str, known: Source | None, before: list[tuple[Begin, Source]]
+    ) -> tuple[list[Source], bool]:
+        """Which files a file stands for from now on; and whether only what is new in it is taken in, to which the
+        stream is put forward.
+
+        Raises:
+            InputError: it begins with what is here, and can neither be told from that nor stand for it.
+        """
+        stands_for = {s.hash: s for s in (known, *(source for _, source in before)) if s and s.hash not in self._taken}
+        if self._again:  # what this run has taken in itself stays
+            before[:] = [(begin, source) for begin, source in before if source.hash in self._taken]
+        begin, source = before[-1] if before else (None, None)
+        if begin is None or source is None:
+            return (self._replaced(stream.name, list(stands_for.values())) if self._again else []), False
+        header = header_of(stream.peek(HEADER_BYTES), kind)
+        damaged = source.counts.get("damaged", False)
+        if kind in OF_LINES and begin.line >= begin.length and header is not None and not damaged:
+            self.report.skipped.add("file that has grown", "what was taken in before is passed over")
+            stream.go_on(begin.line, header)
+            return (self._replaced(stream.name, [known]) if known else []), True
+        if (kind in OF_LINES or damaged) and source.hash not in self._taken:
+            return self._replaced(stream.name, list(stands_for.values())), False
+        raise InputError(
+            f"it begins with all of {source.name}, which was taken in before: its flows would count twice",
+            where=stream.name, hint="take it in in place of that: tidegauge ingest --again",
+        )  # fmt: skip
+
+    def _replaced(self, name: str, going: list[Source]) -> list[Source]:
+        """Files whose flows go, since another stands for them.
+
+        Raises:
+            InputError: they cannot be told from others, or are not to go.
+        """
+        try:
+            taken_out = named(self._known.sources, [s.hash for s in going], besides=self._called) if going else []
+            if taken_out:
+                self._replaces(taken_out)
+        except UsageError as error:
+            raise InputError(error.what, where=name, hint=error.hint) from None
+        return taken_out
+
     def _take(
-        self, stream: Stream, path: str, kind: str, digest: str | None, head: str, before: list[Source],
-        writer: LakeWriter,
+        self, stream: Stream, path: str, kind: str, digest: str | None, heads: dict[int, str],
+        before: list[tuple[Begin, Source]], going: list[Source], writer: LakeWriter,
     ) -> None:  # fmt: skip
         """Everything of a file; what was good in a damaged one stays, and the same file again changes nothing."""
-        flows, mark = self.report.flows, new_mark()
-        self._mark = mark
+        flows, mark, passed_over = self.report.flows, new_mark(), self.report.skipped.total
         waits = bool(self._decoder.pending)
-        chain = next((s.chain or s.mark for s in before), self._chain if waits else None)
-        damaged = False
+        chain = next((source.chain or source.mark for _, source in reversed(before)), self._chain if waits else None)
+        counts: dict[str, Any] = {}
         try:
             self._write(self._flows(stream, path, kind), writer, mark)
         except NoFlowsError:
             raise  # it may be one with another map or format
         except InputError as error:
-            damaged = True
+            counts["damaged"] = True
             self._failed(path, error)
+        given = self.report.flows - flows
+        unread = not given and not self._decoder.pending
+        if unread and (going or before or (self.report.skipped.total > passed_over and not self._noted())):
+            if not counts and not before:
+                hint = "what was taken in of it before stays" if going else "--format and --map say how it is read"
+                self._failed(path, InputError("nothing in it could be read", where=stream.name, hint=hint))
+            self._drop_rows()
+            return
+        self._mark = mark
         self._note_rows(writer, mark)
         digest = digest or stream.content_hash()
-        content, length = "", 0
-        if not damaged and kind not in ON_DISK:
-            with suppress(InputError):
-                content, length = stream.content(digest)
+        content, length = stream.content(digest) if kind not in ON_DISK else ("", 0)
         if chain is None and self._decoder.pending:
             chain = mark
         self._chain = chain
-        counts = {"flows": self.report.flows - flows}
-        made = Source(digest, stream.name, counts, mark, chain, head if content else "", content, length)
+        head = next((heads[size] for size in HEADS if size in heads), "")
+        made = Source(digest, stream.name, {"flows": given, **counts}, mark, chain, head, content, length)
         self._taken[digest] = made
+        if given:
+            self._known.add(made)
         writer.add_source(made)
-        for source in before:
+        self._going |= {source.hash: source for source in going}
+        for _, source in before[-1:]:
             if source.chain != chain:
                 writer.chain_source(source.hash, chain)
 
-    def _begin(self, path: str, head: str) -> tuple[Begin | None, list[Source]]:
-        """How a file begins as one that was taken in, and that one."""
-        if not head or path == "-":
-            return None, []
-        alike = [s for s in (*self._taken.values(), *self._manifest.sources(head=head)) if s.head == head and s.length]
-        if not alike:
-            return None, []
-        with open_stream(path) as stream:
-            begin = known_begin(stream, {s.length: s.content for s in alike})
-        return begin, [s for s in alike if begin is not None and s.length == begin.length][:1]
+    def _noted(self) -> bool:
+        """Whether the decoders counted something, or saw names, since the last file."""
+        return any(
+            source.ledger.rows or getattr(source, "names", None) for source in self._readers.values()
+        ) or bool(self._decoder.ledger.rows)
 
-    def _go_on(self, stream: Stream, kind: str, begin: Begin, before: Source) -> None:
-        """Pass over what an earlier state of a log held.
-
-        Raises:
-            InputError: it is no log of lines.
-        """
-        if kind not in OF_LINES:
-            raise InputError(
-                f"it begins with all of {before.name}, which was taken in before: its flows would count twice",
-                where=stream.name, hint="take it in in place of that: tidegauge ingest --again",
-            )  # fmt: skip
-        self.report.skipped.add("file that has grown", "what was taken in before is passed over")
-        if begin.line < begin.length:
-            self.report.skipped.add("line", "was taken in before it was whole: taken in again")
-        stream.go_on(begin.line, header_of(stream.peek(HEADER_BYTES), kind))
-
-    def _withdraw(self, writer: LakeWriter, known: list[Source]) -> None:
-        """Take out what stands for a file, or for its begin, with the next commit."""
-        every = self._manifest.sources()
-        known = [s for s in every if s in known or any(s.chain is not None and s.chain == k.chain for k in known)]
-        if not known:
-            return
-        if missing := next((s for s in known if s.mark is None), None):
-            named(every, [missing.hash])
-        assert self._again is not None
-        self._again(known)
-        self.report.removed += withdraw(writer, known)
+    def _drop_rows(self) -> None:
+        """Forget what the decoders counted since the last file, of which nothing is taken in."""
+        for source in (self._decoder, *self._readers.values()):
+            source.ledger = LedgerBuilder()
 
     def _failed(self, path: str, error: InputError) -> None:
         self.report.failures.append(str(error))

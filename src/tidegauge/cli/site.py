@@ -72,7 +72,7 @@ def ingest(
     column_map = None if map_file is None else ColumnMap.load(map_file)
     run = Ingest(
         site, kind=kind, exporter=exporter, column_map=column_map,
-        again=partial(_replaces, site, even_evidence) if again else None,
+        again=again, replaces=partial(_replaces, site, even_evidence),
     )  # fmt: skip
     console = Console(stderr=True)
     found = find_files(list(paths))

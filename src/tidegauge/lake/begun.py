@@ -84,12 +84,12 @@ def _bounds(piece: Piece, column: str, unit_us: int) -> Iterator[str]:
             yield f"{column} {sign} " + (str(moment_us // unit_us) if unit_us else f"make_timestamptz({moment_us})")
 
 
-def files(folder: Path, paths: Sequence[str]) -> str:
+def files(folder: Path, paths: Sequence[str], by_name: bool = False) -> str:
     """A table of Parquet files, relative to the folder; of none, the empty one that every session has."""
     if not paths:
         return "no_flows"
     listed = ", ".join(quoted(str(folder / path)) for path in paths)
-    return f"read_parquet([{listed}], hive_partitioning = false)"
+    return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {str(by_name).lower()})"
 
 
 def quoted(text: str) -> str:

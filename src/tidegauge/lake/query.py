@@ -166,14 +166,16 @@ class Lake:
         return database
 
     @contextmanager
-    def over(self, paths: list[str], columns: str = "*") -> Iterator[duckdb.DuckDBPyConnection]:
+    def over(
+        self, paths: list[str], columns: str = "*", *, by_name: bool = False
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """DuckDB with a view `flows` over files, relative to the folder; for the stages of the lake alone. Segments
-        need their columns named, since some have a further one (`MARK`)."""
+        need their columns named, since some have a further one (`MARK`), which is null in the others with `by_name`."""
         with self._opening:
             connection = self._database.cursor()
         try:
             connection.register("no_flows", FLOW_SCHEMA.empty_table())
-            connection.execute(f"CREATE TEMP VIEW flows AS SELECT {columns} FROM {files(self.folder, paths)}")
+            connection.execute(f"CREATE TEMP VIEW flows AS SELECT {columns} FROM {files(self.folder, paths, by_name)}")
             yield connection
         except duckdb.Error as error:
             raise LakeError(f"the query failed: {str(error).splitlines()[0]}", where=str(self.folder)) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -85,8 +85,11 @@ def held(folder: Path) -> list[Held]:
     ]
 
 
-def named(known: Sequence[Source], wanted: Iterable[str]) -> list[Source]:
+def named(known: Sequence[Source], wanted: Iterable[str], *, besides: Collection[str | None] = ()) -> list[Source]:
     """The files that are meant by their names, or by the begin of their hashes.
+
+    Args:
+        besides: hashes of files that go too.
 
     Raises:
         UsageError: none or several are meant, or one cannot be told from others that are not named with it.
@@ -108,7 +111,7 @@ def named(known: Sequence[Source], wanted: Iterable[str]) -> list[Source]:
                 f"{source.name} was taken in by a version that did not keep apart which flows are of which file",
                 hint="take its flows out by time (tidegauge lake retain), or make the lake anew",
             )
-        others = [s for s in known if s.chain == source.chain and s.hash not in found]
+        others = [s for s in known if s.chain == source.chain and s.hash not in found and s.hash not in besides]
         if source.chain is not None and others:
             raise UsageError(
                 f"{source.name} cannot be taken out alone: {', '.join(s.name for s in others)} goes on with it, or has"

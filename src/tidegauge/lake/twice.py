@@ -12,45 +12,52 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow.parquet as pq
 
-from tidegauge.lake.manifest import MARK
+from tidegauge.lake.manifest import MARK, Source
 from tidegauge.lake.query import FLOW_COLUMNS, Lake
 
 WINDOWS, WINDOW_US = 6, 60_000_000
 SAMPLE_ROWS = 30_000
 """Stretches of time, of a minute at least, that are looked at; and about so many flows in them."""
-LEAST_FLOWS, LEAST_SHARE = 20, 0.2
-APART_US = 10_000_000
-"""Clocks of two exporters, and what they take for the begin of a flow, differ by less than this."""
+LEAST_FLOWS, LEAST_SHARE, OF_FILES = 20, 0.2, 0.05
+"""So many flows must be there twice, and this share of those looked at: of an exporter's, and of a file's."""
+APART_US, NEAR_US = 120_000_000, 1_000_000
+"""Clocks of two exporters, and what they take for the begin of a flow, differ by less than the first; two monitors of
+one exporter see begin and end of a flow within the second."""
+ALIKE = 0.2
+"""Bytes of two unsampled sightings of a flow differ by at most this share."""
 KEY = "src, dst, src_port, dst_port, proto"
 SEEN = (
-    f"CREATE TEMP TABLE seen AS SELECT row_number() OVER () AS id, exporter::VARCHAR AS exporter, {KEY},"
-    " epoch_us(time_start) AS t, epoch_us(time_end) AS e, bytes, packets{more} FROM flows WHERE ({windows})"
+    f"CREATE TEMP TABLE seen AS SELECT row_number() OVER () AS id, exporter::VARCHAR AS exporter, {KEY}, {MARK},"
+    " epoch_us(time_start) AS t, epoch_us(time_end) AS e, bytes, packets, sampling FROM flows WHERE ({windows})"
     f" AND proto IN (6, 17) AND src_port <> 0 AND dst_port <> 0 AND hash({KEY}) % {{classes}} = 0"
 )
 TWO_EXPORTERS = (
     "WITH own AS (SELECT exporter, count(*) AS flows FROM seen GROUP BY exporter),"
     " paired AS (SELECT a.exporter AS one, b.exporter AS other, count(DISTINCT a.id) AS matched"
     f" FROM seen a JOIN seen b USING ({KEY}) WHERE a.exporter <> b.exporter AND a.t <= b.e + {APART_US}"
-    f" AND b.t <= a.e + {APART_US} GROUP BY ALL)"
+    f" AND b.t <= a.e + {APART_US} AND (a.sampling > 1 OR b.sampling > 1 OR"
+    f" greatest(a.bytes, b.bytes) - least(a.bytes, b.bytes) <= {ALIKE} * greatest(a.bytes, b.bytes)) GROUP BY ALL)"
     " SELECT one, other, matched, flows FROM paired JOIN own ON own.exporter = one"
     f" WHERE matched >= {LEAST_FLOWS} AND matched >= {LEAST_SHARE} * flows ORDER BY matched DESC"
 )
 ONE_EXPORTER = (
     "WITH own AS (SELECT exporter, count(*) AS flows FROM seen GROUP BY exporter),"
-    " same AS (SELECT exporter, sum(n) AS n FROM (SELECT exporter, count(*) AS n FROM seen"
-    f" GROUP BY exporter, {KEY}, t, e, bytes, packets HAVING n > 1) GROUP BY exporter)"
-    " SELECT exporter, exporter, n, flows FROM same JOIN own USING (exporter)"
-    f" WHERE n >= {LEAST_FLOWS} AND n >= {LEAST_SHARE} * flows ORDER BY n DESC"
+    " paired AS (SELECT exporter, count(DISTINCT a.id) AS matched FROM seen a"
+    f" JOIN seen b USING (exporter, {KEY}, bytes, packets) WHERE a.id <> b.id AND abs(a.t - b.t) <= {NEAR_US}"
+    f" AND abs(a.e - b.e) <= {NEAR_US} AND a.{MARK} IS NOT DISTINCT FROM b.{MARK} GROUP BY exporter)"
+    " SELECT exporter, exporter, matched, flows FROM paired JOIN own USING (exporter)"
+    f" WHERE matched >= {LEAST_FLOWS} AND matched >= {LEAST_SHARE} * flows ORDER BY matched DESC"
 )
 TWO_FILES = (
-    f"WITH new AS (SELECT * FROM seen WHERE {MARK} IN (SELECT unnest(?::BIGINT[]))),"
-    f" own AS (SELECT {MARK}, count(*) AS flows FROM new GROUP BY {MARK}),"
-    f" paired AS (SELECT a.{MARK} AS one, b.{MARK} AS other, count(DISTINCT a.id) AS matched"
-    f" FROM new a JOIN seen b USING (exporter, {KEY}, t, e, bytes, packets) WHERE b.{MARK} IS DISTINCT FROM a.{MARK}"
-    " GROUP BY ALL)"
-    f" SELECT one, other, matched, flows FROM paired JOIN own ON own.{MARK} = one"
-    f" WHERE matched >= {LEAST_FLOWS} AND matched > 0.5 * flows ORDER BY matched DESC"
+    f"WITH own AS (SELECT {MARK}, count(*) AS flows FROM seen WHERE {MARK} IS NOT NULL GROUP BY {MARK}),"
+    f" paired AS (SELECT a.{MARK} AS one, mode(b.{MARK}) AS other, count(DISTINCT b.{MARK}) AS others,"
+    " count(DISTINCT a.id) AS matched"
+    f" FROM seen a JOIN seen b USING ({KEY}, bytes, packets) WHERE abs(a.t - b.t) <= 1000 AND abs(a.e - b.e) <= 1000"
+    f" AND a.exporter = b.exporter AND b.{MARK} IS DISTINCT FROM a.{MARK} AND a.{MARK} IS NOT NULL GROUP BY ALL)"
+    f" SELECT one, other, others, matched, flows FROM paired JOIN own ON own.{MARK} = one"
+    f" WHERE matched >= {LEAST_FLOWS} AND matched >= {OF_FILES} * flows ORDER BY matched DESC"
 )
 
 
@@ -78,8 +85,35 @@ class Twice:
         )
 
 
-def seen_twice(lake: Lake, since_s: int, until_s: int) -> list[Twice]:
-    """Which exporters show the same flows in a time, the pairs with the most first; each pair once."""
+@dataclass(frozen=True)
+class TwoFiles:
+    """Of the flows of a file that were looked at, how many came from others too.
+
+    Attributes:
+        source: the file.
+        other: the one that has most of them; None where they were received live, or by an earlier version.
+        others: how many there are.
+    """
+
+    source: Source
+    other: Source | None
+    others: int
+    matched: int
+    looked_at: int
+
+    def sentence(self) -> str:
+        """What an answer must say of it."""
+        whence = self.other.name if self.other else "what was received live, or by an earlier version"
+        more = f" and {self.others - 1} more" if self.others > 1 else ""
+        return (
+            f"The same flows came from two files, {self.source.name} and {whence}{more} ({self.matched:,} of"
+            f" {self.looked_at:,} flows looked at): their bytes count twice. Remove one of them: tidegauge lake remove"
+            f" {self.source.id}"
+        )
+
+
+def seen_twice(lake: Lake, since_s: int, until_s: int) -> list[Twice | TwoFiles]:
+    """Which exporters, and which files, show the same flows in a time; each pair once."""
     found: dict[frozenset[str], Twice] = {}
     with _sample(lake, since_s, until_s) as engine:
         if engine is None:
@@ -90,23 +124,37 @@ def seen_twice(lake: Lake, since_s: int, until_s: int) -> list[Twice]:
                 found[pair] = Twice(one, other, matched, flows)
         for one, other, matched, flows in engine.execute(ONE_EXPORTER).fetchall():
             found[frozenset((one, other))] = Twice(one, other, matched, flows)
-    return list(found.values())
+        return [*found.values(), *_once(_files(lake, engine))]
 
 
-def here_already(lake: Lake, marks: list[int], since_s: int, until_s: int) -> list[tuple[int, int | None, int, int]]:
-    """Which of some files hold mostly flows that others hold too: mark of the file and of the other (None: received
-    live), how many flows, and how many were looked at."""
-    with _sample(lake, since_s, until_s, f", {MARK}") as engine:
-        return [] if engine is None else [tuple(row) for row in engine.execute(TWO_FILES, [marks]).fetchall()]
+def here_already(lake: Lake, marks: set[int], since_s: int, until_s: int) -> list[TwoFiles]:
+    """Which of some files hold flows that others hold too."""
+    with _sample(lake, since_s, until_s) as engine:
+        return [] if engine is None else _once([f for f in _files(lake, engine) if f.source.mark in marks])
+
+
+def _files(lake: Lake, engine: duckdb.DuckDBPyConnection) -> list[TwoFiles]:
+    rows = engine.execute(TWO_FILES).fetchall()
+    known = {s.mark: s for s in lake.manifest.sources()} if rows else {}
+    return [
+        TwoFiles(known[one], known.get(other), others, matched, flows)
+        for one, other, others, matched, flows in rows if one in known
+    ]  # fmt: skip
+
+
+def _once(found: list[TwoFiles]) -> list[TwoFiles]:
+    """Each pair of files once, by the one that was taken in last."""
+    pairs: dict[frozenset[str], TwoFiles] = {}
+    for one in sorted(found, key=lambda f: -f.source.taken_in_s):
+        pairs.setdefault(frozenset((one.source.hash, one.other.hash if one.other else "")), one)
+    return list(pairs.values())
 
 
 @contextmanager
-def _sample(
-    lake: Lake, since_s: int, until_s: int, more: str = ""
-) -> Iterator[duckdb.DuckDBPyConnection | None]:
+def _sample(lake: Lake, since_s: int, until_s: int) -> Iterator[duckdb.DuckDBPyConnection | None]:
     """DuckDB with a table `seen` of some flows of a time; None where there are none."""
     begin_us, end_us = since_s * 1_000_000, until_s * 1_000_000
-    segments = [s for s in lake.manifest.segments("flows", begin_us, end_us) if s.site or not more]
+    segments = lake.manifest.segments("flows", begin_us, end_us)
     if not segments:
         yield None
         return
@@ -125,7 +173,10 @@ def _sample(
     chosen = " OR ".join(
         f"time_start >= make_timestamptz({a}) AND time_start < make_timestamptz({b})" for a, b in windows
     )
-    with lake.over([s.path for s in near], FLOW_COLUMNS + more) as engine:
+    # Segments of earlier versions have no such column, even where their labels were looked at since.
+    marked = any(MARK in pq.read_schema(lake.folder / s.path).names for s in near if s.site)
+    columns = f"{FLOW_COLUMNS}, " + (MARK if marked else f"NULL::BIGINT AS {MARK}")
+    with lake.over([s.path for s in near], columns, by_name=marked) as engine:
         classes = max(int(rows) // (2 * SAMPLE_ROWS), 1)
-        engine.execute(SEEN.format(more=more, windows=chosen, classes=classes))
+        engine.execute(SEEN.format(windows=chosen, classes=classes))
         yield engine

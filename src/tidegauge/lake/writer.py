@@ -130,6 +130,12 @@ class LakeWriter:
         """Note that a file that is here already cannot be told from another any more."""
         self._chained.append((chain, digest))
 
+    def forget_source(self, digest: str) -> None:
+        """Take back that everything of a file has been added, before or after a commit."""
+        if all(source.hash != digest for source in self._sources):
+            self._removed.append(digest)
+        self._sources = [source for source in self._sources if source.hash != digest]
+
     def remove_source(self, digest: str) -> None:
         """Note that nothing of a file stays: what was replaced is without it."""
         self._removed.append(digest)

@@ -17,6 +17,10 @@ class Skipped:
         if count:
             self.counts[what, why] += int(count)
 
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
     def merge(self, other: Skipped) -> None:
         self.counts.update(other.counts)
 

@@ -19,12 +19,13 @@ from .meter import FlowMeter as FlowMeter
 from .nfcapd import nfdump_table as nfdump_table
 from .pcap import is_pcap as is_pcap, read_packets as read_packets
 from .reading import (
+    HEADS as HEADS,
     Begin as Begin,
     Stream as Stream,
     damage_named as damage_named,
     hash_file as hash_file,
-    head_of as head_of,
-    known_begin as known_begin,
+    heads_of as heads_of,
+    known_begins as known_begins,
     open_stream as open_stream,
 )
 from .recognise import holds_flow_export as holds_flow_export

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 
@@ -16,8 +18,11 @@ from tidegauge.model import InputError
 
 MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"))
 BLOCK = 1 << 20
-HEAD = 512
-"""Bytes at the begin of a file by which one that may have grown is found."""
+HEADS = (512, 64)
+"""Bytes at the begin of a file by which one that may have grown is found: of one with so many the first, else the
+second."""
+PIECE = 1 << 16
+"""So much is unpacked at once: what lies before damage in one piece is lost with it."""
 
 
 class Stream:
@@ -26,41 +31,55 @@ class Stream:
     Reading past damage of a compressed file raises `InputError` with the offset in the unpacked data.
     """
 
-    def __init__(self, source: IO[bytes], name: str, *, hashed: bool = False) -> None:
+    def __init__(self, source: IO[bytes], name: str, *, hashed: bool = False, most: int | None = None) -> None:
+        """Begin to read.
+
+        Args:
+            hashed: hash what comes, for sources that cannot be read twice.
+            most: read so many bytes at most, whatever is there.
+        """
         self.name = name
         self.offset = 0
         self._held = b""
         self._digest = hashlib.blake2b(digest_size=20) if hashed else None
-        self._raw = _Peeking(source, self._digest)
+        self._raw = _Peeking(source, self._digest, most)
         head = self._raw.peek(4)
         self.compression = next((kind for magic, kind in MAGICS if head.startswith(magic)), None)
-        self._unpacked: Any = (
-            pa.CompressedInputStream(pa.PythonFile(self._raw, mode="r"), self.compression)
-            if self.compression
-            else self._raw
-        )
+        self._piece: Callable[[int], bytes] = self._raw.read
+        if self.compression == "gzip":  # Python's gives what lies before damage, and takes zeros at the end
+            self._piece = gzip.GzipFile(fileobj=cast(Any, self._raw)).read1
+        elif self.compression:
+            self._piece = pa.CompressedInputStream(pa.PythonFile(self._raw, mode="r"), self.compression).read
         # What is not packed has one hash, which others have made.
         self._content = hashlib.blake2b(digest_size=20) if self.compression else None
         self._passed = 0
+        self._damage: InputError | None = None
 
     def _fill(self, size: int) -> None:
-        while len(self._held) < size:
+        """Hold so many bytes, fewer at the end. Damage is raised when what lies before it has been taken."""
+        pieces, held = [self._held], len(self._held)
+        while held < size and self._damage is None:
             try:
-                more = self._unpacked.read(max(BLOCK, size - len(self._held)))
-            except OSError as error:
+                more = self._piece(PIECE if self.compression else max(BLOCK, size - held))
+            except (OSError, EOFError, zlib.error) as error:
                 cause = str(error).splitlines()[0]
-                raise InputError(
+                self._damage = InputError(
                     f"the {self.compression} data are damaged: {cause}"
                     if self.compression
                     else f"cannot be read: {cause}",
-                    where=f"{self.name}, offset {self.offset + len(self._held)}",
-                ) from None
+                    where=f"{self.name}, offset {self.offset + held}",
+                )
+                break
             if not more:
-                return
+                break
             if self._content is not None:
                 self._content.update(more)
             self._passed += len(more)
-            self._held += more
+            pieces.append(more)
+            held += len(more)
+        self._held = b"".join(pieces) if len(pieces) > 1 else self._held
+        if not held and self._damage is not None:
+            raise self._damage
 
     def peek(self, size: int) -> bytes:
         """The next bytes without taking them; fewer at the end."""
@@ -97,16 +116,14 @@ class Stream:
                     raise InputError("a line without an end", where=f"{self.name}, offset {self.offset - len(rest)}")
 
     def content(self, digest: str) -> tuple[str, int]:
-        """Hash and length of what the whole stream unpacks to; reads what has not been read.
+        """Hash and length of what the whole stream unpacks to, up to damage; reads what has not been read.
 
         Args:
             digest: of the stream as it came.
-
-        Raises:
-            InputError: it is damaged.
         """
-        while self.peek(1):
-            self._held = b""
+        with suppress(InputError):
+            while self.peek(1):
+                self._held = b""
         return (digest if self._content is None else self._content.hexdigest()), self._passed
 
     def go_on(self, offset: int, header: bytes) -> None:
@@ -145,8 +162,8 @@ class _Peeking:
 
     closed = False
 
-    def __init__(self, source: IO[bytes], digest: Any) -> None:
-        self._source, self._digest = source, digest
+    def __init__(self, source: IO[bytes], digest: Any, most: int | None = None) -> None:
+        self._source, self._digest, self._left = source, digest, most
         self._head = b""
 
     def peek(self, size: int) -> bytes:
@@ -155,9 +172,13 @@ class _Peeking:
 
     def read(self, size: int = -1) -> bytes:
         if self._head:
-            taken, self._head = self._head, b""
-            return taken
+            taken, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
+            return taken + self.read(size - len(taken) if size >= 0 else -1) if len(taken) != size else taken
+        if self._left is not None:
+            size = self._left if size < 0 else min(size, self._left)
         data = self._source.read(size)
+        if self._left is not None:
+            self._left -= len(data)
         if self._digest is not None:
             self._digest.update(data)
         return data
@@ -174,8 +195,8 @@ class _Peeking:
 
 
 @contextmanager
-def open_stream(path: str) -> Iterator[Stream]:
-    """Open a file, or standard input for `-`.
+def open_stream(path: str, *, most: int | None = None) -> Iterator[Stream]:
+    """Open a file (at most so many bytes of it), or standard input for `-`.
 
     Raises:
         InputError: it cannot be opened.
@@ -188,18 +209,20 @@ def open_stream(path: str) -> Iterator[Stream]:
             source = stack.enter_context(Path(path).open("rb"))
         except OSError as error:
             raise InputError(f"cannot be opened: {error.strerror}", where=path) from None
-        yield Stream(source, path)
+        yield Stream(source, path, most=most)
 
 
-def hash_file(path: str) -> str | None:
-    """The content hash of a file on disk without unpacking it; None for standard input."""
+def hash_file(path: str, *, most: int | None = None) -> str | None:
+    """The content hash of a file on disk (at most so many bytes of it) without unpacking it; None for standard
+    input."""
     if path == "-":
         return None
     digest = hashlib.blake2b(digest_size=20)
     try:
         with Path(path).open("rb") as source:
-            while block := source.read(BLOCK):
+            while block := source.read(BLOCK if most is None else min(BLOCK, most)):
                 digest.update(block)
+                most = None if most is None else most - len(block)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=path) from None
     return digest.hexdigest()
@@ -210,30 +233,32 @@ class Begin:
     """How a file begins as one does that is known.
 
     Attributes:
-        length: of the known file's content, in bytes.
+        length, content: of the known file's content, in bytes, and its hash.
         whole: the file is no longer than that.
-        line: where the first line begins that the known file did not hold whole.
+        line: where the first line begins that the known file did not hold whole; the known file's last line was cut
+            where that is before its end.
     """
 
     length: int
+    content: str
     whole: bool
     line: int
 
 
-def head_of(stream: Stream) -> str:
-    """Hash of the begin of a stream of which nothing has been read; empty where that is too short to tell any."""
-    head = stream.peek(HEAD)
-    return hashlib.blake2b(head, digest_size=20).hexdigest() if len(head) == HEAD else ""
+def heads_of(stream: Stream) -> dict[int, str]:
+    """Hashes of the begin of a stream of which nothing has been read, by length: of those in `HEADS` that it has."""
+    head = stream.peek(HEADS[0])
+    return {size: hashlib.blake2b(head[:size], digest_size=20).hexdigest() for size in HEADS if len(head) >= size}
 
 
-def known_begin(stream: Stream, known: Mapping[int, str]) -> Begin | None:
-    """How a stream begins with the longest of some contents, given as hashes by length; None where with none.
+def known_begins(stream: Stream, known: set[tuple[int, str]]) -> list[Begin]:
+    """How a stream begins with some contents, given by length and hash; the longest last.
 
     Reads the stream up to the longest.
     """
-    digest, found = hashlib.blake2b(digest_size=20), None
+    digest, found = hashlib.blake2b(digest_size=20), []
     at = line = 0
-    for length in sorted(known):
+    for length in sorted({length for length, _ in known}):
         while at < length and (block := stream.read(min(BLOCK, length - at))):
             digest.update(block)
             end = block.rfind(b"\n")
@@ -241,7 +266,9 @@ def known_begin(stream: Stream, known: Mapping[int, str]) -> Begin | None:
             at += len(block)
         if at < length:
             break
-        if digest.copy().hexdigest() == known[length]:
-            after = stream.peek(1)
-            found = Begin(length, not after, length + 1 if after == b"\n" and line < length else line)
+        content = digest.copy().hexdigest()
+        if (length, content) in known:
+            after = stream.peek(2)
+            ended = next((len(mark) for mark in (b"\r\n", b"\n") if line < length and after.startswith(mark)), 0)
+            found.append(Begin(length, content, not after, length + ended if ended else line))
     return found

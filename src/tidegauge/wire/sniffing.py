@@ -48,10 +48,16 @@ def sniff(stream: Stream) -> Kind:
     return "unknown"
 
 
-def header_of(head: bytes, kind: str) -> bytes:
-    """The lines at the begin of a log that say how the others are read; none where each is readable by itself."""
+def header_of(head: bytes, kind: str) -> bytes | None:
+    """The lines at the begin of a log that say how the others are read; none where each is readable by itself, None
+    where they do not end within the head."""
     if kind == "zeek":
         lines = head.splitlines(keepends=True)
-        return b"".join(lines[: next((i for i, line in enumerate(lines) if not line.startswith(b"#")), len(lines))])
-    first = head.partition(b"\n")[0] + b"\n"
-    return first if kind in ("csv", "argus") and not ADDRESS.search(first) else b""
+        told = next((i for i, line in enumerate(lines) if not line.startswith(b"#")), None)
+        return None if told is None else b"".join(lines[:told])
+    if kind not in ("csv", "argus"):
+        return b""
+    first, ended, _ = head.partition(b"\n")
+    if ADDRESS.search(first[:4096]):
+        return b""
+    return first + ended if ended else None
