@@ -168,6 +168,8 @@ def test_conditions_that_exclude_all_that_is_asked_are_no_ground(site: Site) -> 
         "dst_port = 99999", "src_port = 443 AND src_port = 80", "far_country = 'KP' AND far_country = 'CN'",
         "inside(src, '192.0.2.0/24')", "inside(home, '203.0.113.0/24')", "time_start < '2000-01-01'",
         "NOT (proto = 6 OR proto <> 6)", "bytes < 0 OR (tos > 300 AND proto = 6)", "far_as = 4199999999",
+        f"time_start < '{SINCE[1]}'", "time_end < '2001-01-01'",
+        "time_end > '2099-01-01'", "far_country LIKE 'North Korea'", "far_country LIKE 'QQ%'",
     ):  # fmt: skip
         (told,) = run_json("ask", "--where", where, *SINCE, site=site)
         assert (where, told["verdict"], told["detection_limit"]) == (where, "cannot_say", [])
@@ -177,6 +179,9 @@ def test_conditions_that_exclude_all_that_is_asked_are_no_ground(site: Site) -> 
         ("--from", "KP", "--where", "far_country = 'CN'"), ("--from", "8.8.8.0/24", "--where", "far_port = 70000"),
     ):  # fmt: skip
         assert run_json("ask", *words, *SINCE, site=site)[0]["verdict"] == "cannot_say"
+    words = ["ask", "--where", f"time_start >= '{SINCE[1]}'", *SINCE, "--site", str(site.folder)]
+    refused = CliRunner().invoke(program, words)
+    assert "leaves no flow of the history" in str(refused.exception)
     (told,) = run_json("ask", "--where", "dst_port = 4444", *SINCE, site=site)
     assert told["verdict"] == "no_surge"
     assert "No flow in these data ever met dst_port = 4444" in told["caveats"][0]

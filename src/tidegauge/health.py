@@ -17,7 +17,7 @@ from tidegauge.site import Site
 
 State = Literal["ok", "warn", "fail"]
 RECENT_S = 86400
-LEAST_FREE = 0.05
+LEAST_FREE, LEAST_FREE_BYTES = 0.05, 256 << 20
 LATE_ATLAS_S = 180 * 86400
 SKEW_S = 5.0
 MOST_OF_A_KIND = 4
@@ -143,7 +143,7 @@ def _disk(site: Site) -> Iterator[Check]:
     folder = site.data if site.data.exists() else site.folder
     usage = shutil.disk_usage(folder)
     share = usage.free / usage.total
-    state: State = "ok" if share > LEAST_FREE else "fail"
+    state: State = "ok" if share > LEAST_FREE and usage.free > LEAST_FREE_BYTES else "fail"
     yield Check("disk", state, f"{usage.free / 1e9:.1f} GB free ({share:.0%})",
                 "" if state == "ok" else "make room: when it is full nothing more is taken in")  # fmt: skip
 

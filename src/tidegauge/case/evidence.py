@@ -340,9 +340,11 @@ def _why_changed(site: Site, sealed: dict[str, Any], now: dict[str, Any]) -> str
     rests = _rests_on(site, sealed["verb"], sealed["question"], now)
     before = {path: atlas for path, _, atlas in sealed.get("segments", ())}
     after = {path: atlas for path, _, atlas in rests["segments"]}
-    if new := set(after) - set(before):
-        old = set(before) - set(after)
-        reasons.append(f"data arrived or were joined: {len(new)} segments more, {len(old)} fewer")
+    new, old = set(after) - set(before), set(before) - set(after)
+    if new:
+        reasons.append(f"data arrived, were joined or were removed: {len(new)} segments more, {len(old)} fewer")
+    elif old:
+        reasons.append(f"flows were removed, by retention or from the lake's files: {len(old)} segments fewer")
     if any(after[path] != before[path] for path in set(after) & set(before)):
         reasons.append("flows were labelled again")
     editions = [

@@ -32,7 +32,7 @@ def resting(site: Site, files: Sequence[Held]) -> list[Entry]:
         if any(
             file.span_us is not None and entry.at_us >= file.source.taken_in_s * 1_000_000
             and since_s * 1_000_000 <= file.span_us[1] and until_s * 1_000_000 > file.span_us[0]
-            for file in files for since_s, until_s in _rests(entry.body)
+            for file in files for since_s, until_s in _rests(entry.body, reach_s=DAY_S)
         )
     ]  # fmt: skip
 
@@ -43,14 +43,13 @@ def _evidence(site: Site) -> Iterator[Entry]:
         yield from cases.get(told["name"]).of("evidence")
 
 
-def _rests(sealed: dict[str, Any]) -> Iterator[tuple[int, int]]:
+def _rests(sealed: dict[str, Any], reach_s: int = REACH_S) -> Iterator[tuple[int, int]]:
     verb, question = sealed.get("verb"), sealed.get("question") or {}
     if verb not in OF_FLOWS or not question.get("until"):
         return
     learned = (sealed["result"].get("question") or {}).get("baseline") if verb == "ask" else None
     since_s = parse_time(str((learned or [question.get("since")])[0]), now_s=0)
-    reach_s = HISTORY_S if verb == "hunt" else REACH_S
-    yield since_s - reach_s, parse_time(str(question["until"]), now_s=0)
+    yield since_s - (HISTORY_S if verb == "hunt" else reach_s), parse_time(str(question["until"]), now_s=0)
 
 
 def keep_days(site: Site, days: int | None = None, *, only_look: bool = False) -> Retained:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegauge.atlas import Atlas, Known, ranges_of
 from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, columns_in, is_intricate, possible
-from tidegauge.model import Prefix, format_amount
+from tidegauge.model import Prefix, UsageError, format_amount
 from tidegauge.series import Part, no_list, unlisted
 from tidegauge.site import Site
 from tidegauge.watch import MOST_SHOWN, at_home, unmatched
@@ -24,12 +24,17 @@ MOST_PARTS = 100
 FILLED_BY_SOME = ("tcp_flags", "tos", "in_if", "out_if", "domain", "sampling", "biflow_direction", "src_as", "dst_as")
 """Columns that many exporters leave empty."""
 ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
+TIMES = ("time_start", "time_end")
 SIZES = ("bytes", "packets")
 """Columns that no sender of traffic decides: how much is in one flow depends on the exporter's time-outs."""
 
 
 def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
-    """Yield why the selection of a question could match nothing, or only a part of what was asked."""
+    """Yield why the selection of a question could match nothing, or only a part of what was asked.
+
+    Raises:
+        UsageError: it limits times so that there is no history.
+    """
     atlas = Atlas.of(site)
     parts = asked.origins.parts if asked.origins else ()
     where = asked.where_text or ""
@@ -90,7 +95,16 @@ def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) 
         ),
         ipv6=":" not in "".join(_addresses(asked)) or _saw_ipv6(lake, asked, span),
     )  # fmt: skip
-    matched = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, asked.conditions())
+    timed = columns_in(asked.where_text).intersection(TIMES) if asked.where_text else set()
+    since_s = span.since_s if timed else span.history_s
+    matched = FlowFilter(since_s * 1_000_000, span.until_s * 1_000_000, asked.conditions())
+    if timed and span.history_s < span.since_s and possible(texts, around):
+        before = replace(around, since_s=span.history_s, until_s=span.since_s)
+        if not possible(texts, before):
+            raise UsageError(
+                f"the condition {asked.where_text!r} leaves no flow of the history: nothing can be compared",
+                hint="limit times by --since, --until and --baseline",
+            )
     # Flows keep the labels of the edition that they came in under: what they show is possible.
     if not possible(texts, around) and not lake.total("sum(flows)", matched):
         shown = f"The condition {asked.where_text!r}" if asked.where_text else asked.selection()

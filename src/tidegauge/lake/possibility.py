@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from string import ascii_uppercase
 from typing import Any, cast
 
 import sqlglot
@@ -31,6 +32,10 @@ OPPOSITE: dict[Any, Any] = {
     exp.GT: exp.LTE, exp.LTE: exp.GT, exp.LT: exp.GTE, exp.GTE: exp.LT, exp.EQ: exp.NEQ, exp.NEQ: exp.EQ,
 }  # fmt: skip
 MOST_BRANCHES, MOST_LOOKED_UP = 500, 100
+LONGEST_S = 7 * 86400
+"""No flow lasts longer."""
+CODES = frozenset(a + b for a in ascii_uppercase for b in ascii_uppercase)
+"""What a country's code may be (ISO 3166)."""
 V4 = (0xFFFF << 32, (0xFFFF << 32) + (1 << 32) - 1)
 
 
@@ -146,7 +151,8 @@ def _fits(atoms: list[exp.Expression], around: Surroundings) -> bool:
     """Whether atoms that all hold leave a value to each column."""
     values = _Values({name: [bound] for name, bound in BOUNDS.items()})
     values.texts["exporter"] = set(around.exporters) or None
-    values.numbers["time_start"] = [(around.since_s, max(around.until_s - 1, around.since_s))]
+    last_s = max(around.until_s - 1, around.since_s)
+    values.numbers |= {"time_start": [(around.since_s, last_s)], "time_end": [(around.since_s, last_s + LONGEST_S)]}
     if around.home and around.direction in ("in", "out"):
         ours, theirs = ("dst", "src") if around.direction == "in" else ("src", "dst")
         homes = [_span(prefix) for prefix in around.home]
@@ -273,14 +279,16 @@ def _one_of(node: exp.In, values: _Values, *, negated: bool) -> bool:
 def _like(node: exp.Expression, values: _Values, *, negated: bool) -> bool:
     if not (isinstance(node.expression, exp.Literal) and node.expression.is_string):
         return True
-    flags = re.DOTALL | (re.IGNORECASE if isinstance(node, exp.ILike) else 0)
+    name = node.this.name.lower() if isinstance(node.this, exp.Column) else ""
+    of_country = name.endswith("_country")
+    flags = re.DOTALL | (re.IGNORECASE if isinstance(node, exp.ILike) or of_country else 0)
     parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in node.expression.name)
     pattern = re.compile("".join(parts), flags)
     if isinstance(node.this, exp.Literal):
         return bool(pattern.fullmatch(node.this.name)) != negated
-    if isinstance(node.this, exp.Column) and (known := values.texts.get(node.this.name.lower())) is not None:
-        kept = {text for text in known if bool(pattern.fullmatch(text)) != negated}
-        values.texts[node.this.name.lower()] = kept
+    known = values.texts.get(name) or (CODES if of_country else None)
+    if name and known is not None:
+        values.texts[name] = {text for text in known if bool(pattern.fullmatch(text)) != negated}
     return True
 
 
@@ -308,7 +316,7 @@ def _number(name: str, node: exp.Expression) -> int | None:
     try:
         if name in ("src", "dst"):
             return int.from_bytes(parse_address(literal.name))
-        if name == "time_start":
+        if name in ("time_start", "time_end"):
             return parse_time(literal.name, now_s=0) if not literal.name.startswith("-") else None
         if name in BOUNDS and literal.is_string:
             return int(count_of(literal.name, name))

@@ -224,6 +224,9 @@ def _kind(node: exp.Expression) -> str:
     if isinstance(node, ARITHMETIC):
         if any(kind != "number" for kind in kinds):
             raise UsageError("only numbers can be calculated with", where=repr(node.sql(dialect="duckdb")[:80]))
+        divisor = node.expression if isinstance(node, exp.Div | exp.IntDiv | exp.Mod) else None
+        if isinstance(divisor, exp.Literal) and not float(divisor.name):
+            raise UsageError("nothing can be divided by 0", where=repr(node.sql(dialect="duckdb")[:80]))
         return "number"
     if isinstance(node, exp.Like | exp.ILike):
         if kinds != ["name", "text"]:

@@ -38,6 +38,8 @@ def sqlite_session(
                 if column.split()[0] not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
                     connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
             yield connection
+    except sqlite3.OperationalError as error:
+        raise LakeError(f"{what} cannot be used: {error}".lstrip(), where=str(path)) from None
     except sqlite3.Error as error:
         raise LakeError(f"{what} is damaged: {error}".lstrip(), where=str(path)) from None
     finally:

@@ -19,12 +19,10 @@ RULES = 6
 ENOUGH, LEAST_FITS, LEAST_SHARE = 8, 4, 0.25
 """Another rule than the standard's needs so many steps that tell them apart, so many of which (and this share) fit it,
 and twice as many as fit the standard's."""
-ENOUGH_UNKNOWN, FEWEST_SHARE, BEHIND_SHARE = 16, 0.1, 0.25
-"""After so many steps of which less than this share fits the standard's rule, and this share advances by less than it
-says, no rule fits. Numbers that only ever advance by more are those of a stream that loses much."""
-MOST_POSSIBLE = 0.9
-"""Where next to none fits the standard's rule, but this share advances by at least what another rule says that explains
-more of it, two rules would fit: messages that count one each and of which most were lost, or records."""
+ENOUGH_UNKNOWN, ENOUGH_MESSAGES, FEWEST_SHARE, BEHIND_SHARE = 16, 4, 0.1, 0.25
+"""After so many steps (fewer of messages) of which less than this share fits the standard's rule, and this share
+advances by less than it says, no rule fits. Records that only ever advance by more are those of a stream that loses
+much; messages that never advance by one count something else, or two rules would fit."""
 REMEMBERED = 4096
 """Older steps count half whenever so many have been seen: an exporter may be upgraded."""
 
@@ -38,8 +36,7 @@ class Counting:
         behind: of them those that advance by less than the standard says.
         telling, fits, standard: by rule, steps of which it says something else than the standard's, those of them that
             fit it, and those that fit the standard's (for the standard itself: all that fit it).
-        more, possible: by rule, steps of which it says more than the standard's, and those of them that advance by at
-            least as much.
+        of_messages: steps of which the standard counts one and records would count more.
         last: the last number, and by rule how far it should advance; empty where not known.
         rule: what the numbers count, as far as is known.
     """
@@ -49,17 +46,13 @@ class Counting:
     telling: list[int] = field(default_factory=lambda: [0] * RULES)
     fits: list[int] = field(default_factory=lambda: [0] * RULES)
     standard: list[int] = field(default_factory=lambda: [0] * RULES)
-    more: list[int] = field(default_factory=lambda: [0] * RULES)
-    possible: list[int] = field(default_factory=lambda: [0] * RULES)
+    of_messages: int = 0
     last: list[int] = field(default_factory=list)
     rule: int = STANDARD
 
     def __post_init__(self) -> None:
-        for counts in self._counts():  # kept by a version that knew fewer rules
+        for counts in (self.telling, self.fits, self.standard):  # kept by a version that knew fewer rules
             counts += [0] * (RULES - len(counts))
-
-    def _counts(self) -> tuple[list[int], ...]:
-        return self.telling, self.fits, self.standard, self.more, self.possible
 
     def learn(self, numbers: NDArray[np.int64], expected: NDArray[np.int64], unsure: NDArray[np.bool_]) -> None:
         """Take more numbers of the stream into account, in order of arrival.
@@ -88,13 +81,11 @@ class Counting:
             self.telling[rule] += int(telling[rule].sum())
             self.fits[rule] += int((telling[rule] & moved[rule]).sum())
             self.standard[rule] += int((telling[rule] & moved[STANDARD]).sum())
-            more = (by_rule[rule] > by_rule[STANDARD])[known]
-            self.more[rule] += int(more.sum())
-            self.possible[rule] += int((more & (advanced >= by_rule[rule])[known]).sum())
+        self.of_messages += int((by_rule[RECORDS] > by_rule[STANDARD])[known].sum())
         self.rule = self._best()
         if self.steps >= REMEMBERED:
-            self.steps, self.behind = self.steps // 2, self.behind // 2
-            for counts in self._counts():
+            self.steps, self.behind, self.of_messages = self.steps // 2, self.behind // 2, self.of_messages // 2
+            for counts in (self.telling, self.fits, self.standard):
                 counts[:] = [count // 2 for count in counts]
 
     def _best(self) -> int:
@@ -109,10 +100,7 @@ class Counting:
             if best == TEMPLATES_TOO and RECORDS in better and self.fits[best] < self.fits[RECORDS] + LEAST_FITS:
                 best = RECORDS
             return UNKNOWN if best == NOTHING else best
-        if self.steps < ENOUGH_UNKNOWN or self.standard[STANDARD] >= FEWEST_SHARE * self.steps:
+        if self.standard[STANDARD] >= FEWEST_SHARE * self.steps:
             return STANDARD
-        others = any(
-            self.more[rule] >= ENOUGH_UNKNOWN and self.possible[rule] >= MOST_POSSIBLE * self.more[rule]
-            for rule in (RECORDS, RECORDS_TOO)
-        )
-        return UNKNOWN if others or self.behind >= BEHIND_SHARE * self.steps else STANDARD
+        behind = self.steps >= ENOUGH_UNKNOWN and self.behind >= BEHIND_SHARE * self.steps
+        return UNKNOWN if behind or self.of_messages >= ENOUGH_MESSAGES else STANDARD

@@ -275,16 +275,20 @@ def _stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_trim_whitespace(column) if pa.types.is_string(column.type) else column
 
 
+MOST_COUNTED = 2.0**53
+"""No flow has more bytes or packets: a link of 1 Tbit/s carries so much in 20 hours."""
+
+
 def _count(column: pa.ChunkedArray | None, constant: int | str | None, count: int) -> NDArray[np.float64]:
     if column is None:
         return np.full(count, float(constant) if isinstance(constant, int) else np.nan)
     values = numbers(_stripped(column))
-    return np.where(values >= 0, values, np.nan)
+    return np.where((values >= 0) & (values <= MOST_COUNTED), values, np.nan)
 
 
 def _fitted(name: str, values: NDArray[Any]) -> NDArray[Any]:
     """Values clipped to what the column's type holds."""
-    kept = np.float64(2**63) if name in ("packets", "bytes") else np.iinfo(np.dtype(NUMBERS[name])).max
+    kept = MOST_COUNTED if name in ("packets", "bytes") else np.iinfo(np.dtype(NUMBERS[name])).max
     return np.asarray(np.clip(values, 0, kept))
 
 

@@ -28,6 +28,8 @@ def csv_block(block: bytes, header: list[str], delimiter: str, wanted: list[str]
         skipped.add("record", f"has {row.actual_columns} columns, not {row.expected_columns}")
         return "skip"
 
+    if b'"' in block:
+        block = _balanced(block, skipped)
     unique = [name if header.index(name) == i else f"{name}#{i}" for i, name in enumerate(header)]
     return pacsv.read_csv(
         io.BytesIO(block),
@@ -40,6 +42,14 @@ def csv_block(block: bytes, header: list[str], delimiter: str, wanted: list[str]
             check_utf8=False,
         ),
     )
+
+
+def _balanced(block: bytes, skipped: Skipped) -> bytes:
+    """The lines without those in which a quote is opened and not closed: it would swallow what follows."""
+    lines = block.split(b"\n")
+    whole = [line for line in lines if line.count(b'"') % 2 == 0]
+    skipped.add("record", "has a quote that is not closed", len(lines) - len(whole))
+    return block if len(whole) == len(lines) else b"\n".join(whole)
 
 
 def flags_of_letters(column: pa.ChunkedArray) -> NDArray[np.int64]:
