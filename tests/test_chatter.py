@@ -125,6 +125,16 @@ def test_monitoring_and_sessions_of_programs_are_no_attack(found: Found) -> None
     assert [(f.severity, f.title) for f in found(packets).findings if f.severity in SERIOUS] == []
 
 
+def test_a_program_that_all_hosts_have_is_low(found: Found) -> None:
+    packets, ports = office(BEGIN, HOUR / 2, 3, hosts=6), count(50000)
+    for host in range(6):
+        for at in range(0, 1780, 30):
+            packets += talk(BEGIN + at + host, f"192.168.7.{20 + host}", next(ports), "198.51.100.90", 443, 700, 900)
+    own = [f for f in found(packets).findings if "198.51.100.90" in f.peers]
+    assert own
+    assert {f.severity for f in own} <= {"low", "info"}
+
+
 def test_calls_from_one_port_are_calls(found: Found) -> None:
     packets = office(BEGIN, 620, 3)
     for call in range(120):

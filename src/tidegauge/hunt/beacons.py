@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
 from tidegauge.hunt.guessing import guesses
 from tidegauge.hunt.limits import POWER, HuntLimit
-from tidegauge.hunt.oddity import C2, RARE_CALLERS, RELAYED, is_new, odd
+from tidegauge.hunt.oddity import C2, COMMON_PORTS, RARE_CALLERS, RELAYED, is_new, odd
 from tidegauge.hunt.scene import DAY_S, Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.lake import FAR_END
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
@@ -193,6 +193,9 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         severity = "high"
     if row["way"] != "in" and row["proto"] == 6 and not (dead or answered) and severity in ("medium", "high"):
         severity = "low"  # it was answered at other times: the other end is down
+    everybodys = row["way"] == "out" and row["port"] in COMMON_PORTS and callers >= scene.most_hosts
+    if everybodys and severity in ("medium", "high") and not int(row["far_class"] or 0) & C2:
+        severity = "low"
     who = format_address(row["client"])
     whom = f"{format_address(row['server'])}{f' ({name})' if name and row['way'] == 'out' else ''}"
     period = _period(regular.period_s)
@@ -213,7 +216,8 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
         f"sizes are {'all alike' if regular.size_score > 0.9 else 'alike' if regular.size_score > 0.5 else 'mixed'}:"
         f" {format_bytes(row['up_bytes'] / max(row['calls'], 1))} a call out and"
         f" {format_bytes((row['down_bytes'] or 0) / max(row['calls'], 1))} back",
-        f"{callers:,} {'host calls' if callers == 1 else 'hosts call'} that service",
+        f"{callers:,} {'host calls' if callers == 1 else 'hosts call'} that service"
+        + (", most of those that call out at all: a program that all have" if everybodys else ""),
         role,
     ]
     if new is not None:

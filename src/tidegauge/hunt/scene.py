@@ -89,6 +89,12 @@ class Scene:
             way=row["way"],
         )
 
+    @cached_property
+    def most_hosts(self) -> int:
+        """How many hosts of ours are most of those that call out; four at least."""
+        table = self.pairs.sql("SELECT count(DISTINCT client) AS n FROM pairs WHERE way = 'out' AND proto IN (6, 17)")
+        return max(int(table["n"][0].as_py()) // 2 + 1, 4)
+
     def seen_before(self, row: dict[str, Any]) -> bool:
         """Whether the pair of a row was seen in the history before the hunted time."""
         if self.history_s >= self.since_s:
