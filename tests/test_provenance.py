@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import tidegauge.ingest as ingest_module
-from tests.make import ip, pcap, sets, template, v9
+from tests.make import dns_log, ip, pcap, sets, template, v9
 from tidegauge.cli import program
 from tidegauge.ingest import Ingest
 from tidegauge.lake import FlowFilter, Lake, compact, held, named, remove
@@ -197,6 +197,14 @@ def test_a_file_that_cannot_be_read_anew_stays_as_it_was(make_site: Callable[...
     run(site, "ingest", str(log), "--again", "--map", str(tmp_path / "map.toml"), code=1)
     assert ports(site) == list(range(1024, 1054))
     assert len(held(site.data)) == 1
+
+
+def test_names_are_taken_in_anew_too(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site, log = make_site(), tmp_path / "dns.log"
+    dns_log(log, [(BEGIN, "www.example.org", "203.0.113.9", 300)])
+    take(site, log)
+    run(site, "ingest", str(log), "--again")
+    assert Lake(site.data).names().num_rows == 1
 
 
 def test_a_directory_is_taken_in_anew_and_chains_stay_whole(make_site: Callable[..., Site], tmp_path: Path) -> None:

@@ -372,8 +372,8 @@ class Ingest:
             counts["damaged"] = True
             self._failed(path, error)
         given = self.report.flows - flows
-        unread = not given and not self._decoder.pending
-        if unread and (going or before or (self.report.skipped.total > passed_over and not self._noted())):
+        unread = not given and not self._decoder.pending and not self._noted()
+        if unread and (going or before or self.report.skipped.total > passed_over):
             if not counts and not before:
                 hint = "what was taken in of it before stays" if going else "--format and --map say how it is read"
                 self._failed(path, InputError("nothing in it could be read", where=stream.name, hint=hint))

@@ -97,6 +97,9 @@ class TemplateStore:
         if history is None:
             self.histories[key] = [(order, template)]
         else:
+            if any(earlier == template for _, earlier in history):
+                why = "its layout goes back and forth: two senders may share an address, port and domain"
+                skipped.add("template", why)
             history.append((order, template))
         while len(own) > MOST_TEMPLATES or self.totals[key[0]] > MOST_FIELDS_KEPT:
             self._drop(key[0])
