@@ -27,11 +27,14 @@ APART_US, NEAR_US = 120_000_000, 1_000_000
 one exporter see begin and end of a flow within the second."""
 ALIKE = 0.2
 """Bytes of two unsampled sightings of a flow differ by at most this share."""
+MOST_ALIKE = 20
+"""Flows of one key, exporter and file that are looked at: some senders use one port for ever."""
 KEY = "src, dst, src_port, dst_port, proto"
 SEEN = (
     f"CREATE TEMP TABLE seen AS SELECT row_number() OVER () AS id, exporter::VARCHAR AS exporter, {KEY}, {MARK},"
     " epoch_us(time_start) AS t, epoch_us(time_end) AS e, bytes, packets, sampling FROM flows WHERE ({windows})"
     f" AND proto IN (6, 17) AND src_port <> 0 AND dst_port <> 0 AND hash({KEY}) % {{classes}} = 0"
+    f" QUALIFY row_number() OVER (PARTITION BY exporter, {MARK}, {KEY} ORDER BY time_start) <= {MOST_ALIKE}"
 )
 TWO_EXPORTERS = (
     "WITH own AS (SELECT exporter, count(*) AS flows FROM seen GROUP BY exporter),"
