@@ -236,7 +236,7 @@ class Manifest:
                     )  # fmt: skip
                 except sqlite3.IntegrityError:
                     raise LakeError(
-                        "another run has taken in this file meanwhile; nothing of it was written twice",
+                        "its content was taken in before, or by another run meanwhile: nothing was written twice",
                         where=source.name,
                     ) from None
             session.executemany("UPDATE sources SET chain = ? WHERE hash = ?", chained)
