@@ -48,6 +48,13 @@ class _Labels:
     def renames(self, segment: Segment) -> dict[str, str]:
         return renamed(self.names.get(segment.site, {}), self.ours.told["names"]) if self.ours else {}
 
+    def whose(self, segment: Segment) -> Site | None:
+        """The site by which directions are made anew: none where its settings are the same. By which ASes ends were
+        ours the exporter said, and flows keep the atlas's where it has one: they are looked at only after a change."""
+        if self.ours is None or self.site is None or segment.site == self.ours.name:
+            return None
+        return self.site if segment.site or not self.site.home_as else None
+
     def settings(self, segment: Segment) -> str:
         """The short name of the settings that the segment's labels will rest on."""
         return self.ours.name if self.ours else segment.site
@@ -95,7 +102,7 @@ def _segment(
         report.current += 1
         return
     old = _read(folder, segment)
-    new = relabelled(_called(old, labels.renames(segment)), atlas, labels.site)
+    new = relabelled(_called(old, labels.renames(segment)), atlas, labels.whose(segment))
     differs = np.zeros(len(old), dtype=bool)
     for column in LABELS:
         differs |= np.asarray(pc.not_equal(_plain(old[column]), _plain(new[column])).to_numpy(), dtype=bool)
