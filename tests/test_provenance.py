@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -437,3 +438,23 @@ def test_a_file_of_flows_that_are_here_already_is_said(make_site: Callable[..., 
     assert "came from two files" in run(site, "doctor")
     (tmp_path / "c.log").write_text(zeek(4000, 5000))
     assert not [w for w in take(site, tmp_path / "c.log").warnings if "c.log" in w]
+
+
+def test_segments_of_earlier_versions_are_read_beside_new_ones(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site, log = make_site(), tmp_path / "conn.log"
+    log.write_text(zeek(0, 600))
+    take(site, log)
+    for path in site.data.glob("flows/**/*.parquet"):
+        pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["mark"]), path)
+    with Lake(site.data).manifest._session() as session:
+        session.execute("UPDATE segments SET site = ''")
+        session.execute("UPDATE sources SET mark = NULL, head = '', content = '', length = 0")
+    run(site, "lake", "relabel")
+    (tmp_path / "other.log").write_text("#separator \\x09\n#open\t2023\n" + zeek(0, 600).split("\n", 1)[1])
+    report = take(site, tmp_path / "other.log")
+    assert [w for w in report.warnings if "by an earlier version" in w]
+    for words in (("flows", "--json"), ("top", "src_port", "--json"), ("coverage", "--json"), ("doctor",)):
+        CliRunner().invoke(program, [*words, "--site", str(site.folder)], catch_exceptions=False)
+    assert len(ports(site)) == 1200
+    run(site, "lake", "remove", "other.log")
+    assert len(ports(site)) == 600

@@ -138,7 +138,7 @@ def here_already(lake: Lake, marks: set[int], since_s: int, until_s: int) -> lis
 
 def _files(lake: Lake, engine: duckdb.DuckDBPyConnection) -> list[TwoFiles]:
     rows = engine.execute(TWO_FILES).fetchall()
-    known = {s.mark: s for s in lake.manifest.sources()} if rows else {}
+    known = {s.mark: s for s in lake.manifest.sources() if s.mark is not None} if rows else {}
     return [
         TwoFiles(known[one], known.get(other), others, matched, flows)
         for one, other, others, matched, flows in rows if one in known
