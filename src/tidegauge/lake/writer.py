@@ -86,6 +86,7 @@ class LakeWriter:
         self._replaced: list[str] = []
         self._more: list[Segment] = []
         self._jobs: list[Future[list[Segment]]] = []
+        self._running: list[Future[list[Segment]]] = []
         self._pool = ThreadPoolExecutor(max_workers=WRITERS, thread_name_prefix="segment")
         self.uncommitted_rows = 0
 
@@ -205,9 +206,11 @@ class LakeWriter:
     def _write_hour(self, hour: int) -> None:
         tables = self._held.pop(hour)
         del self._held_rows[hour]
-        while len(unfinished := [job for job in self._jobs if not job.done()]) > WRITERS:
-            wait(unfinished, return_when=FIRST_COMPLETED)
-        self._jobs.append(self._pool.submit(self._write_segments, hour, tables))
+        self._running = [job for job in self._running if not job.done()]
+        while len(self._running) > WRITERS:
+            self._running = list(wait(self._running, return_when=FIRST_COMPLETED).not_done)
+        self._running.append(self._pool.submit(self._write_segments, hour, tables))
+        self._jobs.append(self._running[-1])
 
     def _write_segments(self, hour: int, tables: list[pa.Table]) -> list[Segment]:
         table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
