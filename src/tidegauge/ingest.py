@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from tidegauge.atlas import Atlas, label
 from tidegauge.lake import (
+    Known,
     Lake,
     LakeWriter,
     Manifest,
@@ -154,23 +155,6 @@ def find_files(paths: list[str]) -> list[Found]:
         else:
             raise UsageError("no such file or directory", where=path)
     return list(found.values())
-
-
-class Known:
-    """The files that were taken in, by hash and by the begin of what they hold; those without flows have none."""
-
-    def __init__(self, sources: list[Source]) -> None:
-        self.sources: list[Source] = []
-        self.by_hash: dict[str, Source] = {}
-        self.by_head: dict[str, list[Source]] = {}
-        for source in sources:
-            self.add(source)
-
-    def add(self, source: Source) -> None:
-        self.sources.append(source)
-        self.by_hash[source.hash] = source
-        if source.head and source.length and source.counts.get("flows"):
-            self.by_head.setdefault(source.head, []).append(source)
 
 
 class Ingest:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tidegauge.hunt.limits import POWER, HuntLimit, quantile
 from tidegauge.hunt.scene import DAY_S, Scene, flows_query
-from tidegauge.lake import column_sql
+from tidegauge.lake import CAME_AND_WENT, column_sql
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_time
 
 HOME = column_sql("home")
@@ -28,11 +28,6 @@ TAIL = 0.01
 LEAST_SCORE = float(np.log(3))
 SELDOM = 0.2
 """Days of which fewer are expected by chance are of severity medium or more."""
-CAME_AND_WENT = (
-    "coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
-    " coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went"
-)
-"""Bytes both ways, as SQL."""
 LISTED = 100
 MATCH_S = 3 * DAY_S
 NIGHT_S = 6 * 3600

@@ -10,10 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.detect.relays import Followed, followed
-from tidegauge.hunt.egress import CAME_AND_WENT
 from tidegauge.hunt.limits import HuntLimit, quantile
 from tidegauge.hunt.scene import Scene, flows_query
-from tidegauge.lake import column_sql
+from tidegauge.lake import CAME_AND_WENT, column_sql
 from tidegauge.model import Finding, Severity, class_bit, class_names, format_address, format_bytes, format_time
 
 HOME, FAR = column_sql("home"), column_sql("far")

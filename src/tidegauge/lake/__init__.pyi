@@ -4,7 +4,7 @@ from .extent import Extent as Extent
 from .homes import Homes as Homes, look_at_homes as look_at_homes
 from .manifest import Manifest as Manifest, Segment as Segment, Source as Source, new_mark as new_mark
 from .ours import Ours as Ours, otherwise_labelled as otherwise_labelled
-from .pairs import FAR_END as FAR_END, Pairs as Pairs, to_all as to_all
+from .pairs import CAME_AND_WENT as CAME_AND_WENT, FAR_END as FAR_END, Pairs as Pairs, to_all as to_all
 from .pieces import FRACTION as FRACTION, spread as spread
 from .possibility import Surroundings as Surroundings, possible as possible
 from .query import QUARANTINE_FOLDER as QUARANTINE_FOLDER, FlowFilter as FlowFilter, Lake as Lake
@@ -14,6 +14,7 @@ from .rollup import Rolled as Rolled, roll as roll, rolled as rolled
 from .sources import (
     Checked as Checked,
     Held as Held,
+    Known as Known,
     check as check,
     held as held,
     named as named,

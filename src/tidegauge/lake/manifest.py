@@ -240,9 +240,7 @@ class Manifest:
                         where=source.name,
                     ) from None
             session.executemany("UPDATE sources SET chain = ? WHERE hash = ?", chained)
-            known = _state(session, OURS) or {}
-            if not (ours or {}).keys() <= known.keys():
-                _put_state(session, OURS, {**known, **(ours or {})})
+            _note_ours(session, ours)
             for name, value in (state or {}).items():
                 _put_state(session, name, value)
         with self._session() as session:
@@ -266,17 +264,15 @@ class Manifest:
         with self._session() as session:
             return {path for (path,) in session.execute("SELECT path FROM replaced")}
 
-    def sources(self, *, digest: str | None = None, head: str | None = None) -> list[Source]:
-        """The files that were taken in, by when; those of one hash, or whose contents begin alike."""
+    def sources(self) -> list[Source]:
+        """The files that were taken in, by when."""
         if not self.path.exists():
             return []
         with self._session() as session:
             rows = session.execute(
                 "SELECT hash, name, counts, mark, chain, coalesce(head, ''), coalesce(content, ''),"
                 " coalesce(length, 0), coalesce(CAST(strftime('%s', made_at) AS INTEGER), 0) FROM sources s"
-                " LEFT JOIN commits c ON c.id = s.commit_id"
-                " WHERE (? IS NULL OR hash = ?) AND (? IS NULL OR head = ?) ORDER BY commit_id, name",
-                (digest, digest, head, head),
+                " LEFT JOIN commits c ON c.id = s.commit_id ORDER BY commit_id, name"
             ).fetchall()
         return [Source(row[0], row[1], json.loads(row[2] or "{}"), *row[3:]) for row in rows]
 
@@ -338,8 +334,7 @@ class Manifest:
         """Note that the labels of a segment rest on these: they were looked at again and stayed the same."""
         with self._session() as session:
             session.execute("UPDATE segments SET atlas = ?, site = ? WHERE path = ?", (atlas, site, path))
-            if ours:
-                _put_state(session, OURS, {**(_state(session, OURS) or {}), **ours})
+            _note_ours(session, ours)
             session.execute("INSERT OR IGNORE INTO labelled VALUES (?, ?)", (atlas, json.dumps(editions)))
 
     def editions_behind(self, since_us: int | None, until_us: int | None) -> list[dict[str, str]]:
@@ -369,6 +364,13 @@ class Manifest:
 def _state(session: sqlite3.Connection, name: str) -> Any:
     row = session.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
     return None if row is None else json.loads(row[0])
+
+
+def _note_ours(session: sqlite3.Connection, ours: dict[str, Any] | None) -> None:
+    """Keep the settings behind short names that are new."""
+    known = _state(session, OURS) or {}
+    if ours and not ours.keys() <= known.keys():
+        _put_state(session, OURS, {**known, **ours})
 
 
 def _put_state(session: sqlite3.Connection, name: str, value: Any) -> None:

@@ -96,9 +96,13 @@ PAIRS = f"""SELECT client, server, port, proto, way,
  FROM oriented WHERE way <> 'transit' GROUP BY client, server, port, proto, way"""
 """`held`: calls in which the client went on after the first packet (acknowledged, or sent more than two)."""
 
+CAME_AND_WENT = (
+    "coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,"
+    " coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went"
+)
+"""Bytes both ways, as SQL."""
 BY_DAY = f"""SELECT {column_sql("home")} AS home, {column_sql("far")} AS far,
- epoch_us(time_start) // 86400000000 AS day, coalesce(sum(bytes) FILTER (direction = 'in'), 0)::DOUBLE AS came,
- coalesce(sum(bytes) FILTER (direction = 'out'), 0)::DOUBLE AS went, count(*) FILTER (direction = 'out') AS flows_out,
+ epoch_us(time_start) // 86400000000 AS day, {CAME_AND_WENT}, count(*) FILTER (direction = 'out') AS flows_out,
  min(epoch_us(time_start)) AS first_us, max(epoch_us(time_end)) AS last_us
  FROM flows WHERE direction IN ('in', 'out') AND {{chosen}} GROUP BY home, far, day"""
 """What each host of ours and each far end exchanged on each day (since 1970-01-01, UTC), in bytes."""

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tidegauge.atlas import Atlas, relabelled
 from tidegauge.lake.compaction import KEPT_S
 from tidegauge.lake.manifest import Manifest, Segment
 from tidegauge.lake.ours import Ours, known_names, renamed
+from tidegauge.lake.sources import read_segment
 from tidegauge.lake.writer import LakeWriter
-from tidegauge.model import LakeError
 from tidegauge.site import Site
 
 LABELS = (
@@ -101,7 +100,7 @@ def _segment(
     if name == segment.atlas and segment.site == labels.settings(segment):
         report.current += 1
         return
-    old = _read(folder, segment)
+    old = read_segment(folder, segment)
     new = relabelled(_called(old, labels.renames(segment)), atlas, labels.whose(segment))
     differs = np.zeros(len(old), dtype=bool)
     for column in LABELS:
@@ -127,7 +126,7 @@ def _rename(
     folder: Path, manifest: Manifest, staging: Path, ours: Ours, renames: dict[str, str], segment: Segment
 ) -> None:
     """Exporters of a segment of another kind under their names of now."""
-    table = _read(folder, segment)
+    table = read_segment(folder, segment)
     if not set(table["exporter"].to_pylist()) & renames.keys():
         manifest.mark_labelled(segment.path, "", [], ours.name, ours.to_state())
         return
@@ -147,13 +146,6 @@ def _called(table: pa.Table, renames: dict[str, str]) -> pa.Table:
     names = _plain(table["exporter"]).combine_chunks().dictionary_encode()
     called = pa.array([renames.get(name, name) for name in names.dictionary.to_pylist()], pa.string())
     return table.set_column(place, field, called.take(names.indices).cast(field.type))
-
-
-def _read(folder: Path, segment: Segment) -> pa.Table:
-    try:
-        return pq.read_table(folder / segment.path, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise LakeError(f"a segment is damaged: {str(error).splitlines()[0]}", where=segment.path) from None
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

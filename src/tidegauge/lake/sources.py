@@ -6,7 +6,6 @@ and the rows of the coverage ledger, in one commit. What was received live came 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ import pyarrow.parquet as pq
 from tidegauge.lake.compaction import KEPT_S
 from tidegauge.lake.manifest import MARK, Manifest, Segment, Source
 from tidegauge.lake.writer import LakeWriter, open_writer
-from tidegauge.model import LakeError, UsageError, format_time
+from tidegauge.model import InputError, LakeError, UsageError, format_time
+from tidegauge.wire import hash_file
 
 KINDS = ("flows", "coverage", "names")
 Kept = Literal["whole", "part", "gone"]
@@ -60,6 +60,23 @@ class Held:
         }  # fmt: skip
 
 
+class Known:
+    """The files that were taken in, by hash and by the begin of what they hold; those without flows have none."""
+
+    def __init__(self, sources: list[Source]) -> None:
+        self.sources: list[Source] = []
+        self.by_hash: dict[str, Source] = {}
+        self.by_head: dict[str, list[Source]] = {}
+        for source in sources:
+            self.add(source)
+
+    def add(self, source: Source) -> None:
+        self.sources.append(source)
+        self.by_hash[source.hash] = source
+        if source.head and source.length and source.counts.get("flows"):
+            self.by_head.setdefault(source.head, []).append(source)
+
+
 def held(folder: Path) -> list[Held]:
     """All files that were taken in, by when.
 
@@ -70,7 +87,7 @@ def held(folder: Path) -> list[Held]:
     left: Counter[int] = Counter()
     spans: dict[int, tuple[int, int]] = {}
     for segment in manifest.segments("flows"):
-        table = _columns(folder, segment, [MARK, "time_start"])
+        table = read_segment(folder, segment, [MARK, "time_start"])
         if MARK not in table.schema.names:
             continue
         times = pa.table({"m": table[MARK], "t": table["time_start"].cast(pa.int64())})
@@ -140,7 +157,7 @@ def withdraw(writer: LakeWriter, sources: Sequence[Source]) -> int:
     gone = 0
     for segment, keeps in _touched(writer.manifest, marks):
         gone += int((~keeps).sum()) if segment.kind == "flows" else 0
-        rest = _columns(writer.manifest.folder, segment, None).filter(pa.array(keeps)) if keeps.any() else None
+        rest = read_segment(writer.manifest.folder, segment).filter(pa.array(keeps)) if keeps.any() else None
         writer.stand_in(segment, rest)
     for source in sources:
         writer.remove_source(source.hash)
@@ -151,15 +168,19 @@ def _touched(manifest: Manifest, marks: pa.Array) -> Iterator[tuple[Segment, np.
     """Segments that hold rows of files, and which of their rows are of others."""
     for kind in KINDS:
         for segment in manifest.segments(kind):
-            table = _columns(manifest.folder, segment, [MARK])
+            table = read_segment(manifest.folder, segment, [MARK])
             if MARK in table.schema.names:
                 keeps = ~np.asarray(pc.is_in(table[MARK], value_set=marks).to_numpy(), dtype=bool)
                 if not keeps.all():
                     yield segment, keeps
 
 
-def _columns(folder: Path, segment: Segment, wanted: list[str] | None) -> pa.Table:
-    """Columns of a segment, without those that it does not have."""
+def read_segment(folder: Path, segment: Segment, wanted: list[str] | None = None) -> pa.Table:
+    """A segment, or columns of it without those that it does not have.
+
+    Raises:
+        LakeError: it is damaged.
+    """
     try:
         with pq.ParquetFile(folder / segment.path) as file:
             have = None if wanted is None else [name for name in wanted if name in file.schema_arrow.names]
@@ -197,16 +218,17 @@ def check(folder: Path) -> Checked:
     damaged, missing = [], []
     segments = [s for kind in KINDS for s in manifest.segments(kind)]
     for segment in segments:
-        try:
-            with (folder / segment.path).open("rb") as file:
-                digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
-        except FileNotFoundError:
+        path = folder / segment.path
+        if not path.exists():
             missing.append(segment.path)
-        except OSError as error:
-            damaged.append((segment.path, f"cannot be read: {error.strerror}"))
-        else:
-            if digest != segment.hash:
-                damaged.append((segment.path, "its hash is not the one that was written"))
+            continue
+        try:
+            digest = hash_file(str(path))
+        except InputError as error:
+            damaged.append((segment.path, error.what))
+            continue
+        if digest != segment.hash:
+            damaged.append((segment.path, "its hash is not the one that was written"))
     expected = {s.path for s in segments} | manifest.replaced_paths()
     found = {str(p.relative_to(folder)) for kind in KINDS for p in (folder / kind).rglob("*.parquet")}
     return Checked(len(segments), damaged, missing, sorted(found - expected))
