@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bz2
 import io
-import logging
 import lzma
 import re
 import tarfile
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 
 from tidegauge.content.encodings import to_text
 from tidegauge.content.kinds import kind_of
+from tidegauge.content.macros import find_macros
 from tidegauge.content.page import read_page
 
 MOST_DEPTH = 4
@@ -121,10 +121,12 @@ def _any(data: bytes, name: str, found: Inside, budget: _Budget, depth: int) -> 
 def _text(data: bytes, name: str, found: Inside, budget: _Budget, depth: int) -> None:
     found.text += to_text(data[:MOST_TEXT])
     _any(data, name, found, budget, depth)
+    _macros(data, found)
 
 
 def _page(data: bytes, name: str, found: Inside, budget: _Budget, depth: int) -> None:
     page = read_page(to_text(data))
+    _macros(data, found)
     found.text += page.text
     found.links += [link.target for link in page.links if link.kind != "image"]
     found.fields += page.fields
@@ -204,30 +206,15 @@ def _ole(data: bytes, name: str, found: Inside, budget: _Budget, depth: int) -> 
         if ole.exists("EncryptedPackage") or ole.exists("EncryptionInfo"):
             found.locked = True
             return
-    _macros(data, name, found)
+    _macros(data, found)
 
 
-def _macros(data: bytes, name: str, found: Inside) -> None:
-    from oletools.olevba import VBA_Parser
-
-    logging.getLogger("olevba").setLevel(logging.CRITICAL)
-    parser = VBA_Parser(name or "file", data=data)
-    try:
-        if not parser.detect_vba_macros():
-            return
-        found.macros.append("macros")
-        words = {
-            "AutoExec": "runs by itself",
-            "Suspicious": "can load or run programs",
-            "IOC": "names files or addresses",
-        }
-        for kind, keyword, _ in parser.analyze_macros():
-            if kind in words:
-                found.macros.append(words[kind])
-            if kind == "IOC" and keyword.lower().startswith("http"):
-                found.links.append(keyword)
-    finally:
-        parser.close()
+def _macros(data: bytes, found: Inside) -> None:
+    macros = find_macros(data)
+    found.macros += macros.says()
+    found.links += macros.links()
+    if macros.modules > len(macros.sources):
+        found.troubles.append("macros whose source cannot be read")
 
 
 def _zip(data: bytes, name: str, found: Inside, budget: _Budget, depth: int) -> None:
@@ -261,8 +248,8 @@ def _zip(data: bytes, name: str, found: Inside, budget: _Budget, depth: int) -> 
             if not entry.is_dir():
                 found.names.append(f"{name}/{entry.filename}"[:300])
                 _unpacked(lambda n, e=entry: archive.open(e).read(n), entry.filename, found, budget, depth)  # type: ignore[misc]
-    if office and any(n.lower().endswith((".bin", "vbaproject.bin")) for n in names):
-        _macros(data, name, found)
+    if office and any(n.lower().endswith(".bin") or "/macrosheets/" in n.lower() for n in names):
+        _macros(data, found)
 
 
 def _unfold(read: Callable[[int], bytes], size: int, budget: _Budget) -> bytes | None:
