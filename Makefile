@@ -4,20 +4,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Debian's packages, each with a program by which it is known to be here.
 DEBIAN := chromium:chromium fonts-noto-cjk:/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc minisign:minisign nfdump:nfdump softflowd:softflowd pmacct:pmacctd snmpd:snmpd postgresql:pg_ctlcluster dovecot-imapd:dovecot spamassassin:spamassassin tesseract-ocr:tesseract
-CONSTRAINTS := -c constraints.txt
-DEV := aiosmtpd authlib axe-playwright-python hypothesis httpx import-linter medallion mmdb-writer mypy oidc-provider-mock playwright psycopg[binary] pysnmp pymisp pytest pytest-xdist requests ruff schemathesis scikit-learn stix2 stix2-validator
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED := $(PIP) --require-hashes --no-deps
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: demo test check web-check console bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-console bench-calibration debian clean
+.PHONY: demo test check web-check console bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-console bench-calibration debian lock clean
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+# What the demonstration shows: flows, questions, hunts and the service with its console.
+$(VENV)/.ready: pyproject.toml requirements/service.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) hatchling editables setuptools wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation $(CONSTRAINTS) -e .
+	$(LOCKED) -r requirements/service.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) $(DEV)
+$(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.txt
+	$(LOCKED) -r requirements/dev.txt
 	touch $@
+
+# After a change of the packages in pyproject.toml; `make lock UPGRADE=--upgrade` takes newer ones.
+lock: $(VENV)/.ready
+	$(PIP) uv
+	$(LOCK) --group bench -o requirements/bench.txt --extra all
+	$(LOCK) --group dev -o requirements/dev.txt --extra all -c requirements/bench.txt
+	$(LOCK) --group build -o requirements/all.txt --extra all -c requirements/bench.txt
+	$(LOCK) --group build -o requirements/service.txt --extra service -c requirements/bench.txt
 
 demo: $(VENV)/.ready
 	$(BIN)/tidegauge demo
@@ -32,6 +43,7 @@ debian:
 
 check: $(VENV)/.ready-dev web-check
 	$(BIN)/ruff check .
+	$(BIN)/pip-licenses --quiet >/dev/null
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -52,7 +64,7 @@ test: check debian
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(VENV)/.ready-dev debian
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) netflow pysflow
+	$(LOCKED) -r requirements/bench.txt
 	$(BIN)/python benchmarks/run.py
 
 bench-console: $(VENV)/.ready-dev debian
@@ -72,7 +84,7 @@ bench-service: $(VENV)/.ready-dev
 	rm benchmarks/work-planted.jsonl benchmarks/work-quiet.jsonl
 
 bench-atlas: $(VENV)/.ready-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) pyasn pytricia py-radix
+	$(LOCKED) -r requirements/bench.txt
 	$(BIN)/python -m benchmarks.atlas
 
 bench-hunting: $(VENV)/.ready-dev
@@ -87,7 +99,7 @@ bench-lures: $(VENV)/.ready-dev debian
 
 # Half an hour; PRESIDIO is a Python with presidio-analyzer, GITLEAKS the program, FONTS are drawn and read by Tesseract.
 bench-leaks: $(VENV)/.ready-dev debian
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) faker odfpy reportlab
+	$(LOCKED) -r requirements/bench.txt
 	$(BIN)/python -m benchmarks.leaks.find > benchmarks/work-leaks.txt
 	$(BIN)/python -m benchmarks.leaks.peers --presidio $(PRESIDIO) --gitleaks $(GITLEAKS) >> benchmarks/work-leaks.txt
 	$(BIN)/python -m benchmarks.leaks.scanned $(FONTS) >> benchmarks/work-leaks.txt

@@ -20,7 +20,6 @@ from tidegauge import __version__
 from tidegauge.case.evidence import Checked, Verified
 from tidegauge.case.log import Case, broken_chain, canonical, digest
 from tidegauge.case.render import chart
-from tidegauge.case.sign import fingerprint, sign, signed_by
 from tidegauge.case.statement import as_text, write
 from tidegauge.model import InputError
 from tidegauge.site import Site
@@ -36,6 +35,8 @@ def pack(site: Site, case: Case, left_out: int = 0) -> bytes:
     Args:
         left_out: how many entries its mark keeps back; said in it.
     """
+    from tidegauge.case.sign import sign  # with minisign, of the extra `case`
+
     told = {
         "format": FORM,
         "case": case.name,
@@ -127,6 +128,8 @@ def verify_bundle(path: Path, expected: str = "") -> tuple[Verified, dict[str, A
     Raises:
         InputError: not a bundle.
     """
+    from tidegauge.case.sign import fingerprint, signed_by  # with minisign, of the extra `case`
+
     told, files = unpack_bundle(path)
     key = signed_by(files.get(SUMS, b""), files.get(SIGNATURE, b""), files.get(PUBLIC, b""))
     problems = list(_wrong_files(files, key))

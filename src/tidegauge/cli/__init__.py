@@ -82,6 +82,16 @@ def main() -> None:
             raise
         click.echo(f"tidegauge: {error}", err=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except ModuleNotFoundError as error:
+        from tidegauge.model.extras import extra_with
+
+        extra = extra_with(error.name or "", preferred="content" if sys.argv[1:2] in (["lure"], ["leak"]) else "")
+        if debug or extra is None:
+            raise
+        click.echo(
+            f"tidegauge: {error.name} is not installed: pip install 'tidegauge[{extra}]' brings it", err=True
+        )
+        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

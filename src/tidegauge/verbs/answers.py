@@ -7,8 +7,6 @@ from typing import Any
 
 from tidegauge import verbs
 from tidegauge.verbs.context import Here
-from tidegauge.verbs.leaking import leak
-from tidegauge.verbs.luring import lure
 
 Answering = Callable[[Here, Any, Callable[[str], None]], dict[str, Any]]
 MOST_BINS = 200_000
@@ -19,14 +17,26 @@ def _ask(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str
     return verbs.answer_json(question, verbs.ask(here, question))
 
 
+def _lure(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+    from tidegauge.verbs.luring import lure  # with the libraries of the extra `content`
+
+    return lure(here, question).to_json()
+
+
+def _leak(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+    from tidegauge.verbs.leaking import leak
+
+    return leak(here, question, progress).to_json()
+
+
 ANSWERS: dict[str, tuple[type, Answering]] = {
     "ask": (verbs.AskQuestion, _ask),
     "series": (verbs.SeriesQuestion, lambda h, q, p: verbs.series(h, q, most_bins=MOST_BINS).to_json()),
     "top": (verbs.TopQuestion, lambda h, q, p: verbs.top(h, q).to_json()),
     "coverage": (verbs.CoverageQuestion, lambda h, q, p: verbs.coverage(h, q).to_json()),
     "flows": (verbs.FlowsQuestion, lambda h, q, p: verbs.flows(h, q).to_json()),
-    "lure": (verbs.LureQuestion, lambda h, q, p: lure(h, q).to_json()),
-    "leak": (verbs.LeakQuestion, lambda h, q, p: leak(h, q, p).to_json()),
+    "lure": (verbs.LureQuestion, _lure),
+    "leak": (verbs.LeakQuestion, _leak),
     "hunt": (verbs.HuntQuestion, lambda h, q, p: verbs.hunt(h, q, p).to_json()),
     "origins": (verbs.OriginsQuestion, lambda h, q, p: verbs.origins(h, q).to_json()),
     "world": (verbs.WorldQuestion, lambda h, q, p: verbs.world(h, q).to_json()),
