@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import tidegauge.ingest as ingest_module
-from tests.make import dns_log, ip, pcap, sets, template, v9
+from tests.make import dns_log, ip, ipfix, pcap, sets, template, v9
 from tidegauge.cli import program
 from tidegauge.ingest import Ingest
 from tidegauge.lake import FlowFilter, Lake, compact, held, named, remove
-from tidegauge.model import UsageError
+from tidegauge.model import LakeError, UsageError
 from tidegauge.site import Site, load_site
+from tidegauge.wire import hash_file
 
 BEGIN = 1_700_000_000
 FIELDS = "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto duration orig_bytes resp_bytes conn_state orig_pkts"
@@ -447,7 +449,9 @@ def test_segments_of_earlier_versions_are_read_beside_new_ones(make_site: Callab
     for path in site.data.glob("flows/**/*.parquet"):
         pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["mark"]), path)
     with Lake(site.data).manifest._session() as session:
-        session.execute("UPDATE segments SET site = ''")
+        for path in site.data.glob("flows/**/*.parquet"):
+            own = (hash_file(str(path)), str(path.relative_to(site.data)))
+            session.execute("UPDATE segments SET site = '', hash = ? WHERE path = ?", own)
         session.execute("UPDATE sources SET mark = NULL, head = '', content = '', length = 0")
     run(site, "lake", "relabel")
     (tmp_path / "other.log").write_text("#separator \\x09\n#open\t2023\n" + zeek(0, 600).split("\n", 1)[1])
@@ -458,3 +462,160 @@ def test_segments_of_earlier_versions_are_read_beside_new_ones(make_site: Callab
     assert len(ports(site)) == 1200
     run(site, "lake", "remove", "other.log")
     assert len(ports(site)) == 600
+
+
+STARTED = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1))
+FROM = struct.pack(">4s4sHHB", ip("203.0.113.9"), ip("192.0.2.5"), 1000, 443, 6)
+
+
+def of_asa(event: int, sent: int, answered: int, *, at_s: int) -> bytes:
+    """A datagram of a Cisco ASA about one connection: 5 an update, 2 its end."""
+    fields = ((148, 4), *STARTED, (233, 1), (231, 4), (232, 4), (152, 8), (323, 8))
+    row = struct.pack(">I", 77) + FROM + struct.pack(
+        ">BIIQQ", event, sent, answered, (BEGIN - 100) * 1000, at_s * 1000
+    )  # fmt: skip
+    return v9(sets((0, template(256, *fields)), (256, row)), secs=at_s, sequence=at_s - BEGIN)
+
+
+def running(octets: int, *, at_s: int) -> bytes:
+    """A datagram with the running totals of one flow."""
+    fields = (*STARTED, (85, 8), (86, 8), (152, 8), (153, 8))
+    row = FROM + struct.pack(">QQQQ", octets, octets // 100, (BEGIN - 100) * 1000, at_s * 1000)
+    return ipfix(sets((2, template(256, *fields)), (256, row)), secs=at_s, sequence=at_s - BEGIN)
+
+
+def monitored(direction: int, *, at_s: int) -> bytes:
+    """A datagram of the monitor at one side of an exporter about one flow."""
+    fields = (*STARTED, (1, 8), (2, 8), (152, 8), (153, 8), (61, 1), (10, 4), (14, 4))
+    row = FROM + struct.pack(">QQQQBII", 1000, 10, BEGIN * 1000, at_s * 1000, direction, 1, 2)
+    return ipfix(sets((2, template(256, *fields)), (256, row)), secs=at_s, sequence=at_s - BEGIN)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "octets"),
+    [
+        ([of_asa(5, 1000, 2000, at_s=BEGIN), of_asa(5, 500, 700, at_s=BEGIN + 60)],
+         [of_asa(2, 1600, 2800, at_s=BEGIN + 90)], 4400),
+        ([running(1000, at_s=BEGIN)], [running(3000, at_s=BEGIN + 60)], 3000),
+        ([monitored(0, at_s=BEGIN)], [monitored(1, at_s=BEGIN)], 1000),
+    ],
+    ids=["updates of a firewall", "running totals", "two monitors of one exporter"],
+)  # fmt: skip
+def test_what_connections_told_goes_on_in_the_next_run(
+    make_site: Callable[..., Site], tmp_path: Path, first: list[bytes], second: list[bytes], octets: int
+) -> None:
+    site = make_site()
+    one, other = pcap(tmp_path / "one.pcap", *first), pcap(tmp_path / "other.pcap", *second)
+
+    def total() -> int:
+        return int(Lake(site.data).total("sum(bytes)", FlowFilter()) or 0)
+
+    take(site, one)
+    take(site, other)
+    assert total() == octets
+    sources = [s.id for s in Lake(site.data).manifest.sources()]
+    assert "cannot be taken out alone" in run(site, "lake", "remove", sources[0], code=2)
+    take(site, one, other, again=True)
+    assert total() == octets
+    run(site, "lake", "remove", *[s.id for s in Lake(site.data).manifest.sources()])
+    take(site, other)  # what was taken out is forgotten
+    alone = total()
+    assert alone == {4400: 4400, 3000: 3000, 1000: 1000}[octets]
+
+
+def test_of_two_runs_about_one_file_one_gives_up(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site, log, grown = make_site(), tmp_path / "conn.log", tmp_path / "grown.log"
+    log.write_text(zeek(0, 200))
+    grown.write_text(zeek(0, 300))
+    take(site, log)
+    stale = Lake(site.data).manifest.sources()
+    take(site, log, again=True)
+    with pytest.raises(LakeError, match="another run has removed it, or taken it in anew"):
+        remove(site.data, stale)
+    assert len(ports(site)) == 200
+    late = Ingest(site)  # knows the log, which goes before it commits
+    remove(site.data, Lake(site.data).manifest.sources())
+    with pytest.raises(LakeError, match="another run has removed it, or taken it in anew"):
+        late.run([str(grown)])
+    assert ports(site) == []
+    assert take(site, grown).flows == 300
+
+
+def test_files_that_wait_for_ever_leave_no_losses_behind(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    row = ip("203.0.113.1") + ip("192.0.2.1") + struct.pack(">II", 500, 5)
+    definition = (0, template(256, (8, 4), (12, 4), (1, 4), (2, 4)))
+    waits = pcap(tmp_path / "a.pcap", *[v9(sets((256, row)), sequence=n) for n in (2, 40, 90)])
+    for _ in range(3):
+        assert take(site, waits).flows == 0
+    assert records(site) == 0
+    assert int(sum(Lake(site.data).ledger()["lost"].to_pylist())) == 0
+    whole = pcap(tmp_path / "b.pcap", v9(sets(definition, (256, row)), count=2, sequence=91))
+    assert take(site, waits, whole).flows == 4
+
+
+def test_damage_is_not_written_anew_as_truth_and_can_be_set_aside(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    site, log, other = make_site(), tmp_path / "conn.log", tmp_path / "other.log"
+    log.write_text(zeek(0, 5000))
+    other.write_text(zeek(7200, 7300))
+    take(site, log, other)
+    damaged = min(site.data.glob("flows/**/*.parquet"), key=lambda p: str(p))
+    octets = bytearray(damaged.read_bytes())
+    octets[len(octets) // 3] ^= 4
+    damaged.write_bytes(bytes(octets))
+    change = (site.folder / "tidegauge.toml").read_text().replace("192.0.2.0/24", "192.0.2.0/25")
+    (site.folder / "tidegauge.toml").write_text(change)
+    assert CliRunner().invoke(program, ["lake", "relabel", "--site", str(site.folder)]).exit_code == 1
+    assert run(site, "lake", "check", "--json", code=1)["damaged"]
+    assert "their time counts as not seen" in run(site, "lake", "check", "--set-aside")
+    assert run(site, "lake", "check", "--json")["damaged"] == []
+    assert (site.data / "set-aside" / damaged.relative_to(site.data)).exists()
+    told = {row["file"]: row["kept"] for row in run(site, "lake", "sources", "--json")["sources"]}
+    assert told[str(log)] == "part"
+    take(load_site(site.folder), log, again=True)
+    assert len(ports(site)) == 5100
+
+
+def test_a_sites_own_data_are_no_input(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    (site.folder / "conn.log").write_text(zeek(0, 50))
+    take(site, site.folder)
+    assert Ingest(site).run([str(site.folder)]).flows == 0
+    assert len(ports(site)) == 50
+
+
+@pytest.mark.parametrize("cuts", [(1, 4, 12), (2, 12), (12,)])
+def test_of_suricatas_events_one_kind_counts_in_all_files(
+    make_site: Callable[..., Site], tmp_path: Path, cuts: tuple[int, ...]
+) -> None:
+    def event(kind: str, i: int, counts: str) -> str:
+        time = f"2023-11-14T22:13:{i:02d}.000000+0000"
+        ends = f'"src_ip":"203.0.113.9","src_port":{1024 + i},"dest_ip":"192.0.2.5","dest_port":443,"proto":"TCP"'
+        return (
+            f'{{"timestamp":"{time}","event_type":"{kind}",{ends},"{kind}":{{{counts},"start":"{time}",'
+            f'"end":"{time}"}}}}\n'
+        )
+
+    one_way = [event("netflow", i, '"pkts":1,"bytes":100') for i in range(6)]
+    two_way = [
+        event("flow", i, '"pkts_toserver":1,"pkts_toclient":0,"bytes_toserver":100,"bytes_toclient":0')
+        for i in range(6)
+    ]
+    lines = [line for pair in zip(one_way, two_way, strict=True) for line in pair]
+    site, log = make_site(), tmp_path / "eve.json"
+    for cut in cuts:
+        log.write_text("".join(lines[:cut]))
+        take(site, log)
+    assert records(site) == 6
+    assert int(Lake(site.data).total("sum(bytes)", FlowFilter())) == 600
+
+
+def test_a_name_for_what_comes_from_files_holds_at_once(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site, log = make_site(), tmp_path / "conn.log"
+    with (site.folder / "tidegauge.toml").open("a") as file:
+        file.write('\n[exporters."zeek"]\nname = "sensor"\n')
+    log.write_text(zeek(0, 50))
+    take(load_site(site.folder), log)
+    assert Lake(site.data).exporters() == {"sensor"}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tidegauge.atlas import Atlas
 from tidegauge.collect import DECODER, RECEIVER, STALE_S, read_status
 from tidegauge.lake import Lake, look_at_homes, otherwise_labelled, seen_twice
-from tidegauge.model import CONTRADICTORY, format_duration, format_time
+from tidegauge.model import CONTRADICTORY, LakeError, format_duration, format_time
 from tidegauge.series import Coverage, covered, doubts
 from tidegauge.site import Site
 
@@ -37,6 +37,14 @@ class Check:
 def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
     """All checks of a site, the lake's before the collector's."""
     now_s = time.time() if now_s is None else now_s
+    try:
+        checks = _lake(site, now_s)
+    except LakeError as error:
+        checks = [Check("data", "fail", str(error), error.hint or "tidegauge lake check says which files are damaged")]
+    return [*checks, *_disk(site), *_atlas(site, now_s), *_collector(site, now_s), *_service(site, now_s)]
+
+
+def _lake(site: Site, now_s: float) -> list[Check]:
     lake = Lake(site.data, memory_mb=site.memory_mb)
     extent = lake.extent(now_s)
     if extent is None:
@@ -59,7 +67,7 @@ def check_site(site: Site, *, now_s: float | None = None) -> list[Check]:
         ])  # fmt: skip
         coverage = covered(lake, extent.until_s - RECENT_S, extent.until_s)
         checks += [*_coverage(coverage), *_clocks(coverage), *_losses(coverage)]
-    return [*checks, *_disk(site), *_atlas(site, now_s), *_collector(site, now_s), *_service(site, now_s)]
+    return checks
 
 
 def _few(checks: list[Check]) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ import pyarrow as pa
 
 from tidegauge.atlas import Atlas, label
 from tidegauge.lake import (
+    CONNECTIONS,
+    EARLIEST_US,
     Known,
     Lake,
     LakeWriter,
@@ -52,6 +55,7 @@ from tidegauge.wire import (
     TableReader,
     TcpExport,
     ZeekReader,
+    connections_state,
     datagrams_in,
     hash_file,
     header_of,
@@ -65,6 +69,7 @@ from tidegauge.wire import (
     nfdump_table,
     open_stream,
     read_packets,
+    remember_connections,
     remember_templates,
     sniff,
     templates_state,
@@ -78,6 +83,10 @@ OF_LINES = ("zeek", "eve", "argus", "json", "csv")
 ON_DISK = ("nfcapd", "parquet")
 """Kinds that are read where they lie, not as a stream."""
 HEADER_BYTES = 4 << 20
+AHEAD_S = 86_400
+"""Clocks may be wrong by so much before it is said."""
+EVE_COUNTS = "eve_counts"
+"""The state that holds which events of Suricata's count, by exporter (`EveReader.counted`)."""
 
 Reader = ZeekReader | EveReader | ArgusReader | TableReader | JsonReader | FlowMeter
 R = TypeVar("R", ZeekReader, EveReader, ArgusReader, TableReader, JsonReader, FlowMeter)
@@ -98,6 +107,8 @@ class Report:
     direction: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, 0))
     """Bytes by direction."""
     warnings: list[str] = field(default_factory=list)
+    odd_times: int = 0
+    """Flows that began before flow export was invented, or after now."""
     span_us: tuple[int, int] | None = None
     """From the first start to the last start of the flows that were taken in."""
 
@@ -112,6 +123,9 @@ class Report:
             self.direction[name] += int(amount)
         starts = table["time_start"].cast(pa.int64()).to_numpy()
         first, last = int(starts.min()), int(starts.max())
+        latest_us = int((time.time() + AHEAD_S) * 1e6)
+        if first < EARLIEST_US or last > latest_us:
+            self.odd_times += int(((starts < EARLIEST_US) | (starts > latest_us)).sum())
         before = self.span_us or (first, last)
         self.span_us = min(before[0], first), max(before[1], last)
 
@@ -136,8 +150,9 @@ class Found:
     named: bool
 
 
-def find_files(paths: list[str]) -> list[Found]:
-    """The files meant by paths: directories are searched, in order of name; hidden and temporary files left out.
+def find_files(paths: list[str], besides: Path | None = None) -> list[Found]:
+    """The files meant by paths: directories are searched, in order of name; hidden and temporary files left out, and
+    what lies in the folder `besides`: a site's own data are no input.
 
     Raises:
         UsageError: a path does not exist.
@@ -150,7 +165,8 @@ def find_files(paths: list[str]) -> list[Found]:
         elif place.is_dir():
             for inside in sorted(p for p in place.rglob("*") if p.is_file()):
                 hidden = any(part.startswith(".") for part in inside.relative_to(place).parts)
-                if not hidden and inside.suffix not in SKIPPED_NAMES:
+                own = besides is not None and inside.resolve().is_relative_to(besides.resolve())
+                if not hidden and not own and inside.suffix not in SKIPPED_NAMES:
                     found.setdefault(str(inside), Found(str(inside), named=False))
         else:
             raise UsageError("no such file or directory", where=path)
@@ -183,6 +199,10 @@ class Ingest:
         self._taken: dict[str, Source] = {}
         self._going: dict[str, Source] = {}
         self._called: set[str | None] = set()
+        self._told_before = self._manifest.path.exists() and bool(self._manifest.load_state(CONNECTIONS))
+        self._eve_counts: dict[str, str] = (
+            self._manifest.load_state(EVE_COUNTS) if self._manifest.path.exists() else None
+        ) or {}
         self._mark: int | None = None
         self._chain: int | None = None
         self._atlas = Atlas.of(site)
@@ -200,11 +220,13 @@ class Ingest:
         What a search found and is no file of flows is only counted.
         """
         keep_freed_memory()
-        files = find_files(paths)
+        files = find_files(paths, self._site.data)
         if self._again:
             self._called = {hash_file(file.path) for file in files}
         with open_writer(self._site.data, self._atlas.stamp, Ours.of(self._site)) as writer:
             remember_templates(self._decoder, self._manifest.load_state("templates") or {})
+            anew = {s.mark for s in self._known.sources if s.hash in self._called}
+            remember_connections(self._decoder, self._manifest.load_state(CONNECTIONS) or {}, besides=anew)
             for file in files:
                 progress(file.path)
                 self._file(file, writer)
@@ -216,9 +238,6 @@ class Ingest:
             if waited and self.report.flows == flows:
                 self._forget_unread(writer)
             self._commit(writer)
-            state = templates_state(self._decoder)
-            if any(state.values()):
-                self._manifest.save_state("templates", state)
         if not (self.report.files or self.report.duplicates or self.report.failures):
             self.report.failures.append(f"nothing was taken in: no file of flows among {len(files):,} found")
         self.report.warnings += self._doubts()
@@ -228,13 +247,19 @@ class Ingest:
         if self._going:
             self.report.removed += withdraw(writer, list(self._going.values()))
             self._going = {}
-        writer.commit()
+        templates, told = templates_state(self._decoder), connections_state(self._decoder)
+        state: dict[str, Any] = {"templates": templates} if any(templates.values()) else {}
+        if self._eve_counts:
+            state[EVE_COUNTS] = self._eve_counts
+        writer.commit({**state, **({CONNECTIONS: told} if told or self._told_before else {})})
+        self._told_before = bool(told)
 
     def _forget_unread(self, writer: LakeWriter) -> None:
         """Files all of whose data waited for a template that did not come can be taken in again with it."""
         for source in self._taken.values():
-            if source.chain == self._chain and self._chain is not None and not source.counts["flows"]:
-                writer.forget_source(source.hash)
+            unread = source.chain == self._chain and self._chain is not None and not source.counts["flows"]
+            if unread and not writer.take_back(source):
+                withdraw(writer, [source])
 
     def _doubts(self) -> list[str]:
         """What the flows that were taken in say against the home prefixes, and against having been taken in."""
@@ -243,7 +268,14 @@ class Ingest:
         since_s, until_s = self.report.span_us[0] // 1_000_000, self.report.span_us[1] // 1_000_000 + 1
         lake = Lake(self._site.data, memory_mb=self._site.memory_mb)
         homes = look_at_homes(lake, self._site.home, since_s, until_s)
-        return [*doubts(self._site, homes), *self._twice(lake, since_s, until_s)]
+        return [*doubts(self._site, homes), *self._twice(lake, since_s, until_s), *self._odd_times()]
+
+    def _odd_times(self) -> Iterator[str]:
+        if count := self.report.odd_times:
+            yield (
+                f"{count:,} flows have times before 1990 or in the future: the clock of their exporter is wrong, or the"
+                " times are written in another form than this program takes them for."
+            )
 
     def _twice(self, lake: Lake, since_s: int, until_s: int) -> Iterator[str]:
         """Files whose flows are here already, by a sample."""
@@ -277,7 +309,8 @@ class Ingest:
                 if before and before[-1][0].whole and not self._again:
                     self.report.duplicates += 1
                     return
-                going, goes_on = self._going_for(stream, kind, known, before)
+                damaged = self._damaged_of(Path(path).name, heads) if not before else []
+                going, goes_on = self._going_for(stream, kind, known, before, damaged)
                 self.report.files += 1
                 self._take(stream, path, kind, digest, heads, before if goes_on else [], going, writer)
         except NoFlowsError as error:
@@ -297,9 +330,18 @@ class Ingest:
         with open_stream(path, most=size) as stream:
             return [(begin, alike[begin.length, begin.content]) for begin in known_begins(stream, set(alike))]
 
+    def _damaged_of(self, name: str, heads: dict[int, str]) -> list[Source]:
+        """Files of that name which were damaged, and begin as this one: it is the same, whole."""
+        alike = {s.hash: s for head in heads.values() for s in self._known.by_head.get(head, ())}
+        return [
+            s for s in alike.values()
+            if s.counts.get("damaged") and Path(s.name).name == name and s.hash not in self._taken
+        ]  # fmt: skip
+
     def _going_for(
-        self, stream: Stream, kind: str, known: Source | None, before: list[tuple[Begin, Source]]
-    ) -> tuple[list[Source], bool]:
+        self, stream: Stream, kind: str, known: Source | None, before: list[tuple[Begin, Source]],
+        damaged_ones: list[Source],
+    ) -> tuple[list[Source], bool]:  # fmt: skip
         """Which files a file stands for from now on; and whether only what is new in it is taken in, to which the
         stream is put forward.
 
@@ -311,7 +353,8 @@ class Ingest:
             before[:] = [(begin, source) for begin, source in before if source.hash in self._taken]
         begin, source = before[-1] if before else (None, None)
         if begin is None or source is None:
-            return (self._replaced(stream.name, list(stands_for.values())) if self._again else []), False
+            gone = {s.hash: s for s in damaged_ones} | (stands_for if self._again else {})
+            return self._replaced(stream.name, list(gone.values())), False
         header = header_of(stream.peek(HEADER_BYTES), kind)
         damaged = source.counts.get("damaged", False)
         if kind in OF_LINES and begin.line >= begin.length and header is not None and not damaged:
@@ -348,6 +391,7 @@ class Ingest:
         waits = bool(self._decoder.pending)
         chain = next((source.chain or source.mark for _, source in reversed(before)), self._chain if waits else None)
         counts: dict[str, Any] = {}
+        self._decoder.connections.mark, self._decoder.connections.leans_on = mark, set()
         try:
             self._write(self._flows(stream, path, kind), writer, mark)
         except NoFlowsError:
@@ -369,6 +413,7 @@ class Ingest:
         content, length = stream.content(digest) if kind not in ON_DISK else ("", 0)
         if chain is None and self._decoder.pending:
             chain = mark
+        chain = self._chained(writer, chain, self._decoder.connections.leans_on)
         self._chain = chain
         head = next((heads[size] for size in HEADS if size in heads), "")
         made = Source(digest, stream.name, {"flows": given, **counts}, mark, chain, head, content, length)
@@ -378,8 +423,22 @@ class Ingest:
         writer.add_source(made)
         self._going |= {source.hash: source for source in going}
         for _, source in before[-1:]:
+            writer.rest_on(source)
             if source.chain != chain:
                 writer.chain_source(source.hash, chain)
+
+    def _chained(self, writer: LakeWriter, chain: int | None, marks: set[int]) -> int | None:
+        """The chain of a file that would count more without what others told of the same connections; these are put
+        into it, with those that they are chained to."""
+        leant_on = [s for s in self._known.sources if s.mark in marks]
+        if not leant_on:
+            return chain
+        chains = {s.chain or s.mark for s in leant_on} | ({chain} if chain is not None else set())
+        joined = chain if chain is not None else (leant_on[0].chain or leant_on[0].mark)
+        for source in [s for s in self._known.sources if (s.chain or s.mark) in chains and s.chain != joined]:
+            writer.chain_source(source.hash, joined)
+            self._known.rechain(source, joined)
+        return joined
 
     def _noted(self) -> bool:
         """Whether the decoders counted something, or saw names, since the last file."""
@@ -414,7 +473,7 @@ class Ingest:
         elif kind == "zeek":
             yield from self._reader(ZeekReader, self._exporter or "zeek").read(stream)
         elif kind == "eve":
-            yield from self._reader(EveReader, self._exporter).read(stream)
+            yield from self._reader(EveReader, self._exporter, counted=self._eve_counts).read(stream)
         elif kind == "argus":
             yield from self._reader(ArgusReader, self._exporter or "argus").read(stream)
         elif kind == "json":
@@ -442,7 +501,8 @@ class Ingest:
         key = f"{kind.__name__} {exporter}"
         if key not in self._readers:
             make: Callable[..., R] = kind
-            self._readers[key] = make(exporter, skipped=self.report.skipped, **more)
+            called = self._site.exporter_names.get(exporter, exporter) if exporter else exporter
+            self._readers[key] = make(called, skipped=self.report.skipped, **more)
         found = self._readers[key]
         assert isinstance(found, kind)
         return found

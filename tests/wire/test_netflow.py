@@ -211,3 +211,34 @@ def test_what_is_encoded_as_v9_is_decoded_to_the_same_flows(rows: list[tuple[int
     for name in ("src", "dst", "bytes", "packets", "time_start", "time_end", "dst_port"):
         assert np.array_equal(found[name], made[name][order]), name
     assert len(decoder.skipped) == 0
+
+
+def test_packets_are_of_the_same_pair_of_counters_as_bytes() -> None:
+    fields = template(256, (8, 4), (12, 4), (1, 4), (2, 4), (231, 4), (232, 4), (298, 4), (299, 4))
+    row = ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">IIIIII", 3000, 30, 1000, 2000, 10, 20)
+    flows, _ = decode(ipfix(sets((2, fields), (256, row))))
+    assert [(int(o), int(p)) for o, p in zip(flows["bytes"], flows["packets"], strict=True)] == [(1000, 10), (2000, 20)]
+
+
+def test_running_totals_beside_differences_that_are_0_count_what_is_new() -> None:
+    fields = template(256, (8, 4), (12, 4), (1, 4), (2, 4), (85, 4), (86, 4), (152, 8))
+    ends = ip("192.0.2.1") + ip("198.51.100.2")
+    rows = [struct.pack(">IIIIQ", 0, 0, total, total // 100, (NOW_S - 60) * 1000) for total in (1000, 3000)]
+    flows, _ = decode(
+        ipfix(sets((2, fields), (256, ends + rows[0]))), ipfix(sets((2, fields), (256, ends + rows[1])), sequence=1)
+    )
+    assert int(flows["bytes"].sum()) == 3000
+
+
+def test_all_templates_can_be_withdrawn_at_once() -> None:
+    there = template(256, (8, 4), (12, 4), (1, 4), (2, 4))
+    turned = template(256, (12, 4), (8, 4), (1, 4), (2, 4))
+    row = ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">II", 100, 1)
+    back = ip("198.51.100.2") + ip("192.0.2.1") + struct.pack(">II", 100, 1)
+    flows, decoder = decode(
+        ipfix(sets((2, there), (256, row))),
+        ipfix(sets((2, struct.pack(">HH", 2, 0)), (256, back)), sequence=1),
+        ipfix(sets((2, turned)), sequence=2),
+    )
+    assert decoder.skipped.total == 0
+    assert {bytes(a)[12:] for a in flows["src"]} == {ip("192.0.2.1")}

@@ -108,3 +108,45 @@ def test_the_way_back_in_nfdumps_csv_is_a_flow_of_its_own(take: Take) -> None:
         ("in", 6, 1000, 80, 3, 180),
         ("out", 6, 80, 1000, 2, 120),
     ]
+
+
+def test_logs_that_were_joined_keep_their_own_order_of_columns(take: Take) -> None:
+    other = HEADER.replace(b"id.orig_h\tid.orig_p\tid.resp_h\tid.resp_p", b"id.resp_h\tid.resp_p\tid.orig_h\tid.orig_p")
+    turned = LINE.replace(b"198.51.100.1\t1000\t192.0.2.1\t80", b"192.0.2.1\t80\t198.51.100.1\t1000")
+    _, lake = take(HEADER + LINE + other + turned + turned)
+    assert lake.total("sum(bytes)", FlowFilter(conditions=("direction = 'in'",))) == 3 * 90
+
+
+def test_tables_that_were_joined_keep_their_own_order_of_columns(take: Take) -> None:
+    one = b"time_start,src,dst,bytes,packets\n1700000000,203.0.113.1,192.0.2.1,100,7\n"
+    other = b"time_start,src,dst,packets,bytes\n1700000001,203.0.113.1,192.0.2.1,9,5000\n"
+    _, lake = take(one + other + one)
+    assert lake.total("sum(bytes)", FlowFilter()) == 5200
+    assert lake.total("sum(packets)", FlowFilter()) == 23
+
+
+@pytest.mark.parametrize("time", [b"0", b"-1", b"4200000000", b"20141124120000", b"9223372036854775807"])
+def test_what_can_be_no_time_is_counted_and_not_placed(take: Take, time: bytes) -> None:
+    row = b"203.0.113.1,192.0.2.1,100,7\n"
+    report, lake = take(b"time_start,src,dst,bytes,packets\n1700000000," + row + time + b"," + row)
+    assert (lake.total("sum(bytes)", FlowFilter()), report.skipped.total) == (100, 1)
+
+
+def test_times_of_long_ago_are_kept_and_said(take: Take) -> None:
+    report, lake = take(b"time_start,src,dst,bytes,packets\n86400,203.0.113.1,192.0.2.1,100,7\n")
+    assert lake.total("sum(bytes)", FlowFilter()) == 100
+    assert any("times before 1990 or in the future" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("sent", [b"", b"nan", b"-1", b'"1,000"'])
+def test_counts_of_argus_that_are_no_numbers_are_no_flow_the_other_way(take: Take, sent: bytes) -> None:
+    head = b"StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,sTos,dTos,TotPkts,TotBytes,SrcBytes,Label\n"
+    row = b"2014/11/24 12:00:00.5,5.0,tcp,203.0.113.1,1000,  ->,192.0.2.1,443,FSPA_FSPA,0,0,30,3000,%s,\n"
+    report, lake = take(head + row % b"1000" + row % sent)
+    assert (lake.total("sum(bytes)", FlowFilter()), report.skipped.total) == (3000, 1)
+
+
+def test_times_of_two_forms_in_one_log_are_both_read(take: Take) -> None:
+    text = JSON.replace(b"1700000000.5", b'"2023-11-14T22:13:21.5Z"')
+    _, lake = take(JSON + text + JSON)
+    assert lake.total("sum(flows)", FlowFilter()) == 3

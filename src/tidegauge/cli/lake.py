@@ -96,19 +96,26 @@ def remove(sources: tuple[str, ...], even_evidence: bool, site_dir: Path | None,
 
 
 @lake.command()
+@click.option("--set-aside", "aside", is_flag=True, help="Take damaged and missing files out of the lake.")
 @site_option
 @json_option
-def check(site_dir: Path | None, as_json: bool) -> None:
+def check(aside: bool, site_dir: Path | None, as_json: bool) -> None:
     """Compare each file of the lake with the hash that was noted when it was written.
 
-    Exit status 1 when any is damaged or missing.
+    Exit status 1 when any is damaged or missing. With --set-aside these are taken out, so that the others can be read
+    again: their time counts as not seen, and the files that their flows came from can be taken in again (ingest
+    --again).
 
     Example: tidegauge lake check
     """
-    from tidegauge.lake import check as check_lake
+    from tidegauge.lake import check as check_lake, set_aside
 
+    site, gone = open_site(site_dir), 0
     with working("reading the lake"):
-        found = check_lake(open_site(site_dir).data)
+        found, gone = set_aside(site.data) if aside else (check_lake(site.data), 0)
+    if aside and not found.whole:
+        note_audit(site, "set damaged segments aside", {"damaged": [p for p, _ in found.damaged],
+                                                        "missing": found.missing, "flows": gone})  # fmt: skip
     if as_json:
         print_json(found.to_json())
     else:
@@ -120,7 +127,9 @@ def check(site_dir: Path | None, as_json: bool) -> None:
             click.echo(f"unknown: {path}: nothing reads it")
         click.echo(f"{format_count(found.checked, 'segment')} checked: {len(found.damaged)} damaged,"
                    f" {len(found.missing)} missing, {len(found.unknown)} unknown")  # fmt: skip
-    if not found.whole:
+        if aside and not found.whole:
+            click.echo(f"{format_count(gone, 'flow')} can no longer be read; their time counts as not seen")
+    if not found.whole and not aside:
         sys.exit(1)
 
 

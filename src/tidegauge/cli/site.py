@@ -75,7 +75,7 @@ def ingest(
         again=again, replaces=partial(_replaces, site, even_evidence),
     )  # fmt: skip
     console = Console(stderr=True)
-    found = find_files(list(paths))
+    found = find_files(list(paths), site.data)
     if console.is_terminal:
         from rich.progress import Progress
 

@@ -1,8 +1,14 @@
 from .begun import quoted as quoted
 from .compaction import SETTLED_S as SETTLED_S, compact as compact
-from .extent import Extent as Extent
+from .extent import EARLIEST_US as EARLIEST_US, Extent as Extent
 from .homes import Homes as Homes, look_at_homes as look_at_homes
-from .manifest import Manifest as Manifest, Segment as Segment, Source as Source, new_mark as new_mark
+from .manifest import (
+    CONNECTIONS as CONNECTIONS,
+    Manifest as Manifest,
+    Segment as Segment,
+    Source as Source,
+    new_mark as new_mark,
+)
 from .ours import Ours as Ours, otherwise_labelled as otherwise_labelled
 from .pairs import CAME_AND_WENT as CAME_AND_WENT, FAR_END as FAR_END, Pairs as Pairs, to_all as to_all
 from .pieces import FRACTION as FRACTION, spread as spread
@@ -19,6 +25,7 @@ from .sources import (
     held as held,
     named as named,
     remove as remove,
+    set_aside as set_aside,
     withdraw as withdraw,
 )
 from .twice import Twice as Twice, here_already as here_already, seen_twice as seen_twice

@@ -6,9 +6,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tidegauge.lake.manifest import MARK, Manifest, Segment
+from tidegauge.lake.manifest import KEPT_S, MARK, Manifest, Segment
+from tidegauge.lake.sources import read_whole
 from tidegauge.lake.writer import LakeWriter
 from tidegauge.model import LEDGER_SCHEMA, LakeError
 
@@ -17,8 +17,6 @@ SETTLED_S = 900
 """An hour is over when it ended so long ago: exporters send long flows late."""
 FEW = 4
 MOST_ROWS = 1 << 20
-KEPT_S = 900
-"""How long replaced files stay for readers that have them open."""
 
 
 def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
@@ -39,11 +37,10 @@ def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
             try:
                 if segments[0].kind == "flows":
                     for segment in segments:
-                        writer.add_flows(pq.read_table(folder / segment.path, partitioning=None))
+                        writer.add_flows(read_whole(folder, segment))
                 else:  # older ones may lack columns
-                    paths = [folder / s.path for s in segments]
-                    tables = [pq.read_table(path, schema=MARKED_LEDGER, partitioning=None) for path in paths]
-                    writer.add_ledger(pa.concat_tables(tables))
+                    tables = [read_whole(folder, s) for s in segments]
+                    writer.add_ledger(pa.concat_tables([_completed(table) for table in tables]))
                 writer.replace([s.path for s in segments])
                 writer.commit()
                 gone += len(segments) - 1
@@ -53,6 +50,14 @@ def compact(folder: Path, *, now_s: float, most_hours: int = 4) -> int:
             finally:
                 writer.close()
     return gone
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """Ledger rows with the columns that older segments lack."""
+    for field in MARKED_LEDGER:
+        if field.name not in table.schema.names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(MARKED_LEDGER.names).cast(MARKED_LEDGER)
 
 
 def _work(manifest: Manifest, now_s: float) -> list[list[Segment]]:

@@ -31,10 +31,14 @@ CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS rolled (
     segment TEXT, kind TEXT, width_s INTEGER, path TEXT, form INTEGER, PRIMARY KEY (segment, kind, width_s));
 """
+KEPT_S = 900
+"""How long replaced files stay for readers that have them open."""
 ROLLUP_FORM = 1
 """Counts the changes of what rollups hold: those of another form are not read, and made anew."""
 OURS = "ours"
 """The state that holds the settings behind the short names that segments mention (`lake.ours`)."""
+CONNECTIONS = "connections"
+"""The state that holds what exporters told of connections so far (`wire.connections_state`)."""
 DELETED = "deleted"
 """The state that holds when flows were that are there no more: half-open times (us), by time."""
 ADDED = (
@@ -187,7 +191,8 @@ class Manifest:
         segments: list[Segment],
         sources: list[Source],
         *,
-        removed: Sequence[str] = (),
+        removed: Sequence[Source] = (),
+        rests_on: Sequence[Source] = (),
         chained: Sequence[tuple[int | None, str]] = (),
         state: dict[str, Any] | None = None,
         replaced: list[str] | None = None,
@@ -197,14 +202,15 @@ class Manifest:
         """Make staged segments and the files they came from part of the lake, all or nothing.
 
         Args:
-            removed: hashes of files that are not part of it any more; before the new ones come.
+            removed: files that are not part of it any more; before the new ones come.
+            rests_on: files that must still be part of it, since only what is new in them was taken in.
             chained: chains of files that are here already, and their hashes.
             state: values kept under names, set in the same transaction.
             replaced: paths of segments whose rows stand in the new ones; their files go with `remove_replaced`.
             labelled: the editions behind each short name that the segments carry, and `ours` the settings.
 
         Raises:
-            LakeError: another writer has taken in one of the files, or replaced one of the segments, meanwhile.
+            LakeError: another writer has taken in or out one of the files, or replaced one of the segments, meanwhile.
         """
         with self._session() as session:
             session.execute("BEGIN IMMEDIATE")
@@ -225,7 +231,14 @@ class Manifest:
                 if known is None or session.execute("SELECT 1 FROM replaced WHERE path = ?", (path,)).fetchone():
                     raise LakeError("another run has replaced this segment", where=path)
                 session.execute("INSERT INTO replaced VALUES (?, NULL, ?)", (path, commit))
-            session.executemany("DELETE FROM sources WHERE hash = ?", [(digest,) for digest in removed])
+            for source in (*rests_on, *removed):
+                there = "SELECT 1 FROM sources WHERE hash = ? AND mark IS ?"
+                if session.execute(there, (source.hash, source.mark)).fetchone() is None:
+                    raise LakeError(
+                        "another run has removed it, or taken it in anew, meanwhile: nothing was changed",
+                        where=source.name,
+                    )
+            session.executemany("DELETE FROM sources WHERE hash = ?", [(source.hash,) for source in removed])
             for source in sources:
                 try:
                     session.execute(

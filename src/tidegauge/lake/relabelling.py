@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidegauge.atlas import Atlas, relabelled
-from tidegauge.lake.compaction import KEPT_S
-from tidegauge.lake.manifest import Manifest, Segment
+from tidegauge.lake.manifest import KEPT_S, Manifest, Segment
 from tidegauge.lake.ours import Ours, known_names, renamed
-from tidegauge.lake.sources import read_segment
+from tidegauge.lake.sources import read_whole
 from tidegauge.lake.writer import LakeWriter
 from tidegauge.site import Site
 
@@ -100,7 +99,7 @@ def _segment(
     if name == segment.atlas and segment.site == labels.settings(segment):
         report.current += 1
         return
-    old = read_segment(folder, segment)
+    old = read_whole(folder, segment)
     new = relabelled(_called(old, labels.renames(segment)), atlas, labels.whose(segment))
     differs = np.zeros(len(old), dtype=bool)
     for column in LABELS:
@@ -126,7 +125,7 @@ def _rename(
     folder: Path, manifest: Manifest, staging: Path, ours: Ours, renames: dict[str, str], segment: Segment
 ) -> None:
     """Exporters of a segment of another kind under their names of now."""
-    table = read_segment(folder, segment)
+    table = read_whole(folder, segment)
     if not set(table["exporter"].to_pylist()) & renames.keys():
         manifest.mark_labelled(segment.path, "", [], ours.name, ours.to_state())
         return

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegauge.lake.compaction import KEPT_S
-from tidegauge.lake.manifest import DELETED, Manifest
+from tidegauge.lake.manifest import DELETED, KEPT_S, Manifest
 from tidegauge.model import merge_intervals, without
 
 KINDS = ("flows", "names")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,14 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tidegauge.lake.compaction import KEPT_S
-from tidegauge.lake.manifest import MARK, Manifest, Segment, Source
+from tidegauge.lake.manifest import CONNECTIONS, DELETED, KEPT_S, MARK, Manifest, Segment, Source
 from tidegauge.lake.writer import LakeWriter, open_writer
-from tidegauge.model import InputError, LakeError, UsageError, format_time
-from tidegauge.wire import hash_file
+from tidegauge.model import InputError, LakeError, UsageError, format_time, merge_intervals
+from tidegauge.wire import forgotten, hash_file
 
 KINDS = ("flows", "coverage", "names")
 Kept = Literal["whole", "part", "gone"]
+SET_ASIDE = "set-aside"
+"""The folder for damaged segments, beside those that are read."""
 LEAST_NAMED = 6
 """Signs of a file's hash that are enough to name it."""
 
@@ -69,6 +70,14 @@ class Known:
         self.by_head: dict[str, list[Source]] = {}
         for source in sources:
             self.add(source)
+
+    def rechain(self, source: Source, chain: int | None) -> None:
+        """Note that a file belongs to another chain."""
+        made = replace(source, chain=chain)
+        self.sources[self.sources.index(source)] = made
+        self.by_hash[made.hash] = made
+        for alike in self.by_head.values():
+            alike[:] = [made if one is source else one for one in alike]
 
     def add(self, source: Source) -> None:
         self.sources.append(source)
@@ -147,7 +156,8 @@ def remove(folder: Path, sources: Sequence[Source]) -> int:
     Manifest(folder).remove_replaced(older_than_s=KEPT_S)
     with open_writer(folder) as writer:
         gone = withdraw(writer, sources)
-        writer.commit()
+        told = writer.manifest.load_state(CONNECTIONS)
+        writer.commit({CONNECTIONS: forgotten(told, {s.mark for s in sources})} if told else None)
     return gone
 
 
@@ -157,10 +167,10 @@ def withdraw(writer: LakeWriter, sources: Sequence[Source]) -> int:
     gone = 0
     for segment, keeps in _touched(writer.manifest, marks):
         gone += int((~keeps).sum()) if segment.kind == "flows" else 0
-        rest = read_segment(writer.manifest.folder, segment).filter(pa.array(keeps)) if keeps.any() else None
+        rest = read_whole(writer.manifest.folder, segment).filter(pa.array(keeps)) if keeps.any() else None
         writer.stand_in(segment, rest)
     for source in sources:
-        writer.remove_source(source.hash)
+        writer.remove_source(source)
     return gone
 
 
@@ -189,6 +199,24 @@ def read_segment(folder: Path, segment: Segment, wanted: list[str] | None = None
         raise LakeError(f"a segment is damaged: {str(error).splitlines()[0]}", where=segment.path) from None
 
 
+def read_whole(folder: Path, segment: Segment) -> pa.Table:
+    """A segment whose rows are to be written anew: it must be what was written, or damage would become truth.
+
+    Raises:
+        LakeError: it is damaged.
+    """
+    try:
+        same = hash_file(str(folder / segment.path)) == segment.hash
+    except InputError as error:
+        raise LakeError(f"a segment is damaged: {error.what}", where=segment.path) from None
+    if not same:
+        raise LakeError(
+            "a segment is damaged: its hash is not the one that was written", where=segment.path,
+            hint="tidegauge lake check --set-aside takes damaged segments out",
+        )
+    return read_segment(folder, segment)
+
+
 @dataclass(frozen=True)
 class Checked:
     """What a look at the files of the lake found; paths are relative to its folder.
@@ -210,6 +238,29 @@ class Checked:
     def to_json(self) -> dict[str, Any]:
         return {"checked": self.checked, "damaged": [{"path": path, "why": why} for path, why in self.damaged],
                 "missing": self.missing, "unknown": self.unknown}  # fmt: skip
+
+
+def set_aside(folder: Path) -> tuple[Checked, int]:
+    """Take damaged and missing segments out of the lake, so that the others can be read and changed; what they held is
+    noted as deleted, and coverage is blind there. Damaged files are kept under `set-aside`.
+
+    Returns:
+        What was found, and how many flows are there no more.
+    """
+    found, manifest = check(folder), Manifest(folder)
+    going = {path for path, _ in found.damaged} | set(found.missing)
+    if not going:
+        return found, 0
+    segments = [s for kind in KINDS for s in manifest.segments(kind) if s.path in going]
+    flows = [s for s in segments if s.kind == "flows"]
+    deleted = merge_intervals([*manifest.deleted_us(), *((s.first_us, s.last_us + 1) for s in flows)])
+    with manifest.writing() as staging:
+        manifest.commit(staging, [], [], state={DELETED: deleted}, replaced=sorted(going))
+    for path, _ in found.damaged:
+        place = folder / SET_ASIDE / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).rename(place)
+    return found, sum(s.rows for s in flows)
 
 
 def check(folder: Path) -> Checked:

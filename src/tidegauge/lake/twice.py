@@ -22,6 +22,8 @@ SAMPLE_ROWS = 30_000
 """Stretches of time, of a minute at least, that are looked at; and about so many flows in them."""
 LEAST_FLOWS, LEAST_SHARE, OF_FILES = 20, 0.2, 0.05
 """So many flows must be there twice, and this share of those looked at: of an exporter's, and of a file's."""
+LEAST_OF_ALL = 3
+"""Of a file with fewer flows, all of so many must be there twice."""
 APART_US, NEAR_US = 120_000_000, 1_000_000
 """Clocks of two exporters, and what they take for the begin of a flow, differ by less than the first; two monitors of
 one exporter see begin and end of a flow within the second."""
@@ -60,7 +62,8 @@ TWO_FILES = (
     f" FROM seen a JOIN seen b USING ({KEY}, bytes, packets) WHERE abs(a.t - b.t) <= 1000 AND abs(a.e - b.e) <= 1000"
     f" AND a.exporter = b.exporter AND b.{MARK} IS DISTINCT FROM a.{MARK} AND a.{MARK} IS NOT NULL GROUP BY ALL)"
     f" SELECT one, other, others, matched, flows FROM paired JOIN own ON own.{MARK} = one"
-    f" WHERE matched >= {LEAST_FLOWS} AND matched >= {OF_FILES} * flows ORDER BY matched DESC"
+    f" WHERE matched >= {LEAST_FLOWS} AND matched >= {OF_FILES} * flows"
+    f" OR matched = flows AND flows >= {LEAST_OF_ALL} ORDER BY matched DESC"
 )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tidegauge.atlas import Edition
@@ -81,7 +82,8 @@ class LakeWriter:
         self._ledgers: list[pa.Table] = []
         self._names: list[pa.Table] = []
         self._sources: list[Source] = []
-        self._removed: list[str] = []
+        self._removed: list[Source] = []
+        self._rests_on: list[Source] = []
         self._chained: list[tuple[int | None, str]] = []
         self._replaced: list[str] = []
         self._more: list[Segment] = []
@@ -131,15 +133,24 @@ class LakeWriter:
         """Note that a file that is here already cannot be told from another any more."""
         self._chained.append((chain, digest))
 
-    def forget_source(self, digest: str) -> None:
-        """Take back that everything of a file has been added, before or after a commit."""
-        if all(source.hash != digest for source in self._sources):
-            self._removed.append(digest)
-        self._sources = [source for source in self._sources if source.hash != digest]
+    def rest_on(self, source: Source) -> None:
+        """Note that the next commit is only right as long as a file that is here stays."""
+        if source.hash not in {own.hash for own in self._sources}:
+            self._rests_on.append(source)
 
-    def remove_source(self, digest: str) -> None:
+    def take_back(self, source: Source) -> bool:
+        """Drop a file that has not been committed, with its ledger rows and names; False where it has been."""
+        if source not in self._sources:
+            return False
+        self._sources.remove(source)
+        other = pc.is_in(pc.field(MARK), pa.array([source.mark], pa.int64()))
+        self._ledgers = [table.filter(~other) for table in self._ledgers]
+        self._names = [table.filter(~other) for table in self._names]
+        return True
+
+    def remove_source(self, source: Source) -> None:
         """Note that nothing of a file stays: what was replaced is without it."""
-        self._removed.append(digest)
+        self._removed.append(source)
 
     def replace(self, paths: list[str]) -> None:
         """Note that what has been added stands for the rows of these segments."""
@@ -154,11 +165,12 @@ class LakeWriter:
         segments = [*self.finish(), *self._more]
         if segments or self._sources or self._removed or self._replaced or state:
             self.manifest.commit(
-                self._staging, segments, self._sources, removed=self._removed, chained=self._chained, state=state,
-                replaced=self._replaced, labelled=self._labelled, ours=self._ours.to_state() if self._ours else None,
+                self._staging, segments, self._sources, removed=self._removed, rests_on=self._rests_on,
+                chained=self._chained, state=state, replaced=self._replaced, labelled=self._labelled,
+                ours=self._ours.to_state() if self._ours else None,
             )  # fmt: skip
         self._sources, self._removed, self._chained, self._replaced, self._more = [], [], [], [], []
-        self._labelled = {}
+        self._rests_on, self._labelled = [], {}
         self.uncommitted_rows = 0
 
     def stand_in(self, segment: Segment, rest: pa.Table | None) -> None:
@@ -179,9 +191,9 @@ class LakeWriter:
             self._write_hour(hour)
         segments = [segment for job in self._jobs for segment in job.result()]
         self._jobs = []
-        if self._ledgers:
+        if any(table.num_rows for table in self._ledgers):
             segments += self._write_ledger()
-        if self._names:
+        if any(table.num_rows for table in self._names):
             segments += self._write_names()
         return [self._stamped(s) for s in segments]
 

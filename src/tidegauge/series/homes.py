@@ -41,6 +41,12 @@ def doubts(site: Site, homes: Homes) -> Iterator[str]:
             f"{internal:.1%} of the bytes are between public addresses that are all in a home prefix. If [site] home"
             " holds networks of others, take them out; if it is right, set [site] transit = true."
         )
+    crossed = homes.bytes["in"] + homes.bytes["out"]
+    if not crossed and homes.bytes["internal"] and not expected and internal <= MOSTLY:
+        yield (
+            "No byte came in or went out: all flows are between home prefixes. If [site] home holds networks of others,"
+            " take them out."
+        )
     if homes.unseen:
         more = f" and {len(homes.unseen) - MOST_NAMED:,} more" if len(homes.unseen) > MOST_NAMED else ""
         yield (

@@ -31,6 +31,9 @@ from .reading import (
 from .recognise import holds_flow_export as holds_flow_export
 from .sniffing import Kind as Kind, header_of as header_of, sniff as sniff
 from .state import (
+    connections_state as connections_state,
+    forgotten as forgotten,
+    remember_connections as remember_connections,
     remember_templates as remember_templates,
     resume as resume,
     templates_state as templates_state,

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, sane_times
 from tidegauge.wire.reading import Stream, damage_named
-from tidegauge.wire.text import csv_block, flags_of_letters, numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import (
+    are_times,
+    csv_block,
+    epoch_seconds,
+    flags_of_letters,
+    numbers,
+    packed_addresses,
+    protocol_numbers,
+)
 
 NEEDED = ("StartTime", "Proto", "SrcAddr", "Dir", "DstAddr", "TotBytes")
 OPTIONAL = (
@@ -72,13 +80,17 @@ class ArgusReader:
         src, src_ok = packed_addresses(text("SrcAddr"))
         dst, dst_ok = packed_addresses(text("DstAddr"))
         arp = np.isin(proto_names, ("arp", "rarp", "llc"))
-        starts = numbers(text("StartTime"))
-        good = src_ok & dst_ok & ~arp & ~management & np.isfinite(starts)
+        starts = epoch_seconds(numbers(text("StartTime")))
+        good = src_ok & dst_ok & ~arp & ~management & are_times(starts)
         self.skipped.add("record", "not IP, or without an address or a time", int((~good & ~management).sum()))
+        amounts = {name: numbers(columns[name]) for name in COUNTS if name in columns}
+        counted = np.all([np.isfinite(a) & (a >= 0) for a in amounts.values()], axis=0)
+        self.skipped.add("record", "a count of bytes or packets that is no number", int((good & ~counted).sum()))
+        good &= counted
         if "Dur" in columns:
             ends = np.nan_to_num(starts) + np.clip(np.nan_to_num(numbers(columns["Dur"])), 0, 1e9)
         else:
-            ends = numbers(text("LastTime"))
+            ends = epoch_seconds(numbers(text("LastTime")))
         starts_us, ends_us = sane_times(*(np.rint(np.nan_to_num(t) * 1e6).astype(np.int64) for t in (starts, ends)))
 
         protos = protocol_numbers(text("Proto"))
@@ -91,7 +103,7 @@ class ArgusReader:
             hexadecimal, (src_ports & 255) * 256 + (src_ports >> 8), (src_ports & 255) * 256 + (dst_ports & 255)
         )
         forward_bytes, back_bytes, forward_packets, back_packets = _volumes(
-            {name: np.nan_to_num(numbers(columns[name])) for name in COUNTS if name in columns}
+            {name: np.where(counted, amount, 0) for name, amount in amounts.items()}
         )
         forward_flags, back_flags = _flags(text("State"), protos)
         tos, back_tos = (np.clip(np.nan_to_num(numbers(text(n))), 0, 255) for n in ("sTos", "dTos"))
@@ -125,6 +137,7 @@ def _volumes(given: dict[str, Amount]) -> tuple[Amount, Amount, Amount, Amount]:
     """
     total = given["TotBytes"]
     src = given.get("SrcBytes", total - given.get("DstBytes", np.zeros(len(total))))
+    src = np.clip(src, 0, total)
     back = np.maximum(given.get("DstBytes", total - src), 0)
     least, least_back = (src > 0) * 1.0, (back > 0) * 1.0
     total_packets = given.get("TotPkts", least + least_back)

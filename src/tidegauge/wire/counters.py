@@ -76,9 +76,10 @@ def amounts_of(records: Records, sets: SetTable, reading: Reading) -> Amounts | 
     answers = number(e.RESPONDER_PACKETS)
     out_octets, out_packets = number(e.POST_OCTET_DELTA_COUNT), number(e.POST_PACKET_DELTA_COUNT)
     there = [e.OCTET_DELTA_COUNT, e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS, e.OCTET_TOTAL_COUNT]
+    packets_there = [e.PACKET_DELTA_COUNT, e.INITIATOR_PACKETS, e.PACKET_TOTAL_COUNT]
     if records.template.has(e.RESPONDER_OCTETS):
         there.insert(0, e.INITIATOR_OCTETS)
-    packets_there = [e.PACKET_DELTA_COUNT, e.INITIATOR_PACKETS, e.PACKET_TOTAL_COUNT]
+        packets_there.insert(0, e.INITIATOR_PACKETS)
     octets, packets = first_amount(records, tuple(there)), first_amount(records, tuple(packets_there))
     if out_octets is not None or out_packets is not None:
         count = len(records.owners)
@@ -143,12 +144,20 @@ def _told_before(records: Records, reading: Reading) -> Callable[..., tuple[Colu
             return reading.known.of_firewall(keys, updates, deleted, table, starts, ends)
 
         return of_firewall
-    totals = template.has(e.OCTET_TOTAL_COUNT) and not template.has(e.OCTET_DELTA_COUNT)
     named = template.has(e.FLOW_ID) or any(template.has(n) for n in STARTS)
-    if totals and named:
+    if template.has(e.OCTET_TOTAL_COUNT) and named:
+        deltas = records.number(e.OCTET_DELTA_COUNT)
 
         def since_last(keys: Any, table: Column, starts: Column, ends: Column, rows: Column) -> tuple[Column, Column]:
-            return reading.known.since_last(keys, table, starts, ends)
+            if deltas is None:
+                return reading.known.since_last(keys, table, starts, ends)
+            added, begins = table.copy(), starts.copy()
+            running = np.flatnonzero(deltas[rows] == 0)  # only there the totals are what is counted
+            own = [keys[i] for i in running.tolist()]
+            added[:, running], begins[running] = reading.known.since_last(
+                own, table[:, running], starts[running], ends[running]
+            )
+            return added, begins
 
         return since_last
     return None

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import LONGEST_NAME, FlowBatch, LedgerBuilder, Skipped, names_table, sane_times
 from tidegauge.wire.reading import Stream
-from tidegauge.wire.text import looked_up, numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import are_times, looked_up, numbers, packed_addresses, protocol_numbers
 
 EVENT = re.compile(rb'"event_type"\s*:\s*"([a-z_]+)"')
 COUNTS = pa.struct(
@@ -27,6 +27,9 @@ COUNTS = pa.struct(
         ("pkts", pa.int64()), ("bytes", pa.int64()), ("start", pa.string()), ("end", pa.string()),
     ]
 )  # fmt: skip
+COUNTERS = {
+    "flow": ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient"), "netflow": ("pkts", "bytes"),
+}  # fmt: skip
 TCP = pa.struct([("tcp_flags", pa.string()), ("tcp_flags_ts", pa.string()), ("tcp_flags_tc", pa.string())])
 SCHEMA = pa.schema(
     [
@@ -37,6 +40,8 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 WANTED = ("flow", "netflow", "dns", "tls", "stats")
 MOST_ANSWERS = 100
+MANY_ALONE = 1000
+"""So many events of one kind in a block without one of the other are not written beside it."""
 
 
 def is_eve(head: bytes) -> bool:
@@ -57,25 +62,32 @@ class EveReader:
     Attributes:
         exporter: name that its flows get; the `host` of the events where it is None.
         names: tables of `NAMES_SCHEMA` that have been read and not been taken yet.
+        counted: the kind of events that counts, by exporter: `flow` or `netflow`.
     """
 
     exporter: str | None
     skipped: Skipped = field(default_factory=Skipped)
     ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
     names: list[pa.Table] = field(default_factory=list)
+    counted: dict[str, str] = field(default_factory=dict)
 
     def read(self, stream: Stream) -> Iterator[FlowBatch]:
-        """Flows, block by block. Where a file has both `flow` and `netflow` events, which tell the same twice, the
-        former count."""
+        """Flows, block by block.
+
+        Suricata can tell the same traffic by `flow` and by `netflow` events: one of them counts for each exporter, in
+        all of its files; `flow` where it has both. A block of many events of the other kind alone changes that: its
+        settings were changed.
+        """
         name = self.exporter or _host(stream.peek(65536)) or "suricata"
-        one_way: bool | None = None
         packets_before = drops_before = 0
         for block in stream.lines():
             lines = self._sorted_out(block)
-            if one_way is None and (lines["flow"] or lines["netflow"]):
-                one_way = not lines["flow"]
-            chosen = "netflow" if one_way else "flow"
-            other = "flow" if one_way else "netflow"
+            chosen = self.counted.get(name, "flow" if lines["flow"] or not lines["netflow"] else "netflow")
+            other = "flow" if chosen == "netflow" else "netflow"
+            if not lines[chosen] and len(lines[other]) >= MANY_ALONE:
+                chosen, other = other, chosen
+            if lines[chosen]:
+                self.counted[name] = chosen
             self.skipped.add("event", f"a {other} event beside {chosen} events", len(lines[other]))
             if lines[chosen]:
                 yield self._flows(lines[chosen], chosen, name)
@@ -111,8 +123,12 @@ class EveReader:
         starts, ends = (numbers(pc.struct_field(counts, n)) for n in ("start", "end"))
         starts = np.where(np.isfinite(starts), starts, numbers(table["timestamp"]))
         ends = np.where(np.isfinite(ends), ends, starts)
-        good = src_ok & dst_ok & np.isfinite(starts)
+        good = src_ok & dst_ok & are_times(starts)
         self.skipped.add("record", "no time or no address", int((~good).sum()))
+        counters = COUNTERS[kind]
+        counted = ~np.any([numbers(pc.struct_field(counts, name)) < 0 for name in counters], axis=0)
+        self.skipped.add("record", "a count of bytes or packets below 0", int((good & ~counted).sum()))
+        good &= counted
         starts_us, ends_us = sane_times(*(np.rint(np.nan_to_num(t) * 1e6).astype(np.int64) for t in (starts, ends)))
         protos = protocol_numbers(table["proto"])
         icmp = (protos == 1) | (protos == 58)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, fields
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegauge.model import Skipped
 from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.connections import MOST_KEPT, MOST_KEYS_KEPT, Key as Connection, Sighted, Told, without_session
 from tidegauge.wire.counting import Counting
 from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.sequence import Gap, Stream
@@ -17,6 +21,8 @@ from tidegauge.wire.sessions import DOMAIN_MASK
 from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import Field, Key, Template
 
+SIGHTED = ("<u8", "u1", "<i8")
+"""Types of the columns of `Sighted`."""
 COLUMNS = tuple(f.name for f in fields(SetTable) if f.name != "buffer")
 
 
@@ -48,6 +54,76 @@ def remember_templates(decoder: Decoder, state: dict[str, Any]) -> None:
         decoder.sampling.remembered[key_of] = interval
 
 
+def connections_state(decoder: Decoder) -> dict[str, Any]:
+    """What exporters told of connections that may go on, and flows that another monitor may tell again."""
+    names, own = decoder.names.names, decoder.connections
+    last = islice(reversed(own.told.items()), MOST_KEPT)
+    told = [[names[key[0]], [_plain(part) for part in key[1:]], asdict(found)] for key, found in last]
+    told += [
+        [names[key[0]], [_plain(part) for part in key[1:]], asdict(found)]
+        for key, found in islice(own.earlier.items(), max(MOST_KEPT - len(told), 0))
+    ]
+    sighted = [
+        [names[e], *(_text(column) for column in vars(found.last(MOST_KEYS_KEPT)).values())]
+        for e, found in own.sighted.items()
+    ]
+    return {"told": told, "sighted": sighted} if told or sighted else {}
+
+
+def remember_connections(decoder: Decoder, state: dict[str, Any], *, besides: Collection[int | None] = ()) -> None:
+    """Take in what was told in an earlier run, but for files (by their marks) that are taken in anew.
+
+    A connection of which two sessions of one domain told is not known any more, since sessions are not told apart.
+    """
+    own = decoder.connections
+    twice: set[Connection] = set()
+    for key, told in _told(decoder, state):
+        if told.mark not in besides:
+            key = without_session(key)
+            if key in own.earlier:
+                twice.add(key)
+            own.earlier[key] = told
+    for key in twice:
+        del own.earlier[key]
+    _sighted(decoder, state, besides)
+
+
+def forgotten(state: dict[str, Any] | None, marks: Collection[int | None]) -> dict[str, Any]:
+    """The state of connections without what files told that are taken out."""
+    kept = [row for row in (state or {}).get("told", []) if row[2].get("mark") not in marks]
+    sighted = []
+    for name, *columns in (state or {}).get("sighted", []):
+        keys, ways, own = (_array(text, kind) for text, kind in zip(columns, SIGHTED, strict=True))
+        stay = ~np.isin(own, [mark for mark in marks if mark is not None])
+        sighted.append([name, *(_text(column[stay]) for column in (keys, ways, own))])
+    return {"told": kept, "sighted": sighted} if kept or sighted else {}
+
+
+def _told(decoder: Decoder, state: dict[str, Any]) -> Iterator[tuple[Connection, Told]]:
+    """Connections by their keys, those heard of longest ago first."""
+    for name, key, told in reversed(state.get("told", [])):
+        parts = [bytes.fromhex(part) if isinstance(part, str) else part for part in key]
+        yield (decoder.names.position(name), *parts), Told(**told)
+
+
+def _sighted(decoder: Decoder, state: dict[str, Any], besides: Collection[int | None] = ()) -> None:
+    for name, *columns in forgotten(state, besides).get("sighted", []):
+        arrays = [_array(text, kind) for text, kind in zip(columns, SIGHTED, strict=True)]
+        decoder.connections.sighted[decoder.names.position(name)] = Sighted(*arrays)
+
+
+def _plain(part: Any) -> Any:
+    return part.hex() if isinstance(part, bytes) else part
+
+
+def _text(column: NDArray[Any]) -> str:
+    return base64.b64encode(column.tobytes()).decode("ascii")
+
+
+def _array(text: str, kind: str) -> NDArray[Any]:
+    return np.frombuffer(base64.b64decode(text), dtype=kind).copy()
+
+
 def whole_state(decoder: Decoder) -> dict[str, Any]:
     """Everything that decides how the next datagram is read: templates, sampling, sequences, data that wait."""
     names = decoder.names.names
@@ -61,6 +137,7 @@ def whole_state(decoder: Decoder) -> dict[str, Any]:
         "sessions": [
             [names[e], [[port, *known] for port, known in own.items()]] for e, own in decoder.sessions.known.items()
         ],
+        "connections": connections_state(decoder),
         "system_boots": [[names[e], session, at_ms] for (e, session), at_ms in decoder.connections.boots_ms.items()],
         "agents": decoder.parts.agents,
         "parts": [[names[e], list(own.items())] for e, own in decoder.parts.heard_us.items()],
@@ -90,6 +167,9 @@ def resume(decoder: Decoder, state: dict[str, Any]) -> None:
         decoder.sessions.known[position(name)] = {port: times for port, *times in ports}
     for name, session, boot_ms in state.get("system_boots", []):
         decoder.connections.boots_ms[position(name), session] = boot_ms
+    told_before = state.get("connections", {})
+    decoder.connections.told.update(_told(decoder, told_before))
+    _sighted(decoder, told_before)
     decoder.parts.agents = state.get("agents", decoder.parts.agents)
     for name, own in state.get("parts", []):
         decoder.parts.heard_us[position(name)] = dict(own)

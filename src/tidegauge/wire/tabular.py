@@ -29,7 +29,15 @@ from tidegauge.model import (
 )
 from tidegauge.wire.columns import ALIASES, recognised
 from tidegauge.wire.reading import Stream, damage_named
-from tidegauge.wire.text import csv_block, epoch_seconds, flags_of_letters, numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import (
+    are_times,
+    csv_block,
+    epoch_seconds,
+    flags_of_letters,
+    numbers,
+    packed_addresses,
+    protocol_numbers,
+)
 
 NEEDED = ("time_start", "src", "dst", "bytes")
 VPC_FIELDS = (
@@ -116,6 +124,21 @@ def _header(block: bytes, chosen: ColumnMap | None) -> tuple[list[str], str, byt
     return [name.strip().strip('"') for name in line.split(delimiter)], delimiter, rest
 
 
+def _until_header(block: bytes, header: list[str], delimiter: str) -> tuple[bytes, bytes]:
+    """A block as far as another line of names, with the same names in another order, and the rest from there: tables
+    that were joined."""
+    name = max(header, key=len).encode()
+    at = -1 if len(name) < 2 or name[:1].isdigit() else block.find(name)
+    while at >= 0:
+        begin, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
+        line = block[begin : end if end >= 0 else len(block)].decode("utf-8-sig", "replace")
+        names = [cell.strip().strip('"') for cell in line.strip().split(delimiter)]
+        if names != header and sorted(names) == sorted(header):
+            return block[:begin], block[begin:]
+        at = block.find(name, end) if end >= 0 else -1
+    return block, b""
+
+
 def is_vpc_line(line: bytes) -> bool:
     """Whether a line is a record of AWS VPC's default format, by itself or behind the time of CloudWatch."""
     return re.match(rb"(\d{4}-\d\d-\d\dT\S+ )?\d \d{12} eni-\S+( \S+){11}\s*$", line) is not None
@@ -151,11 +174,18 @@ class TableReader:
                 chosen = chosen or ColumnMap.recognised(header)
                 chosen.check(header, stream.name)
             assert chosen is not None
-            if block.strip():
-                with damage_named(stream):
-                    wanted = list(dict.fromkeys(chosen.columns.values()))
-                    table = csv_block(block, header, delimiter, wanted, self.skipped)
-                yield self._flows(table, chosen)
+            while block.strip():
+                part, further = _until_header(block, header, delimiter)
+                if part.strip():
+                    with damage_named(stream):
+                        wanted = list(dict.fromkeys(chosen.columns.values()))
+                        table = csv_block(part, header, delimiter, wanted, self.skipped)
+                    yield self._flows(table, chosen)
+                block = b""
+                if further:
+                    header, delimiter, block = _header(further, self.column_map)
+                    chosen = self.column_map or ColumnMap.recognised(header)
+                    chosen.check(header, stream.name)
         if not header:
             raise NoFlowsError("empty", where=stream.name)
 
@@ -190,7 +220,7 @@ class TableReader:
         elif (column := given("duration")) is not None:
             ends = starts + np.nan_to_num(numbers(_stripped(column))) * UNITS_US[chosen.units.get("duration", "s")]
         octets = _count(given("bytes"), chosen.constants.get("bytes"), count)
-        good = src_ok & dst_ok & np.isfinite(starts) & np.isfinite(octets)
+        good = src_ok & dst_ok & are_times(starts / 1e6) & np.isfinite(octets)
         self.skipped.add("record", "no time, address or byte count", int((~good).sum()))
         rows = np.flatnonzero(good)
         whole = (np.rint(np.clip(np.nan_to_num(t[rows]), *TIMES_US)).astype(np.int64) for t in (starts, ends))

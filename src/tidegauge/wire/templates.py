@@ -169,7 +169,7 @@ def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skippe
                 scopes, count = count // 4, count // 4 + second // 4
             else:
                 scopes = second
-        if template_id < 256:
+        if template_id < 256 and not (version == 10 and count == 0 and template_id in (2, 3)):
             skipped.add(kind, f"template id below 256 ({template_id})")
             break
         if count == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from tidegauge.model import PROTOCOLS, Addresses, Skipped
 
 FLAG_LETTERS = "FSRPAUECN"
+AHEAD_S = 366 * 86400
+"""A flow that lies so far ahead of the clock has a time that cannot be."""
 
 
 def csv_block(block: bytes, header: list[str], delimiter: str, wanted: list[str], skipped: Skipped) -> pa.Table:
@@ -109,6 +112,12 @@ def epoch_seconds(times: NDArray[np.float64]) -> NDArray[np.float64]:
     are told apart from those in another by their size alone."""
     unit = np.select([times > 1e17, times > 1e14, times > 1e11], [1e9, 1e6, 1e3], 1.0)
     return np.asarray(times / unit)
+
+
+def are_times(seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which numbers of seconds since 1970 can be when a flow was seen: not 0, which stands for none, and not years
+    ahead of the clock, which is a time of another form."""
+    return np.isfinite(seconds) & (seconds > 0) & (seconds < time.time() + AHEAD_S)
 
 
 def packed_addresses(column: pa.ChunkedArray) -> tuple[Addresses, NDArray[np.bool_]]:

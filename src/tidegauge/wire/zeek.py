@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from tidegauge.model import (
 )
 from tidegauge.wire.reading import Stream, damage_named
 from tidegauge.wire.text import (
+    are_times,
     column_or_nulls,
     epoch_seconds,
     looked_up,
@@ -110,7 +112,7 @@ class ZeekReader:
         src, src_ok = packed_addresses(table["id.orig_h"])
         dst, dst_ok = packed_addresses(table["id.resp_h"])
         seconds = epoch_seconds(numbers(table["ts"]))
-        good = src_ok & dst_ok & np.isfinite(seconds)
+        good = src_ok & dst_ok & are_times(seconds)
         self.skipped.add("record", "no time or no address", int((~good).sum()))
         lasted = np.nan_to_num(numbers(table["duration"]))
         starts, ends = sane_times(
@@ -251,16 +253,30 @@ def _tables(stream: Stream, wanted: tuple[str, ...], skipped: Skipped) -> Iterat
     header: list[str] = []
     for block in stream.lines():
         if tsv:
-            for line in block.split(b"\n", 32)[:32]:
-                if line.startswith(b"#fields"):
-                    header = line.rstrip(b"\r").decode("utf-8", "replace").split("\t")[1:]
-            if not header:
-                raise InputError("no #fields line before the data", where=stream.name, hint="not a whole Zeek log")
-            with damage_named(stream):
-                table = _tsv_block(block, header, wanted, skipped)
+            for names, part in _sections(block, header):
+                header = names
+                if not header:
+                    raise InputError("no #fields line before the data", where=stream.name, hint="not a whole Zeek log")
+                with damage_named(stream):
+                    table = _tsv_block(part, header, wanted, skipped)
+                yield pa.table({name: column_or_nulls(table, name) for name in wanted})
         else:
             table = _json_block(block, wanted, skipped)
-        yield pa.table({name: column_or_nulls(table, name) for name in wanted})
+            yield pa.table({name: column_or_nulls(table, name) for name in wanted})
+
+
+def _sections(block: bytes, header: list[str]) -> Iterator[tuple[list[str], bytes]]:
+    """A block as parts that have one line of names each: logs that were joined can have their columns in other orders.
+    """
+    begin = 0
+    for match in re.finditer(rb"(?m)^#fields\t([^\r\n]*)", block) if b"#fields\t" in block else ():
+        names = match[1].decode("utf-8", "replace").split("\t")
+        if names == header:
+            continue
+        if header and match.start() > begin:
+            yield header, block[begin : match.start()]
+        begin, header = match.start(), names
+    yield header, block[begin:]
 
 
 def _tsv_block(block: bytes, header: list[str], wanted: tuple[str, ...], skipped: Skipped) -> pa.Table:
@@ -327,8 +343,12 @@ def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped) -> 
         except (ValueError, AttributeError, RecursionError):
             skipped.add("record", "not a JSON object")
     columns = {}
+    mixed = any(isinstance(row["ts"], str) for row in rows)
     for name, kind in kinds:
         values = [row[name] for row in rows]
+        if name == "ts" and mixed:
+            kind = pa.string()
+            values = [str(v) if isinstance(v, (int, float)) else v for v in values]
         if kind == pa.string():
             columns[name] = pa.array([v if isinstance(v, str) else None for v in values], kind)
         elif pa.types.is_list(kind):
