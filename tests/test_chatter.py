@@ -148,3 +148,42 @@ def test_a_scan_in_a_noisy_network_is_still_one(found: Found) -> None:
     packets += [(BEGIN + 100 + i, p) for i in range(30) for _, p in ask(0, WHO, 137, f"192.168.8.{i}", 137)[:1]]
     told = found([*office(BEGIN, 620, 3), *packets])
     assert [f.kind for f in told.findings if f.subject == WHO and f.severity in SERIOUS] == ["scan"]
+
+
+@pytest.mark.parametrize(("port", "servers", "each"), [(22, 50, 6), (3389, 20, 19), (445, 40, 3)])
+def test_a_few_passwords_at_many_hosts_are_guessed(found: Found, port: int, servers: int, each: int) -> None:
+    packets, ports = office(BEGIN, HOUR / 2, 3, hosts=6), count(40000)
+    for turn in range(each):
+        for place in range(servers):
+            at = BEGIN + 60 + (turn * servers + place) * 1200 / (each * servers)
+            packets += talk(at, WHO, next(ports), f"192.168.7.{100 + place}", port, 1800, 2600, turns=6)
+    own = [f for f in found(packets).findings if f.kind == "password-guessing"]
+    assert [(f.subject, f.severity, f.evidence["servers"]) for f in own] == [(WHO, "medium", servers)]
+
+
+def test_who_works_with_many_hosts_every_day_does_not_scan_them_or_guess(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    """One that logs in to all of its hosts within seconds, and a few times each, as it did yesterday."""
+    site, packets, ports = make_site("192.168.0.0/16"), office(BEGIN, HOUR / 2, 3, hosts=6), count(40000)
+    for day in (0, 86400):
+        packets += office(BEGIN + day, HOUR / 2, 4 + day, hosts=6)
+        for turn in range(4):
+            for place in range(40):
+                at = BEGIN + day + 60 + 300 * turn + place / 8
+                packets += talk(at, WHO, next(ports), f"192.168.7.{100 + place}", 22, 3000, 4000, turns=8)
+    assert Ingest(site).run([str(capture(tmp_path / "c.pcap", packets))]).failures == []
+    told = hunt(site, ("scans",), since_s=int(BEGIN) + 43200, until_s=None)
+    assert [f.title for f in told.findings if f.subject == WHO] == []
+    first = hunt(site, ("scans",), since_s=None, until_s=int(BEGIN) + 43200)
+    assert {f.kind for f in first.findings if f.subject == WHO} == {"password-guessing"}
+
+
+def test_an_update_that_most_hosts_fetch_together_is_low(found: Found) -> None:
+    packets, ports = office(BEGIN, HOUR / 2, 3, hosts=12), count(50000)
+    for host in range(12):
+        for turn in range(3):
+            at = BEGIN + 900 + 37 * host + 11 * turn
+            packets += talk(at, f"192.168.7.{20 + host}", next(ports), "198.51.100.90", 80, 400, 9000)
+    own = [f for f in found(packets).findings if f.kind == "together" and f.subject == "198.51.100.90"]
+    assert {f.severity for f in own} <= {"low"}

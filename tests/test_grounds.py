@@ -187,6 +187,24 @@ def test_conditions_that_exclude_all_that_is_asked_are_no_ground(site: Site) -> 
     assert "No flow in these data ever met dst_port = 4444" in told["caveats"][0]
 
 
+@pytest.mark.parametrize(
+    ("where", "left_out"),
+    [("time_start < '2014-11-18T06:00'", "88%"), ("far_country = 'CN' AND time_end < '2014-11-19T12:00'", "25%"),
+     ("NOT time_start BETWEEN '2014-11-19' AND '2014-11-19T12:00'", "25%")],
+)  # fmt: skip
+def test_a_condition_on_a_part_of_the_asked_time_is_no_ground_for_all_of_it(
+    site: Site, where: str, left_out: str
+) -> None:
+    (told,) = run_json("ask", "--where", where, *SINCE, site=site)
+    assert told["verdict"] == "cannot_say"
+    assert f"can match no flow in {left_out} of the asked time" in told["caveats"][0]
+
+
+def test_a_condition_on_more_than_the_asked_time_changes_nothing(site: Site) -> None:
+    (told,) = run_json("ask", "--where", "time_start < '2015-01-01'", *SINCE, site=site)
+    assert told["verdict"] == "no_surge"
+
+
 def test_a_watch_that_holds_at_another_time_is_no_ground(site: Site) -> None:
     run_json("watch", "add", "old", "--prefix", "1.2.4.0/24", "--valid", "2014-01-01/2014-02-01", site=site)
     run_json("watch", "add", "part", "--prefix", "1.2.4.0/24", "--valid", "2014-11-19/", site=site)
@@ -254,6 +272,17 @@ def test_a_limit_that_the_network_could_not_carry_is_not_stated(make_site: Calla
     else:
         assert told["detection_limit"] == []
         assert told["caveats"]
+
+
+def test_no_limit_is_beyond_what_the_links_carry(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    with (site.folder / "tidegauge.toml").open("a") as file:
+        file.write('\n[exporters."table"]\nspeed_mbps = 0.0002\n')
+    site = load_site(site.folder)
+    Ingest(site).run([str(traffic(tmp_path / "flows.csv"))])
+    (told,) = run_json("ask", "--from", "KP", *SINCE, site=site)
+    assert all(limit["bytes"] <= 200 / 8 * limit["duration_s"] for limit in told["detection_limit"])
+    assert any("more than the links of this network carry" in caveat for caveat in told["caveats"])
 
 
 def test_limits_of_a_surge_are_those_of_a_further_addition(make_site: Callable[..., Site], tmp_path: Path) -> None:

@@ -92,7 +92,13 @@ def showings(atlas: Atlas, of: str, at_s: int) -> Showings:
         found = [*_displayed(atlas, at_s, asn=asn), *_route_objects(atlas, at_s, asn)]
         return Showings(f"AS{asn}", at_s, _judged(witnesses, found), tuple(_further(atlas, at_s, [asn], witnesses)))
     if of.startswith("class:"):
-        return Showings(of, at_s, _judged(witnesses, list(_of_class(atlas, at_s, class_bit(of[6:])))), ())
+        shown = list(_of_class(atlas, at_s, class_bit(of[6:])))
+        if not shown and not atlas.class_known(class_bit(of[6:]), at_s, at_s + 1):
+            raise UsageError(
+                f"no list of {of[6:]} addresses is loaded for that time",
+                hint="tidegauge atlas update, or tidegauge atlas import",
+            )
+        return Showings(of, at_s, _judged(witnesses, shown), ())
     if not any(letter.isalpha() for letter in of) or "/" in of:
         raise UsageError(f"not a country, AS or class: {of!r}", hint="KP, AS131279 or class:tor-exit")
     country = parse_country(of)

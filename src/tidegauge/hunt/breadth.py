@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.hunt.scene import MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
+from tidegauge.hunt.scene import MOST_BEFORE, MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
 from tidegauge.lake import FAR_END, to_all
 from tidegauge.model import Finding, Severity, format_address, format_duration
 
@@ -78,8 +78,18 @@ def _found(scene: Scene, contacts: str, least: int, within_s: int) -> Iterator[F
     watching = [row for row in rows if _watches(row)]
     if watching:
         scene.skipped["client of many", "comes back to them again and again: it watches them"] += len(watching)
-    for row in [row for row in rows if not _watches(row)][:MOST_LISTED]:
-        yield _finding(scene, row)
+    others = [row for row in rows if not _watches(row)]
+    known = scene.asked_before([_door(row) for row in others if row["way"] != "in"])
+    for row in others[:MOST_LISTED]:
+        before = {server for server in known.get(_door(row), ()) if row["low"] <= server <= row["high"]}
+        if len(before) >= MOST_BEFORE * row["most"]:
+            scene.skipped["client of many", "asked most of them before: it works with them"] += 1
+        else:
+            yield _finding(scene, row)
+
+
+def _door(row: dict[str, Any]) -> tuple[bytes, int, int]:
+    return row["client"], row["proto"], row["port"]
 
 
 def _watches(row: dict[str, Any]) -> bool:
@@ -102,7 +112,7 @@ def _finding(scene: Scene, row: dict[str, Any]) -> Finding:
         f"{who}{whereabouts(row) if inward else ''} {'pinged' if ping else f'asked for {what} of'} {row['most']:,}"
         f" {'outside hosts' if ours else 'hosts of ours'} within {format_duration(spent)}, from"
         f" {format_address(row['low'])} to {format_address(row['high'])}; {row['answered']:.0%} answered",
-        "it had asked none of them before in that time, and does not come back to them as monitoring does",
+        "it had not asked most of them before, and does not come back to them as monitoring does",
     ]
     if not ping:
         reasons.append(f"none of these is a service that {PUBLIC_CLIENTS} or more clients ask")

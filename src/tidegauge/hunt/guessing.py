@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.hunt.scene import MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
+from tidegauge.hunt.scene import MOST_BEFORE, MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration
 
 GUESSES = 20
@@ -26,6 +26,21 @@ A_MINUTE = 1.0
 and are serious at one that is."""
 STEADY_S = 6 * 3600
 """What goes on longer than that, or went on before, is how two programs talk."""
+
+SPRAYED, SPRAYED_AT = 60, 5
+"""So many conversations with so many servers together, a few with each, are one guess at the names of all."""
+
+SPRAYS = (
+    "SELECT client, port, way, count(*) AS servers, sum(held)::BIGINT AS held, sum(calls)::BIGINT AS calls,"
+    " sum(up_bytes) AS up_bytes, sum(down_bytes) AS down_bytes, list(server ORDER BY first_us) AS asked,"
+    " min(first_us) AS first_us, max(last_us) AS last_us, any_value(far_country) AS far_country,"
+    " any_value(far_as) AS far_as, max(far_class) AS far_class FROM pairs"
+    f" WHERE proto = 6 AND port IN ({{ports}}) AND held BETWEEN 2 AND {GUESSES - 1} AND held >= 0.8 * calls"
+    " AND up_bytes < 6000 * calls AND coalesce(down_bytes, 0) BETWEEN 1 AND 12000 * calls AND up_packets < 40 * calls"
+    f" AND (sampling > 1 OR up_packets >= {LEAST_PACKETS} * calls) GROUP BY client, port, way"
+    f" HAVING servers >= {SPRAYED_AT} AND held >= {SPRAYED} ORDER BY held DESC, client LIMIT {MOST_LISTED}"
+)
+"""Clients that have a few short conversations each with many servers of one service that asks for passwords."""
 
 SHAPES = (
     "SELECT client, server, port, proto, way, count(*) AS shaped, count(DISTINCT cport) AS ports,"
@@ -77,6 +92,46 @@ def guessing(scene: Scene) -> Iterator[Finding]:
     for row in [row for row in shaped if not _steady(scene, row, always=True)][:MOST_LISTED]:
         if (finding := _finding(scene, row)) is not None:
             yield finding
+
+
+def spraying(scene: Scene) -> Iterator[Finding]:
+    """A few short conversations each with many servers of one service: one password tried everywhere.
+
+    Who worked with these servers before, or goes on for long, is no guesser; nor is mail between servers.
+    """
+    ports = ", ".join(str(port) for port, name in GUESSED.items() if name != "mail")
+    rows = scene.pairs.sql(SPRAYS.format(ports=ports)).to_pylist()
+    rows = [row for row in rows if row["held"] >= A_MINUTE * (row["last_us"] - row["first_us"]) / 6e7]
+    known = scene.asked_before([(row["client"], 6, row["port"]) for row in rows if row["way"] != "in"])
+    for row in rows:
+        before = known.get((row["client"], 6, row["port"]), set())
+        if len(before.intersection(row["asked"])) >= MOST_BEFORE * row["servers"]:
+            scene.skipped["client of many", "worked with most of them before"] += 1
+        elif row["last_us"] - row["first_us"] < STEADY_S * 1_000_000:
+            yield _spray(row)
+
+
+def _spray(row: dict[str, Any]) -> Finding:
+    who, name = format_address(row["client"]), GUESSED[row["port"]]
+    first, last = row["first_us"] / 1e6, row["last_us"] / 1e6
+    inward = row["way"] == "in"
+    a_minute = row["held"] / max((last - first) / 60, 1)
+    reasons = (
+        f"{who}{whereabouts(row) if inward else ''} had {row['held']:,} short conversations with"
+        f" {service(6, row['port'])} of {row['servers']:,} hosts in {format_duration(round(last - first))}"
+        f" ({a_minute:.1f} a minute), {row['held'] / row['servers']:.0f} with each in the mean,"
+        f" {format_bytes(row['up_bytes'] / row['calls'])} out and {format_bytes(row['down_bytes'] / row['calls'])} back"
+        " in the mean: as if the same few passwords were tried at all of them",
+        "so does a program that its owner lets log in to all of them; the history does not show that it did before",
+    )
+    return Finding(
+        "password-guessing", f"{who} guesses passwords of {name} at {row['servers']:,} hosts", int(first),
+        int(last) + 1, who, float(np.clip(0.3 + 0.12 * np.log10(row["held"]) + 0.05 * min(a_minute, 4), 0, 0.9)),
+        "low" if inward else "medium", reasons,
+        flows_query(f"src = '{who}' AND dst_port = {row['port']}", first, last), (),
+        {"service": name, "conversations": row["held"], "servers": row["servers"], "a_minute": round(a_minute, 2),
+         "way": row["way"], "country": row["far_country"], "as": row["far_as"]},
+    )  # fmt: skip
 
 
 def _alike(shape: dict[str, Any], row: dict[str, Any]) -> bool:

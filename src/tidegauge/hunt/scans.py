@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.hunt.breadth import breadth
-from tidegauge.hunt.guessing import guessing
+from tidegauge.hunt.guessing import guessing, spraying
 from tidegauge.hunt.limits import HuntLimit, quantile
+from tidegauge.hunt.oddity import C2, COMMON_PORTS
 from tidegauge.hunt.scene import MOST_LISTED, Scene, flows_query, service, whereabouts
 from tidegauge.lake import to_all
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
@@ -66,6 +67,7 @@ def scans(scene: Scene) -> Iterator[Finding]:
     yield from breadth(scene)
     yield from _knocks(scene)
     yield from guessing(scene)
+    yield from spraying(scene)
     yield from _floods(scene)
     yield from _backscatter(scene)
     yield from _together(scene)
@@ -332,13 +334,17 @@ def _together(scene: Scene) -> Iterator[Finding]:
         name = scene.name_of(row["server"])
         if scene.expects({**row, "way": "out"}):
             continue
+        everybodys = joined >= scene.most_hosts and row["port"] in COMMON_PORTS
+        listed = bool(int(row["far_class"] or 0) & C2)
         yield Finding(
             "together", f"{joined} hosts of ours began to call {whom} within {TOGETHER_S // 60} minutes", int(first),
-            scene.until_s, whom, float(np.clip(0.4 + 0.05 * joined, 0, 0.85)), "medium",
+            scene.until_s, whom, float(np.clip(0.4 + 0.05 * joined, 0, 0.85)),
+            "low" if everybodys and not listed else "medium",
             (f"{joined} of the {len(row['times'])} hosts that ever called {whom}{f' ({name})' if name else ''} on"
              f" {service(row['proto'], row['port'])}{whereabouts(row)} called it first within"
              f" {TOGETHER_S // 60} minutes; by chance that would be seen with a probability of {chance:.2g}",
-             "a botnet's members do so on a command; so do computers after an update by their owner"),
+             "a botnet's members do so on a command; so do computers after an update by their owner",
+             *(["they are most of those that call out at all: a program that all have"] if everybodys else [])),
             flows_query(f"dst = '{whom}' AND dst_port = {row['port']}", first, scene.until_s), hosts,
             {"hosts": joined, "all": len(row["times"]), "chance": chance, "country": row["far_country"],
              "as": row["far_as"]},

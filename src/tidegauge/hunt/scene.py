@@ -34,6 +34,8 @@ MOST_LISTED = 150
 """Of one kind of finding."""
 PUBLIC_CLIENTS = 20
 """A service that so many ask is meant to be asked, and answers requests, not passwords."""
+MOST_BEFORE = 0.5
+"""Who asked so many of its targets before does not look for what is there."""
 SOME_FLOWS = 2_000_000
 SUBNET_BROADCAST = "announcements to a subnet are sent at regular intervals, and nobody answers them"
 ANSWERED = 0.7
@@ -100,6 +102,13 @@ class Scene:
         if self.history_s >= self.since_s:
             return False
         return self.pairs.seen_before(row, self.history_s, self.since_s)
+
+    def asked_before(self, asked: list[tuple[bytes, int, int]]) -> dict[tuple[bytes, int, int], set[bytes]]:
+        """The servers that clients asked at a port in the history before the hunted time, by client, protocol and port
+        (0: any, as of ping)."""
+        if not asked or self.history_s >= self.since_s:
+            return {}
+        return self.pairs.servers_of(asked, self.history_s, self.since_s)
 
     def one_sided(self) -> list[str]:
         """Ways in which answers are often not seen (asymmetric routes, exporters that watch one direction).

@@ -253,8 +253,11 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
         false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
         wanted=asked.wanted, pool=_fellows(lake, site, asked, series, first, max(unit, 1.0)),
     )  # fmt: skip
-    if needs_bound(outcome, series.values, WIDTH_S, asked.metric, ground.hours):
-        outcome = _capacity(lake, site, asked, span, coverage).bounded(outcome)
+    speed = link_speed(lake, site, coverage) if site.speeds_bps and asked.metric == "bytes" else None
+    if speed is not None:
+        outcome = Capacity(series.values, WIDTH_S, asked.metric, speed).bounded(outcome)
+    elif needs_bound(outcome, series.values, WIDTH_S, asked.metric, ground.hours):
+        outcome = _capacity(lake, asked, span).bounded(outcome)
     reasons = ground.reasons
     least = min((limit.amount for limit in outcome.limits), default=0.0)
     if outcome.verdict == "no_surge" and not reasons:
@@ -333,14 +336,14 @@ def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, u
     )  # fmt: skip
 
 
-def _capacity(lake: Lake, site: Site, asked: Asked, span: Span, coverage: Coverage) -> Capacity:
-    """What the network could carry in the direction that is asked about, by its links or by all of its traffic."""
+def _capacity(lake: Lake, asked: Asked, span: Span) -> Capacity:
+    """What the network carried in the direction that is asked about."""
     everything = replace(asked, origin=None, further=(), where_sql=None, watch=None)
     whole, _ = build_series(
         lake, everything.conditions(), metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s,
         until_s=span.until_s,
     )  # fmt: skip
-    return Capacity(whole.values, WIDTH_S, asked.metric, link_speed(lake, site, coverage))
+    return Capacity(whole.values, WIDTH_S, asked.metric)
 
 
 def _far_class(direction: str) -> str:

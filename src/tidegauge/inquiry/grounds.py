@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tidegauge.atlas import Atlas, Known, ranges_of
 from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, columns_in, is_intricate, possible
 from tidegauge.model import Prefix, UsageError, format_amount
@@ -24,6 +26,7 @@ MOST_PARTS = 100
 FILLED_BY_SOME = ("tcp_flags", "tos", "in_if", "out_if", "domain", "sampling", "biflow_direction", "src_as", "dst_as")
 """Columns that many exporters leave empty."""
 ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
+PARTS_OF_TIME = 200
 TIMES = ("time_start", "time_end")
 SIZES = ("bytes", "packets")
 """Columns that no sender of traffic decides: how much is in one flow depends on the exporter's time-outs."""
@@ -105,6 +108,11 @@ def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) 
                 f"the condition {asked.where_text!r} leaves no flow of the history: nothing can be compared",
                 hint="limit times by --since, --until and --baseline",
             )
+    if timed and asked.where_text and (left_out := _left_out(asked.where_text, around, span)):
+        yield (
+            f"The condition {asked.where_text!r} can match no flow in {left_out:.0%} of the asked time. Limit times by"
+            " --since and --until."
+        )
     # Flows keep the labels of the edition that they came in under: what they show is possible.
     if not possible(texts, around) and not lake.total("sum(flows)", matched):
         shown = f"The condition {asked.where_text!r}" if asked.where_text else asked.selection()
@@ -128,6 +136,14 @@ def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) 
                 f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history:"
                 " the exporters that it leaves may not export it."
             )
+
+
+def _left_out(where: str, around: Surroundings, span: Span) -> float:
+    """The share of the asked time in which a condition can match nothing, where that is not all of it."""
+    edges = np.linspace(span.since_s, span.until_s, min(PARTS_OF_TIME, (span.until_s - span.since_s) // 300) + 1)
+    parts = zip(edges[:-1].astype(int).tolist(), edges[1:].astype(int).tolist(), strict=True)
+    met = [possible([where], replace(around, since_s=a, until_s=b)) for a, b in parts]
+    return 1 - sum(met) / len(met) if any(met) else 0.0
 
 
 def _watch(site: Site, asked: Asked, span: Span) -> Iterator[str]:

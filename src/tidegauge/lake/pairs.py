@@ -197,6 +197,24 @@ class Pairs:
             text = f"SELECT count(*) FROM ({oriented}) WHERE port = {int(row['port'])} AND fwd"
             return bool(engine.execute(text).fetchall()[0][0])
 
+    def servers_of(
+        self, asked: list[tuple[bytes, int, int]], since_s: int, until_s: int
+    ) -> dict[tuple[bytes, int, int], set[bytes]]:
+        """The servers that clients called in another time, by client, protocol and port (0: any)."""
+        found: dict[tuple[bytes, int, int], set[bytes]] = {}
+        columns = list(zip(*asked, strict=True))
+        with self._lake.engine(since_s * 1_000_000, until_s * 1_000_000) as engine:
+            wanted = pa.table({n: pa.array(c) for n, c in zip(("client", "protocol", "door"), columns, strict=True)})
+            engine.register("wanted", wanted)
+            rows = engine.execute(
+                "SELECT DISTINCT client, protocol, door, dst FROM flows JOIN wanted ON src = client"
+                " AND proto = protocol AND (door = 0 OR dst_port = door)"
+                f" WHERE {FlowFilter(since_s * 1_000_000, until_s * 1_000_000).sql()}"
+            ).fetchall()
+        for client, protocol, door, server in rows:
+            found.setdefault((client, protocol, door), set()).add(server)
+        return found
+
     @contextmanager
     def by_day(self, since_s: int, until_s: int) -> Iterator[Callable[[str], pa.Table]]:
         """A function that asks `by_day`, the sums of `BY_DAY` over another time."""
