@@ -13,12 +13,13 @@ import pytest
 
 from tests.make import dns_log
 from tests.service.app import Running
+from tidegauge.context import SiteContext
 from tidegauge.ingest import Ingest
 from tidegauge.lake import Lake
 from tidegauge.model import UsageError, countries
 from tidegauge.model.sentences import in_chinese
 from tidegauge.site import init_site, load_site
-from tidegauge.verbs import AskQuestion, Here, NamesQuestion, WorldQuestion, answer_json, ask, names_of, world
+from tidegauge.verbs import AskQuestion, NamesQuestion, WorldQuestion, answer_json, ask, names_of, world
 from tidegauge.verbs.completing import complete
 
 SINCE = "2014-11-24"
@@ -26,7 +27,7 @@ SINCE = "2014-11-24"
 
 def asked(site: Path, **more: object) -> dict:
     question = AskQuestion.model_validate({"from": "KP", "since": SINCE, "chart": True, **more})
-    return answer_json(question, ask(Here(load_site(site)), question))
+    return answer_json(question, ask(SiteContext(load_site(site)), question))
 
 
 def test_a_chart_adds_to_an_answer_and_changes_nothing_of_it(demonstration: Path) -> None:
@@ -51,12 +52,12 @@ def test_a_chart_adds_to_an_answer_and_changes_nothing_of_it(demonstration: Path
 def test_a_long_time_comes_in_few_windows_that_hold_all(demonstration: Path) -> None:
     chart = asked(demonstration, since="2014-11-05", **{"from": "US"})["chart"]
     assert 0 < len(chart["start_s"]) <= 2100
-    here = Here(load_site(demonstration))
+    here = SiteContext(load_site(demonstration))
     total = here.lake.total("sum(bytes)", _all_of(here, "US"))
     assert sum(chart["value"]) == pytest.approx(float(total or 0), rel=0.01)
 
 
-def _all_of(here: Here, country: str):  # type: ignore[no-untyped-def]
+def _all_of(here: SiteContext, country: str):  # type: ignore[no-untyped-def]
     from tidegauge.lake import FlowFilter
 
     since_us, until_us = here.moment_us("2014-11-05"), None
@@ -64,7 +65,7 @@ def _all_of(here: Here, country: str):  # type: ignore[no-untyped-def]
 
 
 def test_the_world_sums_to_what_came_in_beside_what_was_expected(demonstration: Path) -> None:
-    told = world(Here(load_site(demonstration)), WorldQuestion(since=SINCE)).to_json()
+    told = world(SiteContext(load_site(demonstration)), WorldQuestion(since=SINCE)).to_json()
     assert len(told["start_s"]) == len(told["coverage"]) <= 60
     rows = {row["country"]: row for row in told["countries"]}
     assert sum(rows["TH"]["value"]) > 5 * sum(rows["TH"]["expected"])  # what the pass-through host took
@@ -80,10 +81,10 @@ def test_the_world_sums_to_what_came_in_beside_what_was_expected(demonstration: 
 
 
 def test_too_short_a_history_expects_nothing(demonstration: Path) -> None:
-    told = world(Here(load_site(demonstration)), WorldQuestion(since="2014-10-21")).to_json()
+    told = world(SiteContext(load_site(demonstration)), WorldQuestion(since="2014-10-21")).to_json()
     assert all(row["expected"] is None for row in told["countries"])
     with pytest.raises(UsageError, match="the time is empty"):
-        world(Here(load_site(demonstration)), WorldQuestion(since="2014-11-24", until="2014-11-24"))
+        world(SiteContext(load_site(demonstration)), WorldQuestion(since="2014-11-24", until="2014-11-24"))
 
 
 def test_names_of_a_host_are_those_it_asked_for_and_those_that_led_to_it(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_names_of_a_host_are_those_it_asked_for_and_those_that_led_to_it(tmp_pat
             (1_700_000_002, "a.example", "203.0.113.9", 60)]  # fmt: skip
     log = dns_log(tmp_path / "dns.log", rows)
     Ingest(load_site(folder)).run([str(log)])
-    here = Here(load_site(folder))
+    here = SiteContext(load_site(folder))
     asked = names_of(here, NamesQuestion(address="192.0.2.5")).to_json()["names"]
     assert [(row["name"], row["relation"], row["count"]) for row in asked] == [
         ("a.example", "asked", 2), ("b.example", "asked", 1),

@@ -125,15 +125,16 @@ def test_tables_that_were_joined_keep_their_own_order_of_columns(take: Take) -> 
     assert lake.total("sum(packets)", FlowFilter()) == 23
 
 
-@pytest.mark.parametrize("time", [b"0", b"-1", b"4200000000", b"20141124120000", b"9223372036854775807"])
+@pytest.mark.parametrize("time", [b"0", b"-1", b"20141124120000", b"9223372036854775807"])
 def test_what_can_be_no_time_is_counted_and_not_placed(take: Take, time: bytes) -> None:
     row = b"203.0.113.1,192.0.2.1,100,7\n"
     report, lake = take(b"time_start,src,dst,bytes,packets\n1700000000," + row + time + b"," + row)
     assert (lake.total("sum(bytes)", FlowFilter()), report.skipped.total) == (100, 1)
 
 
-def test_times_of_long_ago_are_kept_and_said(take: Take) -> None:
-    report, lake = take(b"time_start,src,dst,bytes,packets\n86400,203.0.113.1,192.0.2.1,100,7\n")
+@pytest.mark.parametrize("time", [b"86400", b"4200000000"])
+def test_times_that_are_hardly_right_are_kept_and_said(take: Take, time: bytes) -> None:
+    report, lake = take(b"time_start,src,dst,bytes,packets\n" + time + b",203.0.113.1,192.0.2.1,100,7\n")
     assert lake.total("sum(bytes)", FlowFilter()) == 100
     assert any("times before 1990 or in the future" in warning for warning in report.warnings)
 

@@ -17,10 +17,10 @@ from pydantic import BaseModel
 from tidegauge import __version__
 from tidegauge.atlas import Atlas
 from tidegauge.case.log import Case, Cases, Entry, canonical, digest
+from tidegauge.context import SiteContext
 from tidegauge.lake import Manifest
 from tidegauge.model import TidegaugeError, UsageError, format_time, parse_time
 from tidegauge.site import Site
-from tidegauge.verbs import Here
 from tidegauge.verbs.answers import ANSWERS
 from tidegauge.wire import hash_file
 
@@ -104,7 +104,7 @@ def answer(site: Site, verb: str, question: dict[str, Any]) -> dict[str, Any]:
         put = form.model_validate(asked)
     except ValueError as error:
         raise UsageError(f"not a question of {verb}: {str(error).splitlines()[0]}") from None
-    return answering(Here(site), put, lambda said: None)
+    return answering(SiteContext(site), put, lambda said: None)
 
 
 def _with_content(verb: str, asked: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _pinned(site: Site, verb: str, question: dict[str, Any]) -> dict[str, Any]:
     if "at" in pinned or verb in ("origin", "origins"):
         pinned["at"] = format_time(parse_time(pinned.get("at", "now"), now_s=now_s))
     if verb in OF_FLOWS:
-        here = Here(site)
+        here = SiteContext(site)
         if verb != "ask":
             since_s, until_s, _ = here.span_s(pinned.get("since"), pinned.get("until"))
             pinned |= {"since": format_time(since_s), "until": format_time(until_s)}

@@ -15,6 +15,7 @@ from tidegauge.case.evidence import seal, seal_file
 from tidegauge.case.exchange import Foreign, hide, misp, read_foreign, stix, table, told_to, xarf
 from tidegauge.case.log import Case, Cases, Entry, Kind, canonical
 from tidegauge.case.weigh import TEMPLATES
+from tidegauge.context import SiteContext
 from tidegauge.model import (
     CONFIDENCES,
     LIKELIHOODS,
@@ -32,7 +33,6 @@ from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.store.audit import Audit
 from tidegauge.store.keys import site_key
-from tidegauge.verbs import Here
 from tidegauge.watch import Watches
 
 GRADE = re.compile(r"[A-F][1-6]")
@@ -217,7 +217,7 @@ class CaseFile:
         case = self.cases.get(name)
         had = {(e.body["by"], e.body["text"], e.body["at"]) for e in case.of("claim")}
         seen = {mark for e in case.of("indicator") for mark in e.body["marks"]}
-        foreign = read_foreign(path, graded, now_s=Here(self.site).expired_before_s)
+        foreign = read_foreign(path, graded, now_s=SiteContext(self.site).expired_before_s)
         foreign = replace(
             foreign,
             claims=[c for c in foreign.claims if (c["by"], c["text"], c["at"]) not in had],

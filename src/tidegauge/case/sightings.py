@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegauge.case.file import CaseFile
+from tidegauge.context import SiteContext
 from tidegauge.lake import FlowFilter
 from tidegauge.model import UsageError, format_time
-from tidegauge.verbs import Here
 from tidegauge.watch import Indicator, Watch, Watches, watched
 
 MOST_MARKS = 500
@@ -42,7 +42,7 @@ def sightings(files: CaseFile, name: str, since: str | None = None) -> tuple[lis
         raise UsageError("no indicators in this case", hint=f"tidegauge case import {name} FILE")
     if len(marks) > MOST_MARKS:
         raise UsageError(f"more than {MOST_MARKS} indicators", hint="import them in parts")
-    here = Here(files.site)
+    here = SiteContext(files.site)
     since_s, until_s, _ = here.span_s(since, None)
     indicators = [Indicator.from_text(text, source=name) for text in marks]
     found = [_seen(here, one, since_s, until_s) for one in indicators]
@@ -52,7 +52,7 @@ def sightings(files: CaseFile, name: str, since: str | None = None) -> tuple[lis
     return found, files.evidence(name, "ask", question).id
 
 
-def _seen(here: Here, mark: Indicator, since_s: int, until_s: int) -> Sighting:
+def _seen(here: SiteContext, mark: Indicator, since_s: int, until_s: int) -> Sighting:
     text = mark.text
     selection = watched(Watch("case", indicators=(mark,)), here.lake, since_s, until_s)
     if not selection.terms:  # a name that no flow of ours ever led to

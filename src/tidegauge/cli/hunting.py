@@ -24,9 +24,9 @@ from tidegauge.cli.read import SHORT
 from tidegauge.model import FOREVER_S, Finding, Skipped, UsageError, format_count, format_time, parse_time
 
 if TYPE_CHECKING:
+    from tidegauge.context import SiteContext
     from tidegauge.hunt import Hunted
     from tidegauge.site import Site
-    from tidegauge.verbs import Here
 
 SHOWN = 30
 EXPLAINED = 8
@@ -52,8 +52,9 @@ def hunt(
 
     Example: tidegauge hunt --since 2014-11-17
     """
+    from tidegauge.context import SiteContext
     from tidegauge.hunt import KINDS
-    from tidegauge.verbs import Here, HuntQuestion
+    from tidegauge.verbs import HuntQuestion
 
     site = open_site(site_dir)
     if kinds and kinds[0] in ("close", "reopen", "closed"):
@@ -62,8 +63,8 @@ def hunt(
     for kind in kinds:
         if kind not in KINDS:
             raise UsageError(f"no such hunt: {kind!r}", hint=", ".join(KINDS))
-    here = Here(site)
-    question = HuntQuestion.model_construct(kind=list(kinds), watch=watch, since=since, until=until)
+    here = SiteContext(site)
+    question = HuntQuestion.put(kind=list(kinds), watch=watch, since=since, until=until)
     with working("hunting"):
         found = verbs.hunt(here, question)
     if as_json:
@@ -104,7 +105,7 @@ def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str 
         click.echo(f"closed until {format_time(closed.until_s)}: {closed.title}")
 
 
-def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
+def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) -> None:
     from tidegauge.hunt.ledger import finding_id
     from tidegauge.hunt.limits import POWER
 
@@ -154,7 +155,7 @@ def _print(found: Hunted, here: Here, explain: bool, everything: bool) -> None:
         click.echo(f"not looked at: {left['what']} ({left['count']:,}): {left['why']}")
 
 
-def _explain(finding: Finding, here: Here) -> None:
+def _explain(finding: Finding, here: SiteContext) -> None:
     """The first flows behind a finding, by its own query."""
     from tidegauge.lake import FlowFilter
     from tidegauge.verbs import plain_rows
@@ -204,8 +205,8 @@ def add(
 
     Example: tidegauge watch add studio --prefix 203.0.113.0/24 --domain studio.example --valid 2014-11-01/
     """
+    from tidegauge.context import SiteContext
     from tidegauge.store import Store
-    from tidegauge.verbs import Here
     from tidegauge.watch import Indicator, Watches, read_indicators
 
     site = open_site(site_dir)
@@ -217,7 +218,7 @@ def add(
         marks = [mark.at_port(port) for mark in marks for port in ports] or alone
     left = Skipped()
     if file is not None:
-        read, left = read_indicators(file, now_s=Here(site).expired_before_s)
+        read, left = read_indicators(file, now_s=SiteContext(site).expired_before_s)
         marks += read
     if lure is not None:
         from tidegauge.lure import given as items_of

@@ -97,16 +97,17 @@ def ask(
 
     Example: tidegauge ask --from KP --since 2014-11-24 --would-have-seen 40MB/2h
     """
+    from tidegauge.context import SiteContext
     from tidegauge.inquiry import Ranking, Reply
-    from tidegauge.verbs import AskQuestion, Here, answer_json
+    from tidegauge.verbs import AskQuestion, answer_json
 
-    question = AskQuestion.model_construct(
+    question = AskQuestion.put(
         from_=origin, watch=watch, where=where, since=since, until=until, direction=direction, metric=metric, wide=wide,
         baseline=baseline, false_alarm=false_alarm, power=power, would_have_seen=list(wanted), alarms=alarms,
         false_discovery=false_discovery, explain=explain,
     )  # fmt: skip
     with working("asking"):
-        reply = verbs.ask(Here(open_site(site_dir)), question)
+        reply = verbs.ask(SiteContext(open_site(site_dir)), question)
     if picture is not None and isinstance(reply, Reply):
         from tidegauge.cli.picture import draw
 

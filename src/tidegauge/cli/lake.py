@@ -146,11 +146,11 @@ def relabel(since: str | None, until: str | None, site_dir: Path | None, as_json
     Example: tidegauge lake relabel --since 2014-11-01
     """
     from tidegauge.atlas import Atlas
+    from tidegauge.context import SiteContext
     from tidegauge.lake import relabel as relabel_lake
-    from tidegauge.verbs import Here
 
     site = open_site(site_dir)
-    here = Here(site)
+    here = SiteContext(site)
     with working("relabelling"):
         done = relabel_lake(
             site.data, Atlas.of(site), since_us=here.moment_us(since), until_us=here.moment_us(until), site=site

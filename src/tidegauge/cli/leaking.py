@@ -53,9 +53,9 @@ def leak(
     own = Own.read(hashes, key) if hashes is not None and key is not None else None
     here = None
     if seen_in:
-        from tidegauge.verbs import Here
+        from tidegauge.context import SiteContext
 
-        here = Here(open_site(site_dir))
+        here = SiteContext(open_site(site_dir))
     with _revealing(reveal, target, site_dir, paths) as tell, working("looking through") as say:
         looked = count()
         found = leaks(

@@ -74,12 +74,13 @@ def flows(
     """
     import pyarrow as pa
 
+    from tidegauge.context import SiteContext
     from tidegauge.model import FLOW_SCHEMA
-    from tidegauge.verbs import FlowsQuestion, Here, flow_filter, flows_caveats, plain_rows
+    from tidegauge.verbs import FlowsQuestion, flow_filter, flows_caveats, plain_rows
 
-    here = Here(open_site(site_dir))
+    here = SiteContext(open_site(site_dir))
     lake, kind = here.lake, "json" if as_json else kind
-    question = FlowsQuestion(since=since, until=until, where=where)
+    question = FlowsQuestion.put(since=since, until=until, where=where)
     chosen = flow_filter(here, question)
     for caveat in flows_caveats(here, question):
         say_note(caveat)
@@ -116,7 +117,7 @@ def flows(
 @time_options
 @where_option
 @click.option("--metric", type=click.Choice(METRICS), default="bytes")
-@click.option("-n", "count", type=click.IntRange(min=1), default=10, help="How many rows.")
+@click.option("-n", "count", type=click.IntRange(1, 100_000), default=10, help="How many rows.")
 @explain_option
 @site_option
 @json_option
@@ -128,13 +129,14 @@ def top(
 
     Example: tidegauge top far_country far_as --since -1d -n 5
     """
-    from tidegauge.verbs import Here, TopQuestion
+    from tidegauge.context import SiteContext
+    from tidegauge.verbs import TopQuestion
 
-    question = TopQuestion.model_construct(
+    question = TopQuestion.put(
         by=list(by), since=since, until=until, where=where, metric=metric, n=count, explain=explain
     )
     with working("summing"):
-        found = verbs.top(Here(open_site(site_dir)), question)
+        found = verbs.top(SiteContext(open_site(site_dir)), question)
     for caveat in found.caveats:
         say_note(caveat)
     if as_json:
@@ -167,14 +169,15 @@ def series(
 
     Example: tidegauge series --from KP --since 2014-11-24 --width 1h
     """
-    from tidegauge.verbs import Here, SeriesQuestion
+    from tidegauge.context import SiteContext
+    from tidegauge.verbs import SeriesQuestion
 
-    question = SeriesQuestion.model_construct(
+    question = SeriesQuestion.put(
         from_=origin, watch=watch, where=where, direction=direction, metric=metric, width=width, since=since,
         until=until, explain=explain,
     )  # fmt: skip
     with working("summing"):
-        found = verbs.series(Here(open_site(site_dir)), question)
+        found = verbs.series(SiteContext(open_site(site_dir)), question)
     for note in (found.note, *found.caveats):
         say_note(note)
     if as_json:
@@ -208,9 +211,10 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
 
     Example: tidegauge coverage --since 2014-11-24
     """
-    from tidegauge.verbs import STANDINGS, CoverageQuestion, Here
+    from tidegauge.context import SiteContext
+    from tidegauge.verbs import STANDINGS, CoverageQuestion
 
-    reply = verbs.coverage(Here(open_site(site_dir)), CoverageQuestion.model_construct(since=since, until=until))
+    reply = verbs.coverage(SiteContext(open_site(site_dir)), CoverageQuestion.put(since=since, until=until))
     say_note(reply.note)
     if as_json:
         print_json(reply.to_json())

@@ -25,11 +25,11 @@ def rollup() -> None:
 
 
 def _run(since: str | None, until: str | None, site_dir: Path | None, as_json: bool, *, anew: bool) -> None:
+    from tidegauge.context import SiteContext
     from tidegauge.lake import roll
-    from tidegauge.verbs import Here
 
     site = open_site(site_dir)
-    here = Here(site)
+    here = SiteContext(site)
     with working("summing flows up"):
         done = roll(site.data, since_us=here.moment_us(since), until_us=here.moment_us(until), anew=anew)
     if as_json:

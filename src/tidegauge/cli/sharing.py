@@ -104,13 +104,13 @@ def import_(
     Example: tidegauge case import autumn theirs.json --graded B3 --ask
     """
     from tidegauge.case.taxii import Collection
-    from tidegauge.verbs import Here
+    from tidegauge.context import SiteContext
 
     files = opened(site_dir, who)
     with working("taking in"), tempfile.TemporaryDirectory() as folder:
         if source.startswith(TAXII):
             path = Path(folder) / f"{source.replace(':', '-')}.json"
-            after = None if since is None else format_time(Here(files.site).moment_s(since) or 0)
+            after = None if since is None else format_time(SiteContext(files.site).moment_s(since) or 0)
             objects = Collection(files.site, source.removeprefix(TAXII)).objects(after)
             path.write_text(json.dumps({"type": "bundle", "objects": objects}), encoding="utf-8")
         elif not (path := Path(source)).is_file():

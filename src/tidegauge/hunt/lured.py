@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tidegauge.context import SiteContext
 from tidegauge.hunt.run import KINDS, hunt
 from tidegauge.hunt.scene import flows_query
 from tidegauge.lake import FlowFilter, Lake
@@ -76,13 +77,13 @@ class Swept:
                 "skipped": self.skipped}  # fmt: skip
 
 
-def sweep(site: Site, goals: list[Goal], until_s: int | None = None) -> Swept:
+def sweep(given: Site | SiteContext, goals: list[Goal], until_s: int | None = None) -> Swept:
     """Look for hosts of ours that went to the goals of lures, by names asked for and by flows.
 
     Flows count from the time on that a goal's lure was sent; a name's addresses only while it pointed to them.
     """
-    lake = Lake(site.data, memory_mb=site.memory_mb)
-    extent = lake.extent()
+    context = SiteContext.of(given)
+    lake, extent = context.lake, context.extent
     goals = _merged(goals)
     if extent is None or not goals:
         why = "no flows here yet" if extent is None else "the lures lead nowhere that could be looked for"
@@ -102,7 +103,7 @@ def sweep(site: Site, goals: list[Goal], until_s: int | None = None) -> Swept:
         for visit in sorted(visits.values(), key=lambda v: (-v.out_bytes, v.first_s))[:MOST_HOSTS]
     ]
     if visits:
-        found = _and_then(site, found, min(v.first_s for v in visits.values()), until_s)
+        found = _and_then(context, found, min(v.first_s for v in visits.values()), until_s)
     return Swept(found, {"goals": len(goals), "names seen": names, "flows": flows}, skipped)
 
 
@@ -200,10 +201,10 @@ def _finding(visit: Visit, goals: list[Goal]) -> Finding:
     )  # fmt: skip
 
 
-def _and_then(site: Site, found: list[Finding], since_s: int, until_s: int) -> list[Finding]:
+def _and_then(context: SiteContext, found: list[Finding], since_s: int, until_s: int) -> list[Finding]:
     """Findings of hunts about hosts that were lured, from the first visit on, told with it."""
     hosts = {f.subject: f for f in found}
-    later = [f for f in hunt(site, tuple(KINDS), since_s=since_s, until_s=until_s).findings
+    later = [f for f in hunt(context, tuple(KINDS), since_s=since_s, until_s=until_s).findings
              if f.subject in hosts and f.end_s >= hosts[f.subject].start_s and f.severity != "info"]  # fmt: skip
     told = []
     for finding in found:

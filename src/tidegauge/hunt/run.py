@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tidegauge.atlas import Atlas
+from tidegauge.context import SiteContext
 from tidegauge.hunt.beacons import beacons, long_connections
 from tidegauge.hunt.calls import calls
 from tidegauge.hunt.egress import egress
@@ -22,7 +22,6 @@ from tidegauge.lake import FlowFilter, Lake, Pairs
 from tidegauge.model import RELAYS, Finding, UsageError, format_time
 from tidegauge.series import homes_of, mostly_passing, unlisted, ways_of
 from tidegauge.site import Site
-from tidegauge.store import Store
 from tidegauge.watch import Watches, unmatched, watched as select_watch
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
@@ -95,8 +94,8 @@ class Hunted:
 
 
 def hunt(
-    site: Site, kinds: tuple[str, ...], *, since_s: int | None, until_s: int | None, watch: str | None = None,
-    progress: Callable[[str], None] = lambda kind: None,
+    given: Site | SiteContext, kinds: tuple[str, ...], *, since_s: int | None, until_s: int | None,
+    watch: str | None = None, progress: Callable[[str], None] = lambda kind: None,
 ) -> Hunted:  # fmt: skip
     """Run hunts over a time of a site's flows (all that there is where none is given).
 
@@ -104,8 +103,8 @@ def hunt(
         LakeError: there are no flows.
         UsageError: the time is empty, or there is no such watch.
     """
-    lake = Lake(site.data, memory_mb=site.memory_mb)
-    extent = lake.extent_or_fail()
+    context = SiteContext.of(given)
+    site, lake, extent = context.site, context.lake, context.extent_or_fail()
     data_from_s = extent.first_s
     since_s = data_from_s if since_s is None else since_s
     until_s = extent.until_s if until_s is None else until_s
@@ -115,7 +114,7 @@ def hunt(
     unlinked: list[str] = []
     watched, watch_name = "", ""
     if watch is not None:
-        selected = select_watch(Watches(Store.of(site)).get(watch), lake, since_s, until_s)
+        selected = select_watch(Watches(context.store).get(watch), lake, since_s, until_s)
         watched, watch_name = selected.sql, selected.name
         unlinked = list(unmatched(selected, site.home, since_s, until_s))
     found: list[Finding] = []
@@ -125,7 +124,7 @@ def hunt(
     same = aliases(pointed)
     with Pairs(lake, chosen, same) as pairs:
         scene = Scene(
-            site, lake, pairs, Atlas.of(site), load_expected(site.folder), since_s, until_s,
+            site, lake, pairs, context.atlas, load_expected(site.folder), since_s, until_s,
             max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watched, watch_name,
             names_seen, pointed, same,
         )  # fmt: skip
@@ -136,7 +135,7 @@ def hunt(
             progress(kind)
             found += KINDS[kind](scene)
     found = ranked(_once(found))
-    ledger = HuntLedger(Store.of(site))
+    ledger = HuntLedger(context.store)
     fresh = frozenset(ledger.note(found))
     closed = {name: c for name, c in ledger.closed().items() if c.until_s > time.time()}
     return Hunted(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.atlas import Atlas, showings
+from tidegauge.atlas import showings
+from tidegauge.context import SiteContext
 from tidegauge.detect import THIN, Calendar, Outcome, Pool, decide, evidence, learn, pooled
 from tidegauge.inquiry.answering import answered
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
@@ -142,14 +143,14 @@ def calendar_of(site: Site) -> Calendar:
     return Calendar(frozenset(site.holidays), frozenset(site.one_off_days))
 
 
-def span_of(lake: Lake, site: Site, asked: Asked) -> Span:
+def span_of(context: SiteContext, asked: Asked) -> Span:
     """Times on the grid, history first.
 
     Raises:
         LakeError: there are no flows.
         UsageError: the asked time is empty.
     """
-    extent = lake.extent_or_fail()
+    extent = context.extent_or_fail()
     data_from_s, data_until_s = extent.first_s, extent.until_s
     until_s = data_until_s if asked.until_s is None else asked.until_s
     since_s = max(until_s - DEFAULT_SPAN_S, data_from_s) if asked.since_s is None else asked.since_s
@@ -166,26 +167,26 @@ def span_of(lake: Lake, site: Site, asked: Asked) -> Span:
     return Span(history_s, since_s, until_s, (note,) if note else ())
 
 
-def ask(site: Site, asked: Asked) -> Reply:
+def ask(given: Site | SiteContext, asked: Asked) -> Reply:
     """Was there a surge? With `metric` "all": in any of bytes, packets, flows and far-end hosts, under one bound.
 
     Raises:
         LakeError: there are no flows.
         UsageError: the asked time is empty, or the origin is none that can be asked about.
     """
-    lake = Lake(site.data, memory_mb=site.memory_mb)
-    asked = replace(asked, without=tuple(doubtful(lake.ledger())))
-    span = span_of(lake, site, asked)
+    context = SiteContext.of(given)
+    asked = replace(asked, without=tuple(doubtful(context.lake.ledger())))
+    span = span_of(context, asked)
     if asked.watch is not None:
         asked = replace(asked, watch=asked.watch.with_history(span.since_s))
     if asked.origin is not None:
-        check_origins(site, asked.origin, asked.direction, span.since_s, span.until_s, lake)
-    ground = ground_of(site, lake, asked, span)
+        check_origins(context, asked.origin, asked.direction, span.since_s, span.until_s)
+    ground = ground_of(context, asked, span)
     if asked.metric != "all":
-        return _ask_one(site, lake, asked, span, ground)
+        return _ask_one(context, asked, span, ground)
     share = asked.false_alarm / len(ALL_METRICS)
     replies = [
-        _ask_one(site, lake, replace(asked, metric=metric, false_alarm=share), span, ground) for metric in ALL_METRICS
+        _ask_one(context, replace(asked, metric=metric, false_alarm=share), span, ground) for metric in ALL_METRICS
     ]
     parts = tuple(reply.answer for reply in replies)
     verdicts = {part.verdict for part in parts}
@@ -202,7 +203,7 @@ def ask(site: Site, asked: Asked) -> Reply:
         method=parts[0].method + " Metrics share the false-alarm budget equally.",
         parts=parts,
     )
-    return replace(replies[0], answer=whole, reads=dict(lake.reads))
+    return replace(replies[0], answer=whole, reads=dict(context.lake.reads))
 
 
 @dataclass(frozen=True)
@@ -224,8 +225,9 @@ class Ground:
     twice: tuple[str, ...] = ()
 
 
-def ground_of(site: Site, lake: Lake, asked: Asked, span: Span) -> Ground:
+def ground_of(context: SiteContext, asked: Asked, span: Span) -> Ground:
     """Return whether the selection of a question can match anything, and whether the home prefixes fit the flows."""
+    site, lake = context.site, context.lake
     ways = ways_of(lake, span.history_s, span.since_s, span.until_s)
     homes = homes_of(lake, site, ways, span.history_s, span.until_s)
     passing = mostly_passing(site, homes, asked.direction)
@@ -235,12 +237,13 @@ def ground_of(site: Site, lake: Lake, asked: Asked, span: Span) -> Ground:
     unexpected = bool(found) and not site.transit and not site.external
     found += [partly] if partly else []
     return Ground(
-        (*reasons, *grounds(site, lake, asked, span)), tuple(found), ways.hours[asked.direction], unexpected,
+        (*reasons, *grounds(context, asked, span)), tuple(found), ways.hours[asked.direction], unexpected,
         tuple(pair.sentence() for pair in seen_twice(lake, span.since_s, span.until_s)),
     )  # fmt: skip
 
 
-def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -> Reply:
+def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> Reply:
+    site, lake = context.site, context.lake
     series, coverage = build_series(
         lake, asked.conditions(), metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
     )
@@ -251,7 +254,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
     outcome = decide(
         series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=chosen,
         false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
-        wanted=asked.wanted, pool=_fellows(lake, site, asked, series, first, max(unit, 1.0)),
+        wanted=asked.wanted, pool=_fellows(context, asked, series, first, max(unit, 1.0)),
     )  # fmt: skip
     speed = link_speed(lake, site, coverage) if site.speeds_bps and asked.metric == "bytes" else None
     if speed is not None:
@@ -266,7 +269,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
         reasons = tuple(why for why in (hidden, beyond_validity(lake, asked, span, least)) if why)
     if reasons:
         outcome = outcome.silent(*reasons)
-    relay_share, relays = _relays(lake, site, asked, span, max(unit, 1.0), classes)
+    relay_share, relays = _relays(context, asked, span, max(unit, 1.0), classes)
     hour_limit = next((limit.amount for limit in outcome.limits if limit.duration_s == HOUR_S), None)
     packet_bytes = mean_bytes / mean_packets if mean_packets else 0.0
     surges = explained(
@@ -288,17 +291,17 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
             *reasons,
             *(asked.watch.notes if asked.watch else ()),
             *never_matched(lake, asked, seen=bool(series.values.any())),
-            *(_origin_caveats(site, asked, span, lake, series) if asked.origin else ()),
+            *(_origin_caveats(context, asked, span, series) if asked.origin else ()),
             *(caveat for caveat in outcome.caveats if caveat not in reasons),
             *watch_caveats(site, asked, span),
             *span.notes,
             *doubt_caveats(asked, lake, span),
             *caveats(
-                site, asked.origins, coverage, span.since_s, span.until_s, relay_share,
+                context, asked.origins, coverage, span.since_s, span.until_s, relay_share,
                 hour_limit if asked.metric == "bytes" else None, packet_bytes,
             ),
             *_relay_caveats(relays),
-            *_edition_caveats(lake, site, span),
+            *_edition_caveats(context, span),
             *_wide_caveats(asked),
         ),
         relay_share=relay_share,
@@ -308,7 +311,7 @@ def _ask_one(site: Site, lake: Lake, asked: Asked, span: Span, ground: Ground) -
     return Reply(answer, series, chosen, outcome, dict(lake.reads))
 
 
-def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, unit: float) -> Pool | None:
+def _fellows(context: SiteContext, asked: Asked, series: Series, first: int, unit: float) -> Pool | None:
     """What other countries of which about as little is seen say of the tail; None where the asked origin's own flows
     say enough, or no origin is asked about."""
     filled = int((series.values[:first] > 0).sum())
@@ -316,7 +319,7 @@ def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, u
         return None
     others = replace(asked, origin=None, further=())
     names, table = sums_by(
-        lake, others.conditions(), by="far_country", metric=asked.metric, width_s=WIDTH_S,
+        context.lake, others.conditions(), by="far_country", metric=asked.metric, width_s=WIDTH_S,
         first=series.first_bin, bins=first,
     )  # fmt: skip
     own = {str(part) for part in asked.origin.parts}
@@ -330,7 +333,7 @@ def _fellows(lake: Lake, site: Site, asked: Asked, series: Series, first: int, u
     return pooled(
         evidence(
             learn(series.starts_s[:first], table[place], series.seen[:first], width_s=WIDTH_S, asked=asked_bins,
-                  false_alarm=asked.false_alarm, unit=unit, calendar=calendar_of(site))
+                  false_alarm=asked.false_alarm, unit=unit, calendar=calendar_of(context.site))
         )
         for place in near[:MOST_FELLOWS]
     )  # fmt: skip
@@ -360,7 +363,7 @@ def _ordinary_flow(lake: Lake, asked: Asked, span: Span) -> tuple[float, float, 
 
 
 def _relays(
-    lake: Lake, site: Site, asked: Asked, span: Span, unit: float, known: int
+    context: SiteContext, asked: Asked, span: Span, unit: float, known: int
 ) -> tuple[float, tuple[RelayAnswer, ...]]:  # fmt: skip
     """Share of the asked amount that came from known relays, and the same question about each class of them.
 
@@ -369,28 +372,27 @@ def _relays(
     """
     far, bits = _far_class(asked.direction), sum(class_bit(name) for name in RELAYS)
     during = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
-    classes = int(lake.total(f"bit_or({far})", during) or 0)
+    classes = int(context.lake.total(f"bit_or({far})", during) or 0)
     amounts = f"[sum(bytes) FILTER ({far} & {bits} <> 0), sum(bytes)]"
     own = replace(during, conditions=asked.conditions())
-    by_relays, all_of_it = (int(amount or 0) for amount in lake.total(amounts, own))
+    by_relays, all_of_it = (int(amount or 0) for amount in context.lake.total(amounts, own))
     share = by_relays / all_of_it if all_of_it else 0.0
     # A class of which no address is known says nothing, whatever the flows.
     known |= classes
-    atlas = Atlas.of(site)
     answers = []
     for name in RELAYS:
-        listed = known & class_bit(name) or atlas.class_known(class_bit(name), span.since_s, span.until_s)
+        listed = known & class_bit(name) or context.atlas.class_known(class_bit(name), span.since_s, span.until_s)
         if asked.origin is None or not listed:
             answers.append(RelayAnswer(name, "cannot_say", ()))
             continue
         conditions = (Origins.parse(f"class:{name}").sql(asked.direction),)
         series, _ = build_series(
-            lake, conditions, metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
+            context.lake, conditions, metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
         )
         first = span.since_s // WIDTH_S - series.first_bin
         outcome = decide(
             series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=slice(first, len(series.values)),
-            false_alarm=asked.false_alarm, power=asked.power, unit=unit, calendar=calendar_of(site),
+            false_alarm=asked.false_alarm, power=asked.power, unit=unit, calendar=calendar_of(context.site),
         )  # fmt: skip
         answers.append(RelayAnswer(name, outcome.verdict, outcome.limits))
     return round(share, 6), tuple(answers)
@@ -407,10 +409,10 @@ def _relay_caveats(relays: tuple[RelayAnswer, ...]) -> Iterator[str]:
         yield f"there was a surge from {', '.join(surged)} in that time: an origin can hide behind it"
 
 
-def _origin_caveats(site: Site, asked: Asked, span: Span, lake: Lake, series: Series) -> Iterator[str]:
+def _origin_caveats(context: SiteContext, asked: Asked, span: Span, series: Series) -> Iterator[str]:
     assert asked.origin is not None
     seen = bool(series.values.any())
-    return origin_caveats(site, asked.origin, span.since_s, span.until_s, lake, seen=seen)
+    return origin_caveats(context, asked.origin, span.since_s, span.until_s, seen=seen)
 
 
 def doubt_caveats(asked: Asked, lake: Lake, span: Span) -> Iterator[str]:
@@ -447,12 +449,11 @@ def _labelled_before(lake: Lake, site: Site, span: Span) -> str | None:
     )
 
 
-def _edition_caveats(lake: Lake, site: Site, span: Span) -> Iterator[str]:
+def _edition_caveats(context: SiteContext, span: Span) -> Iterator[str]:
     """Whether labels rest on older editions than there are."""
-    atlas = Atlas.of(site)
-    segments = [
-        s for s in lake.manifest.segments("flows", span.since_s * 1_000_000, span.until_s * 1_000_000) if s.atlas
-    ]
+    atlas = context.atlas
+    during = span.since_s * 1_000_000, span.until_s * 1_000_000
+    segments = [s for s in context.lake.manifest.segments("flows", *during) if s.atlas]
     old = sum(s.rows for s in segments if atlas.stamp(s.first_us // 1_000_000, s.last_us // 1_000_000)[0] != s.atlas)
     if old:
         yield (
@@ -461,19 +462,19 @@ def _edition_caveats(lake: Lake, site: Site, span: Span) -> Iterator[str]:
         )
 
 
-def borne(site: Site, asked: Asked, alarms: float, within_s: int) -> Asked:
+def borne(context: SiteContext, asked: Asked, alarms: float, within_s: int) -> Asked:
     """The same question with the false-alarm probability that so many alarms in a time mean over the asked one (they
     come as a Poisson process).
 
     Raises:
         LakeError, UsageError: as `span_of`.
     """
-    span = span_of(Lake(site.data, memory_mb=site.memory_mb), site, asked)
+    span = span_of(context, asked)
     rate = alarms * (span.until_s - span.since_s) / within_s
     return replace(asked, false_alarm=float(-np.expm1(-rate)))
 
 
-def widened(site: Site, asked: Asked) -> Asked:
+def widened(context: SiteContext, asked: Asked) -> Asked:
     """The same question about every prefix by which the origin can show itself, whatever it displays.
 
     Raises:
@@ -481,9 +482,8 @@ def widened(site: Site, asked: Asked) -> Asked:
     """
     if asked.origin is None:
         raise UsageError("--wide needs one country or AS", hint="--from KP --wide")
-    lake = Lake(site.data, memory_mb=site.memory_mb)
-    span = span_of(lake, site, asked)
-    atlas = Atlas.of(site)
+    span = span_of(context, asked)
+    atlas = context.atlas
     further: dict[str, None] = {}
     for at_s in (span.since_s, span.until_s - 1):
         found = showings(atlas, asked.origin.text, at_s)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tidegauge.atlas import Atlas, facts
+from tidegauge.atlas import facts
+from tidegauge.context import SiteContext
 from tidegauge.model import format_duration
 from tidegauge.series import Coverage, Origins
-from tidegauge.site import Site
 
 ATLAS_NEAR_S = 31 * 86400
 SKEW_S = 300
 
 
 def caveats(
-    site: Site, origin: Origins | None, coverage: Coverage, since_s: int, until_s: int, relay_share: float,
+    context: SiteContext, origin: Origins | None, coverage: Coverage, since_s: int, until_s: int, relay_share: float,
     hour_limit: float | None, packet_bytes: float,
 ) -> Iterator[str]:  # fmt: skip
     """What weakens the answer, each with its size."""
     parts = origin.parts if origin else ()
     by_table = any(part.kind in ("country", "as") for part in parts)
-    yield from data_caveats(site, since_s, until_s, by_table=by_table)
+    yield from data_caveats(context, since_s, until_s, by_table=by_table)
     if origin:
         wanted = {str(part) for part in parts}
         for fact in facts():
@@ -37,17 +37,17 @@ def caveats(
     yield from exporter_caveats(coverage, hour_limit, packet_bytes)
 
 
-def data_caveats(site: Site, since_s: int, until_s: int, *, by_table: bool) -> Iterator[str]:
+def data_caveats(context: SiteContext, since_s: int, until_s: int, *, by_table: bool) -> Iterator[str]:
     """Yield what weakens every answer from a site's data.
 
     Args:
         by_table: countries or ASes decide what is counted.
     """
-    if site.simulated:
+    if context.site.simulated:
         yield "all data of this site are simulated"
     if not by_table:
         return
-    atlas = Atlas.of(site)
+    atlas = context.atlas
     held = max(atlas.deciding(since_s), atlas.deciding(until_s - 1), key=lambda h: h.distance_s)
     if held.distance_s > ATLAS_NEAR_S:
         yield (

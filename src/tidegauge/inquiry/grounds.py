@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tidegauge.atlas import Atlas, Known, ranges_of
+from tidegauge.atlas import Known, ranges_of
+from tidegauge.context import SiteContext
 from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, columns_in, is_intricate, possible
 from tidegauge.model import Prefix, UsageError, format_amount
 from tidegauge.series import Part, no_list, unlisted
@@ -32,13 +33,13 @@ SIZES = ("bytes", "packets")
 """Columns that no sender of traffic decides: how much is in one flow depends on the exporter's time-outs."""
 
 
-def grounds(site: Site, lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
+def grounds(context: SiteContext, asked: Asked, span: Span) -> Iterator[str]:
     """Yield why the selection of a question could match nothing, or only a part of what was asked.
 
     Raises:
         UsageError: it limits times so that there is no history.
     """
-    atlas = Atlas.of(site)
+    site, lake, atlas = context.site, context.lake, context.atlas
     parts = asked.origins.parts if asked.origins else ()
     where = asked.where_text or ""
     classes = [part.value for part in parts if part.kind == "class"]

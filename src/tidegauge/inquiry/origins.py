@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tidegauge.atlas import Atlas, Known
+from tidegauge.atlas import Known
+from tidegauge.context import SiteContext
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import Prefix, UsageError, country_names
 from tidegauge.series import Origins, Part
@@ -15,21 +16,21 @@ MOST_LOOKED_FOR = 200
 MOST_NAMED = 8
 
 
-def check_origins(site: Site, origins: Origins, direction: str, since_s: int, until_s: int, lake: Lake) -> None:
+def check_origins(context: SiteContext, origins: Origins, direction: str, since_s: int, until_s: int) -> None:
     """Refuse an origin that no far end can display at that time.
 
     Raises:
         UsageError: an AS that no edition of that time knows and no flow here displays; or an AS or prefix of ours.
     """
-    known = Known(Atlas.of(site), (since_s, until_s - 1))
+    known = Known(context.atlas, (since_s, until_s - 1))
     for part in origins.parts:
-        if direction in FAR_DIRECTIONS and (ours := _ours(site, part)):
+        if direction in FAR_DIRECTIONS and (ours := _ours(context.site, part)):
             raise UsageError(
                 f"{part} is ours ({ours}): the far end of what goes {direction} is never home",
                 hint="ask with --direction internal or transit, or about the other side's origin",
             )
         if part.kind == "as" and not known.has_as(int(part.value)) and not _displayed(
-            lake, [part]
+            context.lake, [part]
         )[0]:  # fmt: skip
             raise UsageError(
                 f"no edition of the atlas knows {part} at that time, and no flow here displays it",
@@ -38,7 +39,7 @@ def check_origins(site: Site, origins: Origins, direction: str, since_s: int, un
 
 
 def origin_caveats(
-    site: Site, origins: Origins, since_s: int, until_s: int, lake: Lake, *, seen: bool
+    context: SiteContext, origins: Origins, since_s: int, until_s: int, *, seen: bool
 ) -> Iterator[str]:  # fmt: skip
     """What weakens an answer about these origins before anything else does: that nothing here ever displayed them.
 
@@ -49,7 +50,8 @@ def origin_caveats(
     looked_for = list(parts[:MOST_LOOKED_FOR])
     absent = []
     if not seen or len(parts) > 1:
-        absent = [part for part, there in zip(looked_for, _displayed(lake, looked_for), strict=True) if not there]
+        displayed = _displayed(context.lake, looked_for)
+        absent = [part for part, there in zip(looked_for, displayed, strict=True) if not there]
     if absent:
         names = ", ".join(_named(part) for part in absent[:MOST_NAMED])
         more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
@@ -57,13 +59,13 @@ def origin_caveats(
             f"no flow in these data ever displayed {names}{more}: that nothing was seen may only mean that it"
             " shows itself otherwise"
         )
-    known = Known(Atlas.of(site), (since_s, until_s - 1))
+    known = Known(context.atlas, (since_s, until_s - 1))
     for part in looked_for:
         if part.value == "ZZ":
             yield "ZZ stands for addresses that no edition of the atlas places in a country"
         if part.kind == "prefix" and not known.has_prefix(Prefix.parse(part.value)):
             yield f"no edition of the atlas knows {part} at that time: it is not announced, or not for public use"
-        elif part.kind == "prefix" and (inside := _overlap(site, part)):
+        elif part.kind == "prefix" and (inside := _overlap(context.site, part)):
             yield f"{part} holds addresses of ours ({inside}): what comes from these is not from outside"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge import __version__
+from tidegauge.context import SiteContext
 from tidegauge.detect import Calendar, Outcome, Pool, conclude, evidence, learn, pooled, settle
 from tidegauge.inquiry.asking import WIDTH_S, Asked, Span, calendar_of, doubt_caveats, ground_of, span_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
@@ -174,7 +175,7 @@ def _judges(work: _Work, table: Floats, units: Floats) -> Iterator[Callable[...,
         yield tell
 
 
-def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -> Ranking:
+def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float | None = None) -> Ranking:
     """Was there a surge from any country? The budget of false alarms is shared by all that were ever seen.
 
     Args:
@@ -183,8 +184,9 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
     Raises:
         LakeError, UsageError: as `ask`.
     """
-    lake = Lake(site.data, memory_mb=site.memory_mb)
-    span = span_of(lake, site, asked)
+    context = SiteContext.of(given)
+    site, lake = context.site, context.lake
+    span = span_of(context, asked)
     if asked.watch is not None:
         asked = replace(asked, watch=asked.watch.with_history(span.since_s))
     asked = replace(asked, without=tuple(doubtful(lake.ledger())))
@@ -204,7 +206,7 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
         p_values = [outcome.largest.p_value if outcome.largest else 1.0 for outcome in outcomes]
         if false_discovery is not None and (called := discoveries(p_values, false_discovery)) > 1:
             outcomes = tell("outcomes", pool, share * called)
-    ground = ground_of(site, lake, asked, span)
+    ground = ground_of(context, asked, span)
     coverage = covered(lake, span.history_s, span.until_s)
     whole = Capacity(table.sum(axis=0), WIDTH_S, asked.metric)
     if any(needs_bound(outcome, whole.values, WIDTH_S, asked.metric) for outcome in outcomes):
@@ -237,7 +239,7 @@ def ask_all(site: Site, asked: Asked, *, false_discovery: float | None = None) -
             *watch_caveats(site, asked, span),
             *span.notes,
             *doubt_caveats(asked, lake, span),
-            *data_caveats(site, span.since_s, span.until_s, by_table=True),
+            *data_caveats(context, span.since_s, span.until_s, by_table=True),
             RELAYED,
             *exporter_caveats(coverage, None, 0.0),
         ),

@@ -17,6 +17,7 @@ from .query import QUARANTINE_FOLDER as QUARANTINE_FOLDER, FlowFilter as FlowFil
 from .relabelling import Relabelled as Relabelled, relabel as relabel
 from .retention import Retained as Retained, retain as retain
 from .rollup import Rolled as Rolled, roll as roll, rolled as rolled
+from .snapshot import Snapshot as Snapshot
 from .sources import (
     Checked as Checked,
     Held as Held,

@@ -111,6 +111,13 @@ def new_mark() -> int:
     return secrets.randbits(62)
 
 
+SEGMENTS = (
+    "SELECT path, kind, rows, size, s.hash, first_us, last_us, end_us, coalesce(atlas, ''), coalesce(site, '')"
+    " FROM segments s JOIN commits c ON c.id = s.commit_id WHERE c.done = 1"
+)
+"""The columns of `Segment`, of segments that readers see."""
+
+
 class Manifest:
     """The SQLite file beside the segments. Segments are seen by readers only once their commit is done."""
 
@@ -295,10 +302,8 @@ class Manifest:
             return []
         with self._session() as session:
             rows = session.execute(
-                "SELECT path, kind, rows, size, s.hash, first_us, last_us, end_us, coalesce(atlas, ''),"
-                " coalesce(site, '') FROM segments s"
-                " JOIN commits c ON c.id = s.commit_id WHERE c.done = 1 AND kind = ?"
-                " AND (? IS NULL OR end_us >= ?) AND (? IS NULL OR first_us < ?) ORDER BY first_us, path",
+                f"{SEGMENTS} AND kind = ? AND (? IS NULL OR end_us >= ?) AND (? IS NULL OR first_us < ?)"
+                " ORDER BY first_us, path",
                 (kind, since_us, since_us, until_us, until_us),
             ).fetchall()
         return [Segment(*row) for row in rows]

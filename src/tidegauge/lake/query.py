@@ -128,11 +128,12 @@ class Lake:
 
     Attributes:
         reads: how many files were read, by what they are: where answers come from.
+        manifest: what the lake holds: as it is whenever it is asked, or at one moment (`Snapshot`).
     """
 
-    def __init__(self, folder: Path, *, memory_mb: int = 384) -> None:
+    def __init__(self, folder: Path, *, memory_mb: int = 384, manifest: Manifest | None = None) -> None:
         self.folder = folder
-        self.manifest = Manifest(folder)
+        self.manifest = manifest or Manifest(folder)
         self._memory_mb = memory_mb
         self.reads: Counter[str] = Counter()
         self._opening = threading.Lock()

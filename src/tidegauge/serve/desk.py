@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegauge import __version__
+from tidegauge.context import SiteContext
 from tidegauge.model import TidegaugeError, parse_duration
 from tidegauge.serve.work import StoppedError, Task, Work
 from tidegauge.site import FILE_NAME, Site
-from tidegauge.verbs import Here
 
 MOST_KEPT_BYTES, MOST_JOBS, JOB_KEPT_S = 64 << 20, 200, 3600
 LAST_SHOWN = 20
@@ -56,7 +56,7 @@ def stands_on(site: Site, verb: str, question: Any) -> tuple[str, bool]:
     Raises:
         UsageError: its times cannot be read.
     """
-    here = Here(site)
+    here = SiteContext(site)
     since_text, until_text = getattr(question, "since", None), getattr(question, "until", None)
     since_s, until_s, now_s = here.moment_s(since_text), here.moment_s(until_text), here.now_s
     reach_s = parse_duration(question.baseline) if hasattr(question, "baseline") else 0

@@ -19,9 +19,9 @@ from typing import Annotated, Any, Literal
 from pebble import ProcessExpired, ProcessPool
 from pydantic import BaseModel, ConfigDict, Field
 
+from tidegauge.context import SiteContext
 from tidegauge.model import LakeError, TidegaugeError, UsageError
 from tidegauge.site import Site, load_site
-from tidegauge.verbs import Here
 from tidegauge.verbs.answers import ANSWERS
 
 QUESTIONS_A_PROCESS = 200
@@ -43,13 +43,13 @@ class VerifyQuestion(BaseModel):
     number: int = Field(default_factory=time.monotonic_ns)
 
 
-def _seal(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _seal(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
     from tidegauge.case.evidence import seal
 
     return seal(here.site, question.verb, question.question)
 
 
-def _verify(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _verify(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
     from tidegauge.case import Cases, verify
 
     cases = Cases(here.store, here.site.folder)
@@ -111,7 +111,7 @@ def _perform(folder: Path, verb: str, question: Any, steps: str) -> bytes | Fail
 
     try:
         site = _site(folder, (folder / "tidegauge.toml").stat().st_mtime_ns)
-        told = QUESTIONS[verb][1](Here(site), question, progress)
+        told = QUESTIONS[verb][1](SiteContext(site), question, progress)
         return json.dumps(told, ensure_ascii=False).encode()
     except TidegaugeError as error:
         kind = next((name for name, own in KINDS.items() if isinstance(error, own)), "other")

@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidegauge.verbs.context import Here
     from tidegauge.verbs.judging import (
         answer_json,
         ask,
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
         top,
     )
 
-_HOMES = ("context", "questions", "reading", "judging", "picturing")
+_HOMES = ("questions", "reading", "judging", "picturing")
 
 
 def __getattr__(name: str) -> Any:
@@ -67,7 +66,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion", "Here",
+    "STANDINGS", "AskQuestion", "CoverageQuestion", "CoverageReply", "Direction", "FlowsQuestion",
     "HuntQuestion", "LeakQuestion", "LureQuestion", "Metric", "NamesQuestion", "OriginQuestion", "OriginsQuestion",
     "ReachQuestion", "SeriesQuestion", "TopQuestion", "WorldQuestion", "answer_json", "ask", "coverage",
     "editions_json", "flow_filter", "flows", "flows_caveats", "hunt", "names_of", "origin", "origins",

@@ -6,24 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegauge import verbs
-from tidegauge.verbs.context import Here
+from tidegauge.context import SiteContext
 
-Answering = Callable[[Here, Any, Callable[[str], None]], dict[str, Any]]
+Answering = Callable[[SiteContext, Any, Callable[[str], None]], dict[str, Any]]
 MOST_BINS = 200_000
 
 
-def _ask(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _ask(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
     progress("judging")
     return verbs.answer_json(question, verbs.ask(here, question))
 
 
-def _lure(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _lure(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
     from tidegauge.verbs.luring import lure  # with the libraries of the extra `content`
 
     return lure(here, question).to_json()
 
 
-def _leak(here: Here, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _leak(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
     from tidegauge.verbs.leaking import leak
 
     return leak(here, question, progress).to_json()

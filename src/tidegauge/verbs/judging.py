@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegauge.atlas import Atlas, Origin, Reach, Showings, Witnesses, judge, reach as reached, showings
+from tidegauge.context import SiteContext
 from tidegauge.hunt import KINDS, Hunted, HuntLedger, hunt as run_hunt
 from tidegauge.inquiry import Asked, Ranking, Reply, ask as answer_question, ask_all, borne, widened
 from tidegauge.lake import compile_where
 from tidegauge.model import UsageError, class_names, format_address, parse_address, parse_duration, parse_time
 from tidegauge.series import Origins
-from tidegauge.verbs.context import Here
 from tidegauge.verbs.picturing import picture
 from tidegauge.verbs.questions import AskQuestion, HuntQuestion, OriginQuestion, OriginsQuestion, ReachQuestion
 
@@ -54,7 +54,7 @@ def parse_alarms(text: str) -> tuple[float, int]:
     return float(match[1]), SPANS.get(match[2]) or parse_duration(match[2])
 
 
-def asked_of(here: Here, question: AskQuestion) -> Asked:
+def asked_of(here: SiteContext, question: AskQuestion) -> Asked:
     """The question with its times and expressions read.
 
     Raises:
@@ -82,11 +82,11 @@ def asked_of(here: Here, question: AskQuestion) -> Asked:
         watch=None if question.watch is None else here.watched(question.watch),
     )
     if question.alarms is not None:
-        asked = borne(here.site, asked, *parse_alarms(question.alarms))
-    return widened(here.site, asked) if question.wide else asked
+        asked = borne(here, asked, *parse_alarms(question.alarms))
+    return widened(here, asked) if question.wide else asked
 
 
-def ask(here: Here, question: AskQuestion) -> Reply | Ranking:
+def ask(here: SiteContext, question: AskQuestion) -> Reply | Ranking:
     """Was there a surge? Of all origins together (`from` is `all`) a ranking.
 
     Raises:
@@ -95,8 +95,8 @@ def ask(here: Here, question: AskQuestion) -> Reply | Ranking:
     """
     asked = asked_of(here, question)
     if question.from_ == "all":
-        return ask_all(here.site, asked, false_discovery=question.false_discovery)
-    return answer_question(here.site, asked)
+        return ask_all(here, asked, false_discovery=question.false_discovery)
+    return answer_question(here, asked)
 
 
 def answer_json(question: AskQuestion, reply: Reply | Ranking) -> dict[str, Any]:
@@ -106,14 +106,14 @@ def answer_json(question: AskQuestion, reply: Reply | Ranking) -> dict[str, Any]
     return {**told, "reads": reply.reads} if question.explain else told
 
 
-def hunt(here: Here, question: HuntQuestion, progress: Callable[[str], None] = lambda kind: None) -> Hunted:
+def hunt(here: SiteContext, question: HuntQuestion, progress: Callable[[str], None] = lambda kind: None) -> Hunted:
     """All hunts that are asked for, in one list.
 
     Raises:
         LakeError, UsageError: as `hunt.hunt`.
     """
     return run_hunt(
-        here.site, tuple(question.kind) or tuple(KINDS), since_s=here.moment_s(question.since),
+        here, tuple(question.kind) or tuple(KINDS), since_s=here.moment_s(question.since),
         until_s=here.moment_s(question.until), watch=question.watch, progress=progress,
     )  # fmt: skip
 
@@ -123,16 +123,16 @@ def _at(text: str | None) -> int:
     return now_s if text is None else parse_time(text, now_s=now_s)
 
 
-def origins(here: Here, question: OriginsQuestion) -> Showings:
+def origins(here: SiteContext, question: OriginsQuestion) -> Showings:
     """Every prefix by which an origin can show itself.
 
     Raises:
         UsageError: not one country, AS or class.
     """
-    return showings(Atlas.of(here.site), question.of, _at(question.at))
+    return showings(here.atlas, question.of, _at(question.at))
 
 
-def origin(here: Here, question: OriginQuestion) -> Origin:
+def origin(here: SiteContext, question: OriginQuestion) -> Origin:
     """What an address displays at a time.
 
     Raises:
@@ -140,16 +140,16 @@ def origin(here: Here, question: OriginQuestion) -> Origin:
     """
     at_s, address = _at(question.at), parse_address(question.address)
     found = tuple(HuntLedger(here.store).about(format_address(address), at_s))
-    return judge(Witnesses(Atlas.of(here.site), at_s).about(address, found))
+    return judge(Witnesses(here.atlas, at_s).about(address, found))
 
 
-def reach(here: Here, question: ReachQuestion) -> Reach:
+def reach(here: SiteContext, question: ReachQuestion) -> Reach:
     """Over which ASes and upstreams an origin was reached.
 
     Raises:
         UsageError: neither a country nor an AS.
     """
-    return reached(Atlas.of(here.site), question.of, _at(question.at))
+    return reached(here.atlas, question.of, _at(question.at))
 
 
 def editions_json(atlas: Atlas) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from tidegauge.leak import Kept, Looked, People, Scan
 from tidegauge.model import Finding, InputError, Skipped, UsageError
 
 if TYPE_CHECKING:
-    from tidegauge.verbs.context import Here
+    from tidegauge.context import SiteContext
     from tidegauge.verbs.questions import LeakQuestion
 
 DOCUMENT_S = 120.0
@@ -143,7 +143,7 @@ def leaks(
         return reply
 
 
-def leak(here: Here, question: LeakQuestion, progress: Callable[[str], None] = lambda path: None) -> Leaks:
+def leak(here: SiteContext, question: LeakQuestion, progress: Callable[[str], None] = lambda path: None) -> Leaks:
     """Look through what a question holds; nothing of it is written anywhere.
 
     Raises:

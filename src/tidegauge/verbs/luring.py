@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegauge.content import Apart, to_text
+from tidegauge.context import SiteContext
 from tidegauge.hunt.lured import Goal, Swept, sweep
 from tidegauge.lure import Authentic, Brands, Given, Judge, Judged, Left, read_brands, read_keys
 from tidegauge.lure.judge import our_model
 from tidegauge.model import SiteError, UsageError
 from tidegauge.site import Site
-from tidegauge.verbs.context import Here
 from tidegauge.verbs.questions import LureQuestion
 from tidegauge.watch import Indicator
 
@@ -124,7 +124,7 @@ def lures(judge: Judge, items: Iterable[Given | Left], tell: Callable[[Judged], 
     return found
 
 
-def lure(here: Here, question: LureQuestion) -> Lures:
+def lure(here: SiteContext, question: LureQuestion) -> Lures:
     """Judge what a question holds.
 
     Raises:

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tidegauge.context import SiteContext
 from tidegauge.detect import expectation
 from tidegauge.detect.limits import drawn_moments, needed_amounts
 from tidegauge.inquiry import Reply, calendar_of
 from tidegauge.model import UsageError, format_address, format_time, parse_address, parse_duration, shown_number
 from tidegauge.series import build_many
-from tidegauge.verbs.context import Here
 from tidegauge.verbs.questions import NamesQuestion, WorldQuestion
 
 MOST_POINTS = 2100
@@ -111,7 +111,7 @@ class World:
         }  # fmt: skip
 
 
-def world(here: Here, question: WorldQuestion) -> World:
+def world(here: SiteContext, question: WorldQuestion) -> World:
     """Every country's amount over time, in at most `MOST_FRAMES` frames.
 
     Raises:
@@ -157,7 +157,7 @@ class Names:
         return {"address": self.address, "names": self.rows, "left_out": self.more}
 
 
-def names_of(here: Here, question: NamesQuestion) -> Names:
+def names_of(here: SiteContext, question: NamesQuestion) -> Names:
     """Names of one address, each once: how often, first and last, whether it asked for it, or the name led to it.
 
     Raises:

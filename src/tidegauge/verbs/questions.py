@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tidegauge.model import UsageError
 
 Metric = Literal["bytes", "packets", "flows", "hosts"]
 Direction = Literal["in", "out", "internal", "transit"]
@@ -24,6 +26,20 @@ def _digest(text: str) -> str:
 
 class _Question(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @classmethod
+    def put(cls, **given: Any) -> Self:
+        """Return the question of a command line's options; those that were not given have their defaults.
+
+        Raises:
+            UsageError: one is out of its bounds.
+        """
+        try:
+            return cls.model_validate({name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            option = str(first["loc"][0]).rstrip("_").replace("_", "-") if first["loc"] else "question"
+            raise UsageError(f"Invalid {option}: {first['msg'][:1].lower()}{first['msg'][1:]}.") from None
 
     def told(self) -> dict[str, Any]:
         """The question for a log: what was set, without content that is not for others."""
@@ -70,7 +86,7 @@ class TopQuestion(_Timed):
     by: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=8, examples=[["far_country"]])
     where: Text | None = None
     metric: Metric = "bytes"
-    n: Annotated[int, Field(ge=1, le=10_000)] = 10
+    n: Annotated[int, Field(ge=1, le=100_000)] = 10
     explain: bool = False
 
 

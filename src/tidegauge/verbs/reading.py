@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tidegauge.context import SiteContext
 from tidegauge.inquiry import check_origins
 from tidegauge.lake import VIRTUAL, FlowFilter, classes_in, columns_in, seen_twice
 from tidegauge.model import UsageError, class_names, format_address, format_time, parse_duration
@@ -22,7 +23,6 @@ from tidegauge.series import (
     covered,
     exporter_blind,
 )
-from tidegauge.verbs.context import Here
 from tidegauge.verbs.questions import CoverageQuestion, FlowsQuestion, SeriesQuestion, TopQuestion
 from tidegauge.watch import unmatched
 
@@ -66,7 +66,7 @@ class Top:
         return told if self.reads is None else {**told, "reads": self.reads}
 
 
-def top(here: Here, question: TopQuestion) -> Top:
+def top(here: SiteContext, question: TopQuestion) -> Top:
     """The groups with the largest sums.
 
     Raises:
@@ -74,7 +74,7 @@ def top(here: Here, question: TopQuestion) -> Top:
         UsageError: no such column, or a wrong time or expression.
     """
     by, metric = question.by, question.metric
-    here.lake.extent_or_fail()
+    here.extent_or_fail()
     chosen = FlowFilter(
         here.moment_us(question.since), here.moment_us(question.until), here.conditions(question.where)
     )  # fmt: skip
@@ -114,7 +114,7 @@ class SeriesReply:
         return told if self.reads is None else {**told, "reads": self.reads}
 
 
-def series(here: Here, question: SeriesQuestion, *, most_bins: int = MOST_BINS) -> SeriesReply:
+def series(here: SiteContext, question: SeriesQuestion, *, most_bins: int = MOST_BINS) -> SeriesReply:
     """An amount over time.
 
     Raises:
@@ -122,12 +122,12 @@ def series(here: Here, question: SeriesQuestion, *, most_bins: int = MOST_BINS) 
         UsageError: not an origin, a wrong expression, or too many bins.
     """
     width_s = parse_duration(question.width)
-    here.lake.extent_or_fail()
+    here.extent_or_fail()
     since_s, until_s, note = here.span_s(question.since, question.until)
     direction, metric = question.direction, question.metric
     origin = None if question.from_ is None else Origins.parse(question.from_)
     if origin is not None:
-        check_origins(here.site, origin, direction, since_s, until_s, here.lake)
+        check_origins(here, origin, direction, since_s, until_s)
     if (until_s - since_s) // width_s > most_bins:
         raise UsageError(f"more than {most_bins:,} bins", hint="a larger --width or a shorter time")
     chosen = origin.sql(direction) if origin else f"direction = '{direction}'"
@@ -164,14 +164,14 @@ class CoverageReply:
         }  # fmt: skip
 
 
-def coverage(here: Here, question: CoverageQuestion) -> CoverageReply:
+def coverage(here: SiteContext, question: CoverageQuestion) -> CoverageReply:
     """What was seen of a time.
 
     Raises:
         LakeError: there are no flows.
         UsageError: a wrong time.
     """
-    here.lake.extent_or_fail()
+    here.extent_or_fail()
     since_s, until_s, note = here.span_s(question.since, question.until)
     twice = tuple(pair.sentence() for pair in seen_twice(here.lake, since_s, until_s))
     return CoverageReply(since_s, until_s, covered(here.lake, since_s, until_s), note, twice)
@@ -190,7 +190,7 @@ def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def flow_filter(here: Here, question: FlowsQuestion) -> FlowFilter:
+def flow_filter(here: SiteContext, question: FlowsQuestion) -> FlowFilter:
     return FlowFilter(here.moment_us(question.since), here.moment_us(question.until), here.conditions(question.where))
 
 
@@ -206,7 +206,7 @@ class FlowsPage:
         return {"flows": self.rows, "next": self.following, "caveats": list(self.caveats)}
 
 
-def flows(here: Here, question: FlowsQuestion) -> FlowsPage:
+def flows(here: SiteContext, question: FlowsQuestion) -> FlowsPage:
     """A page of flows.
 
     Raises:
@@ -228,7 +228,7 @@ def flows(here: Here, question: FlowsQuestion) -> FlowsPage:
     return FlowsPage(rows, following, flows_caveats(here, question))
 
 
-def flows_caveats(here: Here, question: FlowsQuestion) -> tuple[str, ...]:
+def flows_caveats(here: SiteContext, question: FlowsQuestion) -> tuple[str, ...]:
     """What must be said beside a list of flows."""
     return here.unlisted(classes_in(question.where or ""), question.since, question.until)
 

@@ -21,10 +21,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.content import LeftOut, files_below
+from tidegauge.context import SiteContext
 from tidegauge.hunt import HuntLedger
 from tidegauge.lake import FlowFilter
 from tidegauge.model import format_bytes
-from tidegauge.verbs.context import Here
 
 LEAST = 100_000
 """Smaller things are lost among what every host sends."""
@@ -104,7 +104,7 @@ def _members(path: Path) -> Iterator[Size]:
             yield Size(f"{path}/{entry.filename}", "as it is", entry.file_size)
 
 
-def seen_in(here: Here, paths: Iterable[Path]) -> dict[str, Any]:
+def seen_in(here: SiteContext, paths: Iterable[Path]) -> dict[str, Any]:
     """Findings of what went out whose bytes fit a size, with the odds that such a fit is chance.
 
     The odds: of the site's other transfers (a host of ours to one far end within a day) of a quarter to four times the

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tidegauge.model import PROTOCOLS, Addresses, Skipped
 
 FLAG_LETTERS = "FSRPAUECN"
-AHEAD_S = 366 * 86400
-"""A flow that lies so far ahead of the clock has a time that cannot be."""
+AHEAD_S = 100 * 366 * 86400
+"""No clock is wrong by a century: what lies so far ahead is no time, or one of another form."""
 
 
 def csv_block(block: bytes, header: list[str], delimiter: str, wanted: list[str], skipped: Skipped) -> pa.Table:
@@ -115,8 +115,8 @@ def epoch_seconds(times: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def are_times(seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which numbers of seconds since 1970 can be when a flow was seen: not 0, which stands for none, and not years
-    ahead of the clock, which is a time of another form."""
+    """Which numbers of seconds since 1970 can be when a flow was seen: not 0, which stands for none, and not far
+    ahead of the clock."""
     return np.isfinite(seconds) & (seconds > 0) & (seconds < time.time() + AHEAD_S)
 
 

@@ -1,15 +1,15 @@
-"""What all verbs need of a site: its lake, what "now" is there, and times and conditions read against both."""
+"""What a question works on: a site, opened once. Its lake, one moment of its manifest, its atlas, and what "now" is."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from tidegauge.atlas import Atlas
-from tidegauge.lake import Extent, Lake, compile_where, look_at_homes
-from tidegauge.model import parse_time
+from tidegauge.lake import Extent, Lake, Snapshot, compile_where, look_at_homes
+from tidegauge.model import LakeError, parse_time
 from tidegauge.series import doubts, no_list, unlisted
 from tidegauge.site import Site
 from tidegauge.store import Store
@@ -17,22 +17,46 @@ from tidegauge.watch import Selection, Watches, watched
 
 
 @dataclass(frozen=True)
-class Here:
-    """A site, opened for reading; made for one question, since "now" stands still in it."""
+class SiteContext:
+    """A site, opened for one question: "now" stands still in it, and so does what the lake holds.
+
+    Whoever answers is handed this and opens nothing again. All parts are opened when they are first used.
+    """
 
     site: Site
-    lake: Lake = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lake", Lake(self.site.data, memory_mb=self.site.memory_mb))
+    @classmethod
+    def of(cls, given: Site | SiteContext) -> SiteContext:
+        """Return a context for a site; a context as it is."""
+        return given if isinstance(given, SiteContext) else cls(given)
 
     @cached_property
-    def extent(self) -> Extent | None:
-        return self.lake.extent()
+    def lake(self) -> Lake:
+        return Lake(self.site.data, memory_mb=self.site.memory_mb, manifest=Snapshot(self.site.data))
+
+    @cached_property
+    def atlas(self) -> Atlas:
+        return Atlas.of(self.site)
 
     @cached_property
     def store(self) -> Store:
         return Store.of(self.site)
+
+    @cached_property
+    def extent(self) -> Extent | None:
+        """Where the data lie; None where there are none."""
+        return self.lake.extent()
+
+    def extent_or_fail(self) -> Extent:
+        """Return where the data lie.
+
+        Raises:
+            LakeError: there are none.
+        """
+        if self.extent is None:
+            hint = "take some in with `tidegauge ingest PATH`"
+            raise LakeError("no flows here yet", where=str(self.lake.folder), hint=hint)
+        return self.extent
 
     @property
     def now_s(self) -> int:
@@ -65,7 +89,7 @@ class Here:
     def unlisted(self, classes: Iterable[str], since: str | None, until: str | None) -> tuple[str, ...]:
         """What must be said of a question that names classes of which no list is loaded for its time."""
         since_s, until_s, _ = self.span_s(since, until)
-        missing = unlisted(self.lake, Atlas.of(self.site), classes, since_s, until_s)
+        missing = unlisted(self.lake, self.atlas, classes, since_s, until_s)
         return (no_list(missing),) if missing else ()
 
     def home_doubts(self, since: str | None, until: str | None) -> tuple[str, ...]:
