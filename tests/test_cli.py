@@ -34,7 +34,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "site"
     found = run("demo", "--dir", str(folder), "--days", "30", "--surge", "KP:2014-11-25T03:00Z:2h:40MB")
     assert found.exit_code == 0, found.output
-    assert "SURGE: we saw" in found.output
+    assert "surge seen: incoming bytes from North Korea (KP), 2014-11-24 00:00 to" in found.output
     assert "simulated" in found.output
     return folder
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tidegauge.atlas import Atlas
-from tidegauge.lake import Extent, Lake, Snapshot, compile_where, look_at_homes
+from tidegauge.lake import Extent, FlowFilter, Lake, Snapshot, compile_where, look_at_homes
 from tidegauge.model import LakeError, parse_time
 from tidegauge.series import doubts, no_list, unlisted
 from tidegauge.site import Site
@@ -68,17 +68,22 @@ class SiteContext:
         """An indicator that held no longer at this time can match no flow: where the data begin, else the clock."""
         return self.extent.first_s if self.extent else int(time.time())
 
-    def moment_s(self, text: str | None) -> int | None:
-        return None if text is None else parse_time(text, now_s=self.now_s)
+    def moment_s(self, text: str | None, option: str = "") -> int | None:
+        return None if text is None else parse_time(text, now_s=self.now_s, option=option)
 
-    def moment_us(self, text: str | None) -> int | None:
-        moment_s = self.moment_s(text)
+    def moment_us(self, text: str | None, option: str = "") -> int | None:
+        moment_s = self.moment_s(text, option)
         return None if moment_s is None else moment_s * 1_000_000
+
+    def filter(self, since: str | None, until: str | None, where: str | None) -> FlowFilter:
+        """The flows that begin in a time and meet a condition."""
+        times = self.moment_us(since, "--since"), self.moment_us(until, "--until")
+        return FlowFilter(*times, self.conditions(where))
 
     def span_s(self, since: str | None, until: str | None) -> tuple[int, int, str | None]:
         """The asked time in epoch seconds, all of the data's bulk where nothing is said; and what that leaves out."""
         extent = self.extent or Extent(0, 0, 0, False)
-        since_s, until_s = self.moment_s(since), self.moment_s(until)
+        since_s, until_s = self.moment_s(since, "--since"), self.moment_s(until, "--until")
         note = extent.note() if since is None or until is None else None
         return (
             extent.first_s if since_s is None else since_s,

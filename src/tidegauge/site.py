@@ -401,7 +401,7 @@ def init_site(folder: Path, *, home: list[str], name: str | None = None, simulat
         UsageError: a prefix is wrong.
     """
     if not home:
-        raise UsageError("which prefixes are ours?", hint="--home PREFIX, once for each")
+        raise UsageError("--home PREFIX is required: list the prefixes of your own network.")
     for prefix in home:
         Prefix.parse(prefix)
     path = folder / FILE_NAME

@@ -69,7 +69,7 @@ def test_flows_that_went_are_not_taken_for_quiet(site: Path) -> None:
     told = answer(here, "ask", asked)
     assert told["verdict"] == "cannot_say"
     assert told["coverage"]["share"] == 0.0
-    assert "does not keep them so long" in told["coverage"]["blind"][0]["why"]
+    assert "were deleted or set aside" in told["coverage"]["blind"][0]["why"]
     after = answer(here, "coverage", {"since": "2014-11-22", "until": "2014-11-30"})
     assert after["share"] < 0.45
     # What is kept is as it was; and a second time nothing goes.

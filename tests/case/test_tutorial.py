@@ -29,7 +29,7 @@ def test_the_tutorial_is_true_from_its_first_command_to_its_last(
         done = runner.invoke(program, shlex.split(command))
         assert done.exit_code == 0, (command, done.output, done.exception)
         said[command] = done.output
-    assert "NO SURGE SEEN" in said["ask --watch studio --since 2014-11-24"]
+    assert "No surge seen" in said["ask --watch studio --since 2014-11-24"]
     assert "E1: tidegauge ask --from KP" in said["case evidence autumn -- ask --from KP --since 2014-11-24"]
     assert "-> no_surge" in said["case evidence autumn -- ask --from KP --since 2014-11-24"]
     statement = said["case statement autumn"]

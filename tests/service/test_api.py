@@ -86,7 +86,7 @@ def test_an_answer_about_closed_time_has_a_tag_that_holds(running: Running) -> N
     ("path", "status", "words"),
     [
         ("ask?from=12", 400, "not an origin"),
-        ("ask?since=yesterday", 400, "not a time"),
+        ("ask?since=yesterday", 400, "Invalid date"),
         ("ask?since=2014-11-27&until=2014-11-26", 400, "empty"),
         ("flows?where=1%3BDROP", 400, "one expression"),
         ("flows?cursor=abc", 400, "cursor"),

@@ -84,7 +84,7 @@ class Service:
         # Our pages send no referrer, so browsers tell the origin of their forms as `null`.
         ours = (None, own, "null") if fetched == "same-origin" else (None, own)
         if origin not in ours or fetched not in (None, "same-origin", "none"):
-            raise RefusedError("not from a page of ours")
+            raise RefusedError("Cross-site request refused.")
 
     def ours_packed(self, packed: bytes) -> bool:
         """Whether an address, 16 bytes, is home."""
@@ -122,7 +122,7 @@ def person_of(request: Request) -> Person | None:
         kind, _, secret = given.partition(" ")
         person = service.people.token(secret.strip()) if kind.lower() == "bearer" else None
         if person is None:
-            raise LoginNeededError("not a token of ours, or it has ended")
+            raise LoginNeededError("The token is not valid, or it has expired.")
         return person
     secret = request.cookies.get(service.cookie, "")
     return service.people.session(secret) if secret else None
@@ -132,11 +132,12 @@ def _needs(role: Role) -> Callable[[Request], Person]:
     def check(request: Request) -> Person:
         person = person_of(request)
         if person is None:
-            raise LoginNeededError("who are you?", hint="log in, or send Authorization: Bearer TOKEN")
+            raise LoginNeededError("Authentication required.", hint="log in, or send Authorization: Bearer TOKEN")
         if request.method not in SAFE and person.by == "session":
             given = request.headers.get("x-csrf-token", "")
             if not hmac.compare_digest(given.encode(), person.csrf.encode()):
-                raise RefusedError("not from a page of ours", hint="send the X-CSRF-Token that GET /api/v1/me tells")
+                hint = "send the X-CSRF-Token that GET /api/v1/me tells"
+                raise RefusedError("Cross-site request refused.", hint=hint)
         if not person.may(role):
             raise RefusedError(f"this takes the role {role}", hint="ask an admin of this site")
         return person

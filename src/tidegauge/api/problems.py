@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import secrets
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -95,4 +97,6 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def ours_to_mend(request: Request, error: Exception) -> Any:
-        return problem(500, "an error of ours", hint="the log of the service says more")
+        reference = secrets.token_hex(4)
+        logging.getLogger("uvicorn.error").error("internal error, reference %s", reference, exc_info=error)
+        return problem(500, f"Internal error (reference {reference}).", hint="the log of the service has the reference")

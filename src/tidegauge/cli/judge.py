@@ -12,8 +12,10 @@ from tidegauge.model import (
     DIRECTIONS,
     METRICS,
     Answer,
+    Question,
     TidegaugeError,
     UsageError,
+    country_names,
     format_duration,
     format_time,
     parse_duration,
@@ -63,7 +65,7 @@ def judgement_options(function: Any) -> Any:
 @click.command()
 @click.option("--from", "origin", metavar="ORIGIN", help="KP, AS131279, 175.45.176.0/22, class:tor-exit, @FILE.")
 @click.option(
-    "--wide", is_flag=True, help="Also the prefixes under which the origin can come and that display another."
+    "--wide", is_flag=True, help="Include prefixes registered elsewhere but used by this origin at that time."
 )
 @click.option("--watch", metavar="NAME", help="Traffic with a watched asset.")
 @where_option
@@ -179,15 +181,40 @@ def assess(
 
 
 def headline(answer: Answer) -> str:
-    """The verdict in one sentence."""
+    """Return the verdict in one sentence."""
     question = answer.question
-    what = f"{question.metric} {question.direction} of {question.selection}".replace("  ", " ")
-    when = f"between {format_time(question.since_s)} and {format_time(question.until_s)}"
+    about = f"{asked_about(question)}, {_period(question.since_s, question.until_s)}"
     if answer.verdict == "surge":
-        return f"SURGE: we saw {len(answer.surges)} in {what} {when}"
+        return f"{len(answer.surges)} {'surge' if len(answer.surges) == 1 else 'surges'} seen: {about}"
     if answer.verdict == "no_surge":
-        return f"NO SURGE SEEN in {what} {when}"
-    return f"WE CANNOT SAY whether there was a surge in {what} {when}"
+        return f"No surge seen: {about}"
+    return f"Cannot say whether there was a surge: {about}"
+
+
+def asked_about(question: Question) -> str:
+    """Return what a question is about, as part of a sentence: `incoming bytes from North Korea (KP)`."""
+    metric = {"all": "traffic (bytes, packets, flows and hosts)", "hosts": "far-end hosts"}.get(
+        question.metric, question.metric
+    )
+    way, of = {"in": ("incoming ", "from"), "out": ("outgoing ", "to")}.get(
+        question.direction, (f"{question.direction} ", "of")
+    )
+    if question.selection == "all":
+        return f"{way}{metric}"
+    names = country_names()
+    parts = question.selection.split(",")
+    if all(part in names for part in parts):
+        parts = [f"{names[part]} ({part})" for part in parts]
+    selection = ", ".join(parts)
+    if not selection.startswith("watch ") and " = " not in selection:
+        return f"{way}{metric} {of} {selection}"
+    return f"{way}{metric}, {selection}"
+
+
+def _period(since_s: int, until_s: int) -> str:
+    """Return two times as people write them: `2014-11-24 00:00 to 2014-12-01 00:05 UTC`."""
+    begin, end = (format_time(at).replace("T", " ").removesuffix("Z").removesuffix(":00") for at in (since_s, until_s))
+    return f"{begin} to {end} UTC"
 
 
 def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
@@ -211,18 +238,18 @@ def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
         if surge.query:
             click.echo(f"    see: {surge.query}")
     for chance in answer.would_have_seen:
-        text = "cannot be said" if chance.probability is None else f"{chance.probability:.0%}"
+        text = "not known" if chance.probability is None else f"{chance.probability:.0%}"
         click.echo(
-            f"{amount_text(chance.amount, metric)} added over {format_duration(chance.duration_s)} would have been seen"
-            f" with a probability of: {text}"
+            f"Probability of detecting {amount_text(chance.amount, metric)} added over"
+            f" {format_duration(chance.duration_s)}: {text}"
         )
     for part in answer.parts:
         shown = [
             f"{amount_text(x.amount, part.question.metric)} over {format_duration(x.duration_s)}" for x in part.limits
         ]
-        click.echo(f"What would have been seen in {part.question.metric}: {'; '.join(shown)}")
+        click.echo(f"Detection limits in {part.question.metric}: {'; '.join(shown)}")
     if answer.limits and not answer.parts:
-        click.echo(f"What would have been seen ({answer.power:.0%} of the time):")
+        click.echo(f"Detection limits (added traffic that would have been detected {answer.power:.0%} of the time):")
         for limit in answer.limits:
             rate = f" ({limit.amount * 8 / limit.duration_s:,.0f} bit/s)" if metric == "bytes" and limit.amount else ""
             click.echo(f"  {amount_text(limit.amount, metric)}{rate} added over {format_duration(limit.duration_s)}")
@@ -230,16 +257,16 @@ def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
         largest = answer.largest
         metric = largest.metric or metric
         click.echo(
-            f"What stood out most: {amount_text(largest.observed, metric)} in {format_duration(largest.window_s)}"
+            f"Largest excess: {amount_text(largest.observed, metric)} in {format_duration(largest.window_s)}"
             f" from {format_time(largest.start_s)}, expected {amount_text(largest.expected, metric)}"
             f" (p = {largest.p_value:.2g})"
         )
     for relay in answer.relays:
         if relay.verdict != "cannot_say":
             click.echo(f"The same question about {relay.relay}: {relay.verdict.replace('_', ' ')}")
-    click.echo(f"Coverage: we saw {answer.coverage_share:.2%} of that time")
+    click.echo(f"Coverage: {answer.coverage_share:.2%} of that time was observed")
     for blind in answer.blind:
-        click.echo(f"  blind from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}")
+        click.echo(f"  not observed from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}")
     if answer.caveats:
         click.echo("Caveats:")
         for caveat in answer.caveats:
@@ -248,9 +275,9 @@ def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
         named = dict.fromkeys(f"{e['source']} {e['edition']}" for e in answer.editions)
         shown = list(named)[:EDITIONS_SHOWN]
         more = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
-        click.echo(f"Labels by the atlas editions {', '.join(shown)}{more}")
+        click.echo(f"Countries and ASes from the atlas editions {', '.join(shown)}{more}")
     click.echo(
-        f"A false alarm over the whole question has a probability of at most {answer.false_alarm:g}. {answer.method}"
+        f"Probability of a false alarm over the whole question: at most {answer.false_alarm:g}. {answer.method}"
     )
 
 
@@ -266,21 +293,21 @@ def print_reply(reply: Reply) -> None:
     drawing = [
         sparkline(bars.tolist(), [bool(c) for c in covered]),
         f"one bar is {format_duration(step * reply.series.width_s)}, the highest"
-        f" {amount_text(float(bars.max(initial=0)), reply.answer.question.metric)}; · is time we did not see",
+        f" {amount_text(float(bars.max(initial=0)), reply.answer.question.metric)}; · was not observed",
     ]
     print_answer(reply.answer, drawing)
 
 
 def print_ranking(ranking: Ranking) -> None:
     """All origins, the most surprising first."""
-    when = f"between {format_time(ranking.since_s)} and {format_time(ranking.until_s)}"
+    when = _period(ranking.since_s, ranking.until_s)
     surged = [r.origin for r in ranking.origins if r.outcome.verdict == "surge"]
     if ranking.verdict == "surge":
-        click.secho(f"SURGE: from {', '.join(surged)} {when}", bold=True)
+        click.secho(f"Surges seen from {', '.join(surged)}: {when}", bold=True)
     elif ranking.verdict == "no_surge":
-        click.secho(f"NO SURGE SEEN from any of {len(ranking.origins)} origins {when}", bold=True)
+        click.secho(f"No surge seen from any of {len(ranking.origins)} origins: {when}", bold=True)
     else:
-        click.secho(f"WE CANNOT SAY for every origin whether there was a surge {when}", bold=True)
+        click.secho(f"Cannot say for every origin whether there was a surge: {when}", bold=True)
     rows = []
     for origin in ranking.origins[:RANKED]:
         largest = origin.outcome.largest

@@ -160,8 +160,8 @@ def relabel(since: str | None, until: str | None, site_dir: Path | None, as_json
                     "flows": done.flows, "changed": done.changed})  # fmt: skip
     else:
         click.echo(
-            f"{done.changed:,} of {done.flows:,} flows have other labels now; {done.rewritten:,} of"
-            f" {done.segments:,} segments were written anew"
+            f"Relabelled {done.changed:,} of {done.flows:,} flows; rewrote {done.rewritten:,} of"
+            f" {done.segments:,} segments."
         )
 
 
@@ -184,6 +184,10 @@ def retain(days: int | None, only_look: bool, site_dir: Path | None, as_json: bo
     if as_json:
         print_json({"segments": done.segments, "rows": done.rows, "bytes": done.size, "held": done.held})
     else:
-        verb = "would go" if only_look else "went"
-        click.echo(f"{done.segments:,} segments with {done.rows:,} rows ({done.size / 1e6:,.1f} MB) {verb};"
-                   f" {done.held:,} older ones are held by cases")  # fmt: skip
+        kept = format_count(done.held, "older segment")
+        click.echo(
+            f"{'Would delete' if only_look else 'Deleted'} {format_count(done.segments, 'segment')}"
+            f" ({format_count(done.rows, 'flow')}, {done.size / 1e6:,.1f} MB)."
+            + (f" {kept} {'is' if done.held == 1 else 'are'} kept because a case cites"
+               f" {'it' if done.held == 1 else 'them'}." if done.held else "")
+        )  # fmt: skip

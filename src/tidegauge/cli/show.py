@@ -90,7 +90,7 @@ def simulate(
     from tidegauge.simulate import Surge, autumn_2014
 
     if (out is None) == (target is None):
-        raise UsageError("where to?", hint="--out DIR or --to ADDRESS:PORT")
+        raise UsageError("Missing --to ADDRESS:PORT or --out DIRECTORY.")
     with working("simulating"):
         made = autumn_2014(days=days, seed=seed, surges=[Surge.parse(text) for text in surges])
     if out is not None:

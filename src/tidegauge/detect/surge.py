@@ -31,10 +31,10 @@ LENDING = 0.6
 
 METHOD = (
     "Windows of {windows} against a robust baseline (level, growth, hour of day, day and hour of week, each shrunk by"
-    " empirical Bayes); standardised excess; critical levels from the predictive log-generalised Weibull tail of the"
-    " peaks of {days:.1f} days of history (weeks left out in turn{strange}{shapes}), of windows longer than what the"
-    " series remembers by that of remade time; false alarms shared over window lengths by"
-    " how many say something of their own; detection limits by injection."
+    " empirical Bayes); standardised excess. Thresholds: short windows from the predictive log-generalised Weibull tail"
+    " of the peaks of {days:.1f} days of history (weeks left out in turn{strange}{shapes}), windows longer than the"
+    " memory of the series from a block bootstrap. The false-alarm budget is divided by the effective number of"
+    " independent window lengths. Detection limits by injection."
 )
 
 

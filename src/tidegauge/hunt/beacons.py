@@ -200,15 +200,14 @@ def _finding(scene: Scene, row: dict[str, Any], regular: Regularity, tried: int)
     whom = f"{format_address(row['server'])}{f' ({name})' if name and row['way'] == 'out' else ''}"
     period = _period(regular.period_s)
     role = {
-        "out": "a host of ours that calls out by the clock may be commanded from there",
-        "in": "an outside host that calls ours by the clock may be its commander, or fetch from it",
+        "out": "a host that connects out at fixed intervals may be controlled remotely (command and control)",
+        "in": "an outside host that connects in at fixed intervals may control this host, or fetch data from it",
     }.get(row["way"], "two hosts of ours: one may pass commands to the other")
     reasons = [
         f"{who} called {whom} on {service(row['proto'], row['port'])} {row['attempts']:,} times, about every {period}:"
         f" intervals spread by {regular.spread:.0%} of the median (calls at random: 69 %)",
-        f"by chance a pair as regular as this would be among the {tried:,} pairs"
-        f" {'that came to nothing' if dead else 'looked at'} with a probability of"
-        f" {_chance(chance)}",
+        f"among {tried:,} {'pairs that came to nothing' if dead else 'pairs'}, one this regular would occur by chance"
+        f" with probability {_chance(chance)}",
         *(["its calls, as far as they were sampled, come evenly at all hours, and others of this site do not"]
           if regular.steady >= regular.score else []),
         f"it called in {regular.presence:.0%} of the {'hours' if regular.period_s < 1200 else 'steps'} between"
@@ -344,7 +343,7 @@ def _period(seconds: float) -> str:
 
 
 def _chance(value: float) -> str:
-    return "less than one in a million" if value < 1e-6 else f"{value:.2g}"
+    return "below 1 in 1,000,000" if value < 1e-6 else f"{value:.2g}"
 
 
 def long_connections(scene: Scene) -> Iterator[Finding]:

@@ -37,7 +37,7 @@ def odd(scene: Scene, row: dict[str, Any], name: str) -> str:
         made = looks_generated(split_name(name)[0])
         return f"its name, {name}, looks as if a program had made it" if made > 0.6 else ""
     if row["port"] not in COMMON_PORTS:
-        return f"{service(row['proto'], row['port'])} is the port of no common service"
+        return f"{service(row['proto'], row['port'])} is not the port of a common service"
     if row["client"] in scene.askers:
         return f"nobody asked for a name of {format_address(row['server'])}: it is called by its bare address"
     return ""

@@ -403,7 +403,8 @@ def _relay_caveats(relays: tuple[RelayAnswer, ...]) -> Iterator[str]:
     surged = [relay.relay for relay in relays if relay.verdict == "surge"]
     if unknown:
         yield (
-            f"of {', '.join(unknown)} no address is known in these data: whoever came that way is in no origin's answer"
+            f"No list of {', '.join(unknown)} addresses is loaded for this time. Traffic relayed through them counts"
+            " towards the country of the relay, not of the sender."
         )
     if surged:
         yield f"there was a surge from {', '.join(surged)} in that time: an origin can hide behind it"

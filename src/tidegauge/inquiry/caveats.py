@@ -31,8 +31,8 @@ def caveats(
                     f" ({fact.note}): it is not in this answer; --wide takes it in"
                 )
         yield (
-            "the answer is about addresses that display this origin; whoever came through a relay shows the relay's."
-            f" Known relays made up {relay_share:.2%} of the asked volume"
+            "This answer counts addresses registered to this origin. Traffic that came through a relay (VPN, Tor,"
+            f" proxy) shows the relay's country. Known relays carried {relay_share:.2%} of the asked volume."
         )
     yield from exporter_caveats(coverage, hour_limit, packet_bytes)
 

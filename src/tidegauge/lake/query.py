@@ -23,7 +23,7 @@ from tidegauge.lake.begun import begun, files
 from tidegauge.lake.extent import Extent, find_extent, live_now
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.rollup import WIDTHS_S, answerable
-from tidegauge.lake.where import VIRTUAL, column_sql
+from tidegauge.lake.where import COLUMNS, VIRTUAL, column_sql, meant_columns
 from tidegauge.model import (
     CONTRADICTORY,
     FLOW_SCHEMA,
@@ -268,10 +268,9 @@ class Lake:
 
     def top(self, by: list[str], chosen: FlowFilter, *, metric: str, limit: int) -> tuple[pa.Table, int]:
         """Groups with the largest sums of a metric, and the sum over all groups."""
-        known = {*FLOW_SCHEMA.names, *VIRTUAL}
         for name in by:
-            if name not in known:
-                raise UsageError(f"no such flow column: {name!r}", hint="one of " + ", ".join(sorted(known)))
+            if name not in COLUMNS:
+                raise UsageError(f"no such flow column: {name!r}", hint=meant_columns(name))
         keys = ", ".join(f'{column_sql(name)} AS "k{i}"' for i, name in enumerate(by))
         group = ", ".join(f'"k{i}"' for i in range(len(by)))
         amount, conditions = _amount(metric), FlowFilter(conditions=chosen.conditions).sql()

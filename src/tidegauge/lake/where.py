@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from typing import cast
@@ -59,6 +60,17 @@ LOGIC = (exp.And, exp.Or, exp.Not)
 MOST_CONDITIONS = 400
 
 
+def meant_columns(name: str) -> str:
+    """Return the columns that may have been meant by a name that is none; all where none is near.
+
+    >>> meant_columns("dstport")
+    'dst_port?'
+    """
+    near = difflib.get_close_matches(name.lower(), sorted(COLUMNS), n=3, cutoff=0.75)
+    near += [n for n in ("far_country", "far_as", "far_port", "dst_port") if n.endswith(f"_{name.lower()}")]
+    return f"{' or '.join(dict.fromkeys(near))}?" if near else "one of " + ", ".join(sorted(COLUMNS))
+
+
 def column_sql(name: str) -> str:
     """The SQL of a flow column or a derived one."""
     return VIRTUAL.get(name, f'"{name}"')
@@ -80,7 +92,12 @@ def compile_where(text: str, *, now_s: int) -> str:
     try:
         statements = sqlglot.parse(text, read="duckdb")
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        raise UsageError(f"--where cannot be read: {str(error).splitlines()[0]}", where=repr(text[:80])) from None
+        at = re.search(r"Line (\d+), Col: (\d+)", str(error))
+        place = f" at line {at[1]}, column {at[2]}" if at else ""
+        raise UsageError(
+            f"Invalid --where: syntax error{place}.", where=repr(text[:80]),
+            hint="Use a boolean SQL expression, such as dst_port = 443 AND far_country = 'KP'.",
+        ) from None
     if len(statements) != 1 or statements[0] is None:
         raise UsageError("--where takes one expression", where=repr(text[:80]))
     try:
@@ -279,7 +296,7 @@ def count_of(text: str, column: str) -> str:
 def _column(node: exp.Column) -> exp.Expression:
     name = node.name.lower()
     if name not in COLUMNS or node.table:
-        raise UsageError(f"no such flow column: {node.sql()!r}", hint="one of " + ", ".join(sorted(COLUMNS)))
+        raise UsageError(f"no such flow column: {node.sql()!r}", hint=meant_columns(name))
     if name in VIRTUAL:
         return exp.Paren(this=sqlglot.parse_one(VIRTUAL[name], read="duckdb"))
     return exp.column(name, quoted=True)

@@ -18,6 +18,8 @@ class TidegaugeError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
+        if self.hint and text.endswith("."):
+            return f"{text} {self.hint}"
         return f"{text} ({self.hint})" if self.hint else text
 
 

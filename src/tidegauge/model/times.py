@@ -11,7 +11,7 @@ from tidegauge.model.errors import UsageError
 FOREVER_S = 1 << 33
 """Later than any time that is asked about (the year 2242): the end of what has no end."""
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-EXAMPLE = "for example 2014-11-24, 2014-11-24T08:00Z, 1416816000 or -7d"
+FORMS = "Use YYYY-MM-DD, RFC 3339, epoch seconds or a relative time such as -7d."
 DATES_OR_YEARS = re.compile(r"(19|20|21)\d\d((0[1-9]|1[0-2])\d\d)?")
 """Digits that a person means as a day (or a year, which is refused), not as seconds."""
 
@@ -25,12 +25,16 @@ def parse_duration(text: str) -> int:
     match = re.fullmatch(r"(\d+)\s*([smhdw])", text.strip())
     seconds = int(match[1]) * UNITS_S[match[2]] if match and len(match[1]) < 10 else 0
     if seconds <= 0:
-        raise UsageError(f"not a length of time: {text!r}", hint="a number and s, m, h, d or w, such as 5m or 28d")
+        raise UsageError(f"Invalid duration: {text!r}.", hint="Use a number and s, m, h, d or w, such as 5m or 28d.")
     return seconds
 
 
-def parse_time(text: str, *, now_s: int) -> int:
-    """Epoch seconds of an RFC 3339 time (UTC where it names no offset), of epoch seconds or of one relative to `now_s`.
+def parse_time(text: str, *, now_s: int, option: str = "") -> int:
+    """Return the epoch seconds of an RFC 3339 time (UTC where it names no offset), of epoch seconds, or of a time
+    relative to `now_s`.
+
+    Args:
+        option: where the text was given, for the error.
 
     >>> parse_time("2014-11-24T08:00Z", now_s=0), parse_time("1416816000", now_s=0)
     (1416816000, 1416816000)
@@ -40,7 +44,7 @@ def parse_time(text: str, *, now_s: int) -> int:
     Raises:
         UsageError: not a time.
     """
-    text = text.strip()
+    text, given = text.strip(), f" ({option})" if option else ""
     if text == "now":
         return now_s
     if text.startswith("-"):
@@ -48,12 +52,12 @@ def parse_time(text: str, *, now_s: int) -> int:
     if re.fullmatch(r"\d+(\.\d*)?", text) and not DATES_OR_YEARS.fullmatch(text):
         seconds = float(text)
         if seconds > FOREVER_S:
-            raise UsageError(f"not a time: {text!r}", hint="epoch seconds, not milliseconds")
+            raise UsageError(f"Invalid date: {text!r}{given}.", hint="Use epoch seconds, not milliseconds.")
         return int(seconds)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"not a time: {text!r}", hint=EXAMPLE) from None
+        raise UsageError(f"Invalid date: {text!r}{given}.", hint=FORMS) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp())

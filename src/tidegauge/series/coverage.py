@@ -247,11 +247,11 @@ def _causes(
     """Minutes in which something is known of why records were lost."""
     causes = {}
     for name, why in (
-        ("dropped", "our own machine dropped datagrams"),
-        ("misses", "data came without their template"),
+        ("dropped", "this machine dropped datagrams"),
+        ("misses", "data arrived without their template"),
         ("restarts", "the exporter restarted"),
-        ("apart", "records that cannot be true were kept apart"),
-        ("held", "its datagrams mostly did not hold and were not read"),
+        ("apart", "implausible records were quarantined"),
+        ("held", "most of its datagrams were malformed and were discarded"),
     ):
         causes[why] = np.zeros(count, dtype=bool)
         causes[why][rows["minute"][inside] // 60 - first] = rows[name][inside] > 0
@@ -264,7 +264,7 @@ def _reasons(
 ) -> tuple[tuple[int, int, str], ...]:  # fmt: skip
     found: list[tuple[int, int, str]] = []
     for wanted, why in (
-        (deleted, "its flows are there no more: the site does not keep them so long"),
+        (deleted, "its flows were deleted or set aside: they are older than the retention period, or were damaged"),
         (active & (seen <= 0) & ~deleted, "exporter silent"),
         (active & (seen > 0) & (seen < BLIND_BELOW), "records lost"),
         (~active & ~deleted, "no telemetry before its first record"),

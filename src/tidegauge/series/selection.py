@@ -29,9 +29,9 @@ class Part:
             UsageError: it is none; the hint names what may have been meant.
         """
         text = text.strip()
-        if match := re.fullmatch(r"[Aa][Ss]\s?(\d{1,10})", text):
-            if not 0 < int(match[1]) < 1 << 32:
-                raise UsageError(f"not an AS number: {text!r}", hint="1 to 4294967295")
+        if match := re.fullmatch(r"[Aa][Ss]\s?(\d+)", text):
+            if len(match[1]) > 10 or not 0 < int(match[1]) < 1 << 32:
+                raise UsageError(f"not an AS number: {text[:40]!r}", hint="1 to 4294967295")
             return cls("as", str(int(match[1])))
         if text.startswith("class:"):
             class_bit(text[6:])
@@ -152,7 +152,8 @@ def _list_file(path: Path) -> list[Part]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the list: {error}", where=str(path)) from None
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"Cannot read the list file: {why}.", where=str(path)) from None
     found = []
     for number, line in enumerate(lines, start=1):
         entry = line.split("#", 1)[0].strip()

@@ -73,8 +73,8 @@ def asked_of(here: SiteContext, question: AskQuestion) -> Asked:
         where_sql=compile_where(question.where, now_s=here.now_s) if question.where else None,
         direction=question.direction,
         metric=question.metric,
-        since_s=here.moment_s(question.since),
-        until_s=here.moment_s(question.until),
+        since_s=here.moment_s(question.since, "--since"),
+        until_s=here.moment_s(question.until, "--until"),
         baseline_s=parse_duration(question.baseline),
         false_alarm=question.false_alarm,
         power=question.power,
@@ -113,8 +113,8 @@ def hunt(here: SiteContext, question: HuntQuestion, progress: Callable[[str], No
         LakeError, UsageError: as `hunt.hunt`.
     """
     return run_hunt(
-        here, tuple(question.kind) or tuple(KINDS), since_s=here.moment_s(question.since),
-        until_s=here.moment_s(question.until), watch=question.watch, progress=progress,
+        here, tuple(question.kind) or tuple(KINDS), since_s=here.moment_s(question.since, "--since"),
+        until_s=here.moment_s(question.until, "--until"), watch=question.watch, progress=progress,
     )  # fmt: skip
 
 

@@ -75,9 +75,7 @@ def top(here: SiteContext, question: TopQuestion) -> Top:
     """
     by, metric = question.by, question.metric
     here.extent_or_fail()
-    chosen = FlowFilter(
-        here.moment_us(question.since), here.moment_us(question.until), here.conditions(question.where)
-    )  # fmt: skip
+    chosen = here.filter(question.since, question.until, question.where)
     found, total = here.lake.top(by, chosen, metric=metric, limit=question.n)
     rows = []
     for row in found.to_pylist():
@@ -191,7 +189,7 @@ def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
 
 
 def flow_filter(here: SiteContext, question: FlowsQuestion) -> FlowFilter:
-    return FlowFilter(here.moment_us(question.since), here.moment_us(question.until), here.conditions(question.where))
+    return here.filter(question.since, question.until, question.where)
 
 
 @dataclass(frozen=True)
