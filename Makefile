@@ -61,7 +61,7 @@ console: $(VENV)/.ready-dev
 	cd web && npm ci --silent --no-audit --no-fund && npm run --silent types && npm run --silent build
 
 test: check debian
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=20
 
 bench: $(VENV)/.ready-dev debian
 	$(LOCKED) -r requirements/bench.txt
