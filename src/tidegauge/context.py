@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tidegauge.atlas import Atlas
-from tidegauge.lake import Extent, FlowFilter, Lake, Snapshot, compile_where, look_at_homes
+from tidegauge.lake import Extent, FlowFilter, Lake, Snapshot, look_at_homes
 from tidegauge.model import LakeError, parse_time
 from tidegauge.series import doubts, no_list, unlisted
 from tidegauge.site import Site
@@ -103,6 +103,8 @@ class SiteContext:
         return tuple(doubts(self.site, look_at_homes(self.lake, self.site.home, since_s, until_s)))
 
     def conditions(self, where: str | None) -> tuple[str, ...]:
+        from tidegauge.lake import compile_where
+
         return (compile_where(where, now_s=self.now_s),) if where else ()
 
     def watched(self, name: str) -> Selection:

@@ -17,17 +17,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import delete, select
 
 from tidegauge.atlas.flat import disjoint, flatten, spaces
 from tidegauge.atlas.sources import FORMATS
 from tidegauge.atlas.statements import Parsed, packed
 from tidegauge.model import FOREVER_S, InputError, SiteError, format_time
-from tidegauge.store import Store, note_change, put
-from tidegauge.store.tables import editions as editions_table, fetched as fetched_table
+from tidegauge.store import Store
 
 PREFIXES, ASES = "prefixes.parquet", "ases.parquet"
 DAY_S = 86400
+COLUMNS = (
+    "source", "date_s", "format", "licence", "origin", "hash", "prefixes", "ases", "classes", "from_s", "until_s",
+    "skipped", "added_s",
+)  # fmt: skip
+"""Of the table of editions, besides its key: fields of `Edition`."""
 ROW_GROUP = 1 << 17
 """Statements that are packed at once: small, since their columns are many."""
 
@@ -115,25 +118,17 @@ class Catalogue:
 
     def editions(self) -> list[Edition]:
         """All editions, by source and date."""
-        if not self._store.there:
-            return []
-        table = editions_table.c
-        with self._store.reading() as session:
-            rows = session.execute(select(editions_table).order_by(table.source, table.date_s, table.id)).all()
-        names = [column.name for column in editions_table.columns][1:]
+        rows = self._store.rows(f"SELECT id, {', '.join(COLUMNS)} FROM editions ORDER BY source, date_s, id")
         return [
-            Edition(**dict(zip(names, values, strict=True)), folder=self.folder / "editions" / name)
+            Edition(**dict(zip(COLUMNS, values, strict=True)), folder=self.folder / "editions" / name)
             for name, *values in rows
         ]
 
     def knows(self, source: str, digest: str, date_s: int | None) -> bool:
         """Whether this content is an edition of the source already, of that date (None: of any)."""
-        if not self._store.there:
-            return False
-        table = editions_table.c
-        same = [table.source == source, table.hash == digest, *([] if date_s is None else [table.date_s == date_s])]
-        with self._store.reading() as session:
-            return session.execute(select(table.id).where(*same)).first() is not None
+        sql = "SELECT date_s FROM editions WHERE source = :source AND hash = :hash"
+        dates = {row[0] for row in self._store.rows(sql, source=source, hash=digest)}
+        return bool(dates) if date_s is None else date_s in dates
 
     def add(
         self, parsed: Parsed, *, source: str, kind: str, date_s: int, licence: str, origin: str, digest: str
@@ -167,18 +162,22 @@ class Catalogue:
             source, date_s, kind, licence, origin, digest, parsed.prefixes.num_rows, parsed.ases.num_rows, classes,
             final, *_own_times(parsed.prefixes), int(time.time()), json.dumps(parsed.skipped.to_json()),
         )  # fmt: skip
+        from tidegauge.store.writing import note_change, put, tables
+
         row = {name: value for name, value in asdict(edition).items() if name != "folder"}
         with self._store.changing() as session:
-            put(session, editions_table, {"id": name, **row}, keys=("source", "hash", "date_s"), fresh=True)
+            put(session, tables.editions, {"id": name, **row}, keys=("source", "hash", "date_s"), fresh=True)
             note_change(session, "editions")
         return edition
 
     def remove(self, source: str, edition: str | None = None) -> int:
         """Take editions of a source out; how many. Their files go, since no lookup table needs them again."""
+        from tidegauge.store.writing import delete, note_change, tables
+
         gone = [e for e in self.editions() if e.source == source and edition in (None, e.edition)]
         with self._store.changing() as session:
             names = [e.folder.name for e in gone]
-            session.execute(delete(editions_table).where(editions_table.c.id.in_(names)))
+            session.execute(delete(tables.editions).where(tables.editions.c.id.in_(names)))
             note_change(session, "editions")
         for found in gone:
             shutil.rmtree(found.folder, ignore_errors=True)
@@ -186,16 +185,16 @@ class Catalogue:
 
     def fetched(self, source: str) -> dict[str, Any] | None:
         """What the server said when the source was fetched last: `url`, `etag`, `modified`, `checked_s`."""
-        if not self._store.there:
-            return None
-        with self._store.reading() as session:
-            row = session.execute(select(fetched_table).where(fetched_table.c.source == source)).first()
-        return None if row is None else dict(zip(("url", "etag", "modified", "checked_s"), row[1:], strict=True))
+        sql = "SELECT url, etag, modified, checked_s FROM fetched WHERE source = :source"
+        rows = self._store.rows(sql, source=source)
+        return dict(zip(("url", "etag", "modified", "checked_s"), rows[0], strict=True)) if rows else None
 
     def note_fetched(self, source: str, url: str, etag: str, modified: str) -> None:
+        from tidegauge.store.writing import put, tables
+
         row = {"source": source, "url": url, "etag": etag, "modified": modified, "checked_s": int(time.time())}
         with self._store.changing() as session:
-            put(session, fetched_table, row)
+            put(session, tables.fetched, row)
 
 
 def _bits(column: pa.ChunkedArray) -> int:

@@ -8,11 +8,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import delete, or_, select
-
 from tidegauge.model import Finding, UsageError
-from tidegauge.store import Store, note_change, put
-from tidegauge.store.tables import closed as closed_table, found as found_table
+from tidegauge.store import Store
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,11 @@ class HuntLedger:
 
     def note(self, findings: list[Finding]) -> list[str]:
         """Keep what was found, with the first and the last time it was seen; the names of what is new."""
+        from tidegauge.store.writing import note_change, put, select, tables
+
         if not findings:
             return []
+        found_table = tables.found
         with self._store.changing() as session:
             times = {
                 name: (first_s, last_s)
@@ -71,47 +71,41 @@ class HuntLedger:
             UsageError: no such finding, or no reason.
         """
         if not reason.strip():
-            raise UsageError("why is it expected?", hint="--reason TEXT")
+            raise UsageError("--reason is required.", hint="--reason TEXT")
+        from tidegauge.store.writing import note_change, put, select, tables
+
         with self._store.changing() as session:
-            title = session.scalar(select(found_table.c.title).where(found_table.c.id == name))
+            title = session.scalar(select(tables.found.c.title).where(tables.found.c.id == name))
             if title is None:
                 raise UsageError(f"no such finding: {name!r}", hint="tidegauge hunt shows their names")
             done = Closed(name, reason.strip(), until_s, int(time.time()), title)
-            put(session, closed_table, asdict(done))
+            put(session, tables.closed, asdict(done))
             note_change(session, "found")
         return done
 
     def reopen(self, name: str) -> None:
+        from tidegauge.store.writing import delete, note_change, tables
+
         with self._store.changing() as session:
-            if not session.execute(delete(closed_table).where(closed_table.c.id == name)).rowcount:
+            if not session.execute(delete(tables.closed).where(tables.closed.c.id == name)).rowcount:
                 raise UsageError(f"not closed: {name!r}")
             note_change(session, "found")
 
     def closed(self) -> dict[str, Closed]:
         """What is closed, by name; also what has run out."""
-        if not self._store.there:
-            return {}
-        names = [column.name for column in closed_table.columns]
-        with self._store.reading() as session:
-            rows = session.execute(select(closed_table)).all()
-        return {row[0]: Closed(**dict(zip(names, row, strict=True))) for row in rows}
+        rows = self._store.rows("SELECT id, reason, until_s, closed_s, title FROM closed")
+        return {row[0]: Closed(*row) for row in rows}
 
     def kept(self) -> list[dict[str, Any]]:
         """All findings that were noted, as JSON, the newest first."""
-        if not self._store.there:
-            return []
-        order = found_table.c.last_s.desc(), found_table.c.id
-        with self._store.reading() as session:
-            texts = session.scalars(select(found_table.c.body).where(found_table.c.body.is_not(None)).order_by(*order))
-            return [json.loads(text or "{}") for text in texts]
+        rows = self._store.rows("SELECT body FROM found WHERE body IS NOT NULL ORDER BY last_s DESC, id")
+        return [json.loads(body or "{}") for (body,) in rows]
 
     def about(self, subject: str, at_s: int) -> list[str]:
         """Titles of serious findings about a host, or with it at the far end, around a time (a day either side)."""
-        if not self._store.there:
-            return []
-        table = found_table.c
-        whose = or_(table.subject == subject, table.peers.contains(f" {subject} ", autoescape=True))
-        serious = table.severity.in_(("high", "critical"))
-        when = table.first_s <= at_s + 86400, table.last_s >= at_s - 86400
-        with self._store.reading() as session:
-            return [title or "" for title in session.scalars(select(table.title).where(whose, serious, *when))]
+        rows = self._store.rows(
+            "SELECT title, subject, peers FROM found WHERE severity IN ('high', 'critical')"
+            " AND first_s <= :until AND last_s >= :since",
+            since=at_s - 86400, until=at_s + 86400,
+        )  # fmt: skip
+        return [title or "" for title, whose, peers in rows if subject == whose or f" {subject} " in (peers or "")]

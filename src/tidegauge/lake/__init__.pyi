@@ -1,4 +1,5 @@
 from .begun import quoted as quoted
+from .columns import COLUMNS as COLUMNS, VIRTUAL as VIRTUAL, column_sql as column_sql
 from .compaction import SETTLED_S as SETTLED_S, compact as compact
 from .extent import EARLIEST_US as EARLIEST_US, Extent as Extent
 from .homes import Homes as Homes, look_at_homes as look_at_homes
@@ -31,10 +32,7 @@ from .sources import (
 )
 from .twice import Twice as Twice, here_already as here_already, seen_twice as seen_twice
 from .where import (
-    COLUMNS as COLUMNS,
-    VIRTUAL as VIRTUAL,
     classes_in as classes_in,
-    column_sql as column_sql,
     columns_in as columns_in,
     compile_where as compile_where,
     is_intricate as is_intricate,

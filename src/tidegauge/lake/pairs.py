@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tidegauge.lake.columns import column_sql
 from tidegauge.lake.query import FlowFilter, Lake
-from tidegauge.lake.where import column_sql
 
 SERVICE = (
     "CASE WHEN {p} = 0 THEN 4 WHEN {p} < 1024 THEN 0 WHEN {p} IN (1080, 1194, 1433, 1521, 1883, 3128, 3306, 3389, 5060,"

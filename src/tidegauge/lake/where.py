@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import cast
 
-import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
+from tidegauge.lake.columns import ADDRESS, CLASS, COLUMNS, COUNTRY, COUNTS, TIME, VIRTUAL, meant_columns
 from tidegauge.model import (
-    FLOW_SCHEMA,
     PROTOCOLS,
     Prefix,
     UsageError,
@@ -23,32 +21,6 @@ from tidegauge.model import (
 )
 
 LONGEST = 20_000
-ADDRESS = {"src", "dst", "far", "home"}
-TIME = {"time_start", "time_end"}
-COUNTRY = {"src_country", "dst_country", "far_country"}
-CLASS = {"src_class", "dst_class", "far_class"}
-
-VIRTUAL = {
-    name: f"CASE direction WHEN 'in' THEN {inward} WHEN 'out' THEN {outward} END"
-    for name, inward, outward in (
-        ("far", "src", "dst"),
-        ("home", "dst", "src"),
-        ("far_port", "src_port", "dst_port"),
-        ("home_port", "dst_port", "src_port"),
-        ("far_country", "src_country", "dst_country"),
-        ("far_as", "src_as", "dst_as"),
-        ("far_class", "src_class", "dst_class"),
-    )
-}
-"""Columns that are derived from direction: the end that is not ours, and ours; null where both or none are."""
-
-COLUMNS = {*FLOW_SCHEMA.names, *VIRTUAL}
-COUNTS = {
-    *(column.name for column in FLOW_SCHEMA if pa.types.is_integer(column.type)),
-    "far_port", "home_port", "far_as", "far_class",
-}  # fmt: skip
-"""Columns that hold whole numbers."""
-
 ALLOWED: tuple[type[exp.Expression], ...] = (
     exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In,
     exp.Is, exp.Null, exp.Boolean, exp.Like, exp.ILike, exp.Column, exp.Identifier, exp.Literal, exp.Neg,
@@ -58,22 +30,6 @@ COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, e
 ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr, exp.Neg)
 LOGIC = (exp.And, exp.Or, exp.Not)
 MOST_CONDITIONS = 400
-
-
-def meant_columns(name: str) -> str:
-    """Return the columns that may have been meant by a name that is none; all where none is near.
-
-    >>> meant_columns("dstport")
-    'dst_port?'
-    """
-    near = difflib.get_close_matches(name.lower(), sorted(COLUMNS), n=3, cutoff=0.75)
-    near += [n for n in ("far_country", "far_as", "far_port", "dst_port") if n.endswith(f"_{name.lower()}")]
-    return f"{' or '.join(dict.fromkeys(near))}?" if near else "one of " + ", ".join(sorted(COLUMNS))
-
-
-def column_sql(name: str) -> str:
-    """The SQL of a flow column or a derived one."""
-    return VIRTUAL.get(name, f'"{name}"')
 
 
 def compile_where(text: str, *, now_s: int) -> str:

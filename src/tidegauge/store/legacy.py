@@ -11,12 +11,12 @@ from sqlalchemy import Connection, Table, delete, select
 from tidegauge.model import LakeError
 from tidegauge.store import tables
 
-OLD_FILES: dict[str, tuple[Table, ...]] = {
+OLD_TABLES: dict[str, tuple[Table, ...]] = {
     "watches.sqlite": (tables.watches, tables.indicators),
     "hunt.sqlite": (tables.closed, tables.found),
     "atlas/catalogue.sqlite": (tables.editions, tables.fetched),
 }
-"""Files by their place in the data folder, with their tables, which have the same names and columns here."""
+"""The tables of each of `OLD_FILES`, which have the same names and columns here."""
 
 
 def take_over(connection: Connection, folder: Path, name: str) -> None:
@@ -28,7 +28,7 @@ def take_over(connection: Connection, folder: Path, name: str) -> None:
     try:
         with closing(sqlite3.connect(f"file:{folder / name}?mode=ro", uri=True)) as old:
             old.row_factory = sqlite3.Row
-            for table in OLD_FILES[name]:
+            for table in OLD_TABLES[name]:
                 there = {row["name"] for row in old.execute(f"PRAGMA table_info({table.name})")}
                 columns = [column.name for column in table.columns if column.name in there]
                 rows = [

@@ -19,9 +19,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, func, or_, select, update
 
 from tidegauge.model import TidegaugeError, UsageError, format_time
-from tidegauge.store.database import Store, put
+from tidegauge.store.database import Store
 from tidegauge.store.roles import ROLES as ROLES, Role as Role
 from tidegauge.store.tables import attempts, links, sessions, tokens, users
+from tidegauge.store.writing import put
 
 LEAST_PASSWORD, MOST_PASSWORD = 12, 1024
 SESSION_S, IDLE_S, LINK_S = 12 * 3600, 3600, 600

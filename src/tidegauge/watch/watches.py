@@ -9,11 +9,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, select
-
 from tidegauge.model import UsageError
-from tidegauge.store import Store, note_change, put
-from tidegauge.store.tables import indicators as marks_table, watches as watches_table
+from tidegauge.store import Store
 from tidegauge.watch.indicator import Indicator
 
 MOST_LEFT, MOST_INDICATORS = 200, 50_000
@@ -65,6 +62,9 @@ class Watches:
                              hint="split them over several watches")  # fmt: skip
         if not indicators:
             raise UsageError("a watch needs indicators", hint="--prefix, --as, --domain or --port")
+        from tidegauge.store.writing import note_change, put, select, tables
+
+        watches_table, marks_table = tables.watches, tables.indicators
         with self._store.changing() as session:
             before = session.execute(
                 select(watches_table.c.note, watches_table.c.sizes, watches_table.c.left_out)
@@ -96,14 +96,10 @@ class Watches:
 
     def all(self) -> list[Watch]:
         """Return all watches, by name."""
-        if not self._store.there:
-            return []
         marks: dict[str, list[Indicator]] = defaultdict(list)
-        with self._store.reading() as session:
-            rows = session.execute(select(watches_table).order_by(watches_table.c.name)).all()
-            columns = [marks_table.c[name] for name in FIELDS]
-            for watch, *values in session.execute(select(marks_table.c.watch, *columns).order_by(marks_table.c.id)):
-                marks[watch].append(Indicator(*values))
+        for watch, *values in self._store.rows(f"SELECT watch, {', '.join(FIELDS)} FROM indicators ORDER BY id"):
+            marks[watch].append(Indicator(*values))
+        rows = self._store.rows("SELECT name, note, sizes, left_out FROM watches ORDER BY name")
         return [
             Watch(name, note, tuple(json.loads(sizes)), tuple(marks[name]), tuple(map(tuple, json.loads(left))))
             for name, note, sizes, left in rows
@@ -115,8 +111,10 @@ class Watches:
         Raises:
             UsageError: there is none of that name.
         """
+        from tidegauge.store.writing import delete, note_change, tables
+
         self.get(name)
         with self._store.changing() as session:
-            session.execute(delete(watches_table).where(watches_table.c.name == name))
-            session.execute(delete(marks_table).where(marks_table.c.watch == name))
+            session.execute(delete(tables.watches).where(tables.watches.c.name == name))
+            session.execute(delete(tables.indicators).where(tables.indicators.c.watch == name))
             note_change(session, "watches")
