@@ -141,7 +141,7 @@ def test_ask_explains_a_surge_and_names_the_command_that_shows_it(simulated: Pat
     shown = result(verb, *words, "--where", where, "--site", str(simulated), "--json")
     assert sum(row["bytes"] for row in shown["rows"]) > 0  # type: ignore[union-attr]
     assert [r["verdict"] for r in answer["trust"]["relays"]] == ["cannot_say"] * 4  # type: ignore[index]
-    assert any("no address is known" in caveat for caveat in answer["caveats"])  # type: ignore[union-attr]
+    assert any("addresses is loaded for this time" in caveat for caveat in answer["caveats"])  # type: ignore[union-attr]
 
 
 def test_all_metrics_are_judged_under_one_bound(simulated: Path) -> None:

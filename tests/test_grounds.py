@@ -464,7 +464,7 @@ def test_a_text_beside_a_number_is_read_or_refused(site: Site) -> None:
 def test_all_origins_together_say_as_much_as_one(site: Site) -> None:
     (told,) = run_json("ask", "--from", "all", "--where", "dst_port = 4242", *SINCE, site=site)
     (one,) = run_json("ask", "--from", "CN", "--where", "dst_port = 4242", *SINCE, site=site)
-    by_origin = ("displayed CN", "display this origin", "no address is known", "ever met CN and")
+    by_origin = ("displayed CN", "registered to this origin", "addresses is loaded for this time", "ever met CN and")
     general = [caveat for caveat in one["caveats"] if not any(part in caveat for part in by_origin)]
     assert [c for c in general if "history is short" not in c and c not in told["caveats"]] == []
     status, told = asked(site, "--from", "all", "--direction", "internal", **{"from": "all", "direction": "internal"})
