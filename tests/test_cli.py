@@ -178,7 +178,7 @@ def test_a_picture_shows_series_limits_and_blind_times(simulated: Path, tmp_path
 
 
 def test_a_question_that_cannot_be_read_is_one_clear_error() -> None:
-    from tidegauge.verbs import parse_wanted
+    from tidegauge.app import parse_wanted
 
     with pytest.raises(TidegaugeError, match="not an amount over a time"):
         parse_wanted(["40MB"])

@@ -11,13 +11,13 @@ import duckdb
 import pytest
 
 import tidegauge.lake.query as query_module
-from tidegauge import verbs
+from tidegauge import app
+from tidegauge.app import AskQuestion, HuntQuestion, SeriesQuestion, TopQuestion
 from tidegauge.context import SiteContext
 from tidegauge.ingest import Ingest
 from tidegauge.lake import Lake, Manifest, Snapshot
 from tidegauge.series import Origins
 from tidegauge.site import Site
-from tidegauge.verbs import AskQuestion, HuntQuestion, SeriesQuestion, TopQuestion
 
 BEGIN = 1_700_000_000
 
@@ -65,16 +65,16 @@ def test_a_question_opens_everything_once(site: Site, opened: Counter[str], tmp_
     listed = tmp_path / "list.txt"
     listed.write_text("203.0.113.0/28\nKP\n")
     question = AskQuestion.model_validate({"from": f"@{listed}", "metric": metric, "alarms": "1/month"})
-    verbs.ask(SiteContext(site), question)
+    app.ask(SiteContext(site), question)
     assert opened == {**ONCE, "parsed origins": 1}
 
 
 def test_other_questions_open_everything_once(site: Site, opened: Counter[str]) -> None:
     for ask, question in (
-        (verbs.top, TopQuestion(by=["far_country"])),
-        (verbs.series, SeriesQuestion()),
-        (verbs.hunt, HuntQuestion()),
-        (verbs.ask, AskQuestion.model_validate({"from": "all"})),
+        (app.top, TopQuestion(by=["far_country"])),
+        (app.series, SeriesQuestion()),
+        (app.hunt, HuntQuestion()),
+        (app.ask, AskQuestion.model_validate({"from": "all"})),
     ):
         opened.clear()
         ask(SiteContext(site), question)

@@ -30,7 +30,7 @@ from tests.make import (
     v5_record,
 )
 from tidegauge.cli import program
-from tidegauge.collect.door import GOOD_MINUTES, HELD_LOOKS, Door
+from tidegauge.collect.admission import GOOD_MINUTES, HELD_LOOKS, Door
 from tidegauge.ingest import Ingest
 from tidegauge.model import CONTRADICTORY, NEW, PROVEN, Prefix, UsageError, parse_time
 from tidegauge.site import Site, load_site

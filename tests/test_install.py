@@ -141,3 +141,8 @@ def test_questions_start_without_what_only_others_need(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     asked = loaded("ask", "--from", "KP", site=tmp_path / "site")
     assert not asked & {"scipy.stats", "fastapi", "selectolax", "pebble"}
+
+
+def test_the_drawing_of_the_packages_is_current() -> None:
+    tool = ROOT / "tools" / "architecture.py"
+    assert subprocess.run([sys.executable, str(tool), "--check"], check=False).returncode == 0, f"run {tool.name}"

@@ -113,8 +113,8 @@ def test_discoveries_follow_benjamini_and_hochberg(p_values: list[float], rate: 
 
 @pytest.mark.parametrize("text", ["", "1", "x/month", "0/day", "1/fortnight"])
 def test_a_budget_that_is_none_is_refused(text: str) -> None:
+    from tidegauge.app import parse_alarms
     from tidegauge.model import UsageError
-    from tidegauge.verbs import parse_alarms
 
     with pytest.raises(UsageError):
         parse_alarms(text)

@@ -16,7 +16,7 @@ from tidegauge.case.evidence import answer
 from tidegauge.cli import program
 from tidegauge.lake import Lake, Manifest
 from tidegauge.model import UsageError, parse_time, without
-from tidegauge.serve.parts import keep_house
+from tidegauge.serve.workers import keep_house
 from tidegauge.site import Site, load_site
 from tidegauge.store import Store
 

@@ -13,14 +13,14 @@ import pytest
 
 from tests.make import dns_log
 from tests.service.app import Running
+from tidegauge.app import AskQuestion, NamesQuestion, WorldQuestion, answer_json, ask, names_of, world
+from tidegauge.app.completing import complete
 from tidegauge.context import SiteContext
 from tidegauge.ingest import Ingest
 from tidegauge.lake import Lake
 from tidegauge.model import UsageError, countries
 from tidegauge.model.sentences import in_chinese
 from tidegauge.site import init_site, load_site
-from tidegauge.verbs import AskQuestion, NamesQuestion, WorldQuestion, answer_json, ask, names_of, world
-from tidegauge.verbs.completing import complete
 
 SINCE = "2014-11-24"
 

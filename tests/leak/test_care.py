@@ -21,6 +21,7 @@ from tests.leak import make
 from tests.lure.make import link_pdf
 from tests.lure.ole import compound
 from tests.make import run_json
+from tidegauge.app.leaking import hashed
 from tidegauge.cli import program
 from tidegauge.content import Apart, LeftOut, Source, unpack_bytes
 from tidegauge.leak import People, Scan
@@ -28,7 +29,6 @@ from tidegauge.leak.mrz import read_zone
 from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.store.audit import Audit
-from tidegauge.verbs.leaking import hashed
 
 PEOPLE = make.people(60, seed=4)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tidegauge.leak.matchers import forms_of
 from tidegauge.leak.numbers import FORMS, Form, luhn
 from tidegauge.leak.rows import Rows, lay_out, tuples
 from tidegauge.leak.tokens import _numbers, find_numbers
-from tidegauge.leak.triggers import forms_of
 
 BESIDE = st.sampled_from(["", " ", "id ", "(", '"', "\n", "\t", "2014-11-25 ", "身分證", "a: ", "10.0.0.1 "])
 BEHIND = st.sampled_from(["", " ", ")", '"', "\n", "\t", "。", ", x", ". X"])

@@ -65,5 +65,5 @@ def test_nothing_leans_on_dates_or_on_traces_of_the_way_or_the_collector() -> No
 def test_the_program_runs_without_the_library_that_trains_it() -> None:
     import subprocess
 
-    code = "import sys; sys.modules['sklearn'] = None; import tidegauge.verbs"
+    code = "import sys; sys.modules['sklearn'] = None; import tidegauge.app"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.lure.make import BRANDS, die, hang, judge, link_pdf, mail, names_of, zipped
 from tests.lure.ole import compound, document
-from tidegauge.content import Apart, apart, parse_mail, read_page
-from tidegauge.content.inside import look_inside
+from tidegauge.content import Apart, parse_mail, read_page, sandbox
+from tidegauge.content.attachments import look_inside
 from tidegauge.lure import Judge
 from tidegauge.lure.reading import Given, Left, given as items_of
 
@@ -141,10 +141,10 @@ def test_broken_attachments_are_one_line_each(name: str, data: bytes) -> None:
 def test_a_reader_that_hangs_or_dies_takes_nothing_with_it(
     reader: object, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart, "LIMIT_S", 3.0)
+    monkeypatch.setattr(sandbox, "LIMIT_S", 3.0)
     with Apart() as opened:
         for replaced in (reader, look_inside):
-            monkeypatch.setattr(apart, "look_inside", replaced)
+            monkeypatch.setattr(sandbox, "look_inside", replaced)
             found = opened.open(b"%PDF-" + bytes(100), "pdf", "x.pdf").troubles
             assert (told in found[0]) == (replaced is reader)
 

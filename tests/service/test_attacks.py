@@ -17,13 +17,13 @@ from tests.make import run_json
 from tests.service.app import PASSWORD, Running, roles_of
 from tidegauge.api.access import OPEN, roles
 from tidegauge.api.app import ROUTERS
+from tidegauge.app import AskQuestion
 from tidegauge.ingest import Ingest
-from tidegauge.serve.desk import Desk
-from tidegauge.serve.work import Work
+from tidegauge.serve.answer_cache import Desk
+from tidegauge.serve.question_pool import Work
 from tidegauge.site import init_site, load_site
 from tidegauge.store import Store
 from tidegauge.store.people import ROLES, People
-from tidegauge.verbs import AskQuestion
 
 API = "/api/v1"
 ROUTES = sorted(roles(ROUTERS).items())
@@ -225,7 +225,7 @@ def test_bodies_heads_and_questions_are_bounded(running: Running) -> None:
 
 def test_who_sends_slowly_is_let_go(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegauge.api.server.HEADERS_S", 1.0)
-    monkeypatch.setattr("tidegauge.api.guard.BODY_S", 1.0)
+    monkeypatch.setattr("tidegauge.api.middleware.BODY_S", 1.0)
     host, port = running.base.removeprefix("http://").split(":")
     slow = [socket.create_connection((host, int(port)), timeout=10) for _ in range(100)]
     try:

@@ -25,7 +25,7 @@ from tests.service.app import Running
 from tests.service.conftest import Served, free_port
 from tidegauge.hunt import HuntLedger
 from tidegauge.serve.mailbox import MailboxError, new_items
-from tidegauge.serve.parts import judge_mailbox
+from tidegauge.serve.workers import judge_mailbox
 from tidegauge.settings import LureSettings
 from tidegauge.site import Site, load_site
 from tidegauge.store import Store

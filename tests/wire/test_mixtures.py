@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from tests.make import NOW_S, ip, ipfix, sets, template, v9
 from tidegauge.model import FlowBatch
 from tidegauge.wire import Datagrams, Decoder
-from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.buffer import Buffer
 
 SOURCE, TARGET, PORT, PROTO, BYTES, PACKETS = (8, 4), (12, 4), (7, 2), (4, 1), (1, 8), (2, 8)
 FIELDS = (SOURCE, TARGET, PORT, PROTO, BYTES, PACKETS)

@@ -21,7 +21,7 @@ from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import FlowBatch, format_address
 from tidegauge.site import Site
 from tidegauge.wire import FlowMeter
-from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.buffer import Buffer
 from tidegauge.wire.pcap import Packets
 
 Take = Callable[[bytes], tuple[Report, Lake]]

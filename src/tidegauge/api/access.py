@@ -19,7 +19,7 @@ from tidegauge.api.problems import LoginNeededError, described
 from tidegauge.model import Prefix, parse_address
 from tidegauge.model.pseudonym import Pseudonyms
 from tidegauge.serve.alarms import Alarms
-from tidegauge.serve.desk import Desk
+from tidegauge.serve.answer_cache import Desk
 from tidegauge.site import Site
 from tidegauge.store import Store, site_key
 from tidegauge.store.audit import Audit

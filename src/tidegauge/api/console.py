@@ -14,15 +14,15 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from tidegauge import __version__
-from tidegauge.api import shapes
+from tidegauge.api import schemas
 from tidegauge.api.access import OPEN, Here, Reader, not_our_address, takes
 from tidegauge.api.problems import MissingError
 from tidegauge.api.questions import Prefer, answered, asks
+from tidegauge.app import NamesQuestion, ReachQuestion, WorldQuestion
+from tidegauge.app.completing import MOST, complete
 from tidegauge.health import check_site
 from tidegauge.lake import COLUMNS, Lake
 from tidegauge.model import CLASSES, countries, format_time
-from tidegauge.verbs import NamesQuestion, ReachQuestion, WorldQuestion
-from tidegauge.verbs.completing import MOST, complete
 from tidegauge.watch import Watches
 
 router = APIRouter(prefix="/api/v1", tags=["console"])
@@ -32,7 +32,7 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 PACKED = (".js", ".css", ".html", ".json", ".svg")
 
 
-@router.get("/site", **takes("reader", 409, shape=shapes.SiteTold))
+@router.get("/site", **takes("reader", 409, shape=schemas.SiteTold))
 def site(service: Here, person: Reader) -> dict[str, Any]:
     """What this site is, from when to when it has data, and what questions can name."""
     here = service.site
@@ -48,19 +48,19 @@ def site(service: Here, person: Reader) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.get("/health", **takes("reader", 409, shape=shapes.Health))
+@router.get("/health", **takes("reader", 409, shape=schemas.Health))
 def health(service: Here, person: Reader) -> dict[str, Any]:
     """Whether this site is healthy, a line a check, as `doctor` says it."""
     return {"checks": [service.shown(person, asdict(check)) for check in check_site(service.site)]}
 
 
-@router.get("/places", **takes("reader", 409, shape=shapes.Places))
+@router.get("/places", **takes("reader", 409, shape=schemas.Places))
 def places(service: Here, person: Reader) -> dict[str, Any]:
     """Countries: code, ISO's number, and name in each language."""
     return {"countries": list(countries())}
 
 
-@router.get("/complete", **takes("reader", 409, shape=shapes.Completed))
+@router.get("/complete", **takes("reader", 409, shape=schemas.Completed))
 def completing(
     service: Here, person: Reader, text: Annotated[str, Query(max_length=100)],
     limit: Annotated[int, Query(ge=1, le=50)] = MOST,
@@ -70,7 +70,7 @@ def completing(
 
 
 @router.get(
-    "/world", **asks({"width_s": 86400, "start_s": [0], "countries": [{"country": "KP", "value": [1]}]}, shapes.World)
+    "/world", **asks({"width_s": 86400, "start_s": [0], "countries": [{"country": "KP", "value": [1]}]}, schemas.World)
 )
 async def world(
     request: Request, service: Here, person: Reader, question: Annotated[WorldQuestion, Query()], prefer: Prefer = None
@@ -79,7 +79,7 @@ async def world(
     return await answered(request, service, person, "world", question)
 
 
-@router.get("/names", **asks({"address": "192.0.2.1", "names": [], "left_out": 0}, shapes.Names))
+@router.get("/names", **asks({"address": "192.0.2.1", "names": [], "left_out": 0}, schemas.Names))
 async def names(
     request: Request, service: Here, person: Reader, question: Annotated[NamesQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -88,7 +88,7 @@ async def names(
     return await answered(request, service, person, "names", question)
 
 
-@router.get("/reach", **asks({"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []}, shapes.Reach))
+@router.get("/reach", **asks({"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []}, schemas.Reach))
 async def reach(
     request: Request, service: Here, person: Reader, question: Annotated[ReachQuestion, Query()], prefer: Prefer = None
 ) -> Response:

@@ -14,7 +14,7 @@ from sse_starlette import EventSourceResponse
 from tidegauge.api.access import Here, Reader, Service, takes
 from tidegauge.api.problems import MissingError, of_error
 from tidegauge.api.questions import sent
-from tidegauge.serve.desk import Job
+from tidegauge.serve.answer_cache import Job
 from tidegauge.store.people import Person
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])

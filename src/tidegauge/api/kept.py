@@ -10,13 +10,13 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from tidegauge.api import shapes
+from tidegauge.api import schemas
 from tidegauge.api.access import Admin, Analyst, Here, Reader, takes
 from tidegauge.api.problems import MissingError
+from tidegauge.app import editions_json
 from tidegauge.atlas import Atlas
 from tidegauge.hunt import HuntLedger
 from tidegauge.model import FOREVER_S, UsageError, parse_time
-from tidegauge.verbs import editions_json
 from tidegauge.watch import Indicator, Watches
 
 router = APIRouter(prefix="/api/v1", tags=["kept"])
@@ -112,7 +112,7 @@ def remove_watch(service: Here, person: Analyst, name: Name) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/findings", **takes("reader", 400, 409, shape=shapes.Findings))
+@router.get("/findings", **takes("reader", 400, 409, shape=schemas.Findings))
 def findings(
     service: Here, person: Reader, kind: Annotated[str | None, Query(max_length=32)] = None,
     severity: Annotated[list[Literal["info", "low", "medium", "high", "critical"]], Query(max_length=5)] = [],  # noqa: B006
@@ -146,7 +146,7 @@ def reopen_finding(service: Here, person: Analyst, name: Name) -> dict[str, Any]
     return {"id": name, "closed": False}
 
 
-@router.get("/alarms", **takes("reader", 400, 409, shape=shapes.Alarms))
+@router.get("/alarms", **takes("reader", 400, 409, shape=schemas.Alarms))
 def alarms(
     service: Here, person: Reader, state: Literal["open", "ended"] | None = None,
     since: Moment = None, until: Moment = None, limit: Limit = 100, cursor: Cursor = None,

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from tidegauge.api.access import OPEN, Here, Service, takes
-from tidegauge.api.plain import log_in_form, page
+from tidegauge.api.plain_pages import log_in_form, page
 from tidegauge.api.problems import MissingError
 from tidegauge.model import SiteError, TidegaugeError
 from tidegauge.settings import OpenIdSettings

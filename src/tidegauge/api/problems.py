@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from tidegauge.case import ConflictError, UnfoundedError
 from tidegauge.model import LakeError, TidegaugeError, UsageError
-from tidegauge.serve.work import BusyError, StoppedError, TooLargeError, TooLongError
+from tidegauge.serve.question_pool import BusyError, StoppedError, TooLargeError, TooLongError
 from tidegauge.store.people import RefusedError, TooManyError
 
 KIND = "application/problem+json"

@@ -15,14 +15,10 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
-from tidegauge.api import shapes
+from tidegauge.api import schemas
 from tidegauge.api.access import Analyst, Here, Reader, Service, not_our_address, takes, without_our_addresses
-from tidegauge.api.guard import LARGE_BODIES
-from tidegauge.model import UsageError
-from tidegauge.serve.desk import Given
-from tidegauge.serve.work import StoppedError
-from tidegauge.store.people import Person, RefusedError
-from tidegauge.verbs import (
+from tidegauge.api.middleware import LARGE_BODIES
+from tidegauge.app import (
     AskQuestion,
     CoverageQuestion,
     FlowsQuestion,
@@ -34,6 +30,10 @@ from tidegauge.verbs import (
     SeriesQuestion,
     TopQuestion,
 )
+from tidegauge.model import UsageError
+from tidegauge.serve.answer_cache import Given
+from tidegauge.serve.question_pool import StoppedError
+from tidegauge.store.people import Person, RefusedError
 
 router = APIRouter(prefix="/api/v1", tags=["questions"])
 LOOK_S = 0.5
@@ -115,7 +115,7 @@ def sent(request: Request, service: Service, person: Person, given: Given) -> Re
     "/ask",
     **asks(
         {"verdict": "no_surge", "detection_limit": [{"duration_s": 3600, "bytes": 38_000_000}]},
-        shapes.Answer | shapes.Ranking,
+        schemas.Answer | schemas.Ranking,
     ),
 )
 async def ask(
@@ -126,7 +126,7 @@ async def ask(
 
 
 @router.get(
-    "/series", **asks({"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]}, shapes.Series)
+    "/series", **asks({"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]}, schemas.Series)
 )
 async def series(
     request: Request, service: Here, person: Reader, question: Annotated[SeriesQuestion, Query()], prefer: Prefer = None
@@ -136,7 +136,7 @@ async def series(
 
 
 @router.get(
-    "/top", **asks({"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]}, shapes.Top)
+    "/top", **asks({"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]}, schemas.Top)
 )
 async def top(
     request: Request, service: Here, person: Reader, question: Annotated[TopQuestion, Query()], prefer: Prefer = None
@@ -145,7 +145,7 @@ async def top(
     return await answered(request, service, person, "top", question)
 
 
-@router.get("/coverage", **asks({"share": 0.997, "exporters": []}, shapes.Coverage))
+@router.get("/coverage", **asks({"share": 0.997, "exporters": []}, schemas.Coverage))
 async def coverage(
     request: Request, service: Here, person: Reader, question: Annotated[CoverageQuestion, Query()],
     prefer: Prefer = None,
@@ -154,7 +154,7 @@ async def coverage(
     return await answered(request, service, person, "coverage", question)
 
 
-@router.get("/flows", **asks({"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None}, shapes.Flows))
+@router.get("/flows", **asks({"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None}, schemas.Flows))
 async def flows(
     request: Request, service: Here, person: Reader, question: Annotated[FlowsQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -162,7 +162,7 @@ async def flows(
     return await answered(request, service, person, "flows", question)
 
 
-@router.get("/hunt", **asks({"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []}, shapes.Hunted))
+@router.get("/hunt", **asks({"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []}, schemas.Hunted))
 async def hunt(
     request: Request, service: Here, person: Reader, question: Annotated[HuntQuestion, Query()], prefer: Prefer = None
 ) -> Response:
@@ -171,7 +171,7 @@ async def hunt(
 
 
 @router.get(
-    "/origins", **asks({"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]}, shapes.Showings)
+    "/origins", **asks({"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]}, schemas.Showings)
 )
 async def origins(
     request: Request, service: Here, person: Reader, question: Annotated[OriginsQuestion, Query()],
@@ -183,7 +183,7 @@ async def origins(
 
 @router.get(
     "/origin/{address}",
-    **asks({"address": "192.0.2.1", "displayed": "ZZ", "trust": "low", "reasons": []}, shapes.Origin),
+    **asks({"address": "192.0.2.1", "displayed": "ZZ", "trust": "low", "reasons": []}, schemas.Origin),
 )
 async def origin(
     request: Request, service: Here, person: Reader, address: Address, at: str | None = Query(None, max_length=64),
@@ -218,7 +218,7 @@ def posts(told: Any, shape: Any, body: dict[str, Any], role: str = "reader") -> 
 
 
 @router.post(
-    "/lure", **posts({"findings": [{"kind": "lure", "verdict": "phishing"}], "skipped": []}, shapes.Lures, LURE_BODY)
+    "/lure", **posts({"findings": [{"kind": "lure", "verdict": "phishing"}], "skipped": []}, schemas.Lures, LURE_BODY)
 )
 async def lure(request: Request, service: Here, person: Reader, prefer: Prefer = None) -> Response:
     """Judge a mail (.eml or .msg), a message or a link; with `sweep`, who of ours went where it leads."""
@@ -240,7 +240,7 @@ LEAK_BODY = {
 
 
 @router.post(
-    "/leak", **posts({"findings": [], "summary": {"persons": 0, "by_kind": {}}}, shapes.Leaks, LEAK_BODY, "analyst")
+    "/leak", **posts({"findings": [], "summary": {"persons": 0, "by_kind": {}}}, schemas.Leaks, LEAK_BODY, "analyst")
 )
 async def leak(request: Request, service: Here, person: Analyst, prefer: Prefer = None) -> Response:
     """Whose data lie in a file: counts, places and masked samples. Nothing of it is kept."""

@@ -12,8 +12,8 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from tidegauge.api import plain
-from tidegauge.api.guard import LOOPBACK, Guard
+from tidegauge.api import plain_pages
+from tidegauge.api.middleware import LOOPBACK, Guard
 from tidegauge.api.problems import problem
 from tidegauge.site import FILE_NAME
 
@@ -46,13 +46,13 @@ def wait_for_site(folder: Path, listening: socket.socket) -> bool:
 
     @app.get("/static/{name}")
     def static(name: str) -> Response:
-        return plain.static(name)
+        return plain_pages.static(name)
 
     @app.get("/{path:path}")
     async def say(request: Request, path: str) -> Response:
         if path.startswith("api/"):
             return problem(409, "there is no site here yet", hint=HINT)  # type: ignore[no-any-return]
-        return plain.page("setup", folder=str(folder.resolve()), hint=HINT)
+        return plain_pages.page("setup", folder=str(folder.resolve()), hint=HINT)
 
     app.add_middleware(Guard, hosts=LOOPBACK, secure=False)
     server = uvicorn.Server(uvicorn.Config(app, ws="none", log_config=None, access_log=False, server_header=False))

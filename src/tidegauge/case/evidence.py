@@ -15,13 +15,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from tidegauge import __version__
+from tidegauge.app.answers import ANSWERS
 from tidegauge.atlas import Atlas
 from tidegauge.case.log import Case, Cases, Entry, canonical, digest
 from tidegauge.context import SiteContext
 from tidegauge.lake import Manifest
 from tidegauge.model import TidegaugeError, UsageError, format_time, parse_time
 from tidegauge.site import Site
-from tidegauge.verbs.answers import ANSWERS
 from tidegauge.wire import hash_file
 
 Status = Literal["same", "changed", "tampered", "gone"]

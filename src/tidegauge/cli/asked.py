@@ -23,8 +23,8 @@ def question_of(words: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     """
     from pydantic import BaseModel
 
+    from tidegauge.app.answers import ANSWERS
     from tidegauge.cli import program
-    from tidegauge.verbs.answers import ANSWERS
 
     rest = list(words[1:] if words[:1] == ("tidegauge",) else words)
     verb = rest.pop(0) if rest else ""

@@ -81,7 +81,7 @@ def editions(site_dir: Path | None, as_json: bool) -> None:
 
     Example: tidegauge atlas editions
     """
-    from tidegauge.verbs import editions_json
+    from tidegauge.app import editions_json
 
     found = editions_json(open_atlas(site_dir))
     if as_json:
@@ -372,7 +372,7 @@ def origin(addresses: tuple[str, ...], of: str | None, at: str | None, site_dir:
 
 def _own_findings(folder: Path | None) -> Callable[[str, int], tuple[str, ...]]:
     """What our own hunts found of a host around a time; nothing where there is no site."""
-    from tidegauge.hunt.ledger import HuntLedger
+    from tidegauge.hunt.finding_store import HuntLedger
     from tidegauge.store import Store
 
     try:

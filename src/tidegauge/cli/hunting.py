@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidegauge import verbs
+from tidegauge import app
 from tidegauge.cli.common import (
     json_option,
     open_site,
@@ -52,9 +52,9 @@ def hunt(
 
     Example: tidegauge hunt --since 2014-11-17
     """
+    from tidegauge.app import HuntQuestion
     from tidegauge.context import SiteContext
     from tidegauge.hunt import KINDS
-    from tidegauge.verbs import HuntQuestion
 
     site = open_site(site_dir)
     if kinds and kinds[0] in ("close", "reopen", "closed"):
@@ -66,7 +66,7 @@ def hunt(
     here = SiteContext(site)
     question = HuntQuestion.put(kind=list(kinds), watch=watch, since=since, until=until)
     with working("hunting"):
-        found = verbs.hunt(here, question)
+        found = app.hunt(here, question)
     if as_json:
         print_json(found.to_json())
         return
@@ -106,7 +106,7 @@ def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str 
 
 
 def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) -> None:
-    from tidegauge.hunt.ledger import finding_id
+    from tidegauge.hunt.finding_store import finding_id
     from tidegauge.hunt.limits import POWER
 
     shown = [f for f in found.findings if everything or f.severity != "info"]
@@ -157,8 +157,8 @@ def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) ->
 
 def _explain(finding: Finding, here: SiteContext) -> None:
     """The first flows behind a finding, by its own query."""
+    from tidegauge.app import plain_rows
     from tidegauge.lake import FlowFilter
-    from tidegauge.verbs import plain_rows
 
     where = finding.query.split('--where "', 1)[1].rsplit('"', 1)[0]
     chosen = FlowFilter(finding.start_s * 1_000_000, (finding.end_s + 1) * 1_000_000, here.conditions(where))
@@ -221,8 +221,8 @@ def add(
         read, left = read_indicators(file, now_s=SiteContext(site).expired_before_s)
         marks += read
     if lure is not None:
+        from tidegauge.app.luring import indicators_of, judging, lures
         from tidegauge.lure import given as items_of
-        from tidegauge.verbs.luring import indicators_of, judging, lures
 
         with judging(site) as judge:
             judged = lures(judge, items_of([lure], sys.stdin.buffer))

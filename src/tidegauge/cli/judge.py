@@ -23,10 +23,10 @@ from tidegauge.model import (
 )
 
 if TYPE_CHECKING:
+    from tidegauge.app import Direction
     from tidegauge.inquiry import Ranking, Reply
-    from tidegauge.verbs import Direction
 
-from tidegauge import verbs
+from tidegauge import app
 from tidegauge.cli.common import (
     amount_text,
     explain_option,
@@ -99,9 +99,9 @@ def ask(
 
     Example: tidegauge ask --from KP --since 2014-11-24 --would-have-seen 40MB/2h
     """
+    from tidegauge.app import AskQuestion, answer_json
     from tidegauge.context import SiteContext
     from tidegauge.inquiry import Ranking, Reply
-    from tidegauge.verbs import AskQuestion, answer_json
 
     question = AskQuestion.put(
         from_=origin, watch=watch, where=where, since=since, until=until, direction=direction, metric=metric, wide=wide,
@@ -109,7 +109,7 @@ def ask(
         false_discovery=false_discovery, explain=explain,
     )  # fmt: skip
     with working("asking"):
-        reply = verbs.ask(SiteContext(open_site(site_dir)), question)
+        reply = app.ask(SiteContext(open_site(site_dir)), question)
     if picture is not None and isinstance(reply, Reply):
         from tidegauge.cli.picture import draw
 
@@ -145,9 +145,9 @@ def assess(
 
     Example: tidegauge assess router.csv --since 2014-11-24
     """
+    from tidegauge.app import parse_wanted
     from tidegauge.detect import Calendar
     from tidegauge.inquiry import assess as assess_series
-    from tidegauge.verbs import parse_wanted
 
     baseline_s = parse_duration(baseline)
     calendar = Calendar(*(frozenset(parse_time(d, now_s=0) // 86400 for d in days) for days in (holidays, one_off)))

@@ -16,7 +16,7 @@ from tidegauge.cli.common import json_option, open_site, plain, print_json, site
 from tidegauge.model import UsageError
 
 if TYPE_CHECKING:
-    from tidegauge.verbs.leaking import Leaks, Reveal
+    from tidegauge.app.leaking import Leaks, Reveal
 
 SHOWN = 40
 
@@ -46,7 +46,7 @@ def leak(
 
     Example: tidegauge leak docs/
     """
-    from tidegauge.verbs.leaking import Own, leaks
+    from tidegauge.app.leaking import Own, leaks
 
     if (hashes is None) != (key is None):
         raise UsageError("--hashes and --key go together", hint="--hashes ours.txt --key key.txt")
@@ -63,7 +63,7 @@ def leak(
             progress=lambda path: say(f"{next(looked) + 1:,} files, {plain(path)[-60:]}"),
         )  # fmt: skip
         if here is not None:
-            from tidegauge.verbs.seen import seen_in as seen
+            from tidegauge.app.seen import seen_in as seen
 
             found.seen = seen(here, paths)
     if page is not None:

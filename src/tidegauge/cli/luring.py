@@ -12,8 +12,8 @@ from tidegauge.cli.common import json_option, plain, print_json, site_if_any, si
 from tidegauge.model import UsageError, format_time
 
 if TYPE_CHECKING:
+    from tidegauge.app.luring import Swept
     from tidegauge.lure import Judged
-    from tidegauge.verbs.luring import Swept
 
 COLOURS = {"phishing": "bright_red", "suspicious": "yellow", "unremarkable": None}
 SHOWN_REASONS = 8
@@ -36,8 +36,8 @@ def lure(
 
     Example: tidegauge lure --text "You have won! https://gift.example.top/claim"
     """
+    from tidegauge.app.luring import judging, lures, sweep as swept_by
     from tidegauge.lure import given
-    from tidegauge.verbs.luring import judging, lures, sweep as swept_by
 
     site = site_if_any(site_dir)
     if sweep and site is None:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tidegauge.app import Direction, Metric
     from tidegauge.series import ExporterCoverage
-    from tidegauge.verbs import Direction, Metric
 
-from tidegauge import verbs
+from tidegauge import app
 from tidegauge.cli.common import (
     SPARKS,
     amount_text,
@@ -74,9 +74,9 @@ def flows(
     """
     import pyarrow as pa
 
+    from tidegauge.app import FlowsQuestion, flow_filter, flows_caveats, plain_rows
     from tidegauge.context import SiteContext
     from tidegauge.model import FLOW_SCHEMA
-    from tidegauge.verbs import FlowsQuestion, flow_filter, flows_caveats, plain_rows
 
     here = SiteContext(open_site(site_dir))
     lake, kind = here.lake, "json" if as_json else kind
@@ -129,14 +129,14 @@ def top(
 
     Example: tidegauge top far_country far_as --since -1d -n 5
     """
+    from tidegauge.app import TopQuestion
     from tidegauge.context import SiteContext
-    from tidegauge.verbs import TopQuestion
 
     question = TopQuestion.put(
         by=list(by), since=since, until=until, where=where, metric=metric, n=count, explain=explain
     )
     with working("summing"):
-        found = verbs.top(SiteContext(open_site(site_dir)), question)
+        found = app.top(SiteContext(open_site(site_dir)), question)
     for caveat in found.caveats:
         say_note(caveat)
     if as_json:
@@ -169,15 +169,15 @@ def series(
 
     Example: tidegauge series --from KP --since 2014-11-24 --width 1h
     """
+    from tidegauge.app import SeriesQuestion
     from tidegauge.context import SiteContext
-    from tidegauge.verbs import SeriesQuestion
 
     question = SeriesQuestion.put(
         from_=origin, watch=watch, where=where, direction=direction, metric=metric, width=width, since=since,
         until=until, explain=explain,
     )  # fmt: skip
     with working("summing"):
-        found = verbs.series(SiteContext(open_site(site_dir)), question)
+        found = app.series(SiteContext(open_site(site_dir)), question)
     for note in (found.note, *found.caveats):
         say_note(note)
     if as_json:
@@ -211,10 +211,10 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
 
     Example: tidegauge coverage --since 2014-11-24
     """
+    from tidegauge.app import STANDINGS, CoverageQuestion
     from tidegauge.context import SiteContext
-    from tidegauge.verbs import STANDINGS, CoverageQuestion
 
-    reply = verbs.coverage(SiteContext(open_site(site_dir)), CoverageQuestion.put(since=since, until=until))
+    reply = app.coverage(SiteContext(open_site(site_dir)), CoverageQuestion.put(since=since, until=until))
     say_note(reply.note)
     if as_json:
         print_json(reply.to_json())

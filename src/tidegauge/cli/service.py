@@ -102,7 +102,7 @@ def _set_up(folder: Path, http: str | None, as_json: bool) -> bool:
 
 
 def _run_part(site: Site, part: str, handed: int | None, listen: tuple[str, ...]) -> None:
-    from tidegauge.serve.group import end_with_group
+    from tidegauge.serve.supervisor import end_with_group
 
     end_with_group()
     if part == "http":
@@ -116,10 +116,11 @@ def _run_part(site: Site, part: str, handed: int | None, listen: tuple[str, ...]
 
         collect(site, listen=tuple(parse_listen(text) for text in listen), patience_s=COLLECT_PATIENCE_S)
     else:
-        from tidegauge.serve import parts
+        from tidegauge.serve import workers
 
         {
-            "live": parts.run_live, "hunts": parts.run_hunts, "lures": parts.run_lures, "alerts": parts.run_alerts,
+            "live": workers.run_live, "hunts": workers.run_hunts, "lures": workers.run_lures,
+            "alerts": workers.run_alerts,
         }[part](site)  # fmt: skip
 
 
@@ -140,8 +141,8 @@ def run_group(site: Site, listen: tuple[str, ...], tell: Callable[[str], object]
     from ipaddress import ip_address
 
     from tidegauge.api.server import bound
-    from tidegauge.serve.group import Group, alone
-    from tidegauge.serve.parts import status_folder
+    from tidegauge.serve.supervisor import Group, alone
+    from tidegauge.serve.workers import status_folder
     from tidegauge.store import Store
     from tidegauge.store.people import People
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.atlas import Atlas, label
-from tidegauge.collect.door import Door
+from tidegauge.collect.admission import Door
 from tidegauge.collect.log import log_event
 from tidegauge.collect.quarantine import Quarantine
 from tidegauge.collect.silence import SilenceWatch

@@ -1,7 +1,6 @@
-from .apart import Apart as Apart
+from .attachments import Inside as Inside
 from .blocks import Block as Block
 from .encodings import to_text as to_text
-from .inside import Inside as Inside
 from .kinds import (
     DOCUMENTS as DOCUMENTS,
     SCRIPTS as SCRIPTS,
@@ -12,6 +11,7 @@ from .kinds import (
 from .mail import Address as Address, Attachment as Attachment, Mail as Mail, parse_mail as parse_mail
 from .msg import is_msg as is_msg, msg_to_mail as msg_to_mail
 from .page import Anchor as Anchor, Page as Page, read_page as read_page
+from .sandbox import Apart as Apart
 from .unpacking import (
     Joined as Joined,
     LeftOut as LeftOut,

@@ -23,7 +23,6 @@ from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 import pyarrow as pa
 
-from tidegauge.content.apart import Apart
 from tidegauge.content.blocks import BLOCK, HEAD, Block, blocks, runs
 from tidegauge.content.cells import MOST_MARKUP, markup_text
 from tidegauge.content.encodings import guess_encoding, to_text
@@ -41,6 +40,7 @@ from tidegauge.content.office import (
     zip_office,
 )
 from tidegauge.content.pst import pst_mails
+from tidegauge.content.sandbox import Apart
 from tidegauge.content.sessions import is_encrypted, parts_of
 from tidegauge.model import TidegaugeError
 

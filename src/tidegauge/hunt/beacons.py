@@ -12,10 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
-from tidegauge.hunt.guessing import guesses
+from tidegauge.hunt.brute_force import guesses
+from tidegauge.hunt.context import DAY_S, Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.hunt.limits import POWER, HuntLimit
 from tidegauge.hunt.oddity import C2, COMMON_PORTS, RARE_CALLERS, RELAYED, is_new, odd
-from tidegauge.hunt.scene import DAY_S, Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.lake import FAR_END
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from scipy.special import bdtrc
 
+from tidegauge.hunt.context import MOST_LISTED, Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.hunt.limits import POWER, HuntLimit
 from tidegauge.hunt.oddity import COMMON_PORTS, RARE_CALLERS, is_new, odd
-from tidegauge.hunt.scene import MOST_LISTED, Scene, flows_query, service, where_pair, whereabouts
 from tidegauge.lake import to_all
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration
 

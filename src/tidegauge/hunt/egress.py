@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tidegauge.hunt.context import DAY_S, Scene, flows_query
 from tidegauge.hunt.limits import POWER, HuntLimit, quantile
-from tidegauge.hunt.scene import DAY_S, Scene, flows_query
 from tidegauge.lake import CAME_AND_WENT, column_sql
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_time
 

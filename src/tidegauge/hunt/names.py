@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tidegauge.hunt.scene import Scene, flows_query
+from tidegauge.hunt.context import Scene, flows_query
 from tidegauge.model import Finding, format_address
 from tidegauge.model.domains import registered
 from tidegauge.model.generated import entropy, looks_generated

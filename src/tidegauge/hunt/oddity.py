@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidegauge.hunt.context import Scene, service, whereabouts
 from tidegauge.hunt.names import split_name
-from tidegauge.hunt.scene import Scene, service, whereabouts
 from tidegauge.model import class_bit, format_address
 from tidegauge.model.generated import looks_generated
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegauge.detect.relays import Followed, followed
+from tidegauge.hunt.context import Scene, flows_query
 from tidegauge.hunt.limits import HuntLimit, quantile
-from tidegauge.hunt.scene import Scene, flows_query
 from tidegauge.lake import CAME_AND_WENT, column_sql
 from tidegauge.model import Finding, Severity, class_bit, class_names, format_address, format_bytes, format_time
 

@@ -10,14 +10,14 @@ from typing import Any
 from tidegauge.context import SiteContext
 from tidegauge.hunt.beacons import beacons, long_connections
 from tidegauge.hunt.calls import calls
+from tidegauge.hunt.context import Scene, aliases, names_of
 from tidegauge.hunt.egress import egress
 from tidegauge.hunt.expected import load_expected
-from tidegauge.hunt.ledger import Closed, HuntLedger, finding_id
+from tidegauge.hunt.finding_store import Closed, HuntLedger, finding_id
 from tidegauge.hunt.limits import HuntLimit
 from tidegauge.hunt.names import names
 from tidegauge.hunt.passthrough import passthrough
 from tidegauge.hunt.scans import scans
-from tidegauge.hunt.scene import Scene, aliases, names_of
 from tidegauge.lake import FlowFilter, Lake, Pairs
 from tidegauge.model import RELAYS, Finding, UsageError, format_time
 from tidegauge.series import homes_of, mostly_passing, unlisted, ways_of

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.hunt.breadth import breadth
-from tidegauge.hunt.guessing import guessing, spraying
+from tidegauge.hunt.brute_force import guessing, spraying
+from tidegauge.hunt.context import MOST_LISTED, Scene, flows_query, service, whereabouts
 from tidegauge.hunt.limits import HuntLimit, quantile
 from tidegauge.hunt.oddity import C2, COMMON_PORTS
-from tidegauge.hunt.scene import MOST_LISTED, Scene, flows_query, service, whereabouts
+from tidegauge.hunt.sweeps import breadth
 from tidegauge.lake import to_all
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration, format_time
 

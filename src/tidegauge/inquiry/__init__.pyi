@@ -7,6 +7,6 @@ from .asking import (
     calendar_of as calendar_of,
     widened as widened,
 )
-from .files import assess as assess
+from .assessing import assess as assess
 from .origins import check_origins as check_origins
 from .ranking import Ranking as Ranking, ask_all as ask_all

@@ -12,10 +12,10 @@ from tidegauge.atlas import showings
 from tidegauge.context import SiteContext
 from tidegauge.detect import THIN, Calendar, Outcome, Pool, decide, evidence, learn, pooled
 from tidegauge.inquiry.answering import answered
+from tidegauge.inquiry.assessing import MOST_BINS
+from tidegauge.inquiry.attribution import explained
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import caveats
-from tidegauge.inquiry.explain import explained
-from tidegauge.inquiry.files import MOST_BINS
 from tidegauge.inquiry.grounds import FAR, beyond_validity, grounds, never_matched, through_transit, watch_caveats
 from tidegauge.inquiry.origins import check_origins, origin_caveats
 from tidegauge.lake import FlowFilter, Lake, otherwise_labelled, quoted, seen_twice

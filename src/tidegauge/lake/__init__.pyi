@@ -1,4 +1,4 @@
-from .begun import quoted as quoted
+from .binning import FRACTION as FRACTION, spread as spread
 from .columns import COLUMNS as COLUMNS, VIRTUAL as VIRTUAL, column_sql as column_sql
 from .compaction import SETTLED_S as SETTLED_S, compact as compact
 from .extent import EARLIEST_US as EARLIEST_US, Extent as Extent
@@ -12,7 +12,6 @@ from .manifest import (
 )
 from .ours import Ours as Ours, otherwise_labelled as otherwise_labelled
 from .pairs import CAME_AND_WENT as CAME_AND_WENT, FAR_END as FAR_END, Pairs as Pairs, to_all as to_all
-from .pieces import FRACTION as FRACTION, spread as spread
 from .possibility import Surroundings as Surroundings, possible as possible
 from .query import QUARANTINE_FOLDER as QUARANTINE_FOLDER, FlowFilter as FlowFilter, Lake as Lake
 from .relabelling import Relabelled as Relabelled, relabel as relabel
@@ -30,6 +29,7 @@ from .sources import (
     set_aside as set_aside,
     withdraw as withdraw,
 )
+from .totals import quoted as quoted
 from .twice import Twice as Twice, here_already as here_already, seen_twice as seen_twice
 from .where import (
     classes_in as classes_in,

@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tidegauge.lake.begun import begun, files
 from tidegauge.lake.columns import COLUMNS, VIRTUAL, column_sql, meant_columns
 from tidegauge.lake.extent import Extent, find_extent, live_now
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.rollup import WIDTHS_S, answerable
+from tidegauge.lake.totals import begun, files
 from tidegauge.model import (
     CONTRADICTORY,
     FLOW_SCHEMA,

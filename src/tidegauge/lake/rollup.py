@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tidegauge.lake.binning import spread
 from tidegauge.lake.manifest import Manifest, sync_folder
-from tidegauge.lake.pieces import spread
 from tidegauge.model import FLOW_SCHEMA, LakeError
 
 WIDTHS_S = (60, 300, 3600)

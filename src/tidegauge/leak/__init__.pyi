@@ -1,3 +1,3 @@
-from .kept import Kept as Kept, Looked as Looked
+from .checkpoint import Kept as Kept, Looked as Looked
 from .people import People as People
 from .scan import Scan as Scan, masked as masked

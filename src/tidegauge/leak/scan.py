@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.content import Block, Source
-from tidegauge.leak import look, secrets
-from tidegauge.leak.look import AROUND, Columns, Hit, Sight, masked
+from tidegauge.leak import classify, secrets
+from tidegauge.leak.classify import AROUND, Columns, Hit, Sight, masked
+from tidegauge.leak.matchers import TRIGGERS, trigger
 from tidegauge.leak.people import People
 from tidegauge.leak.rows import Rows, cells_of, lay_out, tuples
 from tidegauge.leak.tokens import find_numbers
-from tidegauge.leak.triggers import TRIGGERS, trigger
 from tidegauge.leak.words import ANY_BYTES, said
 from tidegauge.model import Finding, Severity, format_time
 
@@ -217,7 +217,7 @@ class _Text:
         )  # fmt: skip
         place = Place(block.line + line, block.offset + start, block.page)
         if is_number:
-            found = look.number(sight, self._columns, among=bool(self._mails or self._record),
+            found = classify.number(sight, self._columns, among=bool(self._mails or self._record),
                                 samples=self._scan.samples_apart)  # fmt: skip
             if found is not None:
                 self._take(found[0], place, found[1])
@@ -227,13 +227,13 @@ class _Text:
         if kind == "email":
             self._email(sight, place)
         elif kind == "secret":
-            hit = look.token(sight.text, f"{self._source.path}:{place.offset}")
+            hit = classify.token(sight.text, f"{self._source.path}:{place.offset}")
         elif kind == "url":
-            hit = look.signed_in(sight.text)
+            hit = classify.signed_in(sight.text)
         elif kind == "zone":
             hit = self._zone(place, data, begin)
         elif not rows.passwords or column < 0:
-            hit = look.labelled(sight, self._owner, place.offset)
+            hit = classify.labelled(sight, self._owner, place.offset)
         if hit is not None:
             self._take(hit, place, None)
         return True
@@ -304,7 +304,7 @@ class _Text:
                 if row != self._row:
                     self._flush()
                     self._row = row
-                self._take(look.credential(owner.lower(), value, kind or "password", 0.95), place, None)
+                self._take(classify.credential(owner.lower(), value, kind or "password", 0.95), place, None)
 
     def _flush(self) -> None:
         if self._record:
@@ -379,7 +379,7 @@ class _Text:
         self._owner = address
         assert self._rows is not None
         if not (self._rows.passwords and sight.column >= 0):
-            hit = look.combo(address, sight.after, self._rows.name(sight.column + 1) if sight.column >= 0 else "",
+            hit = classify.combo(address, sight.after, self._rows.name(sight.column + 1) if sight.column >= 0 else "",
                              self._rows.delimiter)  # fmt: skip
             if hit is not None:
                 self._take(hit, place, None)
@@ -390,7 +390,7 @@ class _Text:
         above = data.rfind(b"\n", 0, max(begin - 1, 0)) + 1
         for first in (begin, above):
             lines = data[first : first + 400].decode("utf-8", "replace").split("\n")[:3]
-            found = look.zone([one.strip() for one in lines])
+            found = classify.zone([one.strip() for one in lines])
             if found is not None:
                 self._zone_until = place.line + found[1]
                 return found[0]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.app import parse_alarms
 from tidegauge.detect import Alarm as Crossing, above, asked_of, budgeted, conclude, evidence, learn, pooled
 from tidegauge.inquiry import Asked, ask, calendar_of
 from tidegauge.lake import FlowFilter, Lake, quoted
@@ -26,7 +27,6 @@ from tidegauge.serve.alarms import Alarm, Alarms
 from tidegauge.serve.outbox import Outbox, Word
 from tidegauge.site import Site
 from tidegauge.store import Store
-from tidegauge.verbs import parse_alarms
 from tidegauge.watch import Watches, watched
 
 Floats = NDArray[np.float64]

@@ -1,7 +1,15 @@
 from .argus import ArgusReader as ArgusReader
 from .bounds import REASONS as REASONS, Bounds as Bounds
-from .bytesio import Buffer as Buffer
-from .conduct import Conduct as Conduct
+from .buffer import Buffer as Buffer
+from .checkpoint import (
+    connections_state as connections_state,
+    forgotten as forgotten,
+    remember_connections as remember_connections,
+    remember_templates as remember_templates,
+    resume as resume,
+    templates_state as templates_state,
+    whole_state as whole_state,
+)
 from .datagrams import (
     Datagrams as Datagrams,
     Names as Names,
@@ -18,7 +26,10 @@ from .jsonflows import JsonReader as JsonReader
 from .meter import FlowMeter as FlowMeter
 from .nfcapd import nfdump_table as nfdump_table
 from .pcap import is_pcap as is_pcap, read_packets as read_packets
-from .reading import (
+from .recognise import holds_flow_export as holds_flow_export
+from .sender_quality import Conduct as Conduct
+from .sniffing import Kind as Kind, header_of as header_of, sniff as sniff
+from .stream import (
     HEADS as HEADS,
     Begin as Begin,
     Stream as Stream,
@@ -28,19 +39,8 @@ from .reading import (
     known_begins as known_begins,
     open_stream as open_stream,
 )
-from .recognise import holds_flow_export as holds_flow_export
-from .sniffing import Kind as Kind, header_of as header_of, sniff as sniff
-from .state import (
-    connections_state as connections_state,
-    forgotten as forgotten,
-    remember_connections as remember_connections,
-    remember_templates as remember_templates,
-    resume as resume,
-    templates_state as templates_state,
-    whole_state as whole_state,
-)
-from .streams import TcpStream as TcpStream, tcp_streams as tcp_streams
 from .tabular import ColumnMap as ColumnMap, TableReader as TableReader
+from .tcp_reassembly import TcpStream as TcpStream, tcp_streams as tcp_streams
 from .tcpexport import TcpExport as TcpExport
 from .tunnels import mask_of as mask_of
 from .zeek import ZeekReader as ZeekReader

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, sane_times
-from tidegauge.wire.reading import Stream, damage_named
+from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import (
     are_times,
     csv_block,

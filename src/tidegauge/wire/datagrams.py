@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import Skipped, as_strings16, format_address
-from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.buffer import Buffer, Offsets
 from tidegauge.wire.fragments import Fragments
 from tidegauge.wire.frames import UDP, network_offsets, parse_ip
 from tidegauge.wire.pcap import Packets

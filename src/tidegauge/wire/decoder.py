@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tidegauge.model import OTHER_PARTS, FlowBatch, LedgerBuilder, Prefix, Skipped, format_address, inside
 from tidegauge.wire.bounds import REASONS, Bounds
 from tidegauge.wire.clocks import Clocks
-from tidegauge.wire.conduct import Conduct
 from tidegauge.wire.connections import Connections
 from tidegauge.wire.counters import Reading, is_of_firewall
 from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams, Names, protocols, unread_versions
+from tidegauge.wire.domains import AGENT_SHIFT, Parts, domains_of
 from tidegauge.wire.elements import (
     EGRESS_FLOW,
     EGRESS_INTERFACE,
@@ -25,11 +25,10 @@ from tidegauge.wire.elements import (
     INGRESS_INTERFACE,
     SYSTEM_INIT_TIME_MILLISECONDS,
 )
-from tidegauge.wire.fields import describes_flows, describes_packets, flows_of
 from tidegauge.wire.grouping import groups
+from tidegauge.wire.information_elements import describes_flows, describes_packets, flows_of
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
 from tidegauge.wire.netflow_older import as_v5
-from tidegauge.wire.parts import AGENT_SHIFT, Parts, domains_of
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
     DEFAULT,
@@ -38,6 +37,7 @@ from tidegauge.wire.sampling import (
     announced_intervals,
     speaks_of_sampling,
 )
+from tidegauge.wire.sender_quality import Conduct
 from tidegauge.wire.sequence import COUNTED, Recent, SequenceTracker
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT, Sessions
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets

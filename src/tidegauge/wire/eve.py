@@ -16,7 +16,7 @@ import pyarrow.json as pajson
 from numpy.typing import NDArray
 
 from tidegauge.model import LONGEST_NAME, FlowBatch, LedgerBuilder, Skipped, names_table, sane_times
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.stream import Stream
 from tidegauge.wire.text import are_times, looked_up, numbers, packed_addresses, protocol_numbers
 
 EVENT = re.compile(rb'"event_type"\s*:\s*"([a-z_]+)"')

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import Addresses
-from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.buffer import Buffer, Offsets
 
 ETHERNET, RAW_IP, NULL, SLL, SLL2 = 1, 101, 0, 113, 276
 PPP, PPP_HDLC, PPP_ETHER, C_HDLC, ENC, PFLOG, NFLOG, WLAN, RADIOTAP = 9, 50, 51, 104, 109, 117, 239, 105, 127

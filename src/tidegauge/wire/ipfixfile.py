@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from tidegauge.model import InputError
-from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.buffer import Buffer
 from tidegauge.wire.datagrams import Datagrams
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.stream import Stream
 from tidegauge.wire.tcpexport import HEAD, IPFIX, MESSAGE_HEADER, begins_message
 
 BLOCK = 4 << 20

@@ -17,7 +17,7 @@ import pyarrow.json as pajson
 from tidegauge.model import FlowBatch, InputError, NoFlowsError
 from tidegauge.wire.azure import azure_table, is_azure
 from tidegauge.wire.columns import PLAIN, plain_name
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.stream import Stream
 from tidegauge.wire.tabular import NEEDED, ColumnMap, TableReader
 
 MOST_DEPTH = 6

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.buffer import Buffer
 from tidegauge.wire.datagrams import V5, V5_HEADER, V5_RECORD, Datagrams
 
 V1, V7 = 1, 7

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO, cast
 
 from tidegauge.model import InputError
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.stream import Stream
 
 MAGIC = b"\x0c\xa5"
 COLUMNS = (

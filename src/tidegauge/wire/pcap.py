@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import InputError, Skipped
-from tidegauge.wire.bytesio import Buffer
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.buffer import Buffer
+from tidegauge.wire.stream import Stream
 
 BLOCK = 8 << 20
 LARGEST_PACKET = 1 << 20

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.buffer import Buffer, Offsets
 from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import VARIABLE, Template
 

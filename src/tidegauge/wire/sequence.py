@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import SEQUENCES
-from tidegauge.wire.bytesio import Offsets
+from tidegauge.wire.buffer import Offsets
 from tidegauge.wire.counting import RECORDS, RECORDS_TOO, STANDARD, TEMPLATES_TOO, UNKNOWN, Counting
 from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams
 from tidegauge.wire.grouping import groups

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import Skipped
-from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.buffer import Buffer, Offsets
 from tidegauge.wire.datagrams import V9, Datagrams
 from tidegauge.wire.netflow5 import clock_ms
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import Addresses, FlowBatch, Skipped, mapped_ipv4
-from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.buffer import Buffer, Offsets
 from tidegauge.wire.datagrams import Datagrams
-from tidegauge.wire.fields import header_columns
 from tidegauge.wire.frames import ETHERNET, NULL, RAW_IP, IpHeaders, network_offsets, parse_ip
+from tidegauge.wire.information_elements import header_columns
 from tidegauge.wire.tunnels import decapsulated
 
 FLOW_SAMPLE, COUNTER_SAMPLE, EXPANDED_FLOW, EXPANDED_COUNTER, DISCARDED = 1, 2, 3, 4, 5

@@ -11,7 +11,7 @@ from tidegauge.wire.ipfixfile import is_ipfix_file
 from tidegauge.wire.jsonflows import is_json
 from tidegauge.wire.nfcapd import is_nfcapd
 from tidegauge.wire.pcap import is_pcap
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.stream import Stream
 from tidegauge.wire.tabular import is_vpc_line
 from tidegauge.wire.zeek import is_zeek
 

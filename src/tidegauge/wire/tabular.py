@@ -28,7 +28,7 @@ from tidegauge.model import (
     sane_times,
 )
 from tidegauge.wire.columns import ALIASES, recognised
-from tidegauge.wire.reading import Stream, damage_named
+from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import (
     are_times,
     csv_block,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import Skipped
-from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.buffer import Buffer
 from tidegauge.wire.frames import TCP, IpHeaders
 
 HEAD = struct.Struct(">HHI")

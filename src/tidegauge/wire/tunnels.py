@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import Skipped
 from tidegauge.settings import TUNNELS
-from tidegauge.wire.bytesio import Buffer, Offsets
+from tidegauge.wire.buffer import Buffer, Offsets
 from tidegauge.wire.frames import ETHERNET, RAW_IP, UDP, IpHeaders, network_offsets, parse_ip
 
 MASKS = {name: np.uint8(1 << i) for i, name in enumerate(TUNNELS)}

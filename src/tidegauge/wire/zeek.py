@@ -26,7 +26,7 @@ from tidegauge.model import (
     names_table,
     sane_times,
 )
-from tidegauge.wire.reading import Stream, damage_named
+from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import (
     are_times,
     column_or_nulls,

@@ -11,7 +11,7 @@ import numpy as np
 from tidegauge.model import InputError, Skipped, format_address
 from tidegauge.wire.frames import TCP, network_offsets, parse_ip
 from tidegauge.wire.pcap import Packets, read_packets
-from tidegauge.wire.reading import Stream
+from tidegauge.wire.stream import Stream
 
 MOST_ONE = 16 << 20
 """Bytes of one stream that are held; what comes behind goes on as another piece."""

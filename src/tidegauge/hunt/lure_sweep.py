@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegauge.context import SiteContext
+from tidegauge.hunt.context import flows_query
 from tidegauge.hunt.run import KINDS, hunt
-from tidegauge.hunt.scene import flows_query
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import Finding, Severity, TidegaugeError, format_address, format_bytes, format_time
 from tidegauge.site import Site

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidegauge.app.questions import LureQuestion
 from tidegauge.content import Apart, to_text
 from tidegauge.context import SiteContext
-from tidegauge.hunt.lured import Goal, Swept, sweep
+from tidegauge.hunt.lure_sweep import Goal, Swept, sweep
 from tidegauge.lure import Authentic, Brands, Given, Judge, Judged, Left, read_brands, read_keys
 from tidegauge.lure.judge import our_model
 from tidegauge.model import SiteError, UsageError
 from tidegauge.site import Site
-from tidegauge.verbs.questions import LureQuestion
 from tidegauge.watch import Indicator
 
 MOST_TOLD = 50

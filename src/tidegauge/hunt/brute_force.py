@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.hunt.scene import MOST_BEFORE, MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
+from tidegauge.hunt.context import MOST_BEFORE, MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
 from tidegauge.model import Finding, Severity, format_address, format_bytes, format_duration
 
 GUESSES = 20

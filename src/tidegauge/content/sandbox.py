@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from tidegauge.content.inside import Inside, look_inside
+from tidegauge.content.attachments import Inside, look_inside
 
 T = TypeVar("T")
 LIMIT_S = 10.0

@@ -19,10 +19,10 @@ from typing import Annotated, Any, Literal
 from pebble import ProcessExpired, ProcessPool
 from pydantic import BaseModel, ConfigDict, Field
 
+from tidegauge.app.answers import ANSWERS
 from tidegauge.context import SiteContext
 from tidegauge.model import LakeError, TidegaugeError, UsageError
 from tidegauge.site import Site, load_site
-from tidegauge.verbs.answers import ANSWERS
 
 QUESTIONS_A_PROCESS = 200
 """After so many a process makes way for a fresh one."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tidegauge.app.questions import CoverageQuestion, FlowsQuestion, SeriesQuestion, TopQuestion
 from tidegauge.context import SiteContext
 from tidegauge.inquiry import check_origins
 from tidegauge.lake import VIRTUAL, FlowFilter, classes_in, columns_in, seen_twice
@@ -23,7 +24,6 @@ from tidegauge.series import (
     covered,
     exporter_blind,
 )
-from tidegauge.verbs.questions import CoverageQuestion, FlowsQuestion, SeriesQuestion, TopQuestion
 from tidegauge.watch import unmatched
 
 MOST_BINS = 2_000_000

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tidegauge.app.questions import NamesQuestion, WorldQuestion
 from tidegauge.context import SiteContext
 from tidegauge.detect import expectation
 from tidegauge.detect.limits import drawn_moments, needed_amounts
 from tidegauge.inquiry import Reply, calendar_of
 from tidegauge.model import UsageError, format_address, format_time, parse_address, parse_duration, shown_number
 from tidegauge.series import build_many
-from tidegauge.verbs.questions import NamesQuestion, WorldQuestion
 
 MOST_POINTS = 2100
 CURVES_S = (300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172_800, 604_800)

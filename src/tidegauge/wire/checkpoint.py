@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import Skipped
-from tidegauge.wire.bytesio import Buffer
+from tidegauge.wire.buffer import Buffer
 from tidegauge.wire.connections import MOST_KEPT, MOST_KEYS_KEPT, Key as Connection, Sighted, Told, without_session
 from tidegauge.wire.counting import Counting
 from tidegauge.wire.decoder import Decoder

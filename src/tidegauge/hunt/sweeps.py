@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.hunt.scene import MOST_BEFORE, MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
+from tidegauge.hunt.context import MOST_BEFORE, MOST_LISTED, PUBLIC_CLIENTS, Scene, flows_query, service, whereabouts
 from tidegauge.lake import FAR_END, to_all
 from tidegauge.model import Finding, Severity, format_address, format_duration
 

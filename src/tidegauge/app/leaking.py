@@ -24,8 +24,8 @@ from tidegauge.leak import Kept, Looked, People, Scan
 from tidegauge.model import Finding, InputError, Skipped, UsageError
 
 if TYPE_CHECKING:
+    from tidegauge.app.questions import LeakQuestion
     from tidegauge.context import SiteContext
-    from tidegauge.verbs.questions import LeakQuestion
 
 DOCUMENT_S = 120.0
 """What one document may take to be read."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tidegauge.leak import mrz, numbers, secrets
-from tidegauge.leak.triggers import CANDIDATE, COMBO, DATE, LOGIN, VALUE, bare_may_be, forms_of
+from tidegauge.leak.matchers import CANDIDATE, COMBO, DATE, LOGIN, VALUE, bare_may_be, forms_of
 from tidegauge.leak.words import LABEL_CELL, said
 from tidegauge.model.generated import entropy
 

@@ -11,10 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tidegauge.app.luring import judged, judging
 from tidegauge.case import keep_days
 from tidegauge.collect import log_event, write_status
 from tidegauge.hunt import KINDS, HuntLedger, hunt
-from tidegauge.hunt.ledger import finding_id
+from tidegauge.hunt.finding_store import finding_id
 from tidegauge.lake import Lake
 from tidegauge.lure import Left
 from tidegauge.model import TidegaugeError
@@ -24,7 +25,6 @@ from tidegauge.serve.mailbox import new_items
 from tidegauge.serve.outbox import Outbox, Word
 from tidegauge.site import Site
 from tidegauge.store import Store
-from tidegauge.verbs.luring import judged, judging
 
 LIVE_S, HUNT_LOOK_S, ALERT_S, RETRY_S = 5.0, 30.0, 1.0, 10.0
 NICE = 10

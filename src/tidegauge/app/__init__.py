@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidegauge.verbs.judging import (
+    from tidegauge.app.judging import (
         answer_json,
         ask,
         editions_json,
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         parse_wanted,
         reach,
     )
-    from tidegauge.verbs.picturing import names_of, world
-    from tidegauge.verbs.questions import (
+    from tidegauge.app.picturing import names_of, world
+    from tidegauge.app.questions import (
         AskQuestion,
         CoverageQuestion,
         Direction,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         TopQuestion,
         WorldQuestion,
     )
-    from tidegauge.verbs.reading import (
+    from tidegauge.app.reading import (
         STANDINGS,
         CoverageReply,
         coverage,
@@ -58,7 +58,7 @@ _HOMES = ("questions", "reading", "judging", "picturing")
 def __getattr__(name: str) -> Any:
     if name in __all__:
         for home in _HOMES:
-            module = importlib.import_module(f"tidegauge.verbs.{home}")
+            module = importlib.import_module(f"tidegauge.app.{home}")
             if name in vars(module):
                 globals()[name] = vars(module)[name]
                 return globals()[name]

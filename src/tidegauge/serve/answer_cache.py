@@ -13,7 +13,7 @@ from typing import Any
 from tidegauge import __version__
 from tidegauge.context import SiteContext
 from tidegauge.model import TidegaugeError, parse_duration
-from tidegauge.serve.work import StoppedError, Task, Work
+from tidegauge.serve.question_pool import StoppedError, Task, Work
 from tidegauge.site import FILE_NAME, Site
 
 MOST_KEPT_BYTES, MOST_JOBS, JOB_KEPT_S = 64 << 20, 200, 3600

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tidegauge.app.picturing import picture
+from tidegauge.app.questions import AskQuestion, HuntQuestion, OriginQuestion, OriginsQuestion, ReachQuestion
 from tidegauge.atlas import Atlas, Origin, Reach, Showings, Witnesses, judge, reach as reached, showings
 from tidegauge.context import SiteContext
 from tidegauge.hunt import KINDS, Hunted, HuntLedger, hunt as run_hunt
@@ -14,8 +16,6 @@ from tidegauge.inquiry import Asked, Ranking, Reply, ask as answer_question, ask
 from tidegauge.lake import compile_where
 from tidegauge.model import UsageError, class_names, format_address, parse_address, parse_duration, parse_time
 from tidegauge.series import Origins
-from tidegauge.verbs.picturing import picture
-from tidegauge.verbs.questions import AskQuestion, HuntQuestion, OriginQuestion, OriginsQuestion, ReachQuestion
 
 SPANS = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
 SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "": 1}
