@@ -1,4 +1,4 @@
-"""Draw the packages and their imports into `docs/explanation/architecture.md`; `--check` says whether that is current."""
+"""Draw the packages and their imports into `docs/explanation/architecture.md`; `--check` says whether it is current."""
 
 from __future__ import annotations
 
