@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,3 +152,16 @@ def test_times_of_two_forms_in_one_log_are_both_read(take: Take) -> None:
     text = JSON.replace(b"1700000000.5", b'"2023-11-14T22:13:21.5Z"')
     _, lake = take(JSON + text + JSON)
     assert lake.total("sum(flows)", FlowFilter()) == 3
+
+
+def test_a_byte_order_mark_before_a_log_is_passed_over(take: Take) -> None:
+    report, lake = take(b"\xef\xbb\xbf" + HEADER + LINE)
+    assert (report.failures, report.skipped.total, lake.total("sum(flows)", FlowFilter())) == ([], 0, 2)
+
+
+def test_logs_packed_by_xz_are_read_and_damage_in_them_is_said(take: Take) -> None:
+    packed = lzma.compress(HEADER + b"".join(LINE.replace(b"1000", b"%d" % i) for i in range(1000, 9000)))
+    report, lake = take(packed)
+    assert (report.failures, lake.total("sum(flows)", FlowFilter())) == ([], 16_000)
+    cut, _ = take(packed[: len(packed) // 2])
+    assert ["xz data are damaged" in failure for failure in cut.failures] == [True]

@@ -182,7 +182,7 @@ def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
             f" {what}: that no flow meets it is no evidence."
         )
     for column in named:
-        lowest, highest = (lake.scalar(f"{end}({column})", during) for end in ("min", "max"))
+        lowest, highest = (lake.total(f"{end}({column})", during) for end in ("min", "max"))
         if lowest is not None and lowest == highest:
             yield (
                 f"All flows of direction '{asked.direction}' have {column} = {lowest}. Their exporters may not fill"
@@ -200,7 +200,7 @@ def _addresses(asked: Asked) -> Iterator[str]:
 def _saw_ipv6(lake: Lake, asked: Asked, span: Span) -> bool:
     """Whether any flow of IPv6 of the asked direction was seen in the asked time or the history."""
     way = (f"direction = '{asked.direction}'", "src[1:12] <> unhex('00000000000000000000ffff')")
-    return bool(lake.scalar("count(*)", FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)))
+    return bool(lake.total("sum(flows)", FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)))
 
 
 def watch_caveats(site: Site, asked: Asked, span: Span) -> Iterator[str]:

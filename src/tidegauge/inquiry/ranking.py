@@ -278,6 +278,6 @@ def discoveries(p_values: Sequence[float], rate: float) -> int:
     >>> discoveries([0.001, 0.02, 0.9], 0.1)
     2
     """
-    ordered = np.sort(p_values)
-    below = np.flatnonzero(ordered <= rate * np.arange(1, len(ordered) + 1) / len(ordered))
-    return int(below[-1]) + 1 if len(below) else 0
+    from scipy.stats import false_discovery_control  # takes half a second to import, and few ask for it
+
+    return int((false_discovery_control(p_values) <= rate).sum()) if len(p_values) else 0

@@ -11,7 +11,7 @@ from tidegauge.wire.ipfixfile import is_ipfix_file
 from tidegauge.wire.jsonflows import is_json
 from tidegauge.wire.nfcapd import is_nfcapd
 from tidegauge.wire.pcap import is_pcap
-from tidegauge.wire.stream import Stream
+from tidegauge.wire.stream import BYTE_ORDER_MARK, Stream
 from tidegauge.wire.tabular import is_vpc_line
 from tidegauge.wire.zeek import is_zeek
 
@@ -21,7 +21,7 @@ Kind = Literal["capture", "zeek", "eve", "argus", "nfcapd", "ipfix", "json", "cs
 
 def sniff(stream: Stream) -> Kind:
     """The kind of a stream; reads ahead without taking anything."""
-    head = stream.peek(4096)
+    head = stream.peek(4096).removeprefix(BYTE_ORDER_MARK)
     if not head:
         return "empty"
     if is_pcap(head):

@@ -1,9 +1,10 @@
-"""Files as byte streams: plain, gzip, zstd or bzip2 by content, or standard input; never more than asked for."""
+"""Files as byte streams: plain, gzip, zstd, bzip2 or xz by content, or standard input; never more than asked for."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import lzma
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ import pyarrow as pa
 
 from tidegauge.model import InputError
 
-MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"))
+MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"), (b"\xfd7zXZ\0", "xz"))
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK = 1 << 20
 HEADS = (512, 64)
 """Bytes at the begin of a file by which one that may have grown is found: of one with so many the first, else the
@@ -43,11 +45,13 @@ class Stream:
         self._held = b""
         self._digest = hashlib.blake2b(digest_size=20) if hashed else None
         self._raw = _Peeking(source, self._digest, most)
-        head = self._raw.peek(4)
+        head = self._raw.peek(6)
         self.compression = next((kind for magic, kind in MAGICS if head.startswith(magic)), None)
         self._piece: Callable[[int], bytes] = self._raw.read
         if self.compression == "gzip":  # Python's gives what lies before damage, and takes zeros at the end
             self._piece = gzip.GzipFile(fileobj=cast(Any, self._raw)).read1
+        elif self.compression == "xz":
+            self._piece = lzma.LZMAFile(cast(Any, self._raw)).read1  # noqa: SIM115 - it owns nothing
         elif self.compression:
             self._piece = pa.CompressedInputStream(pa.PythonFile(self._raw, mode="r"), self.compression).read
         # What is not packed has one hash, which others have made.
@@ -61,7 +65,7 @@ class Stream:
         while held < size and self._damage is None:
             try:
                 more = self._piece(PIECE if self.compression else max(BLOCK, size - held))
-            except (OSError, EOFError, zlib.error) as error:
+            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
                 cause = str(error).splitlines()[0]
                 self._damage = InputError(
                     f"the {self.compression} data are damaged: {cause}"
@@ -99,9 +103,11 @@ class Stream:
 
         What is no UTF-8 becomes the replacement character, so that it spoils its own line only.
         """
-        rest = b""
+        rest, begins = b"", self.offset == 0
         while True:
             block = self.read(size)
+            if begins:
+                block, begins = block.removeprefix(BYTE_ORDER_MARK), False
             if not block:
                 if rest:
                     yield _readable(rest)

@@ -26,7 +26,7 @@ from tidegauge.model import (
     names_table,
     sane_times,
 )
-from tidegauge.wire.stream import Stream, damage_named
+from tidegauge.wire.stream import BYTE_ORDER_MARK, Stream, damage_named
 from tidegauge.wire.text import (
     are_times,
     column_or_nulls,
@@ -63,7 +63,7 @@ def is_zeek(head: bytes) -> bool:
 
 def log_path(stream: Stream) -> str:
     """The log's own name of itself (`#path`), or what its first JSON record looks like; empty if unknown."""
-    head = stream.peek(4096)
+    head = stream.peek(4096).removeprefix(BYTE_ORDER_MARK)
     for line in head.split(b"\n"):
         if line.startswith(b"#path"):
             return line.split(b"\t")[-1].strip().decode("ascii", "replace").split("_node")[0]
@@ -249,7 +249,7 @@ def _volume(table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _tables(stream: Stream, wanted: tuple[str, ...], skipped: Skipped) -> Iterator[pa.Table]:
     """The wanted columns in blocks, all as text or double; absent ones are null."""
-    tsv = stream.peek(1) == b"#"
+    tsv = stream.peek(4).removeprefix(BYTE_ORDER_MARK).startswith(b"#")
     header: list[str] = []
     for block in stream.lines():
         if tsv:
