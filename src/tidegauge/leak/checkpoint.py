@@ -31,7 +31,7 @@ class Looked:
     """What one file came to.
 
     Attributes:
-        findings: as JSON (DESIGN.md, finding).
+        findings: as JSON (`docs/reference/json.md`).
         state: its values as hashes, and what ties them to persons.
         skipped: what in it was left out, and why.
         matched: keyed hashes of an organisation's own values that are in it, by kind.

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def page(reply: dict[str, Any]) -> str:
-    """The page of a reply's JSON (DESIGN.md, leak); one file of HTML that loads nothing."""
+    """The page of a reply's JSON (`docs/how-to/leaks.md`); one file of HTML that loads nothing."""
     from jinja2 import Environment
 
     environment = Environment(autoescape=True)

@@ -99,7 +99,7 @@ class Judged:
             yield from inner.everything()
 
     def finding(self, now_s: int | None = None) -> Finding:
-        """As a finding of DESIGN.md; `subject` is the file, message or link."""
+        """As a finding (`docs/reference/json.md`); `subject` is the file, message or link."""
         at_s = self.sent_s or (int(time.time()) if now_s is None else now_s)
         item = self.item
         about = (

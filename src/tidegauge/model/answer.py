@@ -1,4 +1,4 @@
-"""What the program replies: an answer to a question, in the shape that DESIGN.md fixes."""
+"""What the program replies: an answer to a question, in the shape of `docs/reference/json.md`."""
 
 from __future__ import annotations
 

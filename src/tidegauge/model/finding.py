@@ -1,4 +1,4 @@
-"""What any detector reports, in the one shape that DESIGN.md fixes."""
+"""What any detector reports, in the one shape of `docs/reference/json.md`."""
 
 from __future__ import annotations
 
