@@ -348,7 +348,7 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
             f" ('port', 'port', '443', 0, 8589934592, '')"
         )
     # As a program that starts anew: the database is brought up when it is first opened.
-    from tidegauge.store import database as module
+    from tidegauge.store import writing as module
 
     module._engine.cache_clear()
     found = {w.name: [mark.text for mark in w.indicators] for w in Watches(Store.of(site)).all()}
@@ -396,3 +396,12 @@ def test_csv_is_read_by_its_line_of_names(tmp_path: Path, text: str, expected: l
     found, left = read_indicators(tmp_path / "list.csv")
     assert [mark.text for mark in found] == expected
     assert sum(count for _, _, count in left) == left_out
+
+
+@pytest.mark.parametrize("value", [f"{A}|99999", f"{A}|", f"{A}|x"])
+def test_a_port_of_misp_that_is_none_is_said(tmp_path: Path, value: str) -> None:
+    document = {"Event": {"Attribute": [{"type": "ip-dst|port", "value": value}]}}
+    marks, left = marks_of(tmp_path, document)
+    assert marks == [f"prefix {A}/32"]
+    assert list(left.values()) == [1]
+    assert "every port" in next(iter(left))

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 
-from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row, is_address
+from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NOT_SHOWN, Left, Row, is_address
 
 LONGEST_LINE = 100_000
 KIND_OF = {
@@ -114,7 +114,7 @@ def _by_name(cells: dict[str, str]) -> Iterator[Row | Left]:
     start, end = first(FROM_COLUMNS), first(UNTIL_COLUMNS)
     port, odd = _port(first(PORT_COLUMNS))
     if odd:
-        yield Left("port", "not a port: its address is watched at every port")
+        yield Left("port", NO_PORT)
     if value := first(VALUE_COLUMNS):
         yield from _of_kind(kind, value, start, end, port)
         return

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row
+from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NOT_SHOWN, Left, Row
 
 KIND_OF = {
     "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "hostname": "domain", "domain": "domain", "url": "url",
@@ -76,6 +76,8 @@ def _typed(name: str, value: str, far_port: str, home_port: str, start: str) -> 
     kinds, values = name.split("|"), value.split("|")
     if kinds[-1] == "port":
         kinds, values = kinds[:1], [_without_port(value) or value]
+    if name.endswith("|port") and not far_port and not home_port:
+        yield Left(f"MISP {name[:40]}", NO_PORT)
     known = [(KIND_OF[kind], text) for kind, text in zip(kinds, values, strict=False) if kind in KIND_OF]
     for kind, text in known:
         yield Row(kind, text, start, "", far_port, home_port)
@@ -129,7 +131,7 @@ def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
             if number and 0 < int(number[1]) < 65536:
                 ports.append((end, number[1]))
             else:
-                yield Left(f"MISP {name}", "not a port: its address is watched at every port")
+                yield Left(f"MISP {name}", NO_PORT)
         else:
             kept.append((entry, name, end, value))
     ends = {end for _, name, end, _ in kept if name.split("|")[0] in KIND_OF}

@@ -39,6 +39,7 @@ class Left:
     why: str
 
 
+NO_PORT = "not a port: its address is watched at every port"
 LONELY_PORT = "a port without an address would match every host: --port takes it all the same"
 NOT_SHOWN = "flows do not show it: it holds no address, name or AS"
 
