@@ -9,7 +9,7 @@ LOCKED := $(PIP) --require-hashes --no-deps
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: demo test check web-check console bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-console bench-calibration debian lock clean
+.PHONY: demo test quick check web-check console bench bench-atlas bench-hunting bench-leaks bench-lures bench-collector bench-service bench-console bench-calibration debian lock clean
 
 # What the demonstration shows: flows, questions, hunts and the service with its console.
 $(VENV)/.ready: pyproject.toml requirements/service.txt
@@ -59,6 +59,11 @@ web-check:
 console: $(VENV)/.ready-dev
 	$(BIN)/python tools/openapi.py
 	cd web && npm ci --silent --no-audit --no-fund && npm run --silent types && npm run --silent build
+
+# What needs neither a browser nor sockets, in under a minute.
+quick: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser and not net"
 
 test: check debian
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=20

@@ -27,3 +27,26 @@ def make_site(tmp_path: Path) -> Callable[..., Site]:
         return load_site(folder)
 
     return make
+
+
+BROWSER = ("console/test_pages.py",)
+NET = ("collect/", "service/", "console/", "case/test_taxii.py", "case/test_stamp.py", "wire/test_peers.py")
+SLOW = (
+    "case/test_case.py", "case/test_exchange.py", "case/test_kill.py", "case/test_retention.py",
+    "case/test_statement.py", "case/test_tutorial.py", "leak/", "lure/", "test_bursts.py", "test_chatter.py",
+    "test_cli.py", "test_context.py", "test_detect.py", "test_edge.py", "test_grounds.py", "test_hunt.py",
+    "test_hunt_limits.py", "test_indicators.py", "test_install.py", "test_json.py", "test_judgement.py",
+    "test_provenance.py", "test_rollups.py", "test_scenes.py", "test_sources.py", "test_tails.py", "test_trust.py",
+    "wire/test_captures.py", "wire/test_hostile.py",
+)  # fmt: skip
+"""Files and folders whose tests take more than some seconds together, by `--durations`; `make quick` leaves all of
+these out, besides those that need a browser, or open sockets."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(root).as_posix() if item.path.is_relative_to(root) else ""
+        for name, places in (("browser", BROWSER), ("net", NET), ("slow", SLOW)):
+            if place and place.startswith(places):
+                item.add_marker(name)
