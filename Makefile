@@ -43,7 +43,7 @@ debian:
 
 check: $(VENV)/.ready-dev web-check
 	$(BIN)/ruff check .
-	$(BIN)/pip-licenses --quiet >/dev/null
+	$(BIN)/pip-licenses >/dev/null
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
