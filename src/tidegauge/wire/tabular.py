@@ -350,10 +350,12 @@ def _times_us(column: pa.ChunkedArray | None, unit: str | None) -> NDArray[np.fl
                 return np.asarray(moments.cast(pa.int64()).to_numpy(), dtype=np.float64)
             except pa.ArrowInvalid:
                 continue
-        if pc.any(pc.match_substring(column, ":")).as_py():
-            return numbers(column) * 1e6
     values = numbers(column)
-    return epoch_seconds(values) * 1e6 if unit is None else values * UNITS_US[unit]
+    found = epoch_seconds(values) * 1e6 if unit is None else values * UNITS_US[unit]
+    if pa.types.is_string(column.type):  # dates among numbers are read as dates, and the numbers in their own unit
+        dated = np.asarray(pc.match_substring(column, ":").fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+        found = np.where(dated, values * 1e6, found)
+    return np.asarray(found)
 
 
 def _ports(column: pa.ChunkedArray, proto: NDArray[np.uint8]) -> NDArray[np.float64]:
