@@ -173,3 +173,31 @@ def run_json(
     result = CliRunner().invoke(program, [*arguments, *where, "--json"], input=stdin)
     assert result.exit_code == code, result.output
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+
+
+CONNECTED_S = 1_700_000_000
+STARTED = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1))
+ENDS = struct.pack(">4s4sHHB", ip("203.0.113.9"), ip("192.0.2.5"), 1000, 443, 6)
+
+
+def of_asa(event: int, sent: int, answered: int, *, at_s: int, began_s: int = CONNECTED_S - 100) -> bytes:
+    """A datagram of a Cisco ASA about one connection: 5 an update, 2 its end."""
+    fields = ((148, 4), *STARTED, (233, 1), (231, 4), (232, 4), (152, 8), (323, 8))
+    row = struct.pack(">I", 77) + ENDS + struct.pack(
+        ">BIIQQ", event, sent, answered, began_s * 1000, at_s * 1000
+    )  # fmt: skip
+    return v9(sets((0, template(256, *fields)), (256, row)), secs=at_s, sequence=max(at_s - began_s, 0))
+
+
+def running_totals(octets: int, *, at_s: int, began_s: int = CONNECTED_S - 100) -> bytes:
+    """A datagram with the running totals of one flow."""
+    fields = (*STARTED, (85, 8), (86, 8), (152, 8), (153, 8))
+    row = ENDS + struct.pack(">QQQQ", octets, octets // 100, began_s * 1000, at_s * 1000)
+    return ipfix(sets((2, template(256, *fields)), (256, row)), secs=at_s, sequence=max(at_s - began_s, 0))
+
+
+def monitored(direction: int, *, at_s: int, began_s: int = CONNECTED_S - 100) -> bytes:
+    """A datagram of the monitor at one side of an exporter about one flow."""
+    fields = (*STARTED, (1, 8), (2, 8), (152, 8), (153, 8), (61, 1), (10, 4), (14, 4))
+    row = ENDS + struct.pack(">QQQQBII", 1000, 10, began_s * 1000, at_s * 1000, direction, 1, 2)
+    return ipfix(sets((2, template(256, *fields)), (256, row)), secs=at_s, sequence=max(at_s - began_s, 0))

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import tidegauge.ingest as ingest_module
-from tests.make import dns_log, ip, ipfix, pcap, sets, template, v9
+from tests.make import dns_log, ip, monitored, of_asa, pcap, running_totals, sets, template, v9
 from tidegauge.cli import program
 from tidegauge.ingest import Ingest
 from tidegauge.lake import FlowFilter, Lake, compact, held, named, remove
@@ -464,39 +464,12 @@ def test_segments_of_earlier_versions_are_read_beside_new_ones(make_site: Callab
     assert len(ports(site)) == 600
 
 
-STARTED = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1))
-FROM = struct.pack(">4s4sHHB", ip("203.0.113.9"), ip("192.0.2.5"), 1000, 443, 6)
-
-
-def of_asa(event: int, sent: int, answered: int, *, at_s: int) -> bytes:
-    """A datagram of a Cisco ASA about one connection: 5 an update, 2 its end."""
-    fields = ((148, 4), *STARTED, (233, 1), (231, 4), (232, 4), (152, 8), (323, 8))
-    row = struct.pack(">I", 77) + FROM + struct.pack(
-        ">BIIQQ", event, sent, answered, (BEGIN - 100) * 1000, at_s * 1000
-    )  # fmt: skip
-    return v9(sets((0, template(256, *fields)), (256, row)), secs=at_s, sequence=at_s - BEGIN)
-
-
-def running(octets: int, *, at_s: int) -> bytes:
-    """A datagram with the running totals of one flow."""
-    fields = (*STARTED, (85, 8), (86, 8), (152, 8), (153, 8))
-    row = FROM + struct.pack(">QQQQ", octets, octets // 100, (BEGIN - 100) * 1000, at_s * 1000)
-    return ipfix(sets((2, template(256, *fields)), (256, row)), secs=at_s, sequence=at_s - BEGIN)
-
-
-def monitored(direction: int, *, at_s: int) -> bytes:
-    """A datagram of the monitor at one side of an exporter about one flow."""
-    fields = (*STARTED, (1, 8), (2, 8), (152, 8), (153, 8), (61, 1), (10, 4), (14, 4))
-    row = FROM + struct.pack(">QQQQBII", 1000, 10, BEGIN * 1000, at_s * 1000, direction, 1, 2)
-    return ipfix(sets((2, template(256, *fields)), (256, row)), secs=at_s, sequence=at_s - BEGIN)
-
-
 @pytest.mark.parametrize(
     ("first", "second", "octets"),
     [
         ([of_asa(5, 1000, 2000, at_s=BEGIN), of_asa(5, 500, 700, at_s=BEGIN + 60)],
          [of_asa(2, 1600, 2800, at_s=BEGIN + 90)], 4400),
-        ([running(1000, at_s=BEGIN)], [running(3000, at_s=BEGIN + 60)], 3000),
+        ([running_totals(1000, at_s=BEGIN)], [running_totals(3000, at_s=BEGIN + 60)], 3000),
         ([monitored(0, at_s=BEGIN)], [monitored(1, at_s=BEGIN)], 1000),
     ],
     ids=["updates of a firewall", "running totals", "two monitors of one exporter"],

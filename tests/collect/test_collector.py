@@ -14,13 +14,29 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from tests.collect.conftest import Running
-from tests.make import ethernet, ip, ipfix, sets, sflow, sflow_sample, tcp4, template, v5, v5_record, v9
+from tests.make import (
+    ethernet,
+    ip,
+    ipfix,
+    monitored,
+    of_asa,
+    running_totals,
+    sets,
+    sflow,
+    sflow_sample,
+    tcp4,
+    template,
+    v5,
+    v5_record,
+    v9,
+)
 from tidegauge.cli import program
 from tidegauge.lake import FlowFilter, Lake, compact
 
@@ -169,6 +185,35 @@ def test_data_before_their_template_survive_a_kill(collector: Make) -> None:
     running.send([v9(sets((0, template(256, *fields))), sequence=1, secs=int(time.time()))])
     running.stop()
     assert Lake(running.folder / "data").scalar("sum(bytes)", FlowFilter()) == 500
+
+
+def _heard(running: Running, datagrams: int) -> None:
+    running.wait_for(lambda: running.status("receiver").get("counts", {}).get("datagrams") == datagrams)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "octets"),
+    [
+        ([partial(of_asa, 5, 1000, 2000), partial(of_asa, 5, 500, 700)], [partial(of_asa, 2, 1600, 2800)], 4400),
+        ([partial(running_totals, 1000)], [partial(running_totals, 3000)], 3000),
+        ([partial(monitored, 0)], [partial(monitored, 1)], 1000),
+    ],
+    ids=["updates of a firewall", "running totals", "two monitors of one exporter"],
+)  # fmt: skip
+def test_what_connections_told_goes_on_over_a_restart(
+    collector: Make, first: list[Callable[..., bytes]], second: list[Callable[..., bytes]], octets: int
+) -> None:
+    running, now = collector("commit_s = 0.2"), int(time.time())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter:  # it keeps its port
+        for begin_s, made in ((now - 9, first), (now - 4, second)):
+            (running.folder / "data" / "collect" / "receiver.json").unlink(missing_ok=True)  # of the run before
+            running.start()
+            for at_s, datagram_of in enumerate(made, start=begin_s):
+                exporter.sendto(datagram_of(at_s=at_s, began_s=now - 100), ("127.0.0.1", running.port))
+                time.sleep(0.05)
+            _heard(running, len(made))
+            running.stop()
+    assert Lake(running.folder / "data").scalar("sum(bytes)", FlowFilter()) == octets
 
 
 def test_only_listed_exporters_are_taken_where_there_is_a_list(collector: Make) -> None:
