@@ -60,7 +60,7 @@ console: $(VENV)/.ready-dev
 	$(BIN)/python tools/openapi.py
 	cd web && npm ci --silent --no-audit --no-fund && npm run --silent types && npm run --silent build
 
-# What needs neither a browser nor sockets, in under a minute.
+# What needs neither a browser nor sockets, in about a minute on two cores.
 quick: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser and not net"
