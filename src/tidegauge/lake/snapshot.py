@@ -35,6 +35,7 @@ class Snapshot(Manifest):
         if not self.path.exists():
             return False
         with self._session() as session:
+            session.execute("BEGIN")  # or each of the following would see a moment of its own
             for row in session.execute(f"{SEGMENTS} ORDER BY first_us, path"):
                 self._segments[row[1]].append(Segment(*row))
             rolled = "SELECT segment, kind, width_s, path FROM rolled WHERE form = ? AND path IS NOT NULL"
