@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tidegauge.atlas import Atlas, label
 from tidegauge.lake import (
+    AHEAD_US,
     CONNECTIONS,
     EARLIEST_US,
     Known,
@@ -83,8 +84,6 @@ OF_LINES = ("zeek", "eve", "argus", "json", "csv")
 ON_DISK = ("nfcapd", "parquet")
 """Kinds that are read where they lie, not as a stream."""
 HEADER_BYTES = 4 << 20
-AHEAD_S = 86_400
-"""Clocks may be wrong by so much before it is said."""
 EVE_COUNTS = "eve_counts"
 """The state that holds which events of Suricata's count, by exporter (`EveReader.counted`)."""
 
@@ -123,7 +122,7 @@ class Report:
             self.direction[name] += int(amount)
         starts = table["time_start"].cast(pa.int64()).to_numpy()
         first, last = int(starts.min()), int(starts.max())
-        latest_us = int((time.time() + AHEAD_S) * 1e6)
+        latest_us = int(time.time() * 1e6) + AHEAD_US
         if first < EARLIEST_US or last > latest_us:
             self.odd_times += int(((starts < EARLIEST_US) | (starts > latest_us)).sum())
         before = self.span_us or (first, last)
@@ -199,10 +198,8 @@ class Ingest:
         self._taken: dict[str, Source] = {}
         self._going: dict[str, Source] = {}
         self._called: set[str | None] = set()
-        self._told_before = self._manifest.path.exists() and bool(self._manifest.load_state(CONNECTIONS))
-        self._eve_counts: dict[str, str] = (
-            self._manifest.load_state(EVE_COUNTS) if self._manifest.path.exists() else None
-        ) or {}
+        self._told_before = False
+        self._eve_counts: dict[str, str] = {}
         self._mark: int | None = None
         self._chain: int | None = None
         self._atlas = Atlas.of(site)
@@ -226,7 +223,10 @@ class Ingest:
         with open_writer(self._site.data, self._atlas.stamp, Ours.of(self._site)) as writer:
             remember_templates(self._decoder, self._manifest.load_state("templates") or {})
             anew = {s.mark for s in self._known.sources if s.hash in self._called}
-            remember_connections(self._decoder, self._manifest.load_state(CONNECTIONS) or {}, besides=anew)
+            told = self._manifest.load_state(CONNECTIONS) or {}
+            self._told_before = bool(told)
+            remember_connections(self._decoder, told, besides=anew)
+            self._eve_counts |= self._manifest.load_state(EVE_COUNTS) or {}
             for file in files:
                 progress(file.path)
                 self._file(file, writer)

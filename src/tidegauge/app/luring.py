@@ -136,7 +136,7 @@ def lure(here: SiteContext, question: LureQuestion) -> Lures:
     with judging(here.site, here=True) as judge:
         found = lures(judge, [_given(question)])
     if question.sweep:
-        found.swept = sweep(here.site, found.goals)
+        found.swept = sweep(here, found.goals)
     return found
 
 

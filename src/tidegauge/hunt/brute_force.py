@@ -18,6 +18,8 @@ REQUESTS = (53, 80, 443, 853, 1883, 5222, 5223, 6379, 8000, 8008, 8080, 8081, 80
 """Ports at which requests are short and alike by nature."""
 LEAST_PACKETS = 7
 """Of the client in a conversation: a password takes several turns, a request one."""
+MOST_UP, MOST_DOWN, MOST_PACKETS = 6000, 12000, 40
+"""Bytes out and back, and packets out, of a conversation that ended at a refused password."""
 ALIKE = 0.4
 """The middle half of the conversations differ in size by at most this share of the median."""
 SHORT_S = 60.0
@@ -36,7 +38,8 @@ SPRAYS = (
     " min(first_us) AS first_us, max(last_us) AS last_us, any_value(far_country) AS far_country,"
     " any_value(far_as) AS far_as, max(far_class) AS far_class FROM pairs"
     f" WHERE proto = 6 AND port IN ({{ports}}) AND held BETWEEN 2 AND {GUESSES - 1} AND held >= 0.8 * calls"
-    " AND up_bytes < 6000 * calls AND coalesce(down_bytes, 0) BETWEEN 1 AND 12000 * calls AND up_packets < 40 * calls"
+    f" AND up_bytes < {MOST_UP} * calls AND coalesce(down_bytes, 0) BETWEEN 1 AND {MOST_DOWN} * calls"
+    f" AND up_packets < {MOST_PACKETS} * calls"
     f" AND (sampling > 1 OR up_packets >= {LEAST_PACKETS} * calls) GROUP BY client, port, way"
     f" HAVING servers >= {SPRAYED_AT} AND held >= {SPRAYED} ORDER BY held DESC, client LIMIT {MOST_LISTED}"
 )
@@ -60,8 +63,8 @@ def _many_short(row: dict[str, Any], a_minute: float) -> bool:
     minutes = max((row["last_us"] - row["first_us"]) / 6e7, 1e-9)
     return bool(
         row["proto"] == 6 and row["held"] >= GUESSES and row["calls"] > a_minute * minutes
-        and row["up_bytes"] < 6000 * row["calls"] and (row["down_bytes"] or 0) < 12000 * row["calls"]
-        and row["up_packets"] < 40 * row["calls"]
+        and row["up_bytes"] < MOST_UP * row["calls"] and (row["down_bytes"] or 0) < MOST_DOWN * row["calls"]
+        and row["up_packets"] < MOST_PACKETS * row["calls"]
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ DAY_US = 86_400_000_000
 EARLIEST_US = 631_152_000_000_000
 """1990-01-01: older than any flow export."""
 AHEAD_US = DAY_US
+"""Clocks may be ahead by so much."""
 FAR_US = 30 * DAY_US
 """Data further than this from all others are a group of their own."""
 FEW_SHARE, FEW_ROWS, FEW_ROWS_SHARE = 1e-4, 3, 0.01

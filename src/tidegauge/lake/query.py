@@ -198,18 +198,6 @@ class Lake:
         flows = np.arange(len(starts)) < len(told)
         return find_extent(starts, lasts, ends, rows, flows, live=live_now(self.folder, now_s), now_s=now_s)
 
-    def extent_or_fail(self) -> Extent:
-        """Return where the data lie.
-
-        Raises:
-            LakeError: there are none.
-        """
-        extent = self.extent()
-        if extent is None:
-            hint = "take some in with `tidegauge ingest PATH`"
-            raise LakeError("no flows here yet", where=str(self.folder), hint=hint)
-        return extent
-
     def _ledger_minutes(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The minutes (microseconds) of the ledger's rows, and which are of senders that contradict themselves;
         without those whose flows were deleted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, fields
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -57,11 +57,10 @@ def remember_templates(decoder: Decoder, state: dict[str, Any]) -> None:
 def connections_state(decoder: Decoder) -> dict[str, Any]:
     """What exporters told of connections that may go on, and flows that another monitor may tell again."""
     names, own = decoder.names.names, decoder.connections
-    last = islice(reversed(own.told.items()), MOST_KEPT)
-    told = [[names[key[0]], [_plain(part) for part in key[1:]], asdict(found)] for key, found in last]
-    told += [
+    newest_first = chain(reversed(own.told.items()), reversed(own.earlier.items()))
+    told = [
         [names[key[0]], [_plain(part) for part in key[1:]], asdict(found)]
-        for key, found in islice(own.earlier.items(), max(MOST_KEPT - len(told), 0))
+        for key, found in islice(newest_first, MOST_KEPT)
     ]
     sighted = [
         [names[e], *(_text(column) for column in vars(found.last(MOST_KEYS_KEPT)).values())]
