@@ -17,9 +17,9 @@ from tidegauge.cli import program
 from tidegauge.detect.beacons import quick_look, regularity, rita_score
 from tidegauge.detect.relays import binned, followed
 from tidegauge.hunt import KINDS, Hunted, hunt, load_expected
-from tidegauge.hunt.names import split_name
 from tidegauge.ingest import Ingest
 from tidegauge.model import SiteError, parse_address
+from tidegauge.model.domains import split_name
 from tidegauge.model.generated import looks_generated
 from tidegauge.simulate import autumn_2014
 from tidegauge.simulate.office import Office, office

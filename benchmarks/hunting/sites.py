@@ -20,9 +20,9 @@ import numpy as np
 
 from tidegauge.atlas import Atlas, label
 from tidegauge.detect.beacons import regularity, rita_score
-from tidegauge.hunt import KINDS, hunt, rhythm_of, weighed
+from tidegauge.hunt import KINDS, Counted, hunt, rhythm_of, weighed
 from tidegauge.lake import FlowFilter, Lake, Pairs, open_writer
-from tidegauge.model import LedgerBuilder, parse_address
+from tidegauge.model import LedgerBuilder, format_address, parse_address
 from tidegauge.simulate.office import BRIEF, EXPORTER, HOME, Office, Planted, office
 from tidegauge.site import Site, init_site, load_site
 
@@ -107,21 +107,20 @@ def compare_scores(site: Site, made: Office, sampled: bool) -> list[tuple[float,
     truth = {(p.host, p.peers[0]) for p in made.planted if p.kind == "beacon"}
     out = []
     with Pairs(lake, FlowFilter(made.since_s * 1_000_000, made.until_s * 1_000_000)) as pairs:
-        condition = "way = 'out' AND port NOT IN (53, 123, 993)"
-        pairs.regulars(20, condition)
+        pairs.regulars(20)
         rhythm = rhythm_of(pairs) if sampled else None
-        for table in pairs.calls(condition):
+        for table in pairs.calls():
             keys = table["key"].to_numpy()
             starts, sizes = table["start_us"].to_numpy() / 1e6, table["bytes"].to_numpy().astype(np.float64)
             edges = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1], True])
-            ends = {row["key"]: row for row in pairs.ends(keys[edges[:-1]].tolist()).to_pylist()}
+            ends = {row.key: row for row in pairs.ends(Counted, keys[edges[:-1]].tolist())}
             for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-                from tidegauge.model import format_address
-
                 row = ends[int(keys[a])]
-                named = (format_address(row["client"]), format_address(row["server"]))
+                if row.way != "out" or row.port in (53, 123, 993):
+                    continue
+                named = (format_address(row.client), format_address(row.server))
                 judged = regularity(starts[a:b], sizes[a:b], rhythm)
-                ours = weighed(judged, int(row["callers"]))
+                ours = weighed(judged, row.callers)
                 out.append((round(ours, 4), round(rita_score(starts[a:b], sizes[a:b]), 4), named in truth))
     return out
 

@@ -350,6 +350,14 @@ class _Whole:
                     "samples": []}  # fmt: skip
         now_s = int(time.time())
         return Finding(
-            "leak", f"{count:,} mails", now_s, now_s, "mails", 0.99, "critical" if count >= 1000 else "high",
-            (f"{count:,} mails{times}", *pairs), "tidegauge leak", (), evidence,
-        )  # fmt: skip
+            kind="leak",
+            title=f"{count:,} mails",
+            start_s=now_s,
+            end_s=now_s,
+            subject="mails",
+            score=0.99,
+            severity="critical" if count >= 1000 else "high",
+            reasons=(f"{count:,} mails{times}", *pairs),
+            query="tidegauge leak",
+            evidence=evidence,
+        )

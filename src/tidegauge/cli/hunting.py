@@ -160,8 +160,8 @@ def _explain(finding: Finding, here: SiteContext) -> None:
     from tidegauge.app import plain_rows
     from tidegauge.lake import FlowFilter
 
-    where = finding.query.split('--where "', 1)[1].rsplit('"', 1)[0]
-    chosen = FlowFilter(finding.start_s * 1_000_000, (finding.end_s + 1) * 1_000_000, here.conditions(where))
+    conditions = here.conditions(finding.where)
+    chosen = FlowFilter(finding.start_s * 1_000_000, (finding.end_s + 1) * 1_000_000, conditions)
     rows = [[str(r[n]) for n in SHORT] for b in here.lake.flows(chosen, limit=EXPLAINED) for r in plain_rows(b)]
     table(list(SHORT), rows)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegauge.context import SiteContext
-from tidegauge.hunt.context import flows_query
 from tidegauge.hunt.run import KINDS, hunt
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import Finding, Severity, TidegaugeError, format_address, format_bytes, format_time
@@ -190,14 +189,22 @@ def _finding(visit: Visit, goals: list[Goal]) -> Finding:
         )
     severity: Severity = "high" if visit.flows and visit.out_bytes > TYPED_BYTES else "medium" if visit.flows else "low"
     addresses = [name for name in named if ":" in name or name.replace(".", "").isdigit()]
-    where_sql = f"src = '{visit.host}' OR dst = '{visit.host}'"
     return Finding(
-        "lured", f"{visit.host} went where a lure leads: {where}", visit.first_s, visit.last_s + 1, visit.host,
-        0.9 if visit.flows else 0.5, severity, tuple(reasons),
-        flows_query(where_sql, visit.first_s, visit.last_s + 1), tuple(named[:MOST_NAMED]),
-        {"flows": visit.flows, "out_bytes": visit.out_bytes, "in_bytes": visit.in_bytes, "asked": visit.asked,
-         "names": named[:MOST_NAMED], "addresses": addresses[:MOST_NAMED],
-         "lure_sent": min((g.from_s for g in goals if g.host in visit.names), default=0)},
+        kind="lured",
+        title=f"{visit.host} went where a lure leads: {where}",
+        start_s=visit.first_s,
+        end_s=visit.last_s + 1,
+        subject=visit.host,
+        score=0.9 if visit.flows else 0.5,
+        severity=severity,
+        reasons=tuple(reasons),
+        where=f"src = '{visit.host}' OR dst = '{visit.host}'",
+        peers=tuple(named[:MOST_NAMED]),
+        evidence={
+            "flows": visit.flows, "out_bytes": visit.out_bytes, "in_bytes": visit.in_bytes, "asked": visit.asked,
+            "names": named[:MOST_NAMED], "addresses": addresses[:MOST_NAMED],
+            "lure_sent": min((g.from_s for g in goals if g.host in visit.names), default=0),
+        },
     )  # fmt: skip
 
 

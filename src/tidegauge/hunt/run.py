@@ -8,16 +8,32 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegauge.context import SiteContext
-from tidegauge.hunt.beacons import beacons, long_connections
-from tidegauge.hunt.calls import calls
-from tidegauge.hunt.context import Scene, aliases, names_of
-from tidegauge.hunt.egress import egress
+from tidegauge.hunt.context import HuntContext, aliases, names_of
 from tidegauge.hunt.expected import load_expected
 from tidegauge.hunt.finding_store import Closed, HuntLedger, finding_id
+from tidegauge.hunt.hunts import (
+    backscatter,
+    dns_tunnels,
+    egress_slow,
+    egress_unusual,
+    egress_watched,
+    few_calls,
+    floods,
+    generated_names,
+    knocking,
+    long_connections,
+    many_calls,
+    passthrough,
+    password_guessing,
+    password_spraying,
+    regular_calls,
+    relays,
+    scans,
+    sweeps,
+    together,
+)
+from tidegauge.hunt.hunts.passthrough import ONE_PAIR
 from tidegauge.hunt.limits import HuntLimit
-from tidegauge.hunt.names import names
-from tidegauge.hunt.passthrough import passthrough
-from tidegauge.hunt.scans import scans
 from tidegauge.lake import FlowFilter, Lake, Pairs
 from tidegauge.model import RELAYS, Finding, UsageError, format_time
 from tidegauge.series import homes_of, mostly_passing, unlisted, ways_of
@@ -28,15 +44,18 @@ SEVERITIES = ("info", "low", "medium", "high", "critical")
 HISTORY_S = 28 * 86400
 
 
-def _beacons(scene: Scene) -> Iterator[Finding]:
-    yield from beacons(scene)
-    yield from calls(scene)
-    yield from long_connections(scene)
-    yield from names(scene)
-
-
-KINDS: dict[str, Callable[[Scene], Iterator[Finding]]] = {
-    "egress": egress, "passthrough": passthrough, "beacons": _beacons, "scans": scans,
+Hunt = Callable[[HuntContext], list[Finding]]
+KINDS: dict[str, tuple[Hunt, ...]] = {
+    "egress": (egress_unusual.find, egress_slow.find, egress_watched.find),
+    "passthrough": (passthrough.find, relays.find),
+    "beacons": (
+        regular_calls.find, many_calls.find, few_calls.find, long_connections.find, dns_tunnels.find,
+        generated_names.find,
+    ),
+    "scans": (
+        scans.find, sweeps.find, knocking.find, password_guessing.find, password_spraying.find, floods.find,
+        backscatter.find, together.find,
+    ),
 }  # fmt: skip
 
 
@@ -112,7 +131,7 @@ def hunt(
         raise UsageError(f"the time is empty: since {format_time(since_s)}, until {format_time(until_s)}")
     grounds = list(_grounds(site, lake, data_from_s, since_s, until_s))
     unlinked: list[str] = []
-    watched, watch_name = "", ""
+    watched, watch_name = "false", ""
     if watch is not None:
         selected = select_watch(Watches(context.store).get(watch), lake, since_s, until_s)
         watched, watch_name = selected.sql, selected.name
@@ -122,27 +141,28 @@ def hunt(
     names_seen = lake.names(since_s * 1_000_000, until_s * 1_000_000)
     pointed = names_of(names_seen)
     same = aliases(pointed)
-    with Pairs(lake, chosen, same) as pairs:
-        scene = Scene(
+    with Pairs(lake, chosen, same, watched) as pairs:
+        hunted = HuntContext(
             site, lake, pairs, context.atlas, load_expected(site.folder), since_s, until_s,
-            max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watched, watch_name,
+            max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watch_name,
             names_seen, pointed, same,
         )  # fmt: skip
-        scene.examined["flows"] = pairs.count()
-        for name in unlisted(lake, scene.atlas, ("botnet-c2", *RELAYS), since_s, until_s):
-            scene.skipped[f"far ends that are {name}", "no list of such addresses is loaded for this time"] = 1
+        hunted.examined["flows"] = int(hunted.value("flows"))
+        for name in unlisted(lake, hunted.atlas, ("botnet-c2", *RELAYS), since_s, until_s):
+            hunted.skipped[f"far ends that are {name}", "no list of such addresses is loaded for this time"] = 1
         for kind in kinds:
             progress(kind)
-            found += KINDS[kind](scene)
+            for find in KINDS[kind]:
+                found += find(hunted)
     found = ranked(_once(found))
     ledger = HuntLedger(context.store)
     fresh = frozenset(ledger.note(found))
     closed = {name: c for name, c in ledger.closed().items() if c.until_s > time.time()}
     return Hunted(
         since_s, until_s, [f for f in found if finding_id(f) not in closed],
-        [(f, closed[finding_id(f)]) for f in found if finding_id(f) in closed], dict(scene.examined),
-        [{"what": what, "why": why, "count": count} for (what, why), count in sorted(scene.skipped.items())],
-        [] if grounds else [limit for limit in scene.limits if limit.scope == "site" or not unlinked],
+        [(f, closed[finding_id(f)]) for f in found if finding_id(f) in closed], dict(hunted.examined),
+        [{"what": what, "why": why, "count": count} for (what, why), count in sorted(hunted.skipped.items())],
+        [] if grounds else [limit for limit in hunted.limits if limit.scope == "site" or not unlinked],
         [*grounds, *unlinked], fresh,
     )  # fmt: skip
 
@@ -161,6 +181,9 @@ def _grounds(site: Site, lake: Lake, data_from_s: int, since_s: int, until_s: in
 
 def _once(findings: list[Finding]) -> list[Finding]:
     """Of findings about one host at one service that tell of its calls the most serious, a beacon before others."""
+    # Who relays for many also does for two.
+    relaying = {f.subject for f in findings if f.kind == "passthrough" and f.evidence["relay"] != ONE_PAIR}
+    findings = [f for f in findings if f.evidence.get("relay") != ONE_PAIR or f.subject not in relaying]
     best: dict[tuple[str, ...], Finding] = {}
     for finding in findings:
         if (key := _door(finding)) is None:

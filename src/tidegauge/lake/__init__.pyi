@@ -11,7 +11,7 @@ from .manifest import (
     new_mark as new_mark,
 )
 from .ours import Ours as Ours, otherwise_labelled as otherwise_labelled
-from .pairs import CAME_AND_WENT as CAME_AND_WENT, FAR_END as FAR_END, Pairs as Pairs, to_all as to_all
+from .pairs import Called as Called, Caller as Caller, Pair as Pair, Pairs as Pairs, Views as Views
 from .possibility import Surroundings as Surroundings, possible as possible
 from .query import QUARANTINE_FOLDER as QUARANTINE_FOLDER, FlowFilter as FlowFilter, Lake as Lake
 from .relabelling import Relabelled as Relabelled, relabel as relabel
@@ -29,6 +29,7 @@ from .sources import (
     set_aside as set_aside,
     withdraw as withdraw,
 )
+from .statements import Row as Row, asked as asked, rows_of as rows_of, statement as statement
 from .totals import quoted as quoted
 from .twice import Twice as Twice, here_already as here_already, seen_twice as seen_twice
 from .where import (

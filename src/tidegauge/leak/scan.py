@@ -438,9 +438,17 @@ def _finding(path: str, kind: str, tally: Tally, now_s: int) -> Finding:
         "critical" if tally.count >= 1000 and kind != "secret" else "high" if tally.confidence >= 0.8 else "medium"
     )
     return Finding(
-        "leak", f"{tally.count:,} x {tally.what} in {path}", now_s, now_s, path, round(tally.confidence, 2), severity,
-        reasons, f"tidegauge leak {shlex.quote(path)}", (), evidence,
-    )  # fmt: skip
+        kind="leak",
+        title=f"{tally.count:,} x {tally.what} in {path}",
+        start_s=now_s,
+        end_s=now_s,
+        subject=path,
+        score=round(tally.confidence, 2),
+        severity=severity,
+        reasons=reasons,
+        query=f"tidegauge leak {shlex.quote(path)}",
+        evidence=evidence,
+    )
 
 
 def _copied(data: bytes, statements: list[tuple[int, list[str], bool]], copying: bool) -> list[tuple[int, int]]:

@@ -121,10 +121,18 @@ class Judged:
             "attached": [inner.finding(at_s).to_json() | {"verdict": inner.verdict} for inner in self.attached],
         }  # fmt: skip
         return Finding(
-            "lure", f"{self.verdict}: {about[:160]}".replace("\n", " "), at_s, at_s, item.name, round(self.score, 4),
-            SEVERITIES[self.verdict], tuple(dict.fromkeys(self._sentences())), f"tidegauge lure {_quoted(item)}",
-            tuple(self.goals()), evidence,
-        )  # fmt: skip
+            kind="lure",
+            title=f"{self.verdict}: {about[:160]}".replace("\n", " "),
+            start_s=at_s,
+            end_s=at_s,
+            subject=item.name,
+            score=round(self.score, 4),
+            severity=SEVERITIES[self.verdict],
+            reasons=tuple(dict.fromkeys(self._sentences())),
+            query=f"tidegauge lure {_quoted(item)}",
+            peers=tuple(self.goals()),
+            evidence=evidence,
+        )
 
     def _sentences(self) -> list[str]:
         own = [signal.says for signal, _ in self.reasons]

@@ -36,7 +36,7 @@ from .errors import (
     TidegaugeError as TidegaugeError,
     UsageError as UsageError,
 )
-from .finding import Finding as Finding, Severity as Severity
+from .finding import Finding as Finding, Severity as Severity, flows_query as flows_query
 from .flow import (
     FLOW_SCHEMA as FLOW_SCHEMA,
     NUMBERS as NUMBERS,

@@ -29,6 +29,17 @@ def registered(host: str) -> str:
     return _suffixes().privatesuffix(name) or registries().privatesuffix(name) or ""
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Return the registered domain of a name, and what stands before it; the last two labels where no list knows the
+    ending.
+
+    >>> split_name("a.b.example.co.uk"), split_name("a.b.unheard-of")
+    (('example.co.uk', 'a.b'), ('b.unheard-of', 'a'))
+    """
+    domain = registered(name) or ".".join(name.split(".")[-2:])
+    return domain, name[: -len(domain)].rstrip(".")
+
+
 @cache
 def _suffixes() -> PublicSuffixList:
     from publicsuffixlist import PublicSuffixList

@@ -10,9 +10,16 @@ from tidegauge.model.times import format_time
 Severity = Literal["info", "low", "medium", "high", "critical"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A finding; `score` is between 0 and 1, `query` the command that shows what is behind it."""
+    """A finding.
+
+    Attributes:
+        start_s, end_s: epoch seconds, half-open.
+        score: between 0 and 1.
+        where: the condition on flows that shows what is behind it, as `--where` takes it; empty where no flows do.
+        query: the command that shows what is behind it; `flows` with `where` and these times unless one is given.
+    """
 
     kind: str
     title: str
@@ -22,9 +29,14 @@ class Finding:
     score: float
     severity: Severity
     reasons: tuple[str, ...]
-    query: str
+    where: str = ""
+    query: str = ""
     peers: tuple[str, ...] = ()
     evidence: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.query and self.where:
+            object.__setattr__(self, "query", flows_query(self.where, self.start_s, self.end_s))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -40,3 +52,8 @@ class Finding:
             "reasons": list(self.reasons),
             "query": self.query,
         }
+
+
+def flows_query(where: str, since_s: float, until_s: float) -> str:
+    """The command that shows the flows of a time that meet a condition."""
+    return f'tidegauge flows --since {format_time(since_s)} --until {format_time(until_s)} --where "{where}"'

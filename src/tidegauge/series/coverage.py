@@ -113,9 +113,7 @@ def covered(lake: Lake, since_s: int, until_s: int) -> Coverage:
     return measure(lake.ledger(), since_s, until_s, lake.deleted_s())
 
 
-def measure(
-    ledger: pa.Table, since_s: int, until_s: int, deleted_s: Sequence[tuple[int, int]] = ()
-) -> Coverage:
+def measure(ledger: pa.Table, since_s: int, until_s: int, deleted_s: Sequence[tuple[int, int]] = ()) -> Coverage:
     """Coverage between two times.
 
     Args:
@@ -206,13 +204,13 @@ def _exporter(
     gaps = np.diff(signs)
     usual = float(np.quantile(gaps, 0.95)) if len(gaps) >= 20 else 1.0
     silent = max(SILENT_S / 60, USUAL_FACTOR * usual)
-    seen = np.zeros(count)
     begin = int(signs[0]) - first if len(signs) else count
-    for start, end in zip(signs, np.r_[signs[1:], signs[-1:] + 1], strict=True):
-        if start == signs[-1] or end - start <= silent:
-            seen[max(int(start) - first, 0) : max(int(end) - first, 0)] = 1.0
-        else:
-            seen[max(int(start) - first, 0) : max(int(start) + 1 - first, 0)] = 1.0
+    # The last sign of life, and one before a longer silence, stand for their own minute alone.
+    lengths = np.where(np.r_[gaps, np.inf][: len(signs)] <= silent, np.r_[gaps, 1][: len(signs)], 1)
+    edges = np.zeros(count + 1)
+    np.add.at(edges, np.clip(signs - first, 0, count), 1.0)
+    np.add.at(edges, np.clip(signs + lengths - first, 0, count), -1.0)
+    seen = (np.cumsum(edges[:-1]) > 0).astype(np.float64)
     # What was kept apart came, but is not in the lake.
     kept = np.maximum(records - rows["apart"].astype(np.float64), 0)
     ratio = np.divide(kept, records + lost, out=np.ones(len(records)), where=records + lost > 0)

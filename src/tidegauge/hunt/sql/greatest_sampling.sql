@@ -1,0 +1,1 @@
+SELECT coalesce(max(sampling), 1) FROM chosen_flows

@@ -1,0 +1,2 @@
+-- The sampling interval of most flows.
+SELECT mode(sampling) FROM chosen_flows
