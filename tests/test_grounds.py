@@ -244,6 +244,55 @@ def test_a_direction_that_stops_being_exported_is_no_ground(make_site: Callable[
     assert "46 of 48 hours no flow of direction 'in'" in told["caveats"][0]
 
 
+def test_hosts_that_got_other_addresses_in_the_asked_time_are_no_ground(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    site = make_site()
+    begun = parse_time("2014-11-18", now_s=0)
+    moved = [f"{at},{at},{CHINA},198.51.100.9,443,1,6,9,2500" for at in range(begun, FIRST + 20 * 86400, 300)]
+    path = traffic(tmp_path / "f.csv", *moved, days=17)
+    Ingest(site).run([str(path)])
+    status, told = asked(site, "--from", "KP", **{"from": "KP"})
+    assert status == 11
+    assert "48 of 48 hours of the asked time more than half" in told["caveats"][0]
+
+
+def test_a_little_in_transit_can_hide_what_was_asked_about(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", flood("2014-11-19", KOREA, "198.51.100.9", 1_000_000)))])
+    status, told = asked(site, "--from", "KP", **{"from": "KP"})
+    assert status == 11
+    assert any("1.0 MB with KP have neither end in a home prefix" in c for c in told["caveats"])
+
+
+def test_a_port_at_the_other_end_than_an_indicator_says_is_no_ground(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    site = make_site()
+    at = parse_time("2014-11-19", now_s=0)
+    guesses = [f"{at + i},{at + i + 1},{KOREA},{OURS},50000,22,6,40,900000" for i in range(0, 9000, 100)]
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", *guesses))])
+    run_json("watch", "add", "guesser", "--prefix", KOREA, "--port", "22", site=site)
+    status, told = asked(site, "--watch", "guesser", watch="guesser")
+    assert status == 11
+    assert "have the port of the indicator at the other end" in told["caveats"][0]
+    assert any("ports that its indicators do not name" in c for c in told["caveats"])
+
+
+@pytest.mark.parametrize(
+    "unseen", [("--as", "4199999999"), tuple(w for i in range(9) for w in ("--domain", f"n{i}.example"))]
+)
+def test_a_watch_most_of_which_no_flow_can_show_is_no_ground(
+    make_site: Callable[..., Site], tmp_path: Path, unseen: tuple[str, ...]
+) -> None:
+    site = make_site()
+    Ingest(site).run([str(traffic(tmp_path / "f.csv"))])
+    run_json("watch", "add", "some", "--prefix", "1.2.3.4", *unseen, site=site)
+    status, told = asked(site, "--watch", "some", watch="some")
+    assert status == 11
+    assert "No flow here can show" in told["caveats"][0]
+
+
 def test_what_passed_in_transit_keeps_a_no_from_being_given(make_site: Callable[..., Site], tmp_path: Path) -> None:
     site = make_site()
     rest = [f"{at},{at},{CHINA},198.51.100.9,443,1,6,9,2500" for at in range(FIRST, FIRST + 20 * 86400, 300)]

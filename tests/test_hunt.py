@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from benchmarks.hunting.sites import store
 from tests.make import dns_log, run_json
 from tidegauge.cli import program
-from tidegauge.detect.beacons import quick_look, regularity, rita_score
+from tidegauge.detect.beacons import clock_of, quick_look, regularity, rita_score
 from tidegauge.detect.relays import binned, followed
 from tidegauge.hunt import KINDS, Hunted, hunt, load_expected
 from tidegauge.ingest import Ingest
@@ -49,6 +49,23 @@ def test_jittered_calls_are_regular_and_random_ones_are_not(jitter: float, least
     assert regularity(times, sizes).score >= least
     chance = np.cumsum(random.exponential(300, 400))
     assert regularity(chance, sizes).score < 0.3
+
+
+@pytest.mark.parametrize("clock_s", [1.0, 60.0])
+@pytest.mark.parametrize("mean_s", [3.0, 12.0, 60.0, 240.0])
+def test_calls_at_random_do_not_keep_the_beat_of_a_coarse_clock(clock_s: float, mean_s: float) -> None:
+    random = np.random.default_rng(int(mean_s))
+    times = np.cumsum(random.exponential(mean_s, 1500)) // clock_s * clock_s
+    assert clock_of(times) == clock_s
+    found = regularity(times, np.full(1500, 100.0), clock_s=clock_s)
+    assert found.score < 0.35 or found.p_value > 0.01
+
+
+def test_a_period_is_found_by_a_coarse_clock() -> None:
+    times = np.floor(np.cumsum(np.random.default_rng(1).uniform(28, 32, 300)))
+    found = regularity(times, np.full(300, 100.0), clock_s=clock_of(times))
+    assert found.score > 0.9
+    assert found.period_s == pytest.approx(30, abs=1)
 
 
 def test_lost_calls_leave_multiples_of_the_period() -> None:

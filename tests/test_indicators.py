@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.make import run_json
+from tidegauge.cli import program
 from tidegauge.ingest import Ingest
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import InputError
@@ -309,6 +311,27 @@ def test_adding_an_indicator_never_makes_a_watch_see_less(
     before, after = seen(traffic, *marks), seen(traffic, *marks, more)
     assert after >= before
     assert after >= seen(traffic, more)
+
+
+def test_several_files_are_read_and_options_that_do_not_hold_for_them_are_refused(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    site = make_site()
+    for name, address in (("a.csv", A), ("b.csv", B)):
+        (tmp_path / name).write_text(f"prefix,{address}\n")
+    files = ("--from-file", str(tmp_path / "a.csv"), "--from-file", str(tmp_path / "b.csv"))
+    (made,) = run_json("watch", "add", "both", *files, site=site)
+    assert sorted(mark["value"] for mark in made["indicators"]) == sorted([f"{A}/32", f"{B}/32"])
+    for words in (("--valid", "2014-11-01/"), ("--port", "443")):
+        result = CliRunner().invoke(program, ["watch", "add", "w", *files, *words, "--site", str(site.folder)])
+        assert (result.exit_code, "is for what the command itself names" in result.stderr) == (1, True)
+
+
+def test_malformed_patterns_are_counted_together_with_the_first_of_them(tmp_path: Path) -> None:
+    patterns = ["[ipv4-addr:value = oops]", "[ipv4-addr:value oops]", f"[ipv4-addr:value = '{A}']"]
+    objects = [{"type": "indicator", "id": f"indicator--{i}", "pattern": p} for i, p in enumerate(patterns)]
+    _, left = marks_of(tmp_path, objects)
+    assert left == {f"STIX pattern: malformed, such as {patterns[0]}": 2}
 
 
 def test_a_port_belongs_to_its_own_address_alone(traffic: Site) -> None:

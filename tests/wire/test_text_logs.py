@@ -7,6 +7,7 @@ import lzma
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from tidegauge.ingest import Ingest, Report
@@ -165,3 +166,16 @@ def test_logs_packed_by_xz_are_read_and_damage_in_them_is_said(take: Take) -> No
     assert (report.failures, lake.total("sum(flows)", FlowFilter())) == ([], 16_000)
     cut, _ = take(packed[: len(packed) // 2])
     assert ["xz data are damaged" in failure for failure in cut.failures] == [True]
+
+
+def test_numbers_that_are_written_as_texts_are_numbers_and_others_are_counted(take: Take) -> None:
+    line = (
+        b'{"ts":%s,"id.orig_h":"192.0.2.1","id.orig_p":"4000","id.resp_h":"198.51.100.7","id.resp_p":%s,"proto":"tcp",'
+        b'"orig_bytes":"5000000","orig_pkts":"5000","orig_ip_bytes":"5200000","resp_pkts":9,"resp_ip_bytes":900}\n'
+    )
+    report, lake = take(line % (b'"1764064800"', b"443") + line % (b"1764064801.5", b'"x"'))
+    (first, *_) = lake.flows(FlowFilter())
+    out = first.filter(pc.field("bytes") == 5_200_000)
+    assert out["src_port"].to_pylist() == [4000, 4000]
+    assert sorted(out["dst_port"].to_pylist()) == [0, 443]
+    assert [tuple(row) for row in report.skipped] == [("value", "id.resp_p is not a number", 1)]

@@ -190,15 +190,16 @@ def _valid(text: str | None) -> tuple[int, int]:
 @click.option("--valid", metavar="FROM/UNTIL", help="When these indicators hold; either end may be open.")
 @click.option("--size", "sizes", multiple=True, type=click.IntRange(min=1), help="A known size of the loot, in bytes.")
 @click.option("--note", default="", help="What it is.")
-@click.option("--from-lure", "lure", metavar="PATH|URL", help="Where a mail or link leads, if it is a lure.")
-@click.option("--from-file", "file", type=click.Path(path_type=Path),
+@click.option("--from-lure", "lures", multiple=True, metavar="PATH|URL",
+              help="Where a mail or link leads, if it is a lure.")
+@click.option("--from-file", "files", multiple=True, type=click.Path(path_type=Path),
               help="Indicators as STIX 2.1 or MISP JSON, or as CSV: kind,value[,from,until], or with a line of column"
                    " names (value or indicator, type, port, from, until; or ip, domain, url).")
 @site_option
 @json_option
 def add(
     name: str, prefixes: tuple[str, ...], ases: tuple[str, ...], domains: tuple[str, ...], ports: tuple[str, ...],
-    valid: str | None, sizes: tuple[int, ...], note: str, lure: str | None, file: Path | None,
+    valid: str | None, sizes: tuple[int, ...], note: str, lures: tuple[str, ...], files: tuple[Path, ...],
     site_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make a watch, or add to one.
@@ -213,22 +214,30 @@ def add(
     span = _valid(valid)
     given = {"prefix": prefixes, "as": ases, "domain": domains}
     marks = [Indicator.of(kind, value, *span) for kind, values in given.items() for value in values]
+    if valid is not None and not (marks or ports):
+        raise UsageError("--valid is for what the command itself names.",
+                         hint="files say themselves for which time their indicators hold")  # fmt: skip
+    if ports and not marks and (files or lures):
+        raise UsageError("--port is for what the command itself names.",
+                         hint="for a port of every outside host, a command with --port alone")  # fmt: skip
     if ports:
         alone = [Indicator.of("port", port, *span) for port in ports]
         marks = [mark.at_port(port) for mark in marks for port in ports] or alone
     left = Skipped()
-    if file is not None:
-        read, left = read_indicators(file, now_s=SiteContext(site).expired_before_s)
+    for file in files:
+        read, unread = read_indicators(file, now_s=SiteContext(site).expired_before_s)
         marks += read
-    if lure is not None:
-        from tidegauge.app.luring import indicators_of, judging, lures
+        left.merge(unread)
+    if lures:
+        from tidegauge.app.luring import indicators_of, judging, lures as judged_lures
         from tidegauge.lure import given as items_of
 
         with judging(site) as judge:
-            judged = lures(judge, items_of([lure], sys.stdin.buffer))
-        marks += indicators_of(judged, lure)
-        for row in judged.skipped:
-            left.add(row["what"], row["why"])
+            for lure in lures:
+                judged = judged_lures(judge, items_of([lure], sys.stdin.buffer))
+                marks += indicators_of(judged, lure)
+                for row in judged.skipped:
+                    left.add(row["what"], row["why"])
     made = Watches(Store.of(site)).add(name, marks, note=note, sizes=sizes, left=left)
     if as_json:
         print_json({**made.to_json(), "skipped": left.to_json()})

@@ -38,6 +38,9 @@ MOST_USED = 4000
 STEADY_CALLS = 30
 UNSTEADY = 1.8
 """Variance over mean of counts from which on calls are not steady."""
+CLOCKS_S = (60.0, 1.0)
+"""Steps of the clocks that many logs and exporters write times by."""
+SPREAD_SEED = 12
 MERGED_S = (0.0, 1.0, 5.0, 15.0, 40.0, 90.0)
 """Calls closer than these are one, in turn: a call can open several connections."""
 MERGED_MOST = 0.2
@@ -116,7 +119,18 @@ def _medians(owners: Ints, values: Floats, count: int) -> tuple[Floats, Ints]:
     return out, sizes
 
 
-def regularity(starts_s: Floats, sizes: Floats, rhythm: Floats | None = None) -> Regularity:
+def clock_of(times_s: Floats) -> float:
+    """The step of the clock by which times were written, in seconds, of `CLOCKS_S`; 0 where it is finer.
+
+    >>> clock_of(np.array([3.0, 7.0])), clock_of(np.array([3.0, 7.25])), clock_of(np.array([60.0, 180.0]))
+    (1.0, 0.0, 60.0)
+    """
+    return next((step for step in CLOCKS_S if len(times_s) and not (times_s % step).any()), 0.0)
+
+
+def regularity(
+    starts_s: Floats, sizes: Floats, rhythm: Floats | None = None, clock_s: float = 0.0
+) -> Regularity:
     """Judge the calls of one pair.
 
     Args:
@@ -124,11 +138,15 @@ def regularity(starts_s: Floats, sizes: Floats, rhythm: Floats | None = None) ->
         sizes: bytes that each sent; shape (n,).
         rhythm: the share of the site's calls in each hour of the day (UTC), shape (24,): for calls of which sampling
             leaves so few that only their evenness over the hours is left of a period.
+        clock_s: the step of the clock by which these times were written. Times are taken from anywhere within it: else
+            calls at random would keep its beat.
 
     >>> even = regularity(np.arange(0, 3600 * 5, 300.0), np.full(60, 420.0))
     >>> round(even.score, 2), round(even.period_s), even.size_score
     (1.0, 300, 1.0)
     """
+    if clock_s:
+        starts_s = np.sort(starts_s + np.random.default_rng(SPREAD_SEED).random(len(starts_s)) * clock_s)
     part = slice(max((len(starts_s) - MOST_USED) // 2, 0), max((len(starts_s) + MOST_USED) // 2, MOST_USED))
     found = _best(starts_s[part], sizes[part], starts_s)
     if rhythm is None or len(starts_s) < STEADY_CALLS:

@@ -16,7 +16,16 @@ from tidegauge.inquiry.assessing import MOST_BINS
 from tidegauge.inquiry.attribution import explained
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import caveats
-from tidegauge.inquiry.grounds import FAR, beyond_validity, grounds, never_matched, through_transit, watch_caveats
+from tidegauge.inquiry.grounds import (
+    FAR,
+    at_other_end,
+    at_other_ports,
+    beyond_validity,
+    grounds,
+    never_matched,
+    through_transit,
+    watch_caveats,
+)
 from tidegauge.inquiry.origins import check_origins, origin_caveats
 from tidegauge.lake import FlowFilter, Lake, otherwise_labelled, quoted, seen_twice
 from tidegauge.model import (
@@ -41,6 +50,7 @@ from tidegauge.series import (
     homes_of,
     mostly_passing,
     one_sided,
+    passing_now,
     sums_by,
     ways_of,
 )
@@ -215,13 +225,13 @@ class Ground:
         doubts: what speaks against the home prefixes.
         hours: bytes of all traffic of the asked direction by hour, history and asked time.
         twice: which flows came from two exporters.
-        misplaced: the home prefixes do not fit, so that what was asked about can be among what passed.
+        passing: traffic has neither end at home, unexpectedly: what was asked about can be among it.
     """
 
     reasons: tuple[str, ...]
     doubts: tuple[str, ...]
     hours: NDArray[np.float64]
-    misplaced: bool = False
+    passing: bool = False
     twice: tuple[str, ...] = ()
 
 
@@ -230,11 +240,11 @@ def ground_of(context: SiteContext, asked: Asked, span: Span) -> Ground:
     site, lake = context.site, context.lake
     ways = ways_of(lake, span.history_s, span.since_s, span.until_s)
     homes = homes_of(lake, site, ways, span.history_s, span.until_s)
-    passing = mostly_passing(site, homes, asked.direction)
+    passing = mostly_passing(site, homes, asked.direction) or passing_now(site, homes, ways, asked.direction)
     missing, partly = one_sided(ways, asked.direction)
     reasons = tuple(reason for reason in (passing, missing, _labelled_before(lake, site, span)) if reason)
     found = list(doubts(site, homes))
-    unexpected = bool(found) and not site.transit and not site.external
+    unexpected = bool(ways.asked()["transit"]) and not site.transit and not site.external
     found += [partly] if partly else []
     return Ground(
         (*reasons, *grounds(context, asked, span)), tuple(found), ways.hours[asked.direction], unexpected,
@@ -265,8 +275,9 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
     least = min((limit.amount for limit in outcome.limits), default=0.0)
     if outcome.verdict == "no_surge" and not reasons:
         counted = float(series.values[chosen].sum())
-        hidden = through_transit(lake, asked, span, most=max(counted, least)) if ground.misplaced else None
-        reasons = tuple(why for why in (hidden, beyond_validity(lake, asked, span, least)) if why)
+        hidden = through_transit(lake, asked, span, most=max(counted, least)) if ground.passing else None
+        more = hidden, beyond_validity(lake, asked, span, least), at_other_end(lake, asked, span, least)
+        reasons = tuple(why for why in more if why)
     if reasons:
         outcome = outcome.silent(*reasons)
     relay_share, relays = _relays(context, asked, span, max(unit, 1.0), classes)
@@ -294,6 +305,7 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
             *(_origin_caveats(context, asked, span, series) if asked.origin else ()),
             *(caveat for caveat in outcome.caveats if caveat not in reasons),
             *watch_caveats(site, asked, span),
+            *at_other_ports(lake, asked, span),
             *span.notes,
             *doubt_caveats(asked, lake, span),
             *caveats(

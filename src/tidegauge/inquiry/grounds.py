@@ -50,7 +50,7 @@ def grounds(context: SiteContext, asked: Asked, span: Span) -> Iterator[str]:
         if part.kind == "country" and not known.has_country(part.value):
             yield f"No edition of the atlas at that time has an address of {part}: no flow can be counted towards it."
     yield from _at_home(site, known, parts, asked, span)
-    watched = list(_watch(site, asked, span)) if asked.watch is not None else []
+    watched = list(_watch(site, lake, known, asked, span)) if asked.watch is not None else []
     yield from watched
     if asked.where_text or not watched:
         yield from _conditions(site, lake, known, asked, span)
@@ -147,11 +147,16 @@ def _left_out(where: str, around: Surroundings, span: Span) -> float:
     return 1 - sum(met) / len(met) if any(met) else 0.0
 
 
-def _watch(site: Site, asked: Asked, span: Span) -> Iterator[str]:
+def _watch(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) -> Iterator[str]:
     assert asked.watch is not None
+    ases = {term.asn for term in asked.watch.terms if term.asn is not None}
+    unknown = sum(
+        not known.has_as(n) and not lake.total("sum(flows)", FlowFilter(conditions=(f"src_as = {n} OR dst_as = {n}",)))
+        for n in sorted(ases)[:MOST_PARTS]
+    )
     if asked.direction not in FAR:
         yield f"A watch counts traffic with outside hosts: none of it is of direction '{asked.direction}'."
-    yield from unmatched(asked.watch, site.home, span.since_s, span.until_s)
+    yield from unmatched(asked.watch, site.home, span.since_s, span.until_s, unknown=unknown)
 
 
 def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
@@ -275,6 +280,35 @@ def beyond_validity(lake: Lake, asked: Asked, span: Span, least: float) -> str |
         " which these hold, and are not counted: ask about the times for which they hold, or add them with another"
         " --valid."
     )
+
+
+def at_other_end(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
+    """Return why a no would be unsafe where more passed with a watch's addresses at their port of *our* end than could
+    have been missed: indicators do not always say whose port they name."""
+    watch = asked.watch
+    if watch is None or not watch.ported:
+        return None
+    amount = _amount(lake, asked, span, replace(asked, watch=watch.swapped()).conditions())
+    if amount <= least:
+        return None
+    return (
+        f"{format_amount(amount, asked.metric)} with addresses of the watch {watch.name} have the port of the indicator"
+        " at the other end, and are not counted: if that was meant, ask about the addresses at every port."
+    )
+
+
+def at_other_ports(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
+    """Yield how much passed with a watch's addresses at other ports than those of its indicators."""
+    watch = asked.watch
+    if watch is None or not watch.ported:
+        return
+    everywhere = replace(asked, watch=watch.at_all_ports())
+    amount = _amount(lake, asked, span, everywhere.conditions()) - _amount(lake, asked, span, asked.conditions())
+    if amount > 0:
+        yield (
+            f"{format_amount(amount, asked.metric)} with addresses of the watch {watch.name} went to or from ports that"
+            " its indicators do not name: they are not in this answer."
+        )
 
 
 def _amount(lake: Lake, asked: Asked, span: Span, conditions: tuple[str, ...]) -> float:

@@ -215,7 +215,7 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
     reasons = (*ground.reasons, *(() if asked.direction in FAR else (NO_FAR_END,)))
     if reasons:
         outcomes = [outcome.silent() for outcome in outcomes]
-    elif ground.misplaced:
+    elif ground.passing:
         outcomes, hidden = _not_hidden(lake, asked, span, names, table[:, first:].sum(axis=1), outcomes)
         reasons = (*reasons, *hidden)
     ranked = [

@@ -14,6 +14,7 @@ from .homes import (
     homes_of as homes_of,
     mostly_passing as mostly_passing,
     one_sided as one_sided,
+    passing_now as passing_now,
     ways_of as ways_of,
 )
 from .selection import Origins as Origins, Part as Part, origin_sql as origin_sql

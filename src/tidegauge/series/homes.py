@@ -20,6 +20,8 @@ HOUR_S, LEAST_HOURS = 3600, 24
 USUAL_SHARE, BLIND_SHARE = 0.95, 0.2
 """A direction that was exported in so many of the hours is missed where it is not; in more hours than the second share
 nothing can be said."""
+UNUSUAL = 2
+"""So many times the share of hours that is usual is unlike the history."""
 
 
 def doubts(site: Site, homes: Homes) -> Iterator[str]:
@@ -83,6 +85,10 @@ class Ways:
     def bytes(self) -> dict[str, int]:
         return {way: int(amounts.sum()) for way, amounts in self.hours.items()}
 
+    def asked(self) -> dict[str, int]:
+        """The bytes of the asked time alone."""
+        return {way: int(amounts[self.split :].sum()) for way, amounts in self.hours.items()}
+
 
 def ways_of(lake: Lake, history_s: int, since_s: int, until_s: int) -> Ways:
     """Return the bytes of all directions by hour."""
@@ -96,12 +102,31 @@ def homes_of(lake: Lake, site: Site, ways: Ways, history_s: int, until_s: int) -
     return look_at_homes(lake, site.home, history_s, until_s, ways.bytes())
 
 
+def passing_now(site: Site, homes: Homes, ways: Ways, direction: str) -> str | None:
+    """Return why a question about a direction cannot be answered with no where the home prefixes fitted the history,
+    but not the asked time: hosts that were given other addresses, or an exporter that was moved."""
+    if direction not in ("in", "out") or site.transit or site.external:
+        return None
+    passed = ways.hours["transit"] + ways.hours["internal"] * (1 - homes.local)
+    mostly = passed > MOSTLY * (passed + ways.hours["in"] + ways.hours["out"])
+    before, now = mostly[: ways.split], mostly[ways.split :]
+    usual = float(before.mean()) if len(before) else 0.0
+    if not len(now) or now.mean() <= max(BLIND_SHARE, UNUSUAL * usual):
+        return None
+    return (
+        f"In {int(now.sum()):,} of {len(now):,} hours of the asked time more than half of the bytes neither came in nor"
+        " went out by the site's home prefixes, unlike the history: hosts may have got other addresses, or an exporter"
+        " may have been moved. What came in cannot be told."
+    )
+
+
 def one_sided(ways: Ways, direction: str) -> tuple[str | None, str | None]:
-    """Return why nothing can be said of a direction that stopped being exported while the other goes on, and what
+    """Return why nothing can be said of a direction that stopped being exported while other traffic goes on, and what
     must be said where that is so for a smaller part of the asked time."""
     if direction not in ("in", "out"):
         return None, None
-    asked, other, split = ways.hours[direction], ways.hours["out" if direction == "in" else "in"], ways.split
+    asked, split = ways.hours[direction], ways.split
+    other = sum((hours for way, hours in ways.hours.items() if way != direction), np.zeros(len(asked)))
     heard = other[:split] > 0
     usual = float((asked[:split][heard] > 0).mean()) if heard.sum() >= LEAST_HOURS else 0.0
     if usual < USUAL_SHARE:
@@ -109,7 +134,7 @@ def one_sided(ways: Ways, direction: str) -> tuple[str | None, str | None]:
     gone = (asked[split:] <= 0) & (other[split:] > 0)
     share = float(gone.mean()) if len(gone) else 0.0
     told = (
-        f"In {int(gone.sum()):,} of {len(gone):,} hours no flow of direction '{direction}' was exported while the other"
-        " direction went on, unlike the history: the exporters were blind on that side."
+        f"In {int(gone.sum()):,} of {len(gone):,} hours no flow of direction '{direction}' was exported while other"
+        " traffic went on, unlike the history: the exporters were blind on that side."
     )
     return (told, None) if share > BLIND_SHARE else (None, told if gone.any() else None)

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 
-from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NOT_SHOWN, Left, Row, is_address
+from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NO_VALUE, NOT_SHOWN, Left, Row, is_address
 
 LONGEST_LINE = 100_000
 KIND_OF = {
@@ -165,7 +165,7 @@ def _of_kind(name: str, value: str, start: str, end: str, port: str) -> Iterator
             kind, text = _guess(text)
             yield Row(kind, text, start, end, port)
         elif not one:
-            yield Left("value", f"neither an address nor a name nor a link: {text[:40]}")
+            yield Left("value", f"{NO_VALUE} nor a name nor a link: {text[:40]}")
         else:
             yield Left(f"kind {one[:40]}", NOT_SHOWN if HASHES.fullmatch(text) else f"{NOT_SHOWN}, or is not known")
 

@@ -11,7 +11,7 @@ from tidegauge.model import FOREVER_S, InputError, Skipped, TidegaugeError, Usag
 from tidegauge.watch.columns import csv_rows
 from tidegauge.watch.indicator import KINDS, Indicator
 from tidegauge.watch.misp import misp_rows
-from tidegauge.watch.rows import Left, Row, settled
+from tidegauge.watch.rows import MALFORMED, Left, Row, settled
 from tidegauge.watch.stix import is_stix, stix_rows
 
 MOST_BYTES = 64 << 20
@@ -30,9 +30,12 @@ def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indic
     """
     found: dict[tuple[str, int, int], Indicator] = {}
     left = Skipped()
+    malformed: dict[str, str] = {}
     for row in _rows(_text(path), path):
         if isinstance(row, Left):
-            left.add(row.what, row.why)
+            # Of those that are malformed the first is named, and stands for all.
+            why = malformed.setdefault(row.what, row.why) if row.why.startswith(MALFORMED) else row.why
+            left.add(row.what, why)
             continue
         for one in settled(row):
             if isinstance(one, Left):

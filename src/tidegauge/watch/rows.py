@@ -39,6 +39,9 @@ class Left:
     why: str
 
 
+MALFORMED, COMPARED, TOO_MANY, NO_VALUE = "malformed", "compared by", "it can match in more than", "neither an address"
+UNREAD = (MALFORMED, COMPARED, TOO_MANY, NO_VALUE)
+"""How the reasons begin of what was meant to be watched but could not be read."""
 NO_PORT = "not a port: its address is watched at every port"
 LONELY_PORT = "a port without an address would match every host: --port takes it all the same"
 NOT_SHOWN = "flows do not show it: it holds no address, name or AS"

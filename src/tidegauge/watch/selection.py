@@ -19,6 +19,7 @@ from tidegauge.model import (
     parse_address,
 )
 from tidegauge.watch.indicator import Indicator
+from tidegauge.watch.rows import UNREAD
 from tidegauge.watch.watches import Watch
 
 DAY_S = 86400
@@ -70,6 +71,8 @@ class Selection:
         sql: the condition; `where` the same as `--where` takes it (of very many terms only the first).
         held_s: from when to when each of its terms holds, epoch seconds.
         notes: what of the watch these flows cannot show.
+        indicators: how many it has, with entries of files that could not be read; `hidden` those of them that no flow
+            here can show.
     """
 
     name: str
@@ -78,11 +81,32 @@ class Selection:
     held_s: tuple[tuple[int, int], ...] = ()
     notes: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
+    indicators: int = 0
+    hidden: int = 0
 
     def with_history(self, until_s: int) -> Selection:
         """Return the same flows from a time on, and before it those of the same far ends at all times: what is usual of
         an address does not begin with somebody's indicator."""
         return replace(self, sql=_whole(self.terms, until_s))
+
+    @property
+    def ported(self) -> bool:
+        """Whether some of its addresses hold at one port only."""
+        return any(term.far_port or term.home_port for term in self.terms if term.prefix or term.asn is not None)
+
+    def swapped(self) -> Selection:
+        """Return the same flows with each port at the other end."""
+        return self._of(replace(t, far_port=t.home_port, home_port=t.far_port) for t in self.terms)
+
+    def at_all_ports(self) -> Selection:
+        """Return the flows of the same addresses whatever their ports."""
+        return self._of(
+            replace(t, far_port=0, home_port=0) if t.prefix or t.asn is not None else t for t in self.terms
+        )
+
+    def _of(self, terms: Iterable[Term]) -> Selection:
+        changed = tuple(terms)
+        return replace(self, terms=changed, sql=_whole(changed))
 
     def held_share(self, since_s: int, until_s: int) -> float:
         """Return the share of a time in which any term holds."""
@@ -98,9 +122,15 @@ class Selection:
         return sum(start > since_s or end < until_s for start, end in self.held_s)
 
 
-def unmatched(watch: Selection, home: Sequence[Prefix], since_s: int, until_s: int) -> Iterator[str]:
+def unmatched(
+    watch: Selection, home: Sequence[Prefix], since_s: int, until_s: int, *, unknown: int = 0
+) -> Iterator[str]:  # fmt: skip
     """Yield why the flows of a time cannot show a watch, or only a part of what was asked: nothing that was not seen
-    there is a no."""
+    there is a no.
+
+    Args:
+        unknown: how many of its indicators are ASes that no edition of the atlas has.
+    """
     between = f"between {format_time(since_s)} and {format_time(until_s)}"
     if not watch.terms:
         yield (
@@ -112,7 +142,14 @@ def unmatched(watch: Selection, home: Sequence[Prefix], since_s: int, until_s: i
         yield f"No indicator of the watch {watch.name} holds {between}: their times lie outside."
     elif (share := watch.held_share(since_s, until_s)) < ENOUGH_HELD:
         yield f"The indicators of the watch {watch.name} hold in {share:.0%} of the time {between}: ask about that."
-    if watch.terms and all(at_home(home, term.prefix) for term in watch.terms):
+    ours = sum(at_home(home, term.prefix) for term in watch.terms)
+    hidden = watch.hidden + unknown + ours
+    if watch.terms and ours < len(watch.terms) and hidden > (1 - ENOUGH_HELD) * watch.indicators:
+        yield (
+            f"No flow here can show {hidden:,} of {watch.indicators:,} indicators of the watch {watch.name}: names"
+            " where none were seen, ASes that no atlas has, home addresses, entries that could not be read."
+        )
+    if watch.terms and ours == len(watch.terms):
         yield f"All indicators of the watch {watch.name} lie in home prefixes: no outside host can be one of them."
 
 
@@ -148,6 +185,8 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
             for address, start, end in found[mark]:
                 terms.append(Term(Prefix(address, address), None, mark.far_port, mark.home_port, start, end))
     unseen = [mark.value for mark in names if not found[mark]]
+    blind = bool(unseen) and not lake.names(since_s * 1_000_000, until_s * 1_000_000).num_rows
+    unread = sum(count for _, why, count in watch.left if why.startswith(UNREAD))
     if unseen:
         notes.append(
             f"{len(unseen):,} of {len(names):,} names of the watch {watch.name} ({', '.join(unseen[:3])}"
@@ -158,7 +197,10 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
         notes.append(f"of the addresses of {', '.join(full[:3])} only the first {MOST_INTERVALS:,} are in this answer")
     text = " OR ".join(term.where() for term in terms[:MOST_SHOWN])
     held = tuple((term.from_s, term.until_s) for term in terms)
-    return Selection(watch.name, _whole(terms), f"({text})" if text else "(1 = 0)", held, tuple(notes), tuple(terms))
+    return Selection(
+        watch.name, _whole(terms), f"({text})" if text else "(1 = 0)", held, tuple(notes), tuple(terms),
+        indicators=len(watch.indicators) + unread, hidden=unread + (len(unseen) if blind else 0),
+    )  # fmt: skip
 
 
 def _whole(terms: Iterable[Term], history_until_s: int | None = None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from tidegauge.watch.rows import LONELY_PORT, NOT_SHOWN, Left, Row
+from tidegauge.watch.rows import COMPARED, LONELY_PORT, MALFORMED, NOT_SHOWN, TOO_MANY, Left, Row
 
 MOST_ALTERNATIVES = 10_000
 NO_CONDITION = {"type", "is_active", "protocols"}
@@ -26,6 +26,8 @@ TELLING = frozenset(
     " vulnerability location observed-data".split()
 )
 """Objects that tell of others and hold nothing to watch themselves."""
+SHOWN = 60
+"""Characters of a pattern that could not be read, to find it by."""
 DEPTH = 20_000
 """A pattern of hundreds of addresses is a tree of thousands of nodes, one below the other."""
 
@@ -210,10 +212,10 @@ def pattern_rows(pattern: str, start: str = "", end: str = "") -> Iterator[Row |
         with _deep():
             cases = _parsed(pattern).visit(_Root())
     except (ParseException, ParseCancellationException, RecursionError):
-        yield Left("STIX pattern", "malformed")
+        yield Left("STIX pattern", f"{MALFORMED}, such as {pattern[:SHOWN]}")
         return
     except _TooMany:
-        yield Left("STIX pattern", f"it can match in more than {MOST_ALTERNATIVES:,} ways")
+        yield Left("STIX pattern", f"{TOO_MANY} {MOST_ALTERNATIVES:,} ways")
         return
     for case in cases:
         yield from _rows(replace(case, start=max(case.start, start), end=min(case.end or end, end or case.end)))
@@ -295,7 +297,7 @@ def _comparison(node: Any) -> list[_Case]:
     if operator == "LIKE":
         values = [_like_link(value) if place[0] == "url" else _like(value) for value in values]
     if operator not in ("=", "==", "IN", "LIKE", "ISSUBSET") or not all(values):
-        return [_Case(unused=(Left(f"STIX {kind}", f"compared by {operator}, which flows cannot be searched by"),))]
+        return [_Case(unused=(Left(f"STIX {kind}", f"{COMPARED} {operator}, which flows cannot be searched by"),))]
     return _bounded([_Case((_Term(place[0], value, place[1]),)) for value in values])
 
 

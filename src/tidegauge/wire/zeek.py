@@ -114,17 +114,17 @@ class ZeekReader:
         seconds = epoch_seconds(numbers(table["ts"]))
         good = src_ok & dst_ok & are_times(seconds)
         self.skipped.add("record", "no time or no address", int((~good).sum()))
-        lasted = np.nan_to_num(numbers(table["duration"]))
+        lasted = np.nan_to_num(self._numbers(table, "duration"))
         starts, ends = sane_times(
             np.rint(np.where(good, seconds, 0) * 1e6).astype(np.int64),
             np.rint((np.where(good, seconds, 0) + np.clip(lasted, 0, 1e9)) * 1e6).astype(np.int64),
         )
         protos = protocol_numbers(table["proto"])
         icmp = (protos == 1) | (protos == 58)
-        orig_port = np.nan_to_num(numbers(table["id.orig_p"]))
-        resp_port = np.nan_to_num(numbers(table["id.resp_p"]))
-        forward_packets, forward_bytes = _volume(table, "orig")
-        back_packets, back_bytes = _volume(table, "resp")
+        orig_port = np.nan_to_num(self._numbers(table, "id.orig_p"))
+        resp_port = np.nan_to_num(self._numbers(table, "id.resp_p"))
+        forward_packets, forward_bytes = self._volume(table, "orig")
+        back_packets, back_bytes = self._volume(table, "resp")
         # Zeek keeps ICMP's type and code in the ports.
         kinds = np.where(icmp, orig_port * 256 + resp_port, 0)
         flags, back_flags = (np.where(protos == 6, _flags(table["history"], s), 0) for s in ("orig", "resp"))
@@ -144,6 +144,26 @@ class ZeekReader:
             records=1,
         )
         return both.take(np.argsort(both["time_start"], kind="stable"))
+
+    def _numbers(self, table: pa.Table, name: str) -> NDArray[np.float64]:
+        """A column as doubles, NaN where there is none; what is no number is counted."""
+        found = numbers(table[name])
+        given = np.asarray(table[name].is_valid().to_numpy())
+        self.skipped.add("value", f"{name} is not a number", int((np.isnan(found) & given).sum()))
+        return found
+
+    def _volume(self, table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Packets and IP bytes of one side; payload bytes, and one packet where there were any, if that is all there
+        is."""
+        packets = self._numbers(table, f"{side}_pkts")
+        ip_bytes = self._numbers(table, f"{side}_ip_bytes")
+        payload = np.nan_to_num(self._numbers(table, f"{side}_bytes"))
+        history = table["history"].fill_null("")
+        signs = "[A-Z]" if side == "orig" else "[a-z]"
+        seen = np.asarray(pc.match_substring_regex(history, signs).to_numpy(zero_copy_only=False))
+        packets = np.where(np.isfinite(packets), packets, np.where((payload > 0) | seen, 1, 0))
+        octets = np.where(np.isfinite(ip_bytes) & (ip_bytes > 0), ip_bytes, payload)
+        return np.clip(packets, 0, MOST_COUNT).astype(np.uint64), np.clip(octets, 0, MOST_COUNT).astype(np.uint64)
 
     def _names(self, table: pa.Table, path: str) -> None:
         column = table[column_name(path)]
@@ -217,6 +237,8 @@ def _float(text: str) -> float | None:
         return None
 
 
+MOST_COUNT = float(2**53)
+
 HISTORY_FLAGS = {"s": 0x02, "h": 0x12, "a": 0x10, "d": 0x18, "f": 0x11, "r": 0x04}
 
 
@@ -231,20 +253,6 @@ def _flags(history: pa.ChunkedArray, side: str) -> NDArray[np.int64]:
         return found
 
     return looked_up(history, of)
-
-
-def _volume(table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Packets and IP bytes of one side; payload bytes, and one packet where there were any, if that is all there is."""
-    packets = numbers(table[f"{side}_pkts"])
-    ip_bytes = numbers(table[f"{side}_ip_bytes"])
-    payload = np.nan_to_num(numbers(table[f"{side}_bytes"]))
-    history = table["history"].fill_null("")
-    signs = "[A-Z]" if side == "orig" else "[a-z]"
-    seen = np.asarray(pc.match_substring_regex(history, signs).to_numpy(zero_copy_only=False))
-    packets = np.where(np.isfinite(packets), packets, np.where((payload > 0) | seen, 1, 0))
-    octets = np.where(np.isfinite(ip_bytes) & (ip_bytes > 0), ip_bytes, payload)
-    limit = float(2**53)
-    return np.clip(packets, 0, limit).astype(np.uint64), np.clip(octets, 0, limit).astype(np.uint64)
 
 
 def _tables(stream: Stream, wanted: tuple[str, ...], skipped: Skipped) -> Iterator[pa.Table]:
@@ -343,18 +351,15 @@ def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped) -> 
         except (ValueError, AttributeError, RecursionError):
             skipped.add("record", "not a JSON object")
     columns = {}
-    mixed = any(isinstance(row["ts"], str) for row in rows)
     for name, kind in kinds:
         values = [row[name] for row in rows]
-        if name == "ts" and mixed:
-            kind = pa.string()
-            values = [str(v) if isinstance(v, (int, float)) else v for v in values]
-        if kind == pa.string():
+        if name in TEXT:
             columns[name] = pa.array([v if isinstance(v, str) else None for v in values], kind)
         elif pa.types.is_list(kind):
             own = str if kind.value_type == pa.string() else (int, float)
             lists = [[x for x in v if isinstance(x, own)] if isinstance(v, list) else None for v in values]
             columns[name] = pa.array(lists, kind)
         else:
-            columns[name] = pa.array([float(v) if isinstance(v, int | float) else None for v in values], kind)
+            # Some write numbers as texts; what is none is counted where the column is used.
+            columns[name] = pa.array([None if v is None else str(v) for v in values], pa.string())
     return pa.table(columns)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tidegauge.detect.beacons import RANDOM_MAD, Regularity, quick_look, regularity
+from tidegauge.detect.beacons import RANDOM_MAD, Regularity, clock_of, quick_look, regularity
 from tidegauge.hunt.context import (
     DAY_S,
     RARE_CALLERS,
@@ -50,6 +50,8 @@ DEAD_CHANCE = 0.02
 FAN = 8
 NEVER = 0.02
 """Share of calls in which the client went on, at most, to a door that is shut."""
+FINER_S = 1.0
+"""Where other pairs have finer times, one whose calls begin at whole minutes keeps these itself."""
 FAST_S, SHORTEST_LIFE_S = 2.0, 600.0
 """Calls closer than that count where they went on for so long."""
 LIMIT_PERIODS_S, LIMIT_JITTER = (60, 600, 3600), 0.2
@@ -150,6 +152,7 @@ def _regular(
     keys, starts, sizes = keys[begun], starts[begun], np.add.reduceat(sizes, np.flatnonzero(begun))
     groups = np.cumsum(np.r_[False, keys[1:] != keys[:-1]]).astype(np.int64)
     edges = np.flatnonzero(np.r_[True, np.diff(groups) != 0, True])
+    clock_s = clock_of(starts)
     found, spread, calls = quick_look(groups, starts)
     close = (calls >= LEAST_CALLS) & ((spread < TIGHT_SPREAD) | (spread < LOOSE_SPREAD) & (calls >= 20))
     found, spread, calls = found[close], spread[close], calls[close]
@@ -159,7 +162,8 @@ def _regular(
     out = []
     for group in found.tolist():
         part = slice(edges[group], edges[group + 1])
-        regular = regularity(starts[part], sizes[part], rhythm if sampled[part].any() else None)
+        own_clock_s = clock_s or min(clock_of(starts[part]), FINER_S)
+        regular = regularity(starts[part], sizes[part], rhythm if sampled[part].any() else None, own_clock_s)
         if regular.score >= LEAST_SCORE:
             out.append((int(keys[edges[group]]), regular, int(edges[group + 1] - edges[group])))
     return out
