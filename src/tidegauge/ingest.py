@@ -58,10 +58,10 @@ from tidegauge.wire import (
     ZeekReader,
     connections_state,
     datagrams_in,
+    flow_export,
     hash_file,
     header_of,
     heads_of,
-    holds_flow_export,
     ipfix_messages,
     is_pcap,
     known_begins,
@@ -69,6 +69,7 @@ from tidegauge.wire import (
     mask_of,
     nfdump_table,
     open_stream,
+    printable,
     read_packets,
     remember_connections,
     remember_templates,
@@ -78,6 +79,9 @@ from tidegauge.wire import (
 
 COMMIT_ROWS = 2_000_000
 """Flows between commits; a crash loses at most the files since the last one, which are then taken in anew."""
+LONGEST_US = 366 * 86_400_000_000
+"""No flow lasts longer than this."""
+MOST_COUNT = 2**53
 SKIPPED_NAMES = (".tmp", ".part", ".swp")
 OF_LINES = ("zeek", "eve", "argus", "json", "csv")
 """Kinds that grow by lines, each readable by itself."""
@@ -172,6 +176,23 @@ def find_files(paths: list[str], besides: Path | None = None) -> list[Found]:
     return list(found.values())
 
 
+def plausible(batch: FlowBatch, skipped: Skipped) -> FlowBatch:
+    """Flows without those that cannot be: of more bytes or packets than any has; one whose end cannot be ends when it
+    began. Both are counted."""
+    if not len(batch):
+        return batch
+    starts, ends = batch["time_start"], batch["time_end"]
+    never = (ends - starts > LONGEST_US) | ((ends > time.time() * 1e6 + AHEAD_US) & (starts <= time.time() * 1e6))
+    if never.any():
+        skipped.add("end of a flow", "impossible: the flow ends when it began", int(never.sum()))
+        batch = FlowBatch({**batch.columns, "time_end": np.where(never, starts, ends)}, batch.exporters)
+    many = (batch["bytes"] > MOST_COUNT) | (batch["packets"] > MOST_COUNT)
+    if not many.any():
+        return batch
+    skipped.add("flow", "more bytes or packets than any flow can have (2^53)", int(many.sum()))
+    return batch.take(np.flatnonzero(~many))
+
+
 class Ingest:
     """One run of `tidegauge ingest`: state such as templates lives from file to file."""
 
@@ -228,7 +249,7 @@ class Ingest:
             remember_connections(self._decoder, told, besides=anew)
             self._eve_counts |= self._manifest.load_state(EVE_COUNTS) or {}
             for file in files:
-                progress(file.path)
+                progress(printable(file.path))
                 self._file(file, writer)
                 if writer.uncommitted_rows > COMMIT_ROWS:
                     self._commit(writer)
@@ -453,10 +474,11 @@ class Ingest:
 
     def _failed(self, path: str, error: InputError) -> None:
         self.report.failures.append(str(error))
-        self.report.skipped.add(path, error.what)
+        self.report.skipped.add(printable(path), error.what)
 
     def _write(self, batches: Iterator[FlowBatch], writer: LakeWriter, mark: int | None) -> None:
         for batch in batches:
+            batch = plausible(batch, self.report.skipped)
             if len(batch):
                 table = label(batch, self._site, self._atlas)
                 self.report.count(table)
@@ -533,7 +555,11 @@ class Ingest:
             if packets is None:
                 break
             if kind == "capture":
-                kind = "netflow" if holds_flow_export(packets) else "pcap"
+                spoken = flow_export(packets)
+                kind = "netflow" if spoken.mostly else "pcap"
+                if kind == "pcap" and spoken.datagrams:
+                    told = "of flow export among other packets: metered as traffic; --format netflow reads it"
+                    self.report.skipped.add("datagram", told, spoken.datagrams)
             if kind == "pcap":
                 assert meter is not None
                 yield from meter.meter(packets)

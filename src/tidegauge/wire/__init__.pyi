@@ -26,7 +26,7 @@ from .jsonflows import JsonReader as JsonReader
 from .meter import FlowMeter as FlowMeter
 from .nfcapd import nfdump_table as nfdump_table
 from .pcap import is_pcap as is_pcap, read_packets as read_packets
-from .recognise import holds_flow_export as holds_flow_export
+from .recognise import FlowExport as FlowExport, flow_export as flow_export
 from .sender_quality import Conduct as Conduct
 from .sniffing import Kind as Kind, header_of as header_of, sniff as sniff
 from .stream import (
@@ -38,6 +38,7 @@ from .stream import (
     heads_of as heads_of,
     known_begins as known_begins,
     open_stream as open_stream,
+    printable as printable,
 )
 from .tabular import ColumnMap as ColumnMap, TableReader as TableReader
 from .tcp_reassembly import TcpStream as TcpStream, tcp_streams as tcp_streams

@@ -115,7 +115,8 @@ def datagrams_in(
     """The UDP payloads in captured packets, those in fragments put together, and the messages of IPFIX over TCP;
     everything else is counted."""
     fragments = Fragments(skipped) if fragments is None else fragments
-    return speaking(packets, names, skipped, fragments, TcpExport(skipped) if streams is None else streams)[0]
+    streams = TcpExport(skipped) if streams is None else streams
+    return speaking(packets, names, skipped, fragments, streams).datagrams
 
 
 def late_messages(streams: TcpExport, names: Names) -> Iterator[Datagrams]:
@@ -126,10 +127,19 @@ def late_messages(streams: TcpExport, names: Names) -> Iterator[Datagrams]:
         yield Datagrams.of([message], arrived_us=[exported_us], sender=position, port=port)
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """Datagrams in packets; how many packets belong to connections that carry IPFIX, and how many are fragments."""
+
+    datagrams: Datagrams
+    carrying: int
+    fragments: int
+
+
 def speaking(
     packets: Packets, names: Names, skipped: Skipped, fragments: Fragments, streams: TcpExport
-) -> tuple[Datagrams, int]:
-    """Return the datagrams in packets, and how many packets belong to connections that carry IPFIX."""
+) -> Spoken:
+    """Return the datagrams in packets, and what the packets are besides."""
     buffer = packets.buffer
     ends = packets.offsets + packets.lengths
     at, has_ip = network_offsets(buffer, packets.offsets, ends, packets.links)
@@ -157,7 +167,7 @@ def speaking(
         order = np.argsort(rows, kind="stable")
         rows, payloads, lengths, ports = rows[order], payloads[order], lengths[order], ports[order]
     found = Datagrams(buffer, payloads, lengths, times_us[rows], names.positions(ip.src[rows]), ports)
-    return found, int(carrying.sum())
+    return Spoken(found, int(carrying.sum()), int(ip.fragments.sum()))
 
 
 def unread_versions(datagrams: Datagrams, kinds: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -361,7 +361,8 @@ class Decoder:
         self._behave(datagrams.senders, "broken", broken)
         self._account(
             V5, datagrams, export_ms, datagrams.senders, heads.domains, heads.sequences, heads.counts,
-            heads.present, apart=apart, sampling=heads.sampling, skew_s=clocked.skew_s, delay_s=delay_s,
+            heads.present, more_lost=heads.counts - heads.present, apart=apart, sampling=heads.sampling,
+            skew_s=clocked.skew_s, delay_s=delay_s,
         )  # fmt: skip
         return flows
 
@@ -379,7 +380,7 @@ class Decoder:
         self._account(
             SFLOW, datagrams, datagrams.arrived_us // 1000, exporters, parts, headers.sequences,
             np.ones(len(datagrams), dtype=np.int64), records,
-            more_lost=self._newly_dropped(exporters, parts, sampled.drops), apart=apart, sampling=rates,
+            more_lost=self._newly_dropped(exporters, parts, sampled.drops) + sampled.cut, apart=apart, sampling=rates,
         )  # fmt: skip
         return flows
 
@@ -428,7 +429,9 @@ class Decoder:
         numbers = self.sessions.numbers(datagrams.senders, datagrams.ports, datagrams.arrived_us)
         sessions = numbers << SESSION_SHIFT | heads.domains
         self._end_sessions()
-        fresh = walk_sets(datagrams, kinds, heads, sessions, clocked.shift_ms, self.order, self.skipped, broken)
+        fresh, cut_bytes = walk_sets(
+            datagrams, kinds, heads, sessions, clocked.shift_ms, self.order, self.skipped, broken
+        )
         self.order += len(fresh) + 1
         self._notice_restarts(fresh, heads, sessions, datagrams)
         defined = self._learn_templates(fresh, len(datagrams))
@@ -463,10 +466,13 @@ class Decoder:
             chosen = kinds == kind
             if chosen.any():
                 steps = np.where(kinds == V9, 1, records + optional)[chosen]
+                # What was cut off IPFIX messages shows in the numbers that count records.
+                told = heads.counts - defined - records - optional
+                cut = _records_in(cut_bytes, told, fresh, records)[chosen] if kind == V9 else 0
                 self._account(
                     kind, datagrams.take(chosen), heads.export_ms[chosen], datagrams.senders[chosen],
                     heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],
-                    unsure[chosen] & (kind == IPFIX), apart=apart[chosen], skew_s=clocked.skew_s[chosen],
+                    unsure[chosen] & (kind == IPFIX), cut, apart=apart[chosen], skew_s=clocked.skew_s[chosen],
                     delay_s=delay_s[chosen], templates=defined[chosen],
                 )  # fmt: skip
         self.templates.forget_past()
@@ -679,6 +685,23 @@ class Decoder:
             waits = kind == "sampler" and selector != 0 and self._name(exporter) not in self.overrides
             found[rows] = interval or (0 if waits else 1)
         return found if own is None else np.where(own > 0, own, found)
+
+
+def _records_in(
+    cut_bytes: NDArray[np.int64], told: NDArray[np.int64], sets: SetTable, records: NDArray[np.int64]
+) -> NDArray[np.int64]:  # fmt: skip
+    """About how many records were in the bytes that were cut off each message, by the size of those that are there.
+
+    Args:
+        told: how many are missing by the header, which not all exporters fill alike; taken where it is about as many.
+    """
+    if not cut_bytes.any():
+        return cut_bytes
+    data = sets.ids >= 256
+    held = np.bincount(sets.messages[data], weights=sets.lengths[data], minlength=len(cut_bytes))
+    size = np.where(records > 0, held / np.maximum(records, 1), ORDINARY_RECORD)
+    about = np.ceil(cut_bytes / np.maximum(size, 1)).astype(np.int64)
+    return np.where((told > 0) & (about > 0) & (np.abs(told - about) <= about // 2 + 1), told, about)
 
 
 def fair_share(owners: NDArray[np.int32], sizes: NDArray[np.int64], most: int) -> NDArray[np.bool_]:

@@ -55,7 +55,7 @@ def flows_of(
     owners = records.owners
     tunnels = None if reading.tunnels is None else reading.tunnels[owners]
     columns = _addresses_and_ports(records, tunnels, skipped)
-    starts, ends = sane_times(*times_of(records, sets, reading.known))
+    starts, ends = sane_times(*times_of(records, sets, reading.known, skipped))
     header = columns.pop("header", None)
     if header is not None:
         return _sampled_packets(records, sets, columns, header, starts, ends, intervals)
@@ -88,7 +88,9 @@ def flows_of(
     for name, element in (("tcp_flags", e.TCP_CONTROL_BITS), ("tos", e.IP_CLASS_OF_SERVICE)):
         if (given := records.number(element, REVERSE_PEN)) is not None:
             reverse_columns[name] = given
-    reverse_times = sane_times(*times_of(records, sets, reading.known, REVERSE_PEN, fallback=(starts, ends)))
+    reverse_times = sane_times(
+        *times_of(records, sets, reading.known, skipped, REVERSE_PEN, fallback=(starts, ends))
+    )
     reverse = _batch(
         reverse_columns, sets, owners, *reverse_times, amounts.back_octets, amounts.back_packets, intervals
     )  # fmt: skip

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pajson
+from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, NoFlowsError
 from tidegauge.wire.azure import azure_table, is_azure
@@ -23,6 +25,8 @@ from tidegauge.wire.tabular import NEEDED, ColumnMap, TableReader
 MOST_DEPTH = 6
 ROWS = 20_000
 LARGEST_RECORD = 64 << 20
+MOST_REMEMBERED = 2_000_000
+"""Connections of Google Cloud's logs of which the source's report is there."""
 WANTED = frozenset(chain.from_iterable(PLAIN.values()))
 WITH_PORT = r"^(\d+\.\d+\.\d+\.\d+|\[.*\]):\d+$"
 BETWEEN = re.compile(r"[\s,\[\]}]*")
@@ -40,6 +44,10 @@ def is_json(head: bytes) -> bool:
 class JsonReader(TableReader):
     """Reads JSON in which each object is a flow; their keys tell who wrote them."""
 
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._sources: set[tuple[Any, ...]] = set()
+
     def read(self, stream: Stream) -> Iterator[FlowBatch]:
         """Yield the flows of a stream.
 
@@ -51,6 +59,7 @@ class JsonReader(TableReader):
         for table in self._tables(stream):
             if not table.num_columns:
                 continue
+            table = self._told_once(table)
             ours = _ours(table)
             if not (missing := [name for name in NEEDED if name not in ours]):
                 known = True
@@ -66,6 +75,28 @@ class JsonReader(TableReader):
                 )  # fmt: skip
         if not known:
             raise NoFlowsError("JSON without a flow in it", where=stream.name)
+
+    def _told_once(self, table: pa.Table) -> pa.Table:
+        """Without what Google Cloud tells twice: the reports of a destination (`reporter`) on connections of which the
+        source's own are there."""
+        if "reporter" not in table.column_names:
+            return table
+        again = self._reported_by_source(table)
+        self.skipped.add("record", "the destination's report of what its source reported", int(again.sum()))
+        return table.filter(pa.array(~again))
+
+    def _reported_by_source(self, table: pa.Table) -> NDArray[np.bool_]:
+        ours = _ours(table)
+        ends = [ours[n].to_pylist() for n in ("src", "dst", "src_port", "dst_port", "proto") if n in ours]
+        keys = list(zip(*ends, strict=True))
+        reporters = table["reporter"].to_pylist()
+        own = {key for key, who in zip(keys, reporters, strict=True) if str(who).startswith("SRC")}
+        if len(self._sources) < MOST_REMEMBERED:
+            self._sources |= own
+        return np.array(
+            [str(who).startswith("DEST") and (key in own or key in self._sources)
+             for key, who in zip(keys, reporters, strict=True)], dtype=bool,
+        )  # fmt: skip
 
     def _tables(self, stream: Stream) -> Iterator[pa.Table]:
         """Records as columns with plain names."""

@@ -25,12 +25,16 @@ RECORD = np.dtype(
     ]
 )  # fmt: skip
 JUST_BOOTED_MS, AHEAD_MS, AGO_MS = 60_000, 300_000, 86_400_000
+DAY_MS = 86_400_000
 EARLIEST_CLOCK_S = 631_152_000  # 1990: a header time before it is an unset clock
 
 
 def clock_ms(secs: NDArray[np.int64], millis: NDArray[np.int64], arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The header's time in milliseconds, the arrival where the exporter's clock is not set."""
-    return np.where(secs >= EARLIEST_CLOCK_S, secs * 1000 + millis, arrived_us // 1000)
+    """The header's time in milliseconds; the arrival where the exporter's clock is not set, or is more than a day ahead
+    of it: a datagram cannot have been sent after it came."""
+    arrived_ms = arrived_us // 1000
+    wrong = (secs < EARLIEST_CLOCK_S) | ((arrived_ms > 0) & (secs * 1000 > arrived_ms + DAY_MS))
+    return np.where(wrong, arrived_ms, secs * 1000 + millis)
 
 
 def since_boot_us(
@@ -38,12 +42,14 @@ def since_boot_us(
 ) -> NDArray[np.int64]:
     """Absolute microseconds of a sysUptime value; both may wrap at 2^32 ms (49.7 days).
 
-    Of a flow that was switched long after a box that has only just booted says it is now (softflowd says so while it
-    reads a capture) nothing is known but when it was exported.
+    Of a flow that was switched long after it was exported (0 stands for a time that is not known), or long after a box
+    that has only just booted says it is now (softflowd says so while it reads a capture), nothing is known but when it
+    was exported.
     """
     ago = (uptime_ms - switched_ms + 0x80000000) % 0x100000000 - 0x80000000
     unrelated = (uptime_ms < JUST_BOOTED_MS) & (switched_ms > uptime_ms + AHEAD_MS) & (ago > AGO_MS)
-    unrelated |= (uptime_ms < JUST_BOOTED_MS) & (ago < -AHEAD_MS)
+    # No flow is switched after it was exported.
+    unrelated |= ago < -AHEAD_MS
     return np.where(unrelated, export_ms, export_ms - ago) * 1000
 
 

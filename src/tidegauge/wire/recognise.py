@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tidegauge.model import Skipped
 from tidegauge.wire.datagrams import Names, protocols, speaking
 from tidegauge.wire.fragments import Fragments
@@ -10,11 +12,19 @@ from tidegauge.wire.pcap import Packets
 from tidegauge.wire.tcpexport import TcpExport
 
 
-def holds_flow_export(packets: Packets) -> bool:
-    """Whether at least half of the packets of a capture are datagrams, or segments of connections, that speak it."""
+@dataclass(frozen=True)
+class FlowExport:
+    """How many datagrams (or packets of connections) of flow export there are, and whether packets are mostly that."""
+
+    datagrams: int
+    mostly: bool
+
+
+def flow_export(packets: Packets) -> FlowExport:
+    """What of packets is flow export: mostly where at least half of them are. Fragments are told by the datagrams that
+    they make alone."""
     unread = Skipped()
-    found, carrying = speaking(packets, Names(), unread, Fragments(unread), TcpExport(unread))
-    datagrams = as_v5(found)
+    spoken = speaking(packets, Names(), unread, Fragments(unread), TcpExport(unread))
     # A message that came by TCP was told of by its packets.
-    count = max(int((protocols(datagrams) > 0).sum()), carrying)
-    return count > 0 and 2 * count >= len(packets.offsets)
+    count = max(int((protocols(as_v5(spoken.datagrams)) > 0).sum()), spoken.carrying)
+    return FlowExport(count, count > 0 and 2 * count >= len(packets.offsets) - spoken.fragments)

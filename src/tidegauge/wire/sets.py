@@ -107,10 +107,13 @@ def walk_sets(
     first_order: int,
     skipped: Skipped,
     broken: NDArray[np.bool_],
-) -> SetTable:
+) -> tuple[SetTable, NDArray[np.int64]]:
     """All sets of all messages, in order; where a set's length is wrong, the rest of its message is left out.
 
     All messages are walked side by side, one set a step. `broken` is set for messages with a wrong length in them.
+
+    Returns:
+        The sets, and for each message how many bytes of it could not be read: cut off, or behind a wrong length.
     """
     buffer = datagrams.buffer
     nine = kinds == V9
@@ -120,6 +123,7 @@ def walk_sets(
     cut = ~nine & (buffer.u16(datagrams.offsets + 2) > datagrams.lengths)
     broken |= cut
     skipped.add("datagram", "IPFIX message is cut short", int(cut.sum()))
+    unread = np.zeros(len(cursors), dtype=np.int64)
     active = np.flatnonzero(cursors + 4 <= message_ends)
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], Offsets, NDArray[np.int64]]] = []
     while len(active):
@@ -129,8 +133,10 @@ def walk_sets(
         over = lengths > room
         bad = lengths < 4
         broken[active[over | (bad & (ids != 0))]] = True
+        unread[active[over]] = (lengths - room)[over]
+        unread[active[bad & (ids != 0)]] = room[bad & (ids != 0)]
         # A set that runs past its message is cut to what is there: its whole records are good.
-        skipped.add("set", "longer than its message", int(over.sum()))
+        skipped.add("set", "longer than its message: it was captured or sent cut short", int(over.sum()))
         skipped.add("set", "length below 4", int((bad & (ids != 0)).sum()))
         kept = np.flatnonzero(~bad)
         body = np.minimum(lengths, room)[kept] - 4
@@ -144,7 +150,7 @@ def walk_sets(
         messages, ids, offsets, lengths = messages[order], ids[order], offsets[order], lengths[order]
     else:
         messages = ids = offsets = lengths = np.zeros(0, dtype=np.int64)
-    return SetTable(
+    table = SetTable(
         buffer=buffer,
         versions=kinds[messages],
         ids=ids,
@@ -161,3 +167,4 @@ def walk_sets(
         arrived_us=datagrams.arrived_us[messages],
         shift_ms=shift_ms[messages],
     )
+    return table, unread

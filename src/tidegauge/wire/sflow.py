@@ -119,13 +119,14 @@ class Sampled:
         flows: a packet each, scaled; `exporter` holds what the caller gave.
         owner: for each the position of its datagram.
         drops: for each datagram the drops counter that its samples state (the largest; packets the agent could not
-            sample); shape (n,), as `broken`: lists in it are not what they say.
+            sample); shape (n,), as `broken`: lists in it are not what they say, and `cut`: samples that were cut off.
     """
 
     flows: FlowBatch
     owner: NDArray[np.int64]
     drops: NDArray[np.int64]
     broken: NDArray[np.bool_]
+    cut: NDArray[np.int64]
 
 
 def decode_sflow(
@@ -183,7 +184,9 @@ def decode_sflow(
     )
     dropped = np.zeros(len(datagrams), dtype=np.int64)
     np.maximum.at(dropped, samples.owners[flow], drops)
-    return Sampled(flows, owner, dropped, broken)
+    honest = np.where(headers.counts > MOST_SAMPLES, 0, headers.counts)
+    missing = np.maximum(honest - np.bincount(samples.owners, minlength=len(datagrams)), 0)
+    return Sampled(flows, owner, dropped, broken, missing)
 
 
 def _interface(values: NDArray[np.int64]) -> NDArray[np.int64]:

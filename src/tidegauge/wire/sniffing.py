@@ -43,7 +43,7 @@ def sniff(stream: Stream) -> Kind:
     line = head.split(b"\n", 1)[0]
     if b"\0" not in line and any(line.count(mark) >= 3 for mark in (b",", b"\t", b"|", b";")):
         return "csv"
-    if is_vpc_line(line) or (b" srcaddr " in line and b" dstaddr " in line):  # a flow log of AWS VPC
+    if is_vpc_line(line) or {b"srcaddr", b"dstaddr"} <= set(line.split()):  # a flow log of AWS VPC
         return "csv"
     return "unknown"
 

@@ -214,8 +214,17 @@ def open_stream(path: str, *, most: int | None = None) -> Iterator[Stream]:
         try:
             source = stack.enter_context(Path(path).open("rb"))
         except OSError as error:
-            raise InputError(f"cannot be opened: {error.strerror}", where=path) from None
-        yield Stream(source, path, most=most)
+            raise InputError(f"cannot be opened: {error.strerror}", where=printable(path)) from None
+        yield Stream(source, printable(path), most=most)
+
+
+def printable(path: str) -> str:
+    """A path as text that can be written anywhere: bytes of its name that are not UTF-8 as escapes.
+
+    >>> printable("a/\\udcff.csv")
+    'a/\\\\xff.csv'
+    """
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def hash_file(path: str, *, most: int | None = None) -> str | None:
@@ -230,7 +239,7 @@ def hash_file(path: str, *, most: int | None = None) -> str | None:
                 digest.update(block)
                 most = None if most is None else most - len(block)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=path) from None
+        raise InputError(f"cannot be read: {error.strerror}", where=printable(path)) from None
     return digest.hexdigest()
 
 

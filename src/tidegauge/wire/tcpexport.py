@@ -18,6 +18,8 @@ IPFIX = 10
 """The version of IPFIX messages."""
 MESSAGE_HEADER, SET_HEADER = 16, 4
 MOST_SESSIONS = 4096
+PORTS = (4739, 4740)
+"""Of IPFIX (RFC 7011, 10.3): there a connection is followed from wherever its capture begins."""
 MOST_WAITING, MOST_EARLY, MOST_OF_ALL = 1 << 20, 2048, 64 << 20
 """Bytes of one connection that wait for bytes before them, in how many segments, and the bytes of all connections."""
 FEW_EARLY = 64
@@ -62,15 +64,23 @@ def _ahead(sequence: int, following: int) -> int:
     return (sequence - following + 2**31) % 2**32 - 2**31
 
 
-def _next_message(data: bytearray, domain: bytes) -> int:
-    """Where in a stream the next message of a domain begins; behind all that cannot begin one where none does."""
+def _next_message(data: bytes | bytearray, domain: bytes) -> tuple[int, bool]:
+    """Where in a stream the next message of a domain can begin, and whether it does; behind all that cannot begin one
+    where none can. Where the domain is not known, a message is one behind which another begins."""
+    perhaps = None
     begin = data.find(b"\x00\x0a")
     while begin >= 0:
         head = data[begin : begin + MESSAGE_HEADER + SET_HEADER]
-        if len(head) < MESSAGE_HEADER + SET_HEADER or (begins_message(head) and head[12:MESSAGE_HEADER] == domain):
-            return begin
+        if len(head) < MESSAGE_HEADER + SET_HEADER:
+            perhaps = begin if perhaps is None else perhaps
+        elif begins_message(head) and domain in (b"", head[12:MESSAGE_HEADER]):
+            behind = begin + int.from_bytes(head[2:4])
+            if domain or data[behind : behind + 2] == b"\x00\x0a":
+                return begin, True
+            if behind + 2 > len(data) and perhaps is None:
+                perhaps = begin
         begin = data.find(b"\x00\x0a", begin + 1)
-    return max(len(data) - 1, 0)
+    return (max(len(data) - 1, 0) if perhaps is None else perhaps), False
 
 
 @dataclass
@@ -79,7 +89,8 @@ class _Session:
 
     Attributes:
         following: sequence number of the next byte.
-        domain: the observation domain as messages hold it, by which the next one is known behind a gap.
+        domain: the observation domain as messages hold it, by which the next one is known behind a gap; empty until
+            one was read.
         in_step: the next byte goes on where the last message ended; behind a gap it is not known where one begins.
     """
 
@@ -97,6 +108,8 @@ class TcpExport:
 
     skipped: Skipped
     sessions: OrderedDict[Key, _Session] = field(default_factory=OrderedDict)
+    opened: OrderedDict[Key, int] = field(default_factory=OrderedDict)
+    """Sequence numbers of the first bytes of connections whose opening was seen, and no byte yet."""
     waiting: int = 0
 
     def add(self, buffer: Buffer, ip: IpHeaders) -> tuple[list[tuple[int, bytes]], NDArray[np.bool_]]:
@@ -113,7 +126,8 @@ class TcpExport:
         sequences, lasts = buffer.u32(starts + 4), starts + ip.payload_lengths[rows]
         found: list[tuple[int, bytes]] = []
         speaking = np.zeros(len(ip.protos), dtype=bool)
-        if not self.sessions and not ((buffer.u16(begins) == IPFIX) & (begins < lasts)).any():
+        ours = np.isin(ip.dst_ports[rows], PORTS)
+        if not self.sessions and not (ours | (buffer.u16(begins) == IPFIX) & (begins < lasts)).any():
             return found, speaking  # captures of other traffic hold nothing that could begin a session
         raw = buffer.data.data
         for row, sequence, first, last in zip(
@@ -123,8 +137,11 @@ class TcpExport:
             flags = int(ip.tcp_flags[row])
             data = bytes(raw[first:last]) if last > first else b""
             session = self.sessions.get(key)
-            if session is None and begins_message(data):
-                session = self._open(key, sequence, data[12:MESSAGE_HEADER])
+            if session is None and key[3] in PORTS and flags & SYN:
+                self._note_opening(key, (sequence + 1) % 2**32)
+                sequence += 1
+            if session is None and data:
+                session = self._begun(key, sequence, data)
             if session is None:
                 speaking[row] = (*key[2:], *key[:2]) in self.sessions
                 continue
@@ -132,8 +149,27 @@ class TcpExport:
             if data:
                 found += [(row, message) for message in self._put(session, sequence, data)]
             if flags & (FIN | RST | SYN):
+                found += [(row, message) for message in self._rest(session)]
                 self._close(key, session)
         return found, speaking
+
+    def _note_opening(self, key: Key, sequence: int) -> None:
+        self.opened[key] = sequence
+        if len(self.opened) > MOST_SESSIONS:
+            self.opened.popitem(last=False)
+
+    def _begun(self, key: Key, sequence: int, data: bytes) -> _Session | None:
+        """The session that a segment begins; None where it is no IPFIX."""
+        first = self.opened.pop(key, None)
+        if first is not None and 0 < _ahead(sequence, first) <= MOST_WAITING:
+            return self._open(key, first, b"")  # segments before it are on their way
+        if begins_message(data):
+            return self._open(key, sequence, data[12:MESSAGE_HEADER])
+        if key[3] not in PORTS:
+            return None
+        session = self._open(key, sequence, b"")
+        session.in_step = False  # the capture begins amid a message
+        return session
 
     def _open(self, key: Key, sequence: int, domain: bytes) -> _Session:
         if len(self.sessions) >= MOST_SESSIONS:
@@ -168,13 +204,15 @@ class TcpExport:
             elif len(session.early) > FEW_EARLY or not self._join_overlapping(session):
                 break
         if not session.in_step:
-            begin = _next_message(session.data, session.domain)
+            begin, sure = _next_message(session.data, session.domain)
             self.skipped.add("byte of IPFIX over TCP", "behind a gap, before a message begins", begin)
             del session.data[:begin]
-            if len(session.data) < MESSAGE_HEADER + SET_HEADER:
+            if not sure:
                 return []
             session.in_step = True
         found, good = take_messages(session.data)
+        if found and not session.domain:
+            session.domain = found[0][12:MESSAGE_HEADER]
         if not good:
             self.skipped.add("byte of IPFIX over TCP", "no message begins there", len(session.data))
             session.data.clear()
@@ -220,7 +258,13 @@ class TcpExport:
         """Close all connections; the messages that came behind gaps, with who sent them."""
         found = []
         for key, session in list(self.sessions.items()):
-            while session.early:
-                found += [(key, message) for message in self._skip_gap(session)]
+            found += [(key, message) for message in self._rest(session)]
             self._close(key, session)
+        return found
+
+    def _rest(self, session: _Session) -> list[bytes]:
+        """The messages of what came early, behind bytes that never will."""
+        found = []
+        while session.early:
+            found += self._skip_gap(session)
         return found

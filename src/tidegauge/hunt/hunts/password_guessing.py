@@ -21,7 +21,7 @@ from tidegauge.model import Finding, Severity, format_address, format_bytes, for
 GUESSES = 20
 GUESSED = {21: "FTP", 22: "SSH", 23: "telnet", 25: "mail", 110: "mail", 143: "mail", 445: "SMB", 465: "mail",
            587: "mail", 993: "mail", 995: "mail", 1433: "SQL Server", 3306: "MySQL", 3389: "RDP", 5432: "PostgreSQL",
-           5900: "VNC"}  # fmt: skip
+           5900: "VNC", 5985: "WinRM", 5986: "WinRM"}  # fmt: skip
 REQUESTS = (53, 80, 443, 853, 1883, 5222, 5223, 6379, 8000, 8008, 8080, 8081, 8088, 8443, 8883, 8888, 9200)
 """Ports at which requests are short and alike by nature."""
 LEAST_PACKETS = 7
