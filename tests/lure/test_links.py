@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.lure.make import BRANDS, judge, mail, names_of, page
@@ -176,3 +178,12 @@ def test_the_domain_that_a_text_shows(text: str, shown: str) -> None:
 )  # fmt: skip
 def test_links_in_text_are_found(text: str, found: list[str]) -> None:
     assert [url for url, _ in urls_in(text)] == found
+
+
+def test_every_signal_has_a_finder_and_a_weight() -> None:
+    from importlib.resources import files
+
+    from tidegauge.lure.signals import FINDERS, NAMES
+
+    assert {name for name, _ in FINDERS} == set(NAMES)
+    assert set(json.loads((files("tidegauge.lure") / "data" / "weights.json").read_text())["weights"]) <= set(NAMES)

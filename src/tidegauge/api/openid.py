@@ -18,12 +18,13 @@ from tidegauge.api.access import OPEN, Here, Service, takes
 from tidegauge.api.plain_pages import log_in_form, page
 from tidegauge.api.problems import MissingError
 from tidegauge.model import SiteError, TidegaugeError
+from tidegauge.model.web import WebError, asking
 from tidegauge.settings import OpenIdSettings
 from tidegauge.store import site_key
 from tidegauge.store.people import ROLES, RefusedError
 
 router = APIRouter(include_in_schema=False)
-COOKIE, WAIT_S, TIMEOUT_S = "tidegauge-openid", 600, 10
+COOKIE, WAIT_S, TIMEOUT_S, MOST_BYTES = "tidegauge-openid", 600, 10, 1 << 20
 CALLBACK = "/login/openid/callback"
 ALGORITHMS = ["RS256", "ES256", "PS256", "RS512", "ES384"]
 
@@ -40,14 +41,11 @@ def _told(url: str) -> dict[str, Any]:
     Raises:
         SiteError: it cannot be had.
     """
-    import requests
-
     try:
-        reply = requests.get(url, timeout=TIMEOUT_S, allow_redirects=False)
-        reply.raise_for_status()
-        found: dict[str, Any] = reply.json()
+        with asking(url, timeout_s=TIMEOUT_S, most_bytes=MOST_BYTES, longest_s=TIMEOUT_S) as reply:
+            found: dict[str, Any] = json.loads(reply.read())
         return found
-    except (requests.RequestException, ValueError) as error:
+    except (WebError, ValueError) as error:
         raise SiteError(f"the provider does not answer: {error}", where="[openid] issuer") from None
 
 

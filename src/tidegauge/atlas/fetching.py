@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatch
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any
 from urllib.parse import urlparse
 
-from tidegauge import __version__
 from tidegauge.atlas.catalogue import Catalogue
 from tidegauge.atlas.importing import Taken, Wanted, import_file
 from tidegauge.model import InputError, TidegaugeError
+from tidegauge.model.web import WebError, asking
 from tidegauge.site import AtlasSource
 
 TIMEOUT_S = 60
 LONGEST_S = 3600
 """A transfer that takes longer is given up: a server can drip bytes for ever."""
-BLOCK = 1 << 20
 CHECKSUM_MOST_BYTES = 1 << 20
 
 
@@ -37,16 +31,6 @@ class Outcome:
     state: str
     what: str
     taken: tuple[Taken, ...] = ()
-
-
-class _SameScheme(urllib.request.HTTPRedirectHandler):
-    """Redirects stay on the web, and never go from https to http."""
-
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
-        allowed = ("https",) if urlparse(req.full_url).scheme == "https" else ("http", "https")
-        if urlparse(newurl).scheme not in allowed:
-            raise InputError(f"redirected to {newurl[:100]}", where=req.full_url)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def update(catalogue: Catalogue, sources: tuple[AtlasSource, ...]) -> Iterator[Outcome]:
@@ -98,24 +82,29 @@ def _beside(path: Path) -> bool:
 
 def _web(catalogue: Catalogue, source: AtlasSource) -> Outcome:
     before = catalogue.fetched(source.name)
-    headers = {"User-Agent": f"tidegauge/{__version__}"}
+    headers: dict[str, str] = {}
     if before and before["url"] == source.url:
         headers |= {"If-None-Match": before["etag"]} if before["etag"] else {}
         headers |= {"If-Modified-Since": before["modified"]} if before["modified"] else {}
     with tempfile.TemporaryDirectory(prefix="tidegauge-") as folder:
         target = Path(folder) / (Path(urlparse(source.url).path).name or source.name)
         try:
-            with _open(source.url, headers) as answer:
+            with asking(
+                source.url, None, headers, timeout_s=TIMEOUT_S, most_bytes=source.most_bytes, longest_s=LONGEST_S,
+                follow=True,
+            ) as answer:  # fmt: skip
                 etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
-                _copy(answer, target, source)
-        except urllib.error.HTTPError as error:
+                with target.open("wb") as file:
+                    file.writelines(answer.blocks())
+        except WebError as error:
             if error.code == 304:
                 assert before is not None
                 catalogue.note_fetched(source.name, source.url, before["etag"], before["modified"])
                 return Outcome(source.name, "unchanged", "the server has nothing newer")
-            raise InputError(f"the server says {error.code} {error.reason}", where=source.url) from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise InputError(f"cannot be fetched: {getattr(error, 'reason', error)}", where=source.url) from None
+            hint = "max_mb allows more" if error.why.startswith("larger") else ""
+            raise InputError(f"cannot be fetched: {error}", where=source.url, hint=hint) from None
+        except OSError as error:
+            raise InputError(f"cannot be kept: {error.strerror}", where=str(target)) from None
         _check(target, _small(source.checksum) if source.checksum else source.sha256)
         wanted = _wanted(source)
         taken = import_file(catalogue, str(target), _dated_by(wanted, modified), origin=source.url)
@@ -133,34 +122,13 @@ def _dated_by(wanted: Wanted, modified: str) -> Wanted:
         return wanted
 
 
-def _open(url: str, headers: dict[str, str]) -> Any:
-    opener = urllib.request.build_opener(_SameScheme)
-    return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
-
-
-def _copy(answer: IO[bytes], target: Path, source: AtlasSource) -> None:
-    """Copy what the server sends, within its bounds of size and time."""
-    size, begun = 0, time.monotonic()
-    announced = getattr(answer, "length", None)
-    with target.open("wb") as file:
-        while block := answer.read(BLOCK):
-            size += len(block)
-            if size > source.most_bytes:
-                raise InputError(
-                    f"larger than {source.most_bytes:,} bytes", where=source.url, hint="max_mb allows more"
-                )
-            if time.monotonic() - begun > LONGEST_S:
-                raise InputError(f"not there after {LONGEST_S} s", where=source.url)
-            file.write(block)
-    if announced is not None and size < announced:
-        raise InputError(f"the connection ended after {size:,} of {announced:,} bytes", where=source.url)
-
-
 def _small(url: str) -> str:
     try:
-        with _open(url, {"User-Agent": f"tidegauge/{__version__}"}) as answer:
-            return bytes(answer.read(CHECKSUM_MOST_BYTES)).decode("ascii", "replace")
-    except (OSError, HTTPException, ValueError) as error:
+        with asking(
+            url, timeout_s=TIMEOUT_S, most_bytes=CHECKSUM_MOST_BYTES, longest_s=TIMEOUT_S, follow=True
+        ) as answer:  # fmt: skip
+            return answer.read().decode("ascii", "replace")
+    except WebError as error:
         raise InputError(f"the checksum cannot be fetched: {error}", where=url) from None
 
 

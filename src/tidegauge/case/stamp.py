@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import urllib.request
 from typing import Any
-from urllib.error import URLError
 
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 from rfc3161_client import (
@@ -18,6 +16,7 @@ from rfc3161_client import (
 
 from tidegauge.case.log import Case
 from tidegauge.model import TidegaugeError, UsageError, format_time
+from tidegauge.model.web import WebError, asking
 from tidegauge.site import Site
 
 MOST_BYTES, LIMIT_S = 1 << 20, 30
@@ -52,11 +51,11 @@ def stamp(site: Site, case: Case) -> dict[str, Any]:
     head = case.entries[-1]
     message = head.hash.encode()
     query = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA512).build().as_bytes()
-    request = urllib.request.Request(url, query, {"Content-Type": QUERY, "Accept": REPLY})
+    headers = {"Content-Type": QUERY, "Accept": REPLY}
     try:
-        with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
-            token: bytes = reply.read(MOST_BYTES)
-    except (URLError, OSError, ValueError) as error:
+        with asking(url, query, headers, timeout_s=LIMIT_S, most_bytes=MOST_BYTES, longest_s=LIMIT_S) as reply:
+            token = reply.read()
+    except WebError as error:
         raise TidegaugeError(f"the time-stamping service does not answer: {error}", where=url) from None
     body = {"head": head.number, "hash": head.hash, "service": url, "token": base64.b64encode(token).decode()}
     said = wrong(case, body, trusted)

@@ -9,18 +9,16 @@ from __future__ import annotations
 import base64
 import json
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPMessage
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 
 from tidegauge.model import TidegaugeError, UsageError
-from tidegauge.model.web import NoRedirect
+from tidegauge.model.web import WebError, asking
 from tidegauge.settings import TaxiiSettings
 from tidegauge.site import Site
 
@@ -110,29 +108,20 @@ class Collection:
             raise TidegaugeError(f"the server took longer than {LONGEST_S} s", where=self.url)
         headers = {**self._headers, **({"Content-Type": MEDIA} if body is not None else {})}
         try:
-            request = urllib.request.Request(url, body, headers)
-            with urllib.request.build_opener(NoRedirect).open(request, timeout=WAIT_S) as reply:
-                data = self._read(reply)
+            left_s = self._ends - time.monotonic()
+            with asking(url, body, headers, timeout_s=WAIT_S, most_bytes=MOST_BYTES, longest_s=left_s) as reply:
+                data = reply.read()
                 told = json.loads(data)
                 if not isinstance(told, dict):
                     raise ValueError("not an object")
                 return told, reply.headers, len(data)
-        except HTTPError as error:
-            why = error.read(4096).decode("utf-8", "replace")
-            raise TidegaugeError(f"the server refuses ({error.code}): {_said(why)}", where=self.url) from None
-        except (URLError, HTTPException, OSError) as error:
+        except WebError as error:
+            if error.code is not None:
+                why = f"the server refuses ({error.code}): {_said(error.said)}"
+                raise TidegaugeError(why, where=self.url) from None
             raise TidegaugeError(f"the server does not answer: {error}", where=self.url) from None
         except (ValueError, RecursionError) as error:
             raise TidegaugeError(f"not TAXII 2.1: {str(error)[:120]}", where=self.url) from None
-
-    def _read(self, reply: Any) -> bytes:
-        parts, size = [], 0
-        while block := reply.read1(1 << 20):
-            size += len(block)
-            if size > MOST_BYTES or time.monotonic() > self._ends:
-                raise TidegaugeError(f"more than {MOST_BYTES >> 20} MB or {LONGEST_S} s", where=self.url)
-            parts.append(block)
-        return b"".join(parts)
 
 
 def _authorization(settings: TaxiiSettings, folder: Path) -> dict[str, str]:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from tidegauge.lake.query import FlowFilter, Lake
+from tidegauge.lake.statements import text_of
 from tidegauge.model import Prefix, format_address
 
 SAMPLE_ROWS = 200_000
@@ -16,15 +19,6 @@ NOTABLE = 0.2
 """From this share of the bytes on, it is looked up what passes without an end at home."""
 MOST_HOMES = 500
 NAMED = 3
-V4 = "unhex('00000000000000000000ffff')"
-NETWORK = f"CASE WHEN a[1:12] = {V4} THEN a[1:14] ELSE a[1:4] END"
-"""The /16 of an IPv4 address, the /32 of an IPv6 one."""
-LOCAL = tuple(
-    Prefix.parse(p)
-    for p in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-              "224.0.0.0/3", "0.0.0.0/32", "fc00::/7", "fe80::/10", "ff00::/8", "::/127")
-)  # fmt: skip
-"""Addresses that no outside host has (RFC 1918, 6598, 3927, 4193, 4291): what passes between them is never `in`."""
 
 
 @dataclass(frozen=True)
@@ -73,34 +67,24 @@ def look_at_homes(
     shares = direction_bytes(lake, since_s, until_s) if shares is None else shares
     homes = list(home)[:MOST_HOMES]
     with lake.sampled(since_s * 1_000_000, until_s * 1_000_000, SAMPLE_ROWS) as engine:
-        seen = ", ".join(f"coalesce(bool_or({_within('src', [h])} OR {_within('dst', [h])}), false)" for h in homes)
-        local = f"{_within('src', LOCAL)} OR {_within('dst', LOCAL)}"
-        row = engine.execute(
-            "SELECT count(*), coalesce(sum(bytes) FILTER (direction = 'internal'), 0),"
-            f" coalesce(sum(bytes) FILTER (direction = 'internal' AND ({local})), 0), [{seen or 'true'}] FROM flows"
-        ).fetchone()
-        assert row is not None
-        count, internal, own, shown = row
+        engine.execute(text_of("local"))
+        ((count, internal, own),) = engine.execute(text_of("home_bytes")).fetchall()
+        engine.register("homes", pa.table({
+            "place": np.arange(len(homes)), "first": pa.array([h.first for h in homes], pa.binary()),
+            "last": pa.array([h.last for h in homes], pa.binary()),
+        }))  # fmt: skip
+        shown = {place for (place,) in engine.execute(text_of("homes_seen")).fetchall()}
         transit = shares["transit"] > NOTABLE * max(sum(shares.values()), 1)
-        sources, targets = (_busiest(engine, end) if transit else () for end in ("src", "dst"))
-    unseen = tuple(str(h) for h, there in zip(homes, shown, strict=False) if not there) if count and homes else ()
+        sources, targets = (_busiest(engine, source=source) if transit else () for source in (True, False))
+    unseen = tuple(str(h) for place, h in enumerate(homes) if place not in shown) if count else ()
     local_share = float(own) / float(internal) if internal else 0.0
     return Homes(shares, int(count), local_share, sources, targets, unseen)
 
 
-def _busiest(engine: duckdb.DuckDBPyConnection, end: str) -> tuple[tuple[str, float], ...]:
+def _busiest(engine: duckdb.DuckDBPyConnection, *, source: bool) -> tuple[tuple[str, float], ...]:
     """The networks with the most bytes at one end of flows that neither begin nor end at home."""
-    rows = engine.execute(
-        f"WITH ends AS (SELECT {end} AS a, bytes FROM flows WHERE direction = 'transit'),"
-        f" nets AS (SELECT {NETWORK} AS net, sum(bytes)::DOUBLE AS b FROM ends GROUP BY net)"
-        f" SELECT net, b / greatest((SELECT sum(b) FROM nets), 1) FROM nets ORDER BY b DESC, net LIMIT {NAMED}"
-    ).fetchall()
+    rows = engine.execute(text_of("busiest_networks"), {"source": source, "most": NAMED}).fetchall()
     return tuple((_network(net), float(share)) for net, share in rows)
-
-
-def _within(end: str, prefixes: Sequence[Prefix]) -> str:
-    tests = [f"{end} BETWEEN unhex('{p.first.hex()}') AND unhex('{p.last.hex()}')" for p in prefixes]
-    return f"({' OR '.join(tests)})"
 
 
 def _network(net: bytes) -> str:

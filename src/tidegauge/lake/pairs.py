@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from tidegauge.lake.query import FlowFilter, Lake
-from tidegauge.lake.statements import Row, asked, rows_of, statement
+from tidegauge.lake.statements import Row, asked, rows_of, text_of, view
 
 PART_ROWS, BATCH_ROWS = 4_000_000, 500_000
 CROWD, CROWD_SHARE = 30, 0.05
@@ -160,16 +160,17 @@ class Pairs(Views):
 
     def _define(self, engine: duckdb.DuckDBPyConnection, chosen: FlowFilter, *, asked_all: bool) -> None:
         """Make the views; of a time that is only looked back at, what was asked of everybody is not looked for."""
-        engine.execute(_text("macros"))
-        engine.execute(f"CREATE TEMP VIEW chosen_flows AS SELECT * FROM flows WHERE {chosen.sql()}")
+        engine.execute(text_of("macros"))
+        view(engine, "chosen_flows", "flows", chosen.sql())
         if asked_all:
-            engine.execute(f"CREATE TEMP TABLE asked_all AS {_text('asked_all')}")
+            engine.execute(f"CREATE TEMP TABLE asked_all AS {text_of('asked_all')}")
             asked_all = bool(engine.execute("SELECT count(*) FROM asked_all").fetchall()[0][0])
         engine.register("aliases", self._aliases)
-        _view(engine, "marked", _text("marked" if asked_all else "unmarked"))
-        _view(engine, "oriented", _text("oriented"))
-        _view(engine, "named", _text("named") if self._aliases.num_rows else "FROM oriented")
-        _view(engine, "crossing", f"SELECT *, ({self._watched}) AS watched FROM ({_text('crossing')})")
+        view(engine, "marked", f"({text_of('marked' if asked_all else 'unmarked')})")
+        view(engine, "oriented", f"({text_of('oriented')})")
+        view(engine, "named", f"({text_of('named')})" if self._aliases.num_rows else "oriented")
+        view(engine, "crossed", f"({text_of('crossing')})")
+        engine.execute(f"CREATE TEMP VIEW crossing AS SELECT *, ({self._watched}) AS watched FROM crossed")
 
     @contextmanager
     def between(self, since_s: int, until_s: int) -> Iterator[Views]:
@@ -193,13 +194,13 @@ class Pairs(Views):
             return {}
         with self.between(since_s, until_s) as then:
             then.join(pa.table({"key": pa.array(keys, pa.uint64())}))
-            found = then.table(_text("first_seen"), went_on=went_on)
+            found = then.table(text_of("first_seen"), went_on=went_on)
         return dict(zip(found["key"].to_pylist(), found["first_us"].to_pylist(), strict=True))
 
     def seen_before(self, pair: Pair, since_s: int, until_s: int) -> bool:
         """Whether a pair called in another time."""
         with self.between(since_s, until_s) as then:
-            return bool(then.value(_text("calls_before"), client=pair.client, server=pair.server, port=pair.port,
+            return bool(then.value(text_of("calls_before"), client=pair.client, server=pair.server, port=pair.port,
                                    proto=pair.proto))  # fmt: skip
 
     def servers_of(
@@ -210,7 +211,7 @@ class Pairs(Views):
         found: dict[tuple[bytes, int, int], set[bytes]] = {}
         with self.between(since_s, until_s) as then:
             then.join(pa.table({n: pa.array(c) for n, c in zip(("client", "protocol", "door"), columns, strict=True)}))
-            for row in then.table(_text("servers_asked")).to_pylist():
+            for row in then.table(text_of("servers_asked")).to_pylist():
                 found.setdefault((row["client"], row["protocol"], row["door"]), set()).add(row["server"])
         return found
 
@@ -220,8 +221,8 @@ class Pairs(Views):
         Left out are those that call a service (server, port, protocol) which many others call as often: more than
         `CROWD`, and more than `CROWD_SHARE` of those that call the most common one.
         """
-        self.make("regulars", _text("regulars"), least=least, crowd=CROWD, crowd_share=CROWD_SHARE)
-        (row,) = self.table(_text("regulars_counted")).to_pylist()
+        self.make("regulars", text_of("regulars"), least=least, crowd=CROWD, crowd_share=CROWD_SHARE)
+        (row,) = self.table(text_of("regulars_counted")).to_pylist()
         self._engine.execute("DELETE FROM regulars WHERE crowded")
         self.rows_chosen = int(row["calls"])
         return int(row["kept"]), int(row["crowded"])
@@ -232,7 +233,7 @@ class Pairs(Views):
         Columns: `key`, `start_us`, `end_us`, `cport`, `bytes`, `flags`, `sampling`.
         """
         held: list[pa.RecordBatch] = []
-        for batch in self._engine.sql(_text("calls")).to_arrow_reader(BATCH_ROWS):
+        for batch in self._engine.sql(text_of("calls")).to_arrow_reader(BATCH_ROWS):
             held.append(batch)
             if sum(len(b) for b in held) >= PART_ROWS:
                 table = pa.Table.from_batches(held)
@@ -247,14 +248,6 @@ class Pairs(Views):
     def ends(self, of: type[Row], keys: list[int]) -> list[Row]:
         """Who is behind keys of `calls`: pairs, with `key`, and how many clients call that server."""
         self.join(pa.table({"key": pa.array(keys, pa.uint64())}))
-        _view(self._engine, "wanted_calls", "FROM named WHERE pair_key(client, server, port, proto) IN (FROM wanted)")
+        view(self._engine, "wanted_calls", "named", "pair_key(client, server, port, proto) IN (FROM wanted)")
         self.make("looked_at", "FROM pairs_of('wanted_calls')")
-        return self.rows(of, _text("ends"))
-
-
-def _text(name: str) -> str:
-    return statement("tidegauge.lake", name)
-
-
-def _view(engine: duckdb.DuckDBPyConnection, name: str, text: str) -> None:
-    engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {text}")
+        return self.rows(of, text_of("ends"))

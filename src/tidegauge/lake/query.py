@@ -23,6 +23,7 @@ from tidegauge.lake.columns import COLUMNS, VIRTUAL, column_sql, meant_columns
 from tidegauge.lake.extent import Extent, find_extent, live_now
 from tidegauge.lake.manifest import Manifest
 from tidegauge.lake.rollup import WIDTHS_S, answerable
+from tidegauge.lake.statements import asked, text_of, view
 from tidegauge.lake.totals import begun, files
 from tidegauge.model import (
     CONTRADICTORY,
@@ -35,12 +36,10 @@ from tidegauge.model import (
     fold_ledger,
 )
 
-SUMS = {"bytes": "sum(bytes)", "packets": "sum(packets)", "flows": "count(*)", "hosts": "count(DISTINCT far)"}
-MINUTE_US, LONGEST_US = 60_000_000, 3_600_000_000
+MINUTE_US, HOUR_US, LONGEST_US = 60_000_000, 3_600_000_000, 3_600_000_000
 Parts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Whole numbers and fractions (`FRACTION`) of what lies in each bin."""
 FLOW_COLUMNS = ", ".join(f'"{name}"' for name in FLOW_SCHEMA.names)
-ORDER = "time_start, time_end, src, dst, src_port, dst_port, proto, bytes, packets, exporter, domain"
 PAGE_SPAN_US = 600_000_000
 """A page of flows is looked for in so much time first, and in twice as much each time."""
 QUARANTINE_FOLDER = "quarantine"
@@ -65,62 +64,18 @@ class FlowFilter:
 
 
 @dataclass(frozen=True)
-class _Binned:
-    """The SQL of one metric over bins; `flows` and `hosts` count in the bin of a flow's start alone."""
+class BinSums:
+    """Sums over bins, by key as text (the empty one where none was asked for).
 
-    chosen: FlowFilter
-    metric: str
-    width_s: int
-    first_bin: int
-    bins: int
+    Attributes:
+        sums: of the flows that lie within one bin; shape (bins,), float64.
+        parts: whole numbers and fractions of what rollups hold, each of shape (bins,).
+        long_flows: of the other flows, to be spread, batches of (keys or None, starts, ends, values), in microseconds.
+    """
 
-    @property
-    def since_us(self) -> int:
-        return self.first_bin * self.width_s * 1_000_000
-
-    @property
-    def until_us(self) -> int:
-        return (self.first_bin + self.bins) * self.width_s * 1_000_000
-
-    @property
-    def whole(self) -> bool:
-        return self.metric in ("flows", "hosts")
-
-    @property
-    def _places(self) -> tuple[str, str, str]:
-        """Bins of start and end, and the conditions on flows."""
-        width_us = self.width_s * 1_000_000
-        return (
-            f"(epoch_us(time_start) // {width_us})",
-            f"(greatest(epoch_us(time_end) - 1, epoch_us(time_start)) // {width_us})",
-            FlowFilter(None, self.until_us, self.chosen.conditions).sql(),
-        )
-
-    def rolled(self) -> str:
-        """Bin, and whole numbers and fractions of the amount, of rollups of this width."""
-        whole, fraction = ("flows", "0") if self.whole else (self.metric, f"{self.metric}_fraction")
-        conditions = FlowFilter(None, None, self.chosen.conditions).sql()
-        return (
-            f"bin, sum({whole})::BIGINT AS whole, sum({fraction})::BIGINT AS fraction FROM flows WHERE {conditions}"
-            f" AND bin BETWEEN {self.first_bin} AND {self.first_bin + self.bins - 1}"
-        )
-
-    def sums(self) -> str:
-        """Bin and amount of the flows that lie within one bin."""
-        first, last, conditions = self._places
-        amount = SUMS[self.metric].replace("far", VIRTUAL["far"])
-        within = "true" if self.whole else f"{first} = {last}"
-        return (
-            f"{first} AS bin, {amount}::DOUBLE AS amount FROM flows"
-            f" WHERE {conditions} AND time_start >= make_timestamptz({self.since_us}) AND {within}"
-        )
-
-    def long_flows(self) -> str:
-        first, last, conditions = self._places
-        return (
-            f'epoch_us(time_start) AS s, epoch_us(time_end) AS e, "{self.metric}"::DOUBLE AS v FROM flows'
-            f" WHERE {conditions} AND time_end > make_timestamptz({self.since_us}) AND {first} < {last}"
-        )
+    sums: dict[str, NDArray[np.float64]]
+    parts: dict[str, Parts]
+    long_flows: Iterator[tuple[NDArray[Any] | None, NDArray[Any], NDArray[Any], NDArray[Any]]]
 
 
 class Lake:
@@ -211,10 +166,9 @@ class Lake:
 
     def flows(self, chosen: FlowFilter, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Flows by start time, in batches of `FLOW_SCHEMA`'s columns."""
-        bound = f"LIMIT {int(limit)}" if limit is not None else ""
-        sql = f"SELECT {FLOW_COLUMNS} FROM flows WHERE {chosen.sql()} ORDER BY {ORDER} {bound}"
         with self.engine(chosen.since_us, chosen.until_us) as engine:
-            yield from engine.sql(sql).to_arrow_reader(100_000)
+            view(engine, "chosen", "flows", chosen.sql())
+            yield from engine.sql(text_of("in_order"), params={"most": limit}).to_arrow_reader(100_000)
 
     def page(self, chosen: FlowFilter, *, limit: int, after: tuple[int, int, bytes, bytes, int] | None) -> pa.Table:
         """So many flows in the order of `flows`, behind a place in it.
@@ -226,18 +180,14 @@ class Lake:
         extent_us = [(s.first_us, s.last_us) for s in self.manifest.segments("flows", chosen.since_us, chosen.until_us)]
         begin = max([min((a for a, _ in extent_us), default=0), chosen.since_us or 0, after[0] if after else 0])
         end = min([max((b for _, b in extent_us), default=-1) + 1, *([chosen.until_us] if chosen.until_us else [])])
-        span, skip, found = PAGE_SPAN_US, after[4] if after else 0, FLOW_SCHEMA.empty_table()
-        conditions = chosen.conditions
-        if after is not None:
-            last = f"make_timestamptz({after[0]}), make_timestamptz({after[1]}), unhex('{after[2].hex()}')"
-            conditions = (*conditions, f"(time_start, time_end, src, dst) >= ({last}, unhex('{after[3].hex()}'))")
+        span, found = PAGE_SPAN_US, FLOW_SCHEMA.empty_table()
+        start_us, end_us, src, dst, skip = after or (0, 0, b"", b"", 0)
+        place = {"behind": after is not None, "start_us": start_us, "end_us": end_us, "src": src, "dst": dst}
         while begin < end and found.num_rows < limit:
-            part = FlowFilter(begin, min(begin + span, end), conditions)
+            part = FlowFilter(begin, min(begin + span, end), chosen.conditions)
             with self.engine(part.since_us, part.until_us) as engine:
-                more = engine.sql(
-                    f"SELECT {FLOW_COLUMNS} FROM flows WHERE {part.sql()} ORDER BY {ORDER}"
-                    f" LIMIT {limit - found.num_rows} OFFSET {skip}"
-                ).to_arrow_table()
+                view(engine, "chosen", "flows", part.sql())
+                more = asked(engine, text_of("page"), **place, most=limit - found.num_rows, skip=skip)
             # The flows to be skipped all begin at the place itself, so they lie in the first part.
             found, skip = pa.concat_tables([found, more.cast(FLOW_SCHEMA)]), 0
             begin, span = begin + span, span * 2
@@ -249,30 +199,25 @@ class Lake:
         paths = [str(path.relative_to(self.folder)) for path in kept]
         if not paths:
             return
-        bound = f"LIMIT {int(limit)}" if limit is not None else ""
-        sql = f"SELECT * FROM flows WHERE {chosen.sql()} ORDER BY time_start, src, dst {bound}"
         with self.over(paths) as engine:
-            yield from engine.sql(sql).to_arrow_reader(100_000)
+            view(engine, "chosen", "flows", chosen.sql())
+            yield from engine.sql(text_of("in_order"), params={"most": limit}).to_arrow_reader(100_000)
 
     def top(self, by: list[str], chosen: FlowFilter, *, metric: str, limit: int) -> tuple[pa.Table, int]:
         """Groups with the largest sums of a metric, and the sum over all groups."""
         for name in by:
             if name not in COLUMNS:
                 raise UsageError(f"no such flow column: {name!r}", hint=meant_columns(name))
-        keys = ", ".join(f'{column_sql(name)} AS "k{i}"' for i, name in enumerate(by))
-        group = ", ".join(f'"k{i}"' for i in range(len(by)))
-        amount, conditions = _amount(metric), FlowFilter(conditions=chosen.conditions).sql()
-        source = self._begun(chosen, *map(column_sql, by), amount)
+        keys = {f"k{i}": column_sql(name) for i, name in enumerate(by)}
+        source = self._begun(chosen, *keys.values(), _begun_amount(metric))
         with self.over([]) as engine:
-            table = engine.sql(
-                f"WITH sums AS MATERIALIZED (SELECT {keys}, {amount}::HUGEINT AS amount FROM ({source})"
-                f" WHERE {conditions} GROUP BY {group})"
-                f" SELECT *, (SELECT sum(amount) FROM sums) AS total FROM sums"
-                f" ORDER BY amount DESC, {group} LIMIT {int(limit)}"
-            ).to_arrow_table()
+            where = FlowFilter(conditions=chosen.conditions).sql()
+            view(engine, "chosen", f"({source})", where, **keys, amount=_begun_amount(metric))
+            table = engine.sql(text_of("top_hosts" if metric == "hosts" else "top"), params={"most": limit})
+            table = table.to_arrow_table()
             total = int(table["total"][0].as_py()) if table.num_rows else 0
         if metric == "hosts":  # a host of two groups counts once in all
-            total = int(self.total(amount, chosen))
+            total = int(self.total(f"count(DISTINCT {VIRTUAL['far']})", chosen))
         return table.drop_columns(["total"]).rename_columns([*by, metric]), total
 
     def _begun(self, chosen: FlowFilter, *expressions: str) -> str:
@@ -289,122 +234,100 @@ class Lake:
         return row[0] if row else None
 
     def bin_sums(
-        self, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
-    ) -> tuple[NDArray[np.float64], Parts, Iterator[tuple[NDArray[Any], ...]]]:
-        """Sums of the flows that lie within one bin, those of rollups, and the other flows as they are, to be spread.
+        self, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int, by: str | None = None
+    ) -> BinSums:
+        """Sums of flows over bins, for every value of a column where one is named.
 
         A flow without duration lies in the bin of its start. `flows` and `hosts` count in that bin alone.
-
-        Returns:
-            Sums of shape (bins,), float64; whole numbers and fractions of what rollups hold, each of shape (bins,);
-            and batches of (starts, ends, values) in microseconds.
         """
-        binned = _Binned(chosen, metric, width_s, first_bin, bins)
-        raw, rollups = self._sources(binned)
-        sums, parts = np.zeros(bins), (np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64))
-        if raw:
-            with self.over(raw) as engine:
-                found = engine.sql(f"SELECT {binned.sums()} GROUP BY bin").fetchnumpy()
-            sums[np.asarray(found["bin"], dtype=np.int64) - first_bin] = np.asarray(found["amount"])
-        if rollups:
-            with self.over(rollups) as engine:
-                found = engine.sql(f"SELECT {binned.rolled()} GROUP BY bin").fetchnumpy()
-            at = np.asarray(found["bin"], dtype=np.int64) - first_bin
-            for part, name in zip(parts, ("whole", "fraction"), strict=True):
-                part[at] = np.asarray(found[name], dtype=np.int64)
-        return sums, parts, self._long_flows(binned, raw)
-
-    def directions_by_hour(self, first_hour: int, hours: int) -> dict[str, NDArray[np.float64]]:
-        """Bytes of the flows that begin in each hour, by direction; shape (hours,) each."""
-        binned = _Binned(FlowFilter(), "bytes", 3600, first_hour, hours)
-        raw, rollups = self._sources(binned, "direction")
-        found: dict[str, NDArray[np.float64]] = {}
-        begun = "epoch_us(time_start) // 3600000000"
-        for paths, hour, amount in ((raw, begun, "bytes"), (rollups, "bin", "bytes_begun")):
-            if not paths:
-                continue
-            with self.over(paths) as engine:
-                rows = engine.execute(
-                    f"SELECT direction::VARCHAR, {hour} AS h, sum({amount})::DOUBLE FROM flows"
-                    f" WHERE h BETWEEN {first_hour} AND {first_hour + hours - 1} GROUP BY ALL"
-                ).fetchall()
-            for way, at, octets in rows:
-                found.setdefault(way, np.zeros(hours))[at - first_hour] += octets
-        return found
-
-    def _sources(self, binned: _Binned, *keys: str) -> tuple[list[str], list[str]]:
-        """Files of the segments whose flows must be read, and of the rollups that stand for the others.
-
-        Args:
-            keys: SQL that is asked for besides the conditions.
-        """
-        segments = self.manifest.segments("flows", binned.since_us, binned.until_us)
-        rollups: dict[str, str] = {}
-        kind = answerable(*keys, *binned.chosen.conditions)
-        if kind and binned.metric != "hosts" and binned.width_s in WIDTHS_S:
-            rollups = self.manifest.rollups(kind, binned.width_s)
-        raw = [s.path for s in segments if s.path not in rollups]
-        whole = [rollups[s.path] for s in segments if s.path in rollups]
-        self.reads[f"rollups of {binned.width_s} s"] += len(whole)
-        self.reads["segments of flows"] += len(raw)
-        return raw, whole
-
-    def _long_flows(
-        self, binned: _Binned, raw: list[str], *, also: str = ""
-    ) -> Iterator[tuple[NDArray[Any], ...]]:  # fmt: skip
-        """Columns of the flows that reach over bins: what `also` selects, starts and ends (us), amounts."""
-        if binned.whole or not raw:
-            return
-        with self.over(raw) as engine:
-            for batch in engine.sql(f"SELECT {also}{binned.long_flows()}").to_arrow_reader(200_000):
-                yield tuple(column.to_numpy(zero_copy_only=False) for column in batch.columns)
-
-    def bin_sums_by(
-        self, by: str, chosen: FlowFilter, *, metric: str, width_s: int, first_bin: int, bins: int
-    ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Parts], Iterator[tuple[NDArray[Any], ...]]]:
-        """The same for every value of a column at once.
-
-        Returns:
-            Sums of shape (bins,) by value as text; parts by value; and batches of (values as text, starts, ends,
-            amounts).
-        """
-        binned = _Binned(chosen, metric, width_s, first_bin, bins)
-        key = f"({column_sql(by)})::VARCHAR AS k, "
-        raw, rollups = self._sources(binned, column_sql(by))
+        width_us = width_s * 1_000_000
+        since_us, until_us = first_bin * width_us, (first_bin + bins) * width_us
+        key, whole = f"({column_sql(by)})::VARCHAR" if by else "''", metric in ("flows", "hosts")
+        needed = (*chosen.conditions, *([column_sql(by)] if by else []))
+        raw, rollups = self._sources(needed if metric != "hosts" else None, width_s, since_us, until_us)
+        where = FlowFilter(None, until_us, chosen.conditions).sql()
+        amount = {"flows": "1", "hosts": VIRTUAL["far"]}.get(metric, f'"{metric}"')
         sums: dict[str, NDArray[np.float64]] = {}
         if raw:
             with self.over(raw) as engine:
-                found = engine.sql(f"SELECT {key}{binned.sums()} GROUP BY k, bin").to_arrow_table()
+                view(engine, "chosen", "flows", where, key=key, amount=amount, time_start="time_start",
+                     time_end="time_end")  # fmt: skip
+                given = {"width_us": width_us, "since_us": since_us}
+                named, given = ("bin_hosts", given) if metric == "hosts" else ("bin_sums", given | {"whole": whole})
+                found = asked(engine, text_of(named), **given)
             for name, at, (amounts,) in _by_name(found, first_bin, "amount"):
                 sums[name] = np.zeros(bins)
                 sums[name][at] = amounts
         parts: dict[str, Parts] = {}
         if rollups:
             with self.over(rollups) as engine:
-                found = engine.sql(f"SELECT {key}{binned.rolled()} GROUP BY k, bin").to_arrow_table()
-            for name, at, columns in _by_name(found, first_bin, "whole", "fraction"):
+                columns = {"amount": metric, "fraction": "0" if whole else f"{metric}_fraction", "bin": "bin"}
+                view(engine, "chosen", "flows", FlowFilter(conditions=chosen.conditions).sql(), key=key, **columns)
+                found = asked(engine, text_of("bin_rollups"), first=first_bin, last=first_bin + bins - 1)
+            for name, at, both in _by_name(found, first_bin, "whole", "fraction"):
                 parts[name] = np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64)
-                for part, amounts in zip(parts[name], columns, strict=True):
+                for part, amounts in zip(parts[name], both, strict=True):
                     part[at] = amounts
-        return sums, parts, self._long_flows(binned, raw, also=key)
+        spread = self._long_flows([] if whole else raw, where, key, amount, width_us, since_us, named=by is not None)
+        return BinSums(sums, parts, spread)
+
+    def directions_by_hour(self, first_hour: int, hours: int) -> dict[str, NDArray[np.float64]]:
+        """Bytes of the flows that begin in each hour, by direction; shape (hours,) each."""
+        since_us, until_us = first_hour * HOUR_US, (first_hour + hours) * HOUR_US
+        raw, rollups = self._sources(("direction",), 3600, since_us, until_us)
+        found: dict[str, NDArray[np.float64]] = {}
+        begun = f"epoch_us(time_start) // {HOUR_US}"
+        for paths, hour, amount in ((raw, begun, "bytes"), (rollups, "bin", "bytes_begun")):
+            if not paths:
+                continue
+            with self.over(paths) as engine:
+                view(engine, "chosen", "flows", direction="direction", hour=hour, amount=amount)
+                rows = asked(engine, text_of("directions"), first=first_hour, last=first_hour + hours - 1).to_pylist()
+            for row in rows:
+                found.setdefault(row["way"], np.zeros(hours))[row["hour"] - first_hour] += row["bytes"]
+        return found
+
+    def _sources(
+        self, asked_for: tuple[str, ...] | None, width_s: int, since_us: int, until_us: int
+    ) -> tuple[list[str], list[str]]:
+        """Files of the segments whose flows must be read, and of the rollups that stand for the others.
+
+        Args:
+            asked_for: SQL of all that is asked for; None: no rollup holds it.
+        """
+        segments = self.manifest.segments("flows", since_us, until_us)
+        kind = None if asked_for is None or width_s not in WIDTHS_S else answerable(*asked_for)
+        rollups = self.manifest.rollups(kind, width_s) if kind else {}
+        raw = [s.path for s in segments if s.path not in rollups]
+        whole = [rollups[s.path] for s in segments if s.path in rollups]
+        self.reads[f"rollups of {width_s} s"] += len(whole)
+        self.reads["segments of flows"] += len(raw)
+        return raw, whole
+
+    def _long_flows(
+        self, raw: list[str], where: str, key: str, amount: str, width_us: int, since_us: int, *, named: bool
+    ) -> Iterator[tuple[NDArray[Any] | None, NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """The flows that reach over bins: their keys where they are `named`, starts and ends (us), amounts."""
+        if not raw:
+            return
+        with self.over(raw) as engine:
+            view(engine, "chosen", "flows", where, key=key, amount=amount, time_start="time_start", time_end="time_end")
+            given = {"width_us": width_us, "since_us": since_us}
+            for batch in engine.sql(text_of("long_flows"), params=given).to_arrow_reader(200_000):
+                starts, ends, values = (batch[name].to_numpy(zero_copy_only=False) for name in ("s", "e", "v"))
+                yield batch["key"].to_numpy(zero_copy_only=False) if named else None, starts, ends, values
 
     def compare(
         self, by: str, inside: FlowFilter, before: FlowFilter, *, metric: str, most: int = 200
     ) -> list[tuple[Any, float, float]]:
         """Groups by their sums within one choice of flows, largest first, and their sums within another."""
-        key, amount = column_sql(by), _amount(metric)
-        now, past = (
-            f"({self._begun(x, key, amount)}) WHERE {FlowFilter(conditions=x.conditions).sql()}"
-            for x in (inside, before)
-        )
+        key, amount = column_sql(by), _begun_amount(metric)
         with self.over([]) as engine:
-            rows: list[tuple[Any, float, float]] = engine.execute(
-                f"WITH now AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM {now} GROUP BY k"
-                f" ORDER BY a DESC LIMIT {int(most)}),"
-                f" past AS (SELECT {key} AS k, {amount}::DOUBLE AS a FROM {past} AND"
-                f" ({key}) IN (SELECT k FROM now) GROUP BY k)"
-                " SELECT now.k, now.a, coalesce(past.a, 0) FROM now LEFT JOIN past USING (k) ORDER BY now.a DESC"
-            ).fetchall()
+            for name, filtered in (("now", inside), ("past", before)):
+                source = f"({self._begun(filtered, key, amount)})"
+                view(engine, name, source, FlowFilter(conditions=filtered.conditions).sql(), key=key, amount=amount)
+            statement = text_of("compared_hosts" if metric == "hosts" else "compared")
+            rows: list[tuple[Any, float, float]] = engine.execute(statement, {"most": most}).fetchall()
         return rows
 
     def ledger(self) -> pa.Table:
@@ -436,10 +359,8 @@ class Lake:
     def transfers(self, chosen: FlowFilter, least: int) -> NDArray[np.float64]:
         """Bytes that each host of ours sent to each far end on each day (UTC), of at least so many; sorted."""
         with self.engine(chosen.since_us, chosen.until_us) as engine:
-            found = engine.execute(
-                f"SELECT sum(bytes)::DOUBLE AS sent FROM flows WHERE direction = 'out' AND {chosen.sql()}"
-                f" GROUP BY src, dst, epoch_us(time_start) // 86400000000 HAVING sent >= {int(least)} ORDER BY sent"
-            ).fetchnumpy()
+            view(engine, "chosen", "flows", chosen.sql())
+            found = engine.execute(text_of("transfers"), {"least": least}).fetchnumpy()
         return np.asarray(found["sent"], np.float64)
 
     def scalar(self, sql_amount: str, chosen: FlowFilter) -> Any:
@@ -462,16 +383,16 @@ def _ledger(folder: Path, paths: tuple[str, ...]) -> pa.Table:
     return complete_ledger(whole).sort_by("minute")
 
 
-def _amount(metric: str) -> str:
-    """SQL of a metric over a table of what begins."""
-    return SUMS["hosts"].replace("far", VIRTUAL["far"]) if metric == "hosts" else f"sum({metric})"
+def _begun_amount(metric: str) -> str:
+    """What a metric sums (`hosts`: counts, each once) over a table of what begins."""
+    return VIRTUAL["far"] if metric == "hosts" else metric
 
 
 def _by_name(
     found: pa.Table, first_bin: int, *columns: str
 ) -> Iterator[tuple[str, NDArray[np.int64], tuple[NDArray[Any], ...]]]:
-    """Name, places and amounts of each value of `k` in a table of sums by `k` and `bin`."""
-    keys = found["k"].combine_chunks().dictionary_encode()
+    """Name, places and amounts of each key in a table of sums by `key` and `bin`."""
+    keys = found["key"].combine_chunks().dictionary_encode()
     codes = np.asarray(keys.indices)
     order = np.argsort(codes, kind="stable")
     at = np.asarray(found["bin"].to_numpy(), dtype=np.int64)[order] - first_bin

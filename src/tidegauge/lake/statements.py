@@ -19,13 +19,26 @@ def statement(package: str, name: str) -> str:
     return (files(package) / "sql" / f"{name}.sql").read_text(encoding="utf-8").strip().removesuffix(";")
 
 
+def text_of(name: str) -> str:
+    """The text of one of the lake's own statements."""
+    return statement("tidegauge.lake", name)
+
+
+def view(
+    engine: duckdb.DuckDBPyConnection, name: str, source: str, where: str = "true", **columns: str
+) -> None:  # fmt: skip
+    """Make a view of a table's rows that meet a condition: of all its columns, or of SQL by name."""
+    listed = ", ".join(f"{sql} AS {column}" for column, sql in columns.items()) or "*"
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {listed} FROM {source} WHERE {where}")
+
+
 def asked(engine: duckdb.DuckDBPyConnection, text: str, **given: Any) -> pa.Table:
     """What a statement gives; sums that DuckDB holds as 128-bit integers as 64-bit ones.
 
     Args:
         given: the statement's parameters; all of them and no others.
     """
-    table = engine.sql(text, params=given).to_arrow_table()
+    table = engine.sql(text, params=given or None).to_arrow_table()
     for place, column in enumerate(table.schema):
         if pa.types.is_decimal(column.type):
             table = table.set_column(place, column.name, table[place].cast(pa.int64()))

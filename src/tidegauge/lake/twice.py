@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from tidegauge.lake.manifest import MARK, Source
 from tidegauge.lake.query import FLOW_COLUMNS, Lake
+from tidegauge.lake.statements import text_of, view
 
 WINDOWS, WINDOW_US = 6, 60_000_000
 SAMPLE_ROWS = 30_000
@@ -31,40 +32,6 @@ ALIKE = 0.2
 """Bytes of two unsampled sightings of a flow differ by at most this share."""
 MOST_ALIKE = 20
 """Flows of one key, exporter and file that are looked at: some senders use one port for ever."""
-KEY = "src, dst, src_port, dst_port, proto"
-SEEN = (
-    f"CREATE TEMP TABLE seen AS SELECT row_number() OVER () AS id, exporter::VARCHAR AS exporter, {KEY}, {MARK},"
-    " epoch_us(time_start) AS t, epoch_us(time_end) AS e, bytes, packets, sampling FROM flows WHERE ({windows})"
-    f" AND proto IN (6, 17) AND src_port <> 0 AND dst_port <> 0 AND hash({KEY}) % {{classes}} = 0"
-    f" QUALIFY row_number() OVER (PARTITION BY exporter, {MARK}, {KEY} ORDER BY time_start) <= {MOST_ALIKE}"
-)
-TWO_EXPORTERS = (
-    "WITH own AS (SELECT exporter, count(*) AS flows FROM seen GROUP BY exporter),"
-    " paired AS (SELECT a.exporter AS one, b.exporter AS other, count(DISTINCT a.id) AS matched"
-    f" FROM seen a JOIN seen b USING ({KEY}) WHERE a.exporter <> b.exporter AND a.t <= b.e + {APART_US}"
-    f" AND b.t <= a.e + {APART_US} AND (a.sampling > 1 OR b.sampling > 1 OR"
-    f" greatest(a.bytes, b.bytes) - least(a.bytes, b.bytes) <= {ALIKE} * greatest(a.bytes, b.bytes)) GROUP BY ALL)"
-    " SELECT one, other, matched, flows FROM paired JOIN own ON own.exporter = one"
-    f" WHERE matched >= {LEAST_FLOWS} AND matched >= {LEAST_SHARE} * flows ORDER BY matched DESC"
-)
-ONE_EXPORTER = (
-    "WITH own AS (SELECT exporter, count(*) AS flows FROM seen GROUP BY exporter),"
-    " paired AS (SELECT exporter, count(DISTINCT a.id) AS matched FROM seen a"
-    f" JOIN seen b USING (exporter, {KEY}, bytes, packets) WHERE a.id <> b.id AND abs(a.t - b.t) <= {NEAR_US}"
-    f" AND abs(a.e - b.e) <= {NEAR_US} AND a.{MARK} IS NOT DISTINCT FROM b.{MARK} GROUP BY exporter)"
-    " SELECT exporter, exporter, matched, flows FROM paired JOIN own USING (exporter)"
-    f" WHERE matched >= {LEAST_FLOWS} AND matched >= {LEAST_SHARE} * flows ORDER BY matched DESC"
-)
-TWO_FILES = (
-    f"WITH own AS (SELECT {MARK}, count(*) AS flows FROM seen WHERE {MARK} IS NOT NULL GROUP BY {MARK}),"
-    f" paired AS (SELECT a.{MARK} AS one, mode(b.{MARK}) AS other, count(DISTINCT b.{MARK}) AS others,"
-    " count(DISTINCT a.id) AS matched"
-    f" FROM seen a JOIN seen b USING ({KEY}, bytes, packets) WHERE abs(a.t - b.t) <= 1000 AND abs(a.e - b.e) <= 1000"
-    f" AND a.exporter = b.exporter AND b.{MARK} IS DISTINCT FROM a.{MARK} AND a.{MARK} IS NOT NULL GROUP BY ALL)"
-    f" SELECT one, other, others, matched, flows FROM paired JOIN own ON own.{MARK} = one"
-    f" WHERE matched >= {LEAST_FLOWS} AND matched >= {OF_FILES} * flows"
-    f" OR matched = flows AND flows >= {LEAST_OF_ALL} ORDER BY matched DESC"
-)
 
 
 @dataclass(frozen=True)
@@ -124,11 +91,14 @@ def seen_twice(lake: Lake, since_s: int, until_s: int) -> list[Twice | TwoFiles]
     with _sample(lake, since_s, until_s) as engine:
         if engine is None:
             return []
-        for one, other, matched, flows in engine.execute(TWO_EXPORTERS).fetchall():
+        least = {"least_flows": LEAST_FLOWS, "least_share": LEAST_SHARE}
+        by_exporters = {**least, "apart_us": APART_US, "alike": ALIKE}
+        for one, other, matched, flows in engine.execute(text_of("twice_by_exporters"), by_exporters).fetchall():
             pair = frozenset((one, other))
             if pair not in found or matched / flows > found[pair].matched / found[pair].looked_at:
                 found[pair] = Twice(one, other, matched, flows)
-        for one, other, matched, flows in engine.execute(ONE_EXPORTER).fetchall():
+        by_one = {**least, "near_us": NEAR_US}
+        for one, other, matched, flows in engine.execute(text_of("twice_by_one_exporter"), by_one).fetchall():
             found[frozenset((one, other))] = Twice(one, other, matched, flows)
         return [*found.values(), *_once(_files(lake, engine))]
 
@@ -140,7 +110,8 @@ def here_already(lake: Lake, marks: set[int], since_s: int, until_s: int) -> lis
 
 
 def _files(lake: Lake, engine: duckdb.DuckDBPyConnection) -> list[TwoFiles]:
-    rows = engine.execute(TWO_FILES).fetchall()
+    given = {"least_flows": LEAST_FLOWS, "least_share": OF_FILES, "least_of_all": LEAST_OF_ALL}
+    rows = engine.execute(text_of("twice_by_files"), given).fetchall()
     known = {s.mark: s for s in lake.manifest.sources() if s.mark is not None} if rows else {}
     return [
         TwoFiles(known[one], known.get(other), others, matched, flows)
@@ -184,5 +155,7 @@ def _sample(lake: Lake, since_s: int, until_s: int) -> Iterator[duckdb.DuckDBPyC
     columns = f"{FLOW_COLUMNS}, " + (MARK if marked else f"NULL::BIGINT AS {MARK}")
     with lake.over([s.path for s in near], columns, by_name=marked) as engine:
         classes = max(int(rows) // (2 * SAMPLE_ROWS), 1)
-        engine.execute(SEEN.format(windows=chosen, classes=classes))
+        view(engine, "looked_at", "flows", chosen)
+        given = {"classes": classes, "most_alike": MOST_ALIKE}
+        engine.execute(f"CREATE TEMP TABLE seen AS {text_of('seen')}", given)
         yield engine

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +40,10 @@ def build_series(
     """The series of the flows that meet conditions, over the bins that touch `[since_s, until_s)`."""
     first = since_s // width_s
     bins = max(-(-until_s // width_s) - first, 0)
-    chosen = FlowFilter(conditions=conditions)
-    sums, parts, long_flows = lake.bin_sums(chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins)
-    spreader = Spreader(width_s=width_s, first_bin=first, bins=bins)
-    spreader.add_parts(*parts)
-    for starts, ends, values in long_flows:
-        spreader.add(starts, ends, values)
+    _, table = sums_by(lake, conditions, by=None, metric=metric, width_s=width_s, first=first, bins=bins)
     coverage = covered(lake, first * width_s, (first + bins) * width_s)
     seen = coverage.bins(width_s=width_s, first_bin=first, bins=bins)
-    return Series(width_s, first, sums + spreader.values(), seen), coverage
+    return Series(width_s, first, table.sum(axis=0), seen), coverage
 
 
 def build_many(
@@ -71,25 +68,34 @@ def build_many(
 
 
 def sums_by(
-    lake: Lake, conditions: tuple[str, ...], *, by: str, metric: str, width_s: int, first: int, bins: int
+    lake: Lake, conditions: tuple[str, ...], *, by: str | None, metric: str, width_s: int, first: int, bins: int
 ) -> tuple[list[str], NDArray[np.float64]]:
-    """Values of a column as text, and the sums of each over bins from the bin `first` on; shape (values, bins)."""
+    """Values of a column as text (of none the empty one), and the sums of each over bins from the bin `first` on; shape
+    (values, bins)."""
     chosen = FlowFilter(conditions=conditions)
-    sums, parts, long_flows = lake.bin_sums_by(by, chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins)
-    spreaders = {name: Spreader(width_s=width_s, first_bin=first, bins=bins) for name in parts}
-    for name, part in parts.items():
+    found = lake.bin_sums(chosen, metric=metric, width_s=width_s, first_bin=first, bins=bins, by=by)
+    spreaders = {name: Spreader(width_s=width_s, first_bin=first, bins=bins) for name in found.parts}
+    for name, part in found.parts.items():
         spreaders[name].add_parts(*part)
-    for keys, starts, ends, values in long_flows:
-        order = np.argsort(keys, kind="stable")
-        own_names, begins = np.unique(keys[order], return_index=True)
-        for name, rows in zip(own_names.tolist(), np.split(order, begins[1:]), strict=True):
+    for keys, starts, ends, values in found.long_flows:
+        for name, rows in _by_key(keys):
             spreader = spreaders.setdefault(name, Spreader(width_s=width_s, first_bin=first, bins=bins))
             spreader.add(starts[rows], ends[rows], values[rows])
-    names = sorted({*sums, *spreaders})
+    names = sorted({*found.sums, *spreaders})
     table = np.zeros((len(names), bins))
     for row, name in enumerate(names):
-        if name in sums:
-            table[row] += sums[name]
+        if name in found.sums:
+            table[row] += found.sums[name]
         if name in spreaders:
             table[row] += spreaders[name].values()
     return names, table
+
+
+def _by_key(keys: NDArray[Any] | None) -> Iterator[tuple[str, NDArray[np.int64] | slice]]:
+    """Each key and its rows; without keys all of them."""
+    if keys is None:
+        yield "", slice(None)
+        return
+    order = np.argsort(keys, kind="stable")
+    names, begins = np.unique(keys[order], return_index=True)
+    yield from zip(names.tolist(), np.split(order, begins[1:]), strict=True)

@@ -10,8 +10,6 @@ import smtplib
 import socket
 import ssl
 import time
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any
 
 from tidegauge import __version__
 from tidegauge.model import TidegaugeError
-from tidegauge.model.web import NoRedirect
+from tidegauge.model.web import WebError, asking
 from tidegauge.serve.outbox import HELD, SENT, Letter, Outbox
 from tidegauge.settings import AlertSettings
 from tidegauge.site import Site
@@ -44,7 +42,7 @@ def send(letter: Letter, channel: AlertSettings, folder: Path) -> None:
     """
     try:
         {"webhook": _webhook, "mail": _mail, "syslog": _syslog}[channel.kind](letter, channel, folder)
-    except (OSError, smtplib.SMTPException, urllib.error.URLError, ValueError) as error:
+    except (OSError, smtplib.SMTPException, WebError, ValueError) as error:
         raise AlertError(f"{letter.channel} did not take the message: {error}") from None
 
 
@@ -67,13 +65,11 @@ def _webhook(letter: Letter, channel: AlertSettings, folder: Path) -> None:
     if channel.url is None:
         raise AlertError("a webhook needs a url", where=f"[alerts.{letter.channel}]")
     body = json.dumps({**letter.told, "id": letter.id}, ensure_ascii=False).encode()
-    headers = {"Content-Type": "application/json", "User-Agent": f"tidegauge/{__version__}",
-               "X-Tidegauge-Id": str(letter.id)}  # fmt: skip
+    headers = {"Content-Type": "application/json", "X-Tidegauge-Id": str(letter.id)}
     if secret := _secret(channel.secret_file, folder):
         headers["X-Tidegauge-Signature"] = signature(secret, int(time.time()), body)
-    request = urllib.request.Request(channel.url, body, headers, method="POST")
-    with urllib.request.build_opener(NoRedirect).open(request, timeout=TIMEOUT_S) as reply:
-        reply.read(MOST_REPLY_BYTES)
+    with asking(channel.url, body, headers, timeout_s=TIMEOUT_S, most_bytes=MOST_REPLY_BYTES):
+        pass  # that it answers well is all that counts
 
 
 def _mail(letter: Letter, channel: AlertSettings, folder: Path) -> None:
