@@ -92,8 +92,11 @@ def test_the_page_to_print_holds_counts_and_no_value(tmp_path: Path) -> None:
 
 
 def egress(sent: int, far: str = "203.0.113.9") -> Finding:
-    return Finding("egress", f"192.0.2.5 sent {sent} bytes", 1_416_800_000, 1_416_810_000, "192.0.2.5", 0.9, "high",
-                   ("much",), "tidegauge flows", (far,), {"bytes": sent, "to_one": sent})  # fmt: skip
+    return Finding(
+        kind="egress", title=f"192.0.2.5 sent {sent} bytes", start_s=1_416_800_000, end_s=1_416_810_000,
+        subject="192.0.2.5", score=0.9, severity="high", reasons=("much",), query="tidegauge flows", peers=(far,),
+        evidence={"bytes": sent, "to_one": sent},
+    )
 
 
 def test_a_dump_that_fits_what_went_out_is_said_with_the_odds(make_site: Callable[..., Site], tmp_path: Path) -> None:

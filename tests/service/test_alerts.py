@@ -33,7 +33,10 @@ from tidegauge.store import Store
 from tidegauge.store.tables import outbox as outbox_table
 
 Told = list[tuple[dict[str, str], bytes]]
-FINDING = Finding("beacon", "192.0.2.9 is commanded", 5, 9, "192.0.2.9", 0.9, "high", ("it calls every 60 s",), "q")
+FINDING = Finding(
+    kind="beacon", title="192.0.2.9 is commanded", start_s=5, end_s=9, subject="192.0.2.9", score=0.9, severity="high",
+    reasons=("it calls every 60 s",), query="q",
+)  # fmt: skip
 
 
 @contextmanager

@@ -101,8 +101,9 @@ def _web(catalogue: Catalogue, source: AtlasSource) -> Outcome:
                 assert before is not None
                 catalogue.note_fetched(source.name, source.url, before["etag"], before["modified"])
                 return Outcome(source.name, "unchanged", "the server has nothing newer")
-            hint = "max_mb allows more" if error.why.startswith("larger") else ""
-            raise InputError(f"cannot be fetched: {error}", where=source.url, hint=hint) from None
+            what = error.why if error.code is not None or error.too_much else f"cannot be fetched: {error}"
+            hint = "max_mb allows more" if error.too_much else ""
+            raise InputError(what, where=source.url, hint=hint) from None
         except OSError as error:
             raise InputError(f"cannot be kept: {error.strerror}", where=str(target)) from None
         _check(target, _small(source.checksum) if source.checksum else source.sha256)

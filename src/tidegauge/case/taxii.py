@@ -119,6 +119,8 @@ class Collection:
             if error.code is not None:
                 why = f"the server refuses ({error.code}): {_said(error.said)}"
                 raise TidegaugeError(why, where=self.url) from None
+            if error.too_much:
+                raise TidegaugeError(f"more than {MOST_BYTES >> 20} MB or {LONGEST_S} s", where=self.url) from None
             raise TidegaugeError(f"the server does not answer: {error}", where=self.url) from None
         except (ValueError, RecursionError) as error:
             raise TidegaugeError(f"not TAXII 2.1: {str(error)[:120]}", where=self.url) from None

@@ -106,9 +106,6 @@ def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str 
 
 
 def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) -> None:
-    from tidegauge.hunt.finding_store import finding_id
-    from tidegauge.hunt.limits import POWER
-
     shown = [f for f in found.findings if everything or f.severity != "info"]
     hidden = len(found.findings) - len(shown)
     span = f"between {format_time(found.since_s)} and {format_time(found.until_s)}"
@@ -118,22 +115,13 @@ def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) ->
         bold=True,
     )
     for ground in found.grounds:
-        nothing = "nothing more" if shown else "nothing"
-        click.echo(f"  That {nothing} was found is no evidence: {ground}")
+        click.echo(f"  That nothing{' more' if shown else ''} was found is no evidence: {ground}")
     stories = {s.subject: s for s in found.stories() if len(s.findings) > 1}
-    told: set[str] = set()
     for finding in shown if everything else shown[:SHOWN]:
-        click.echo()
-        click.secho(f"{finding.severity.upper()} {finding.title}", fg=COLOURS.get(finding.severity))
-        click.echo(f"  {finding_id(finding)}, {finding.kind}, score {finding.score:.2f}")
-        for reason in finding.reasons:
-            click.echo(f"  - {reason}")
-        click.echo(f"  see: {finding.query}")
+        _print_finding(finding)
         if explain:
             _explain(finding, here)
-        story = stories.get(finding.subject)
-        if story and finding.subject not in told:
-            told.add(finding.subject)
+        if (story := stories.pop(finding.subject, None)) is not None:
             click.echo(f"  what else {finding.subject} did:")
             for line in story.timeline()[:SHOWN]:
                 click.echo(f"    {line}")
@@ -141,6 +129,26 @@ def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) ->
         click.echo(f"\nand {len(shown) - SHOWN} more (--all, or --json)")
     for finding, closed in found.closed:
         click.echo(f"closed until {format_time(closed.until_s)} ({closed.reason}): {finding.title}")
+    _print_limits(found)
+    click.echo("\nlooked at " + ", ".join(f"{count:,} {what}" for what, count in found.examined.items()))
+    for left in found.skipped:
+        click.echo(f"not looked at: {left['what']} ({left['count']:,}): {left['why']}")
+
+
+def _print_finding(finding: Finding) -> None:
+    from tidegauge.hunt.finding_store import finding_id
+
+    click.echo()
+    click.secho(f"{finding.severity.upper()} {finding.title}", fg=COLOURS.get(finding.severity))
+    click.echo(f"  {finding_id(finding)}, {finding.kind}, score {finding.score:.2f}")
+    for reason in finding.reasons:
+        click.echo(f"  - {reason}")
+    click.echo(f"  see: {finding.query}")
+
+
+def _print_limits(found: Hunted) -> None:
+    from tidegauge.hunt.limits import POWER
+
     if found.limits:
         click.echo(f"\nWhat would have been found, of severity medium or more, {POWER:.0%} of the time:")
     for scope, limits in groupby(found.limits, key=lambda limit: limit.scope):
@@ -150,9 +158,6 @@ def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) ->
             click.echo(f"  {'linked to' if linked else 'no transmission was found that is linked to'} {named}:")
         for limit in limits:
             click.echo(f"  {'  ' if scope != 'site' else ''}{limit.text()}")
-    click.echo("\nlooked at " + ", ".join(f"{count:,} {what}" for what, count in found.examined.items()))
-    for left in found.skipped:
-        click.echo(f"not looked at: {left['what']} ({left['count']:,}): {left['why']}")
 
 
 def _explain(finding: Finding, here: SiteContext) -> None:

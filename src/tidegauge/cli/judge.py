@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,66 +220,88 @@ def _period(since_s: int, until_s: int) -> str:
 
 def print_answer(answer: Answer, drawing: list[str] | None = None) -> None:
     """An answer as a person reads it."""
-    metric = answer.question.metric
     click.secho(headline(answer), bold=True)
     for line in drawing or []:
         click.echo(f"  {line}")
+    for lines in (_surges, _chances, _limits, _largest, _relays, _observed, _caveats, _sources):
+        for line in lines(answer):
+            click.echo(line)
+
+
+def _surges(answer: Answer) -> Iterator[str]:
+    metric = answer.question.metric
     for surge in answer.surges:
-        click.echo(
+        yield (
             f"  surge from {format_time(surge.start_s)} to {format_time(surge.end_s)}:"
             f" {amount_text(surge.observed, metric)} where {amount_text(surge.expected, metric)} was expected"
             f" (p = {surge.p_value:.2g} over the whole question)"
         )
+        own = surge.metric or metric
         for carrier in surge.carried_by:
-            click.echo(
+            yield (
                 f"    {carrier.share:.0%} of the excess by {carrier.by} {carrier.value}:"
-                f" {amount_text(carrier.amount, surge.metric or metric)}, usually"
-                f" {amount_text(carrier.usual, surge.metric or metric)}"
+                f" {amount_text(carrier.amount, own)}, usually {amount_text(carrier.usual, own)}"
             )
         if surge.query:
-            click.echo(f"    see: {surge.query}")
+            yield f"    see: {surge.query}"
+
+
+def _chances(answer: Answer) -> Iterator[str]:
     for chance in answer.would_have_seen:
         text = "not known" if chance.probability is None else f"{chance.probability:.0%}"
-        click.echo(
-            f"Probability of detecting {amount_text(chance.amount, metric)} added over"
-            f" {format_duration(chance.duration_s)}: {text}"
-        )
+        amount = amount_text(chance.amount, answer.question.metric)
+        yield f"Probability of detecting {amount} added over {format_duration(chance.duration_s)}: {text}"
+
+
+def _limits(answer: Answer) -> Iterator[str]:
     for part in answer.parts:
-        shown = [
-            f"{amount_text(x.amount, part.question.metric)} over {format_duration(x.duration_s)}" for x in part.limits
-        ]
-        click.echo(f"Detection limits in {part.question.metric}: {'; '.join(shown)}")
+        metric = part.question.metric
+        shown = [f"{amount_text(x.amount, metric)} over {format_duration(x.duration_s)}" for x in part.limits]
+        yield f"Detection limits in {metric}: {'; '.join(shown) or 'none'}"
     if answer.limits and not answer.parts:
-        click.echo(f"Detection limits (added traffic that would have been detected {answer.power:.0%} of the time):")
+        metric = answer.question.metric
+        yield f"Detection limits (added traffic that would have been detected {answer.power:.0%} of the time):"
         for limit in answer.limits:
             rate = f" ({limit.amount * 8 / limit.duration_s:,.0f} bit/s)" if metric == "bytes" and limit.amount else ""
-            click.echo(f"  {amount_text(limit.amount, metric)}{rate} added over {format_duration(limit.duration_s)}")
-    if answer.largest and answer.verdict == "no_surge":
-        largest = answer.largest
-        metric = largest.metric or metric
-        click.echo(
+            yield f"  {amount_text(limit.amount, metric)}{rate} added over {format_duration(limit.duration_s)}"
+
+
+def _largest(answer: Answer) -> Iterator[str]:
+    largest = answer.largest
+    if largest is not None and answer.verdict == "no_surge":
+        metric = largest.metric or answer.question.metric
+        yield (
             f"Largest excess: {amount_text(largest.observed, metric)} in {format_duration(largest.window_s)}"
             f" from {format_time(largest.start_s)}, expected {amount_text(largest.expected, metric)}"
             f" (p = {largest.p_value:.2g})"
         )
+
+
+def _relays(answer: Answer) -> Iterator[str]:
     for relay in answer.relays:
         if relay.verdict != "cannot_say":
-            click.echo(f"The same question about {relay.relay}: {relay.verdict.replace('_', ' ')}")
-    click.echo(f"Coverage: {answer.coverage_share:.2%} of that time was observed")
+            yield f"The same question about {relay.relay}: {relay.verdict.replace('_', ' ')}"
+
+
+def _observed(answer: Answer) -> Iterator[str]:
+    yield f"Coverage: {answer.coverage_share:.2%} of that time was observed"
     for blind in answer.blind:
-        click.echo(f"  not observed from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}")
+        yield f"  not observed from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}"
+
+
+def _caveats(answer: Answer) -> Iterator[str]:
     if answer.caveats:
-        click.echo("Caveats:")
-        for caveat in answer.caveats:
-            click.echo(f"  - {caveat}")
+        yield "Caveats:"
+        yield from (f"  - {caveat}" for caveat in answer.caveats)
+
+
+def _sources(answer: Answer) -> Iterator[str]:
     if answer.editions:
         named = dict.fromkeys(f"{e['source']} {e['edition']}" for e in answer.editions)
         shown = list(named)[:EDITIONS_SHOWN]
         more = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
-        click.echo(f"Countries and ASes from the atlas editions {', '.join(shown)}{more}")
-    click.echo(
-        f"Probability of a false alarm over the whole question: at most {answer.false_alarm:g}. {answer.method}"
-    )
+        yield f"Countries and ASes from the atlas editions {', '.join(shown)}{more}"
+    yield f"Probability of a false alarm over the whole question: at most {answer.false_alarm:g}. {answer.method}"
 
 
 def print_reply(reply: Reply) -> None:

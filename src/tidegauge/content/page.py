@@ -73,67 +73,103 @@ def read_page(markup: str) -> Page:
     markup = markup[:MOST_MARKUP]
     if markup.count("<") > MOST_TAGS:
         markup = "<".join(markup.split("<", MOST_TAGS)[:MOST_TAGS])
-    tree = LexborHTMLParser(markup)
     page.data_bytes = max((len(run) for run in re.findall(r"[A-Za-z0-9+/]{2000,}={0,2}", markup)), default=0)
-    pieces: list[str] = []
-    length = hidden_at = depth = count = 0
-    open_link: tuple[str, int, int, bool, int] | None = None
-    node: LexborNode | None = tree.root
+    walk = _Walk(page)
+    node: LexborNode | None = LexborHTMLParser(markup).root
+    count = 0
     while node is not None and count < MOST_NODES:
         count += 1
-        name = node.tag or ""
-        down = True
-        if name == "-text":
-            text = node.text_content or ""
-            if hidden_at:
-                page.hidden += len(text.strip())
-            elif text:
-                flat = re.sub(r"[ \t\r\n\f]+", " ", text)
-                if length + len(flat) <= MOST_TEXT:
-                    pieces.append(flat)
-                    length += len(flat)
-        elif name.startswith("-") or not name:
-            pass
-        else:
-            attributes = node.attributes
-            if name in SILENT:
-                down = _silent(node, name, page)
-            elif not hidden_at and _hides(name, attributes):
-                hidden_at = depth + 1
-            if name in BLOCKS and pieces and not pieces[-1].endswith("\n"):
-                pieces.append("\n")
-                length += 1
-            target = _target(name, attributes, page)
-            if target is not None and len(page.links) < MOST_LINKS:
-                kind, where = target
-                if kind == "a":
-                    if open_link is not None:
-                        page.links.append(Anchor("", open_link[0], "a", open_link[2], open_link[3]))
-                    open_link = (where, len(pieces), length, False, depth)
-                else:
-                    page.links.append(Anchor((attributes.get("alt") or "")[:300], where, kind, length))
-            if name == "img":
-                page.images += 1
-                if open_link is not None:
-                    open_link = (*open_link[:3], True, open_link[4])
-        # Down, along, or up again.
-        if down and node.child is not None:
-            node, depth = node.child, depth + 1
-            continue
-        while node is not None:
-            if hidden_at == depth + 1:
-                hidden_at = 0
-            if open_link is not None and open_link[4] == depth:
-                where, first, at, pictured, _ = open_link
-                shown = re.sub(r"\s+", " ", "".join(pieces[first:])).strip()[:500]
-                page.links.append(Anchor(shown, where, "a", at, pictured))
-                open_link = None
-            if node.next is not None:
-                node = node.next
-                break
-            node, depth = node.parent, depth - 1
-    page.text = re.sub(r"[ ]*\n[ \n]*", "\n", "".join(pieces)).strip()
+        node = walk.after(node, walk.enter(node))
+    page.text = re.sub(r"[ ]*\n[ \n]*", "\n", "".join(walk.pieces)).strip()
     return page
+
+
+@dataclass
+class _OpenLink:
+    """A link whose text is being read: where that begins among the pieces and in the text, and the link's depth."""
+
+    target: str
+    first: int
+    at: int
+    depth: int
+    pictured: bool = False
+
+
+@dataclass
+class _Walk:
+    """What is known on the way through a tree; `hidden_at` is one more than the depth of what hides all below it."""
+
+    page: Page
+    pieces: list[str] = field(default_factory=list)
+    length: int = 0
+    depth: int = 0
+    hidden_at: int = 0
+    link: _OpenLink | None = None
+
+    def enter(self, node: LexborNode) -> bool:
+        """Take in a node; whether to look below it."""
+        name = node.tag or ""
+        if name == "-text":
+            self._text(node.text_content or "")
+        elif name and not name.startswith("-"):
+            return self._element(node, name)
+        return True
+
+    def _text(self, text: str) -> None:
+        if self.hidden_at:
+            self.page.hidden += len(text.strip())
+        elif text:
+            flat = re.sub(r"[ \t\r\n\f]+", " ", text)
+            if self.length + len(flat) <= MOST_TEXT:
+                self.pieces.append(flat)
+                self.length += len(flat)
+
+    def _element(self, node: LexborNode, name: str) -> bool:
+        attributes, down = node.attributes, True
+        if name in SILENT:
+            down = _silent(node, name, self.page)
+        elif not self.hidden_at and _hides(name, attributes):
+            self.hidden_at = self.depth + 1
+        if name in BLOCKS and self.pieces and not self.pieces[-1].endswith("\n"):
+            self.pieces.append("\n")
+            self.length += 1
+        target = _target(name, attributes, self.page)
+        if target is not None and len(self.page.links) < MOST_LINKS:
+            self._leads(*target, attributes.get("alt") or "")
+        if name == "img":
+            self.page.images += 1
+            if self.link is not None:
+                self.link.pictured = True
+        return down
+
+    def _leads(self, kind: str, where: str, instead: str) -> None:
+        if kind != "a":
+            self.page.links.append(Anchor(instead[:300], where, kind, self.length))
+            return
+        if (before := self.link) is not None:
+            self.page.links.append(Anchor("", before.target, "a", before.at, before.pictured))
+        self.link = _OpenLink(where, len(self.pieces), self.length, self.depth)
+
+    def after(self, node: LexborNode, down: bool) -> LexborNode | None:
+        """The node that comes next: down, along, or up again."""
+        if down and node.child is not None:
+            self.depth += 1
+            return node.child
+        at: LexborNode | None = node
+        while at is not None:
+            self._leave()
+            if at.next is not None:
+                return at.next
+            at, self.depth = at.parent, self.depth - 1
+        return None
+
+    def _leave(self) -> None:
+        if self.hidden_at == self.depth + 1:
+            self.hidden_at = 0
+        if self.link is not None and self.link.depth == self.depth:
+            shown = re.sub(r"\s+", " ", "".join(self.pieces[self.link.first :])).strip()[:500]
+            self.page.links.append(Anchor(shown, self.link.target, "a", self.link.at, self.link.pictured))
+            self.link = None
 
 
 def _hides(name: str, attributes: dict[str, str | None]) -> bool:

@@ -84,8 +84,31 @@ def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) 
         texts.append(asked.watch.where)
     if not texts:
         return
+    around = _around(site, lake, known, asked, span)
+    timed = bool(asked.where_text and columns_in(asked.where_text).intersection(TIMES))
+    if timed:
+        yield from _times_met(asked, texts, around, span)
+    since_s = span.since_s if timed else span.history_s
+    matched = FlowFilter(since_s * 1_000_000, span.until_s * 1_000_000, asked.conditions())
+    # Flows keep the labels of the edition that they came in under: what they show is possible.
+    if not possible(texts, around) and not lake.total("sum(flows)", matched):
+        yield _impossible(asked, texts, around)
+    elif asked.where_text and "exporter" in asked.where_text.lower():
+        chosen = FlowFilter(
+            span.history_s * 1_000_000, span.until_s * 1_000_000,
+            (f"direction = '{asked.direction}'", asked.where_sql or "true"),
+        )  # fmt: skip
+        if not lake.total("sum(flows)", chosen):
+            yield (
+                f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history:"
+                " the exporters that it leaves may not export it."
+            )
+
+
+def _around(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) -> Surroundings:
+    """What is known of the flows of a question besides its conditions."""
     displayed = cache(lambda where: bool(lake.total("sum(flows)", FlowFilter(conditions=(where,)))))
-    around = Surroundings(
+    return Surroundings(
         asked.direction, () if site.home_as else site.home,
         frozenset(lake.exporters() if "exporter" in (asked.where_text or "").lower() else ()), span.since_s,
         span.until_s,
@@ -99,44 +122,41 @@ def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) 
         ),
         ipv6=":" not in "".join(_addresses(asked)) or _saw_ipv6(lake, asked, span),
     )  # fmt: skip
-    timed = columns_in(asked.where_text).intersection(TIMES) if asked.where_text else set()
-    since_s = span.since_s if timed else span.history_s
-    matched = FlowFilter(since_s * 1_000_000, span.until_s * 1_000_000, asked.conditions())
-    if timed and span.history_s < span.since_s and possible(texts, around):
+
+
+def _times_met(asked: Asked, texts: list[str], around: Surroundings, span: Span) -> Iterator[str]:
+    """Yield that a condition on times can match nothing in a part of the asked time.
+
+    Raises:
+        UsageError: it leaves no flow of the history.
+    """
+    assert asked.where_text is not None
+    if span.history_s < span.since_s and possible(texts, around):
         before = replace(around, since_s=span.history_s, until_s=span.since_s)
         if not possible(texts, before):
             raise UsageError(
                 f"the condition {asked.where_text!r} leaves no flow of the history: nothing can be compared",
                 hint="limit times by --since, --until and --baseline",
             )
-    if timed and asked.where_text and (left_out := _left_out(asked.where_text, around, span)):
+    if left_out := _left_out(asked.where_text, around, span):
         yield (
             f"The condition {asked.where_text!r} can match no flow in {left_out:.0%} of the asked time. Limit times by"
             " --since and --until."
         )
-    # Flows keep the labels of the edition that they came in under: what they show is possible.
-    if not possible(texts, around) and not lake.total("sum(flows)", matched):
-        shown = f"The condition {asked.where_text!r}" if asked.where_text else asked.selection()
-        named = [str(asked.origins)] if asked.origins else []
-        named += [f"the watch {asked.watch.name}"] if asked.watch else []
-        beside = f" beside {' and '.join(named)}" if asked.where_text and named else ""
-        if not around.ipv6 and possible(texts, replace(around, ipv6=True)):
-            yield (
-                f"No flow of IPv6 of direction '{asked.direction}' was seen in that time or in the history before it:"
-                " IPv6 may not be exported, or no home prefix is of IPv6."
-            )
-        else:
-            yield f"{shown}{beside} can match no flow of direction '{asked.direction}' in that time."
-    elif asked.where_text and "exporter" in asked.where_text.lower():
-        chosen = FlowFilter(
-            span.history_s * 1_000_000, span.until_s * 1_000_000,
-            (f"direction = '{asked.direction}'", asked.where_sql or "true"),
-        )  # fmt: skip
-        if not lake.total("sum(flows)", chosen):
-            yield (
-                f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history:"
-                " the exporters that it leaves may not export it."
-            )
+
+
+def _impossible(asked: Asked, texts: list[str], around: Surroundings) -> str:
+    """Why no flow can meet the conditions."""
+    if not around.ipv6 and possible(texts, replace(around, ipv6=True)):
+        return (
+            f"No flow of IPv6 of direction '{asked.direction}' was seen in that time or in the history before it: IPv6"
+            " may not be exported, or no home prefix is of IPv6."
+        )
+    shown = f"The condition {asked.where_text!r}" if asked.where_text else asked.selection()
+    named = [str(asked.origins)] if asked.origins else []
+    named += [f"the watch {asked.watch.name}"] if asked.watch else []
+    beside = f" beside {' and '.join(named)}" if asked.where_text and named else ""
+    return f"{shown}{beside} can match no flow of direction '{asked.direction}' in that time."
 
 
 def _left_out(where: str, around: Surroundings, span: Span) -> float:

@@ -220,10 +220,14 @@ def _iban_of(text: str) -> str:
     return text
 
 
+Form = tuple[str, str, str, str, bool]
+"""What a text can be by form and check digits: kind, plain value, name, how sure, whether shaped."""
+
+
 def _kinds(
     text: str, names: frozenset[str], national: bool, column: int, columns: Columns, samples: Counter[str]
-) -> Iterator[tuple[str, str, str, str, bool]]:
-    """What a text can be by form and check digits: kind, plain value, name, how sure, whether shaped."""
+) -> Iterator[Form]:
+    """Yield what a text can be by form and check digits."""
     plain = text.translate(PARTED).upper()
     if len(plain) == 9 and plain.isdigit() and SSN.fullmatch(text):
         found = numbers.ssn(plain)
@@ -232,35 +236,39 @@ def _kinds(
             return
         if found == "valid":
             yield "us-ssn", plain, "US social security number", "", "-" in text
-    if len(plain) == 10 and plain[0].isalpha() and plain[2:].isdigit() and plain == text:
-        found = numbers.tw_id(plain)
-        if found == "sample":
-            samples["tw-id"] += 1
-        elif found == "valid":
-            yield "tw-id", plain, "Taiwanese identity or residence number", "checked", False
-    if (
-        12 <= len(plain) <= 19
-        and plain.isdigit()
-        and CARD.fullmatch(text)
-    ):
-        found = numbers.card(plain)
-        if found == "sample":
-            samples["payment-card"] += 1
-        elif found == "valid":
-            yield "payment-card", plain, "payment card", "checked", not text.isdigit()
+    yield from _checked(text, plain, samples)
     if plain[:2].isalpha() and 15 <= len(plain) <= 34 and plain[2:4].isdigit():
         if numbers.iban(plain):
             yield "iban", plain, "IBAN", "strong", False
         return
-    bare = text.isdigit()
-    if bare and column < 0 and not names and not national and len(plain) != 18:
+    if text.isdigit() and column < 0 and not names and not national and len(plain) != 18:
         return  # nothing but a label could prove it
+    yield from _national(text, plain, names, national, column, columns)
+
+
+def _checked(text: str, plain: str, samples: Counter[str]) -> Iterator[Form]:
+    """Yield numbers with check digits that stand for themselves: Taiwanese identity numbers, and cards."""
+    if len(plain) == 10 and plain[0].isalpha() and plain[2:].isdigit() and plain == text:
+        found, kind, name = numbers.tw_id(plain), "tw-id", "Taiwanese identity or residence number"
+    elif 12 <= len(plain) <= 19 and plain.isdigit() and CARD.fullmatch(text):
+        found, kind, name = numbers.card(plain), "payment-card", "payment card"
+    else:
+        return
+    if found == "sample":
+        samples[kind] += 1
+    elif found == "valid":
+        yield kind, plain, name, "checked", kind == "payment-card" and not text.isdigit()
+
+
+def _national(
+    text: str, plain: str, names: frozenset[str], national: bool, column: int, columns: Columns
+) -> Iterator[Form]:
+    """Yield national numbers, of countries whose form says enough, which a label names, or whose column it is."""
+    bare = text.isdigit()
     for form, pattern, shaped in forms_of(text):
-        told = national or form.country in names
-        if not (form.strong or told or column >= 0 or not bare):
-            continue
-        kind = f"national-id:{form.country}"
-        if (column >= 0 and not told and (column, kind) in columns.dead) or pattern.fullmatch(text) is None:
+        told, kind = national or form.country in names, f"national-id:{form.country}"
+        dead = column >= 0 and not told and (column, kind) in columns.dead
+        if dead or not (form.strong or told or column >= 0 or not bare) or pattern.fullmatch(text) is None:
             continue
         written = shaped.fullmatch(text) is not None
         if not (form.strong or written or column >= 0 or told):

@@ -98,54 +98,77 @@ def take_apart(
         if scheme == "data" and text[5:11].lower() == "image/":
             return None
         return Link(shown, target, kind, at, text[:200], _nothing(), (), frozenset({"script-url"}), pictured)
+    text = _whole(text)
+    if not text:
+        return None
+    text, through, redirected = _led_on(text)
+    goal = _goal_of(text, brands)
+    odd = {"open-redirect"} if redirected else set()
+    odd |= _odd_form(text, goal)
+    if recipients and _names_recipient(_rest(text), recipients):
+        odd.add("recipient")
+    if _rest(text).count("%") > 20 and kind != "image":
+        odd.add("encoded")
+    return Link(shown, target, kind, at, text[:2000], goal, through, frozenset(odd) | goal.odd, pictured)
+
+
+def _whole(text: str) -> str:
+    """A link with its scheme, and as many slashes as belong there; empty where it is none."""
     if text.startswith("//"):
         text = "https:" + text
     elif re.match(r"(?i)www\.", text):
         text = "http://" + text
     if not re.match(r"(?i)(?:https?|ftp):/{1,3}[^/]", text):
-        return None
-    text = re.sub(r"(?i)^(https?|ftp):[/\\]+", lambda m: f"{m[1].lower()}://", text)
-    odd: set[str] = set()
+        return ""
+    return re.sub(r"(?i)^(https?|ftp):[/\\]+", lambda m: f"{m[1].lower()}://", text)
+
+
+def _led_on(text: str) -> tuple[str, tuple[str, ...], bool]:
+    """Where a link leads by way of others that hold it, the hosts on the way, and whether one redirects anybody."""
     through: list[str] = []
+    redirected = False
     for _ in range(MOST_STEPS):
         inner, by = _inner(text)
-        if inner is None:
-            break
         host = _host(text)
-        if registered(_host(inner)) == registered(host) and registered(host):
+        if inner is None or (registered(_host(inner)) == registered(host) and registered(host)):
             break
         through.append(host)
-        if by == "open":
-            odd.add("open-redirect")
+        redirected |= by == "open"
         text = inner
-    host, netloc = _host(text), _netloc(text)
-    goal = look_at(host, brands)
-    if "@" in netloc:
-        odd.add("credentials")
-    port = re.search(r":(\d{1,5})$", netloc)
-    if port and int(port[1]) not in (80, 443):
-        odd.add("port")
-    rest = text.partition("://")[2].partition("/")[2]
-    raw_host = netloc.rpartition("@")[2].partition(":")[0]
+    return text, tuple(through), redirected
+
+
+def _goal_of(text: str, brands: Brands) -> Goal:
+    """What is known of a link's host, a capital I in it read as the l that it stands for."""
+    goal = look_at(_host(text), brands)
+    raw_host = _netloc(text).rpartition("@")[2].partition(":")[0]
     if "I" in raw_host and goal.plays is None:
         capital = look_at(raw_host.replace("I", "l").lower(), brands)
         if capital.brand or capital.plays:
-            goal = Goal(goal.host, goal.domain, None, capital.brand or capital.plays, "look-alike", goal.odd)
-    if goal.brand is None:
-        if KIT.search("/" + rest):
-            odd.add("kit")
-        if AFFILIATE.search("/" + rest):
-            odd.add("affiliate")
-    if RUNS.search(urlsplit_path(text)):
-        odd.add("program")
-    if recipients and _names_recipient(rest, recipients):
-        odd.add("recipient")
-    if rest.count("%") > 20 and kind != "image":
-        odd.add("encoded")
+            return Goal(goal.host, goal.domain, None, capital.brand or capital.plays, "look-alike", goal.odd)
+    return goal
+
+
+def _odd_form(text: str, goal: Goal) -> set[str]:
+    """Marks of a link's form."""
+    host, netloc, rest = _host(text), _netloc(text), _rest(text)
+    port = re.search(r":(\d{1,5})$", netloc)
     place = host.removeprefix("www.") + "/" + rest
-    if place.startswith(hosts().opaque) or host in hosts().shorteners or goal.domain in hosts().shorteners:
-        odd.add("shortener")
-    return Link(shown, target, kind, at, text[:2000], goal, tuple(through), frozenset(odd) | goal.odd, pictured)
+    short = place.startswith(hosts().opaque) or host in hosts().shorteners or goal.domain in hosts().shorteners
+    marks = {
+        "credentials": "@" in netloc,
+        "port": port is not None and int(port[1]) not in (80, 443),
+        "kit": goal.brand is None and KIT.search("/" + rest) is not None,
+        "affiliate": goal.brand is None and AFFILIATE.search("/" + rest) is not None,
+        "program": RUNS.search("/" + rest) is not None,
+        "shortener": short,
+    }
+    return {mark for mark, holds in marks.items() if holds}
+
+
+def _rest(url: str) -> str:
+    """Path and query of a URL, whatever its form."""
+    return url.partition("://")[2].partition("/")[2]
 
 
 def urlsplit_path(url: str) -> str:
@@ -279,49 +302,50 @@ _seen: dict[tuple[int, str], Goal] = {}
 def _look_at(host: str, brands: Brands) -> Goal:
     if not host or _numeric(host):
         return Goal(host, "", None, None, "", frozenset({"address"} if host else ()))
-    odd: set[str] = set()
-    shown = host
-    if "xn--" in host or not host.isascii():
-        try:
-            shown = ".".join(label.encode("ascii").decode("idna") if label.startswith("xn--") else label
-                             for label in host.split("."))  # fmt: skip
-        except UnicodeError:
-            odd.add("broken-name")
+    shown, odd = _shown(host)
     domain = registered(host)
     if not domain:
         return Goal(host, "", None, None, "", frozenset(odd | {"no-domain"}))
-    brand = None if host in hosts().shorteners else brands.owner(host)
-    if for_anybody(host):
-        odd.add("hosting")
-    suffix = public_suffix(domain)
-    if domain in brands.young:
-        odd.add("young")
-    if suffix.rpartition(".")[2] in hosts().tlds:
-        odd.add("tld")
+    platform = any(name in hosts().platforms for name in above(host))
+    brand = None if platform or host in hosts().shorteners else brands.owner(host)
     by = provider(host)
-    if any(name in hosts().platforms for name in above(host)):
-        odd.add("platform")
-        brand = None
     own = shown.removesuffix(by).strip(".") if by else shown
-    plays, how = (
-        _plays(own, "" if by else public_suffix(domain), brands)
-        if brand is None and own and "platform" not in odd
-        else (None, "")
-    )
-    label = domain.split(".")[0]
-    if brand is None:
-        if looks_generated(domain) > 0.5 or _scrambled(label):
-            odd.add("generated")
-        below = host.removesuffix(domain).strip(".")
-        if below.count(".") >= 3:
-            odd.add("many-labels")
-        if label.count("-") >= 2 and len(label) > 14:
-            odd.add("hyphens")
-        if not shown.isascii() and (
-            _mixed(shown) or (sum(not c.isascii() for c in shown) >= 2 and re.search(r"[a-z]\d|\d[a-z]", shown))
-        ):
-            odd.add("mixed-script")
+    plays, how = None, ""
+    if brand is None and own and not platform:
+        plays, how = _plays(own, "" if by else public_suffix(domain), brands)
+    marks = {
+        "hosting": for_anybody(host),
+        "young": domain in brands.young,
+        "tld": public_suffix(domain).rpartition(".")[2] in hosts().tlds,
+        "platform": platform,
+    }
+    odd |= {mark for mark, holds in marks.items() if holds}
+    odd |= _odd_name(host, shown, domain) if brand is None else set()
     return Goal(host, domain, brand, plays, how, frozenset(odd))
+
+
+def _shown(host: str) -> tuple[str, set[str]]:
+    """A host's name as it is shown, and marks of how it is written."""
+    if "xn--" not in host and host.isascii():
+        return host, set()
+    labels = host.split(".")
+    try:
+        return ".".join(x.encode("ascii").decode("idna") if x.startswith("xn--") else x for x in labels), set()
+    except UnicodeError:
+        return host, {"broken-name"}
+
+
+def _odd_name(host: str, shown: str, domain: str) -> set[str]:
+    """Marks of a name that is no brand's."""
+    label, below = domain.split(".")[0], host.removesuffix(domain).strip(".")
+    digits_within = sum(not c.isascii() for c in shown) >= 2 and re.search(r"[a-z]\d|\d[a-z]", shown) is not None
+    marks = {
+        "generated": looks_generated(domain) > 0.5 or _scrambled(label),
+        "many-labels": below.count(".") >= 3,
+        "hyphens": label.count("-") >= 2 and len(label) > 14,
+        "mixed-script": not shown.isascii() and (_mixed(shown) or digits_within),
+    }
+    return {mark for mark, holds in marks.items() if holds}
 
 
 def _scrambled(label: str) -> bool:
@@ -351,48 +375,48 @@ def _script(char: str) -> str:
 def _plays(shown: str, suffix: str, brands: Brands) -> tuple[Brand | None, str]:
     """Which brand a name looks like that is not the brand's, and how; `suffix` is what is public of it."""
     labels = shown.removesuffix("." + suffix).split(".") if suffix and shown.endswith(suffix) else shown.split(".")
-    own = labels[-1]
-    plain_own = own.replace("-", "")
-    if (
-        plain_own in brands.labels
-        and suffix.rpartition(".")[2] not in hosts().tlds
-        and len(suffix.rpartition(".")[2]) == 2
-    ):
+    country = suffix.rpartition(".")[2]
+    if labels[-1].replace("-", "") in brands.labels and len(country) == 2 and country not in hosts().tlds:
         return None, ""  # the brand's name in a country where the table doesn't know it
     whole = ".".join(labels)
     for name in brands.owned:
-        if (
-            (len(name) > 6 and (whole + ".").startswith(name + "."))
-            or f".{name}." in whole + "."
-            or f".{name}-" in "." + whole
-        ):
+        begins = len(name) > 6 and (whole + ".").startswith(name + ".")
+        if begins or f".{name}." in whole + "." or f".{name}-" in "." + whole:
             return brands.owned[name], "within"
-    for label in reversed(labels):
-        as_read = fold(label)
-        alike = as_read.translate(DIGITS)
-        for wide, narrow in PAIRS:
-            alike = alike.replace(wide, narrow)
-        joined = alike.replace("-", "")
-        if joined in brands.labels and joined != label.replace("-", ""):
-            return brands.labels[joined], "look-alike"
-        missed = near_miss(joined, brands) or near_miss(as_read.replace("-", ""), brands)
-        if missed is not None:
-            return missed, "look-alike"
-        dashed = next((b for name, b in brands.dashed.items() if name in label), None)
-        if dashed is not None:
-            return dashed, "within"
-        for token in re.split(r"[-_]", as_read):
-            if token in brands.labels:
-                return brands.labels[token], "named"
-            if token.translate(DIGITS) in brands.labels:
-                return brands.labels[token.translate(DIGITS)], "look-alike"
-            missed = near_miss(token.translate(DIGITS), brands) if len(token) > 7 else None
-            if missed is not None:
-                return missed, "look-alike"
-        glued = next((name for name in brands.longest if name in joined and name != joined), None)
-        if glued is not None:
-            return brands.labels[glued], "named"
-    return None, ""
+    found = (_label_plays(label, brands) for label in reversed(labels))
+    return next((played for played in found if played is not None), (None, ""))
+
+
+def _label_plays(label: str, brands: Brands) -> tuple[Brand, str] | None:
+    """The same of one label: as it is read, with letters that look alike, by its parts, or with a brand glued in."""
+    as_read = fold(label)
+    alike = as_read.translate(DIGITS)
+    for wide, narrow in PAIRS:
+        alike = alike.replace(wide, narrow)
+    joined = alike.replace("-", "")
+    if joined in brands.labels and joined != label.replace("-", ""):
+        return brands.labels[joined], "look-alike"
+    missed = near_miss(joined, brands) or near_miss(as_read.replace("-", ""), brands)
+    if missed is not None:
+        return missed, "look-alike"
+    dashed = next((b for name, b in brands.dashed.items() if name in label), None)
+    if dashed is not None:
+        return dashed, "within"
+    for token in re.split(r"[-_]", as_read):
+        if (played := _token_plays(token, brands)) is not None:
+            return played
+    glued = next((name for name in brands.longest if name in joined and name != joined), None)
+    return None if glued is None else (brands.labels[glued], "named")
+
+
+def _token_plays(token: str, brands: Brands) -> tuple[Brand, str] | None:
+    plain = token.translate(DIGITS)
+    if token in brands.labels:
+        return brands.labels[token], "named"
+    if plain in brands.labels:
+        return brands.labels[plain], "look-alike"
+    missed = near_miss(plain, brands) if len(token) > 7 else None
+    return None if missed is None else (missed, "look-alike")
 
 
 def urls_in(text: str) -> list[tuple[str, int]]:

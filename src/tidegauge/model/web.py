@@ -30,11 +30,12 @@ class WebError(Exception):
         why: as part of a sentence.
         code: the status that it answered with; None where it did not.
         said: the begin of what it wrote then.
+        too_much: it sends more than it may, or for longer.
     """
 
-    def __init__(self, why: str, code: int | None = None, said: str = "") -> None:
+    def __init__(self, why: str, code: int | None = None, said: str = "", *, too_much: bool = False) -> None:
         super().__init__(why)
-        self.why, self.code, self.said = why, code, said
+        self.why, self.code, self.said, self.too_much = why, code, said, too_much
 
 
 class Answer:
@@ -55,9 +56,9 @@ class Answer:
             while block := self._reply.read1(BLOCK):
                 size += len(block)
                 if size > self._most:
-                    raise WebError(f"larger than {self._most:,} bytes")
+                    raise WebError(f"larger than {self._most:,} bytes", too_much=True)
                 if time.monotonic() > self._ends:
-                    raise WebError("it takes too long")
+                    raise WebError("it takes too long", too_much=True)
                 yield block
         except (OSError, HTTPException, ValueError) as error:
             raise WebError(str(error)) from None

@@ -163,44 +163,48 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
 
     Where the watch has only domains and no name that was seen points to an address, it has no terms and no flows.
     """
-    terms: list[Term] = []
     names = [mark for mark in watch.indicators if mark.kind == "domain"]
     found = pointed(lake, names, since_s, until_s)
-    notes = []
+    terms = [term for mark in watch.indicators for term in _terms(mark, found)]
+    unseen = [mark.value for mark in names if not found[mark]]
+    blind = bool(unseen) and not lake.names(since_s * 1_000_000, until_s * 1_000_000).num_rows
+    unread = sum(count for _, why, count in watch.left if why.startswith(UNREAD))
+    text = " OR ".join(term.where() for term in terms[:MOST_SHOWN])
+    return Selection(
+        watch.name, _whole(terms), f"({text})" if text else "(1 = 0)",
+        tuple((term.from_s, term.until_s) for term in terms), tuple(_notes(watch, found, unseen)), tuple(terms),
+        indicators=len(watch.indicators) + unread, hidden=unread + (len(unseen) if blind else 0),
+    )  # fmt: skip
+
+
+def _terms(mark: Indicator, found: dict[Indicator, list[Pointed]]) -> list[Term]:
+    """The far ends of one indicator; of a name those to which it pointed."""
+    if mark.kind == "prefix":
+        return [Term.of(mark, Prefix.parse(mark.value))]
+    if mark.kind == "as":
+        return [Term.of(mark, asn=int(mark.value))]
+    if mark.kind == "port":
+        return [Term(None, None, int(mark.value), 0, mark.from_s, mark.until_s)]
+    return [Term(Prefix(a, a), None, mark.far_port, mark.home_port, start, end) for a, start, end in found[mark]]
+
+
+def _notes(watch: Watch, found: dict[Indicator, list[Pointed]], unseen: list[str]) -> Iterator[str]:
+    """Yield what of a watch no flow shows."""
     if watch.left:
         first, count = max(watch.left, key=lambda one: one[2]), sum(one[2] for one in watch.left)
-        notes.append(
+        yield (
             f"{count:,} {'entry' if count == 1 else 'entries'} of the files of the watch {watch.name}"
             f" {'was' if count == 1 else 'were'} not taken (most: {first[0]}: {first[1]}): traffic with them is not in"
             " this answer"
         )
-    for mark in watch.indicators:
-        if mark.kind == "prefix":
-            terms.append(Term.of(mark, Prefix.parse(mark.value)))
-        elif mark.kind == "as":
-            terms.append(Term.of(mark, asn=int(mark.value)))
-        elif mark.kind == "port":
-            terms.append(Term(None, None, int(mark.value), 0, mark.from_s, mark.until_s))
-        else:
-            for address, start, end in found[mark]:
-                terms.append(Term(Prefix(address, address), None, mark.far_port, mark.home_port, start, end))
-    unseen = [mark.value for mark in names if not found[mark]]
-    blind = bool(unseen) and not lake.names(since_s * 1_000_000, until_s * 1_000_000).num_rows
-    unread = sum(count for _, why, count in watch.left if why.startswith(UNREAD))
     if unseen:
-        notes.append(
-            f"{len(unseen):,} of {len(names):,} names of the watch {watch.name} ({', '.join(unseen[:3])}"
+        yield (
+            f"{len(unseen):,} of {len(found):,} names of the watch {watch.name} ({', '.join(unseen[:3])}"
             f"{', …' if len(unseen) > 3 else ''}) point to no address in the names that were seen: traffic with them"
             " is not in this answer"
         )
-    if full := [mark.value for mark in names if len(found[mark]) == MOST_INTERVALS]:
-        notes.append(f"of the addresses of {', '.join(full[:3])} only the first {MOST_INTERVALS:,} are in this answer")
-    text = " OR ".join(term.where() for term in terms[:MOST_SHOWN])
-    held = tuple((term.from_s, term.until_s) for term in terms)
-    return Selection(
-        watch.name, _whole(terms), f"({text})" if text else "(1 = 0)", held, tuple(notes), tuple(terms),
-        indicators=len(watch.indicators) + unread, hidden=unread + (len(unseen) if blind else 0),
-    )  # fmt: skip
+    if full := [mark.value for mark, held in found.items() if len(held) == MOST_INTERVALS]:
+        yield f"of the addresses of {', '.join(full[:3])} only the first {MOST_INTERVALS:,} are in this answer"
 
 
 def _whole(terms: Iterable[Term], history_until_s: int | None = None) -> str:

@@ -82,24 +82,16 @@ def _finding(context: HuntContext, burst: Burst, began_s: float, *, down: bool) 
     first, last = burst.begin_us / 1e6, burst.until_us / 1e6
     lasted = max(round(last - first), 1)
     spent = format_duration(lasted)
-    callers = "only this host calls" if burst.callers == 1 else f"{burst.callers} hosts call"
-    reasons = [
-        f"{who} called {what} of {whom}{f' ({name})' if name else ''}{whereabouts(burst)} {most:,} times within"
-        f" {spent}; from {MANY} calls within {format_duration(WITHIN_S)} on, a service that few hosts call is listed",
-        f"{format_bytes(up)} out and {format_bytes(back)} back a call in the mean; {callers} that service",
-    ]
-    if long_names:
-        reasons.append("its DNS queries are longer than names that people look up: they may carry data")
-    if strange:
-        reasons.append(strange)
-    if new:
-        reasons.append("it is new here: the history before does not show it")
-    if down:
-        reasons.append("nothing came of its calls then, though it was answered at other times: the other end was down")
-    elif not answered:
-        reasons.append("nothing came of its calls: a program insists on a server that is gone, or blocked")
-    if expected:
-        reasons.append(f"ranked below, since it is expected: {expected}")
+    reasons = _reasons(burst, name, spent, up, back)
+    told = {
+        "its DNS queries are longer than names that people look up: they may carry data": long_names,
+        strange: strange,
+        "it is new here: the history before does not show it": new,
+        "nothing came of its calls then, though it was answered at other times: the other end was down": down,
+        "nothing came of its calls: a program insists on a server that is gone, or blocked": not (down or answered),
+        f"ranked below, since it is expected: {expected}": expected,
+    }
+    reasons += [reason for reason, holds in told.items() if holds]
     return Finding(
         kind="many-calls",
         title=f"{who} called {whom} on {what} {most:,} times within {spent}",
@@ -117,6 +109,17 @@ def _finding(context: HuntContext, burst: Burst, began_s: float, *, down: bool) 
             **displayed(burst),
         },
     )  # fmt: skip
+
+
+def _reasons(burst: Burst, name: str, spent: str, up: float, back: float) -> list[str]:
+    who, whom, what = format_address(burst.client), format_address(burst.server), service(burst.proto, burst.port)
+    callers = "only this host calls" if burst.callers == 1 else f"{burst.callers} hosts call"
+    return [
+        f"{who} called {what} of {whom}{f' ({name})' if name else ''}{whereabouts(burst)} {round(burst.most):,} times"
+        f" within {spent}; from {MANY} calls within {format_duration(WITHIN_S)} on, a service that few hosts call is"
+        " listed",
+        f"{format_bytes(up)} out and {format_bytes(back)} back a call in the mean; {callers} that service",
+    ]
 
 
 def _limit(context: HuntContext) -> HuntLimit:
