@@ -188,7 +188,7 @@ def main() -> None:
     lines = [
         f"{len(four):,} IPv4 and {len(six):,} IPv6 prefixes; {arguments.addresses:,} random addresses each, and"
         " all edges of prefixes.", "",
-    ]  # fmt: skip
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         count = write_rib(folder / "rib.20141124.0000", four, six)
@@ -215,7 +215,7 @@ def main() -> None:
             f"- peak memory of a process that maps it and looks 10 M IPv4 addresses up: {own_memory(folder):,.0f} MB",
             "",
             "| family | way | M addresses/s | ours is | answers that differ |", "| --- | --- | --- | --- | --- |",
-        ]  # fmt: skip
+        ]
         for bits, chosen in ((32, four), (128, six)):
             print(f"{bits} bits: making the peers' tables", flush=True)
             peers = Peers(chosen, bits, folder)

@@ -86,7 +86,7 @@ def nfcapd(rate: int, seconds: float) -> Outcome:
         ["nfcapd", "-w", str(WORK / "nfcapd"), "-p", str(PORT), "-b", "127.0.0.1", "-t", "86400", "-B", str(BUFFER),
          "-z"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     time.sleep(1.5)
     sent, reached, sender = sender_cpu_s(rate, seconds)
     begin = time.monotonic()

@@ -25,7 +25,7 @@ def start_collector(folder: Path, port: int) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "tidegauge.cli", "collect", "--site", str(folder), "--listen", f"127.0.0.1:{port}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": f"{HERE.parent / 'src'}{os.pathsep}{HERE.parent}"},
-    )  # fmt: skip
+    )
     time.sleep(START_S)
     return collector
 

@@ -32,7 +32,7 @@ from tidegauge.site import load_site
 RUNS = 5
 PAGE_ROWS, DEEP_ROWS = 10_000, 1_000_000
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+         "--disable-component-update", "--disable-sync"]
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
     service = subprocess.Popen(
         [sys.executable, "-m", "tidegauge.cli", "serve", "--site", str(folder), "--http", "127.0.0.1:0", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    )
     try:
         assert service.stdout is not None
         url = json.loads(service.stdout.readline())["url"]
@@ -76,7 +76,7 @@ def main() -> None:
         " answer is there when its sentence (or table, or map) is. Beside it the API alone, asked by a plain client.",
         "",
         *lines,
-    ])  # fmt: skip
+    ])
 
 
 def _measured(browser: Browser, client: httpx.Client, base: str, end_s: int) -> list[str]:
@@ -90,7 +90,7 @@ def _measured(browser: Browser, client: httpx.Client, base: str, end_s: int) -> 
         "world, the last week": (f"/world?since={week}", ".world table", "world", {"since": week, "direction": "in"}),
         "coverage, five weeks": ("/coverage", ".table", "coverage", {}),
         "flows, the last day": (f"/flows?since={day}", ".table tbody tr", "flows", {"since": day, "limit": 200}),
-    }  # fmt: skip
+    }
     cookies = [{"name": "tidegauge", "value": client.cookies["tidegauge"], "url": base}]
     rows = []
     for name, (path, selector, verb, query) in views.items():
@@ -109,7 +109,7 @@ def _measured(browser: Browser, client: httpx.Client, base: str, end_s: int) -> 
         paint, there = (statistics.median(one[key] for one in again) for key in ("paint_s", "there_s"))
         beside = f"{statistics.median(kept):.2f}" if kept else "–"
         rows.append([name, f"{again[0]['bytes'] / 1000:,.0f}", f"{paint:.2f}", f"{first['there_s']:.2f}",
-                     f"{there:.2f}", beside])  # fmt: skip
+                     f"{there:.2f}", beside])
         print(name, first, alone, file=sys.stderr, flush=True)
     head = ["view", "kB over the wire", "first view, s", "answer when first asked, s", "answer kept, s", "API alone, s"]
     return [*table(head, rows), "", *_paged(client, day)]
@@ -147,7 +147,7 @@ def _paged(client: httpx.Client, since: str) -> list[str]:
             break
     first, last = statistics.median(seconds[:5]), statistics.median(seconds[-5:])
     return [f"Pages of {PAGE_ROWS:,} flows down to the {rows:,}th: {first:.2f} s the first, {last:.2f} s the last"
-            f" ({last / first:.2f} of it), {sum(seconds):.0f} s in all."]  # fmt: skip
+            f" ({last / first:.2f} of it), {sum(seconds):.0f} s in all."]
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Replay:
             ledger = LedgerBuilder()
             kept = minutes[~lost]
             ledger.add(exporters=list(self.flows.exporters), exporter=np.zeros(len(kept), dtype=np.int32),
-                       minute_s=kept, datagrams=10, records=100)  # fmt: skip
+                       minute_s=kept, datagrams=10, records=100)
             writer.add_ledger(ledger.table())
             writer.commit()
         self.now_s = until_s
@@ -95,7 +95,7 @@ def limit_of(replay: Replay, origin: str, chance: float) -> float | None:
     """What live judgement would have seen of an origin, added over an hour of the last day; bytes."""
     asked = Asked(origin=Origins.parse(origin), where_text=None, where_sql=None, direction="in", metric="bytes",
                   since_s=replay.now_s - DAY_S, until_s=replay.now_s, baseline_s=HISTORY_DAYS * DAY_S,
-                  false_alarm=chance, power=0.95)  # fmt: skip
+                  false_alarm=chance, power=0.95)
     try:
         answer = ask(replay.site, asked).answer
     except TidegaugeError:
@@ -114,7 +114,7 @@ def surge(source: bytes, begin_s: int, amount: float, random: np.random.Generato
         dst=mapped_ipv4(np.full(count, 0xC6120105, dtype=np.uint32)), exporters=("192.0.2.1",), time_start=starts,
         time_end=starts + 2_000_000, src_port=np.full(count, 443), dst_port=np.full(count, 50_000),
         proto=np.full(count, 6), packets=octets // 1000 + 1, bytes=octets, tcp_flags=np.zeros(count, int), sampling=1,
-    )  # fmt: skip
+    )
 
 
 def planted(seed: int, minutes: float) -> None:
@@ -157,7 +157,7 @@ def planted(seed: int, minutes: float) -> None:
             about = [
                 a for a in alarms.listed(since_s=plant["begin_s"] - 600, until_s=plant["begin_s"] + 2 * 3600)
                 if a.series == f"country {plant['origin']} in"
-            ]  # fmt: skip
+            ]
             plant["alarms"] = max(plant["alarms"], len(about))
             if about and plant["opened_s"] is None:
                 plant["opened_s"] = replay.now_s
@@ -168,7 +168,7 @@ def planted(seed: int, minutes: float) -> None:
     named = {f"country {p['origin']} in" for p in plants}
     others = [a.series for a in alarms.listed() if a.series not in named]
     print(json.dumps({"kind": "planted", "seed": seed, "bins": bins, "wall_s": wall_s, "series": series,
-                      "speed": bins * WIDTH_S / wall_s, "plants": done_plants, "other_alarms": others}))  # fmt: skip
+                      "speed": bins * WIDTH_S / wall_s, "plants": done_plants, "other_alarms": others}))
     shutil.rmtree(folder)
 
 
@@ -188,7 +188,7 @@ def quiet(seed: int, replays: int, weeks: int, first: int) -> None:
             done = watcher.round()
         found = [a.series for a in alarms.listed() if a.id not in before]
         print(json.dumps({"kind": "quiet", "seed": seed * 1000 + number, "weeks": weeks, "series": done.series,
-                          "alarms": found, "wall_s": time.monotonic() - begun}), flush=True)  # fmt: skip
+                          "alarms": found, "wall_s": time.monotonic() - begun}), flush=True)
         shutil.rmtree(folder)
 
 

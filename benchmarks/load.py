@@ -98,7 +98,7 @@ def main() -> None:
         [sys.executable, "-m", "tidegauge.cli", "serve", "--site", str(folder), "--http", "127.0.0.1:0", "--json",
          "--listen", f"127.0.0.1:{PORT}"],
         stdout=subprocess.PIPE, stderr=(folder / "log").open("w"), text=True,
-    )  # fmt: skip
+    )
     assert service.stdout is not None
     url = json.loads(service.stdout.readline())["url"]
     base = url.partition("/?")[0]
@@ -122,7 +122,7 @@ def main() -> None:
          "print(json.dumps(asyncio.run(clients(base, httpx.Cookies(cookies), count, seconds))))",
          json.dumps([base, dict(cookies), arguments.clients, arguments.seconds])],
         stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    )
     samples = []
     end = time.monotonic() + arguments.seconds
     while time.monotonic() < end:
@@ -162,7 +162,7 @@ def main() -> None:
         f" {dropped.get('kernel_dropped', 0):,} datagrams and the spool {dropped.get('spool_dropped', 0):,}. The whole"
         f" group took {np.median(samples):,.0f} MB in the median and {max(samples):,.0f} MB at most (shared pages"
         f" counted once for each process); after SIGTERM it ended in {ended_s:.1f} s.",
-    ])  # fmt: skip
+    ])
     shutil.rmtree(folder)
 
 

@@ -60,7 +60,7 @@ def build(folder: Path, count: int, days: int, seed: int) -> None:
                     proto=random.choice([6, 17], size, p=[0.8, 0.2]), packets=octets // 900 + 1, bytes=octets,
                     tcp_flags=np.zeros(size, int), sampling=1, exporter=random.integers(0, 2, size),
                     src_as=np.where(inward[:, 0], stated, 64_500), dst_as=np.where(inward[:, 0], 64_500, stated),
-                )  # fmt: skip
+                )
                 writer.add_flows(label(batch, site, atlas))
                 ledger = LedgerBuilder()
                 minutes = np.tile(start // 1_000_000 + np.arange(60) * 60, 2)
@@ -132,7 +132,7 @@ def main() -> None:
           f" exporters, 5,000 ASes, {os.cpu_count()} cores. Rollups took {spent / flows * 1e6:.2f} s of CPU a million"
           f" flows to make and {extra / 1e9:.2f} GB ({extra / size:.0%} of the flows). Seconds of the whole program,"
           " the best of three; without rollups one run. The answers are the same to the last digit where the table"
-          " says so.\n")  # fmt: skip
+          " says so.\n")
     print("| question | from flows, s | from rollups, s | ratio | same answer |\n| --- | ---: | ---: | ---: | --- |")
     for name, (before, after) in rows.items():
         same = json.loads(answers[name][0]) == json.loads(answers[name][1])

@@ -75,7 +75,7 @@ def bench_decode() -> list[Row]:
         dst=mapped_ipv4(random.integers(0, 2**32, count).astype(np.uint32)), exporters=("192.0.2.1",),
         time_start=START_S * 1_000_000 + np.arange(count) * 100, time_end=START_S * 1_000_000 + np.arange(count) * 100,
         bytes=random.integers(40, 10**6, count), packets=1, proto=6,
-    )  # fmt: skip
+    )
     payloads = [d.payload for d in encode(flows, boot_s=START_S - 1000)]
     datagrams = Datagrams.of(payloads)
 
@@ -118,7 +118,7 @@ def bench_decode() -> list[Row]:
         ("decode sFlow v5 from memory, one core", per_s(sflow_rate),
          f"pysflow (leaves the sampled packet's headers as they are): {per_s(their_sflow_rate)}",
          f"{sflow_rate / their_sflow_rate:.0f} x", "50 x, at least 20 x"),
-    ]  # fmt: skip
+    ]
 
 
 def into_nfcapd(folder: Path, payloads: np.ndarray, compression: str) -> None:
@@ -127,7 +127,7 @@ def into_nfcapd(folder: Path, payloads: np.ndarray, compression: str) -> None:
     folder.mkdir(parents=True)
     command = ["nfcapd", "-w", str(folder), "-p", "29955", "-b", "127.0.0.1", "-t", "86400", "-B", "8000000"]
     collector = subprocess.Popen([*command, *([compression] if compression else [])], stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL)  # fmt: skip
+                                 stderr=subprocess.DEVNULL)
     time.sleep(1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.connect(("127.0.0.1", 29955))
@@ -205,7 +205,7 @@ def bench_lake(count: int) -> list[Row]:
          f"{aggregated / one / share:.1f} x", "3 x"),
         ("top source addresses", f"{ranked:.2f} s", f"nfdump -s srcip: {statistics:.2f} s",
          f"{statistics / ranked / share:.1f} x", "3 x"),
-    ]  # fmt: skip
+    ]
     ours = size / flows
     for name, aim in (("lz4", "half"), ("bz2", "below")):
         disk = sum(p.stat().st_size for p in (WORK / name).iterdir()) / max(nfdump_flows(WORK / name), 1)
@@ -225,7 +225,7 @@ def bench_lake(count: int) -> list[Row]:
 
 def bench_question(count: int) -> list[Row]:
     command = [str(BIN / "tidegauge"), "ask", "--site", str(WORK / "site"), "--from", "CN", "--since",
-               "2014-11-24T20:00Z", "--json"]  # fmt: skip
+               "2014-11-24T20:00Z", "--json"]
     runs = [timed(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(3)]
     helps = [
         timed(lambda: subprocess.run([str(BIN / "tidegauge"), "--help"], check=True, capture_output=True))

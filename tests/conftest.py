@@ -38,7 +38,7 @@ SLOW = (
     "test_hunt_limits.py", "test_indicators.py", "test_install.py", "test_json.py", "test_judgement.py",
     "test_provenance.py", "test_rollups.py", "test_scenes.py", "test_sources.py", "test_tails.py", "test_trust.py",
     "wire/test_captures.py", "wire/test_hostile.py",
-)  # fmt: skip
+)
 """Files and folders whose tests take more than some seconds together, by `--durations`; `make quick` leaves all of
 these out, besides those that need a browser, or open sockets."""
 

@@ -40,7 +40,7 @@ def v5_record(
         ">4s4s4sHHIIIIHHBBBBHHBBH",
         ip(
     src), ip(dst), bytes(4), 1, 2, packets, octets, first, last, 1234, 443, 0, 0x18, 6, 0, 64500, 64501, 24, 24, 0,
-    )  # fmt: skip
+    )
 
 
 def sets(*parts: tuple[int, bytes]) -> bytes:
@@ -133,12 +133,12 @@ def consensus(hour_s: int, relays: list[tuple[str, str, str]], *, cut: bool = Fa
         "consensus-method 28", f"valid-after {moment(hour_s)}", f"fresh-until {moment(hour_s + 3600)}",
         f"valid-until {moment(hour_s + 10800)}", "voting-delay 300 300", "known-flags Exit Fast Guard Running Valid",
         "dir-source dannenberg 0232AF901C31A04EE9848595AF9BB7620D4C5B2E dannenberg.torauth.de 193.23.244.244 80 443",
-    ]  # fmt: skip
+    ]
     for name, address, flags in relays:
         lines += [
             f"r {name} {'A' * 27} {'B' * 27} {moment(hour_s - 7200)} {address} 9001 0",
             f"s {flags}", "v Tor 0.4.8.9", "w Bandwidth=20", "p accept 80,443",
-        ]  # fmt: skip
+        ]
     if not cut:
         lines += ["directory-footer", "bandwidth-weights Wbd=0", "directory-signature sha256 AA BB", "-----BEGIN"]
     return ("\n".join(lines) + "\n").encode()
@@ -153,7 +153,7 @@ def delegated(rows: list[str], *, day: str = "20141124", announced: int | None =
 
 DNS_FIELDS = (
     "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "query", "qtype_name", "answers", "TTLs",
-)  # fmt: skip
+)
 
 
 def dns_log(path: Path, rows: list[tuple[int, str, str, int]]) -> Path:
@@ -185,7 +185,7 @@ def of_asa(event: int, sent: int, answered: int, *, at_s: int, began_s: int = CO
     fields = ((148, 4), *STARTED, (233, 1), (231, 4), (232, 4), (152, 8), (323, 8))
     row = struct.pack(">I", 77) + ENDS + struct.pack(
         ">BIIQQ", event, sent, answered, began_s * 1000, at_s * 1000
-    )  # fmt: skip
+    )
     return v9(sets((0, template(256, *fields)), (256, row)), secs=at_s, sequence=max(at_s - began_s, 0))
 
 

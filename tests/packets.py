@@ -18,7 +18,7 @@ SNAPPED = 96
 
 
 def packet(src: str, dst: str, proto: int, body: bytes, length: int = 0, *, more: bool = False, offset: int = 0,
-           number: int = 0) -> bytes:  # fmt: skip
+           number: int = 0) -> bytes:
     """An IP packet; `length` bytes of payload behind `body` in all, where that is longer."""
     size = max(len(body), length)
     if ":" in src:
@@ -49,7 +49,7 @@ def ask(at: float, client: str, sport: int, server: str, dport: int, up: int = 4
 
 
 def talk(at: float, client: str, sport: int, server: str, dport: int, up: int, down: int, *, lasts: float = 0.3,
-         turns: int = 1) -> list[Packet]:  # fmt: skip
+         turns: int = 1) -> list[Packet]:
     """A whole TCP conversation: so many turns, each with a question and an answer of these lengths."""
     there, back = (client, sport, server, dport), (server, dport, client, sport)
     out: list[Packet] = [(at, tcp(*there, SYN)), (at + 0.01, tcp(*back, SYN_ACK)), (at + 0.02, tcp(*there, ACK))]
@@ -60,7 +60,7 @@ def talk(at: float, client: str, sport: int, server: str, dport: int, up: int, d
             out += [(when + later + 0.0001 * i, tcp(*ends, PUSH, min(length, 1400))) for i in range(pieces)]
         out.append((when + 0.02, tcp(*there, ACK)))
     return [*out, (at + lasts, tcp(*there, FIN)), (at + lasts + 0.01, tcp(*back, FIN)),
-            (at + lasts + 0.02, tcp(*there, ACK))]  # fmt: skip
+            (at + lasts + 0.02, tcp(*there, ACK))]
 
 
 def capture(path: Path, packets: Iterable[Packet]) -> Path:

@@ -21,7 +21,7 @@ def pieces(starts: list[int], starts6: list[int]) -> Pieces:
     return Pieces(
         np.array(four, dtype=np.uint32), np.array([s >> 64 for s in six], dtype=np.uint64),
         np.array([s % 2**64 for s in six], dtype=np.uint64),
-    )  # fmt: skip
+    )
 
 
 near = st.integers(0, 2**16)

@@ -25,7 +25,7 @@ def judged(values: np.ndarray) -> Outcome:
     return decide(
         1_416_787_200 + np.arange(BINS) * WIDTH_S, values, np.ones(BINS), width_s=WIDTH_S, asked=slice(HISTORY, BINS),
         false_alarm=0.05, power=0.95, unit=1.0,
-    )  # fmt: skip
+    )
 
 
 def test_the_ninth_burst_of_a_kind_is_no_surge() -> None:

@@ -45,7 +45,7 @@ SHAPES = {"dns": (53, 110, 160), "http": (80, 450, 900), "tls": (443, 1100, 3200
 
 def channel(
     shape: str, calls: int, jitter: float, seed: int, master: str = MASTER, who: str = WHO
-) -> list[Packet]:  # fmt: skip
+) -> list[Packet]:
     """So many calls within ten minutes, by what they look like."""
     random = np.random.default_rng(seed)
     port, up, down = SHAPES[shape]
@@ -54,7 +54,7 @@ def channel(
     out: list[Packet] = []
     for i, at in enumerate(times.tolist()):
         out += ask(at, who, 40000 + i, master, 53, up, down) if port == 53 else talk(
-            at, who, 40000 + i, master, port, up, down)  # fmt: skip
+            at, who, 40000 + i, master, port, up, down)
     return out
 
 
@@ -81,7 +81,7 @@ def test_the_limit_says_from_how_many_calls_on(found: Found) -> None:
     assert limit.value == 40
     assert [f.severity for f in told.findings if f.kind == "many-calls" and f.peers == (MASTER,)] == ["medium"]
     assert not [f for f in found([*office(BEGIN, 620, 3), *channel("odd tls", 25, 1.0, 1)]).findings
-                if f.kind == "many-calls" and f.peers == (MASTER,)]  # fmt: skip
+                if f.kind == "many-calls" and f.peers == (MASTER,)]
 
 
 @pytest.mark.parametrize("times_an_hour", [7, 9, 11])

@@ -44,14 +44,14 @@ def test_ask_keeps_its_contract(simulated: Path) -> None:
     assert set(answer) == {
         "question", "verdict", "false_alarm", "power", "surges", "largest", "detection_limit", "coverage", "trust",
         "caveats", "method", "version",
-    }  # fmt: skip
+    }
     assert answer["verdict"] == "surge"
     (surge,) = answer["surges"]  # type: ignore[misc]
     assert "2014-11-25T02" <= surge["start"] <= "2014-11-25T03:05"
     assert surge["observed"] == pytest.approx(40e6, rel=0.02)
     assert set(answer["detection_limit"][0]) == {"duration_s", "bytes", "bits_per_second"}  # type: ignore[index]
     before = result("ask", "--site", str(simulated), "--from", "KP", "--since", "2014-11-20", "--until", "2014-11-25",
-                    "--json")  # fmt: skip
+                    "--json")
     assert before["verdict"] == "no_surge"
 
 
@@ -69,7 +69,7 @@ def test_what_was_lost_shows_in_coverage(simulated: Path) -> None:
     assert exporter["lost"] > 0
     for gap in truth["gaps"]:
         assert any((b["start"] <= gap["start"] and b["end"] >= gap["end"][:-4] + ":00Z"[-4:]) or
-                   b["start"][:15] == gap["start"][:15] for b in exporter["blind"])  # fmt: skip
+                   b["start"][:15] == gap["start"][:15] for b in exporter["blind"])
     made, arrived = truth["flows"], exporter["records"]
     assert arrived + exporter["lost"] == pytest.approx(made, rel=0.01)
 
@@ -112,7 +112,7 @@ def test_ingest_reports_a_bad_file_and_fails(tmp_path: Path) -> None:
     report = json.loads(found.stdout)
     assert set(report) == {
         "files", "datagrams", "flows", "duplicates", "skipped", "direction", "warnings",
-    }  # fmt: skip
+    }
     assert report["skipped"] == [{"what": str(bad), "why": "not a kind of file that holds flows", "count": 1}]
 
 

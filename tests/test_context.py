@@ -96,7 +96,7 @@ def test_a_snapshot_says_what_the_manifest_says(site: Site) -> None:
     now, then = Manifest(site.data), Snapshot(site.data)
     for kind in ("flows", "coverage", "names"):
         for since, until in ((None, None), (BEGIN * 10**6, None), (None, BEGIN * 10**6 + 10**11),
-                             ((BEGIN + 5000) * 10**6, (BEGIN + 90_000) * 10**6)):  # fmt: skip
+                             ((BEGIN + 5000) * 10**6, (BEGIN + 90_000) * 10**6)):
             assert then.segments(kind, since, until) == now.segments(kind, since, until)
     assert then.editions_behind(None, None) == now.editions_behind(None, None)
     assert then.deleted_us() == now.deleted_us()

@@ -188,7 +188,7 @@ def test_a_weekend_is_not_enough_history_for_a_monday(days: int) -> None:
         outcome = decide(
             STARTS[begin : 29 * DAY], part, np.ones(len(part)), width_s=300, asked=slice(days * DAY, len(part)),
             false_alarm=0.05, power=0.95, unit=1000.0,
-        )  # fmt: skip
+        )
         alarms += outcome.verdict == "surge"
         assert any("history is short" in caveat for caveat in outcome.caveats)
     assert alarms <= 2

@@ -66,7 +66,7 @@ def weeks(make_site: Make, tmp_path: Path) -> Site:
     [("UK", "GB (United Kingdom)"), ("XX", "no such country: 'XX'"), ("Nort Korea", "KP (North Korea)"),
      ("AS4200000000", "no edition of the atlas knows AS4200000000"), ("192.0.2.0/25", "is ours"),
      ("KP,UK", "GB (United Kingdom)"), ("AS0", "not an AS number")],
-)  # fmt: skip
+)
 def test_what_is_no_origin_is_refused(weeks: Site, origin: str, said: str) -> None:
     for verb in ("ask", "series"):
         found = CliRunner().invoke(program, [verb, "--site", str(weeks.folder), "--from", origin])
@@ -139,7 +139,7 @@ def test_what_a_search_finds_beside_flows_is_no_error(make_site: Make, tmp_path:
     assert (report["files"], report["flows"]) == (1, 1)
     assert report["skipped"] == [
         {"what": "file found in a directory", "why": "no kind that holds flows", "count": 3}
-    ]  # fmt: skip
+    ]
     run_json("ingest", str(folder / "README"), site=site, code=1)
 
 
@@ -154,7 +154,7 @@ def live(*payloads: bytes, decoder: Decoder, arrived_s: float, sender: str = "19
     return [
         {"start": int(s) // 1_000_000, "bytes": int(b)}
         for f in flows for s, b in zip(f["time_start"], f["bytes"], strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def bounded() -> Decoder:
@@ -179,10 +179,10 @@ def test_times_and_counts_that_cannot_be_are_kept_apart() -> None:
     odd = [
         absolute(NOW_S - 90_000, NOW_S - 89_990), absolute(NOW_S + 400, NOW_S + 401), absolute(0, 5),
         absolute(NOW_S - 9, NOW_S, octets=10**6), absolute(NOW_S - 9, NOW_S, octets=10**14, packets=10**12),
-    ]  # fmt: skip
+    ]
     assert live(message(good, *odd, secs=NOW_S), decoder=decoder, arrived_s=NOW_S) == [
         {"start": NOW_S - 10, "bytes": 500}
-    ]  # fmt: skip
+    ]
     apart = {why: count for what, why, count in decoder.skipped if what == "flow"}
     assert apart == {
         "its time lies before the window around its arrival": 2,
@@ -282,7 +282,7 @@ def test_a_sender_weighs_once_it_has_behaved(make_site: Make) -> None:
             assert found.behaved(name, conduct, at_s) is False
             assert found.senders[name].standing == (
                 CONTRADICTORY if conduct.restarts else PROVEN if minute >= GOOD_MINUTES else NEW
-            )  # fmt: skip
+            )
 
 
 def test_a_sender_whose_datagrams_mostly_do_not_hold_waits_by_the_minute(make_site: Make) -> None:

@@ -170,14 +170,14 @@ def test_conditions_that_exclude_all_that_is_asked_are_no_ground(site: Site) -> 
         "NOT (proto = 6 OR proto <> 6)", "bytes < 0 OR (tos > 300 AND proto = 6)", "far_as = 4199999999",
         f"time_start < '{SINCE[1]}'", "time_end < '2001-01-01'",
         "time_end > '2099-01-01'", "far_country LIKE 'North Korea'", "far_country LIKE 'QQ%'",
-    ):  # fmt: skip
+    ):
         (told,) = run_json("ask", "--where", where, *SINCE, site=site)
         assert (where, told["verdict"], told["detection_limit"]) == (where, "cannot_say", [])
     status, told = asked(site, "--where", "direction = 'out'", where="direction = 'out'")
     assert (status, told["detection_limit"]) == (11, [])
     for words in (
         ("--from", "KP", "--where", "far_country = 'CN'"), ("--from", "8.8.8.0/24", "--where", "far_port = 70000"),
-    ):  # fmt: skip
+    ):
         assert run_json("ask", *words, *SINCE, site=site)[0]["verdict"] == "cannot_say"
     words = ["ask", "--where", f"time_start >= '{SINCE[1]}'", *SINCE, "--site", str(site.folder)]
     refused = CliRunner().invoke(program, words)
@@ -191,7 +191,7 @@ def test_conditions_that_exclude_all_that_is_asked_are_no_ground(site: Site) -> 
     ("where", "left_out"),
     [("time_start < '2014-11-18T06:00'", "88%"), ("far_country = 'CN' AND time_end < '2014-11-19T12:00'", "25%"),
      ("NOT time_start BETWEEN '2014-11-19' AND '2014-11-19T12:00'", "25%")],
-)  # fmt: skip
+)
 def test_a_condition_on_a_part_of_the_asked_time_is_no_ground_for_all_of_it(
     site: Site, where: str, left_out: str
 ) -> None:
@@ -374,7 +374,7 @@ CONDITIONS = st.recursive(
         st.builds("(NOT {})".format, inner),
     ),
     max_leaves=5,
-)  # fmt: skip
+)
 
 
 @given(CONDITIONS, st.sampled_from([*directions()]))
@@ -393,7 +393,7 @@ NUMBERS = st.recursive(
         st.builds("(NOT {})".format, inner),
     ),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 @given(NUMBERS, st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
@@ -410,7 +410,7 @@ def test_what_some_flow_meets_is_never_called_impossible(text: str, proto: int, 
     "where",
     ["tcp_flags = 2", "in_if = 3", "domain = 5", "sampling > 1", "bytes > 100000000000", "packets > bytes",
      "src_port IS NULL"],
-)  # fmt: skip
+)
 def test_what_no_flow_shows_for_what_exporters_write_is_no_ground(site: Site, where: str) -> None:
     status, told = asked(site, "--where", where, where=where)
     assert (status, told["verdict"], told["detection_limit"]) == (11, "cannot_say", [])
@@ -436,7 +436,7 @@ def test_what_no_flow_shows_for_what_exporters_write_is_no_ground(site: Site, wh
         (("--where", "dst_port = 443.5"), {"where": "dst_port = 443.5"}),
         (("--where", "far_class = 1048576"), {"where": "far_class = 1048576"}),
     ],
-)  # fmt: skip
+)
 def test_contradictions_are_known_in_every_spelling(site: Site, words: tuple[str, ...], query: dict[str, str]) -> None:
     run_json("watch", "add", "google", "--prefix", "8.8.8.0/24", "--port", "443", site=site)
     status, told = asked(site, *words, **query)
@@ -447,7 +447,7 @@ def test_contradictions_are_known_in_every_spelling(site: Site, words: tuple[str
     "where",
     ["NOT far_as = 4199999999", "far_country LIKE 'c%'", "far_country = 'china'", "src_port - dst_port < 0",
      "far_as <> 'AS64500' AND proto = 'tcp'", "bytes / packets > 10", "far_country IS NOT NULL"],
-)  # fmt: skip
+)
 def test_what_flows_meet_is_answered(site: Site, where: str) -> None:
     (told,) = run_json("ask", "--where", where, *SINCE, site=site)
     assert told["verdict"] == "no_surge", told["caveats"][:2]
@@ -458,7 +458,7 @@ def test_what_flows_meet_is_answered(site: Site, where: str) -> None:
     ["dst_port = NULL", "far_country NOT IN ('US', NULL)", "src LIKE '8.8.%'", "bytes LIKE '4%'", "exporter = 5",
      "src = 5", "src_country > 5", "time_start = 5", "far IN ('1.2.3.4', src_port)", "src_port", "src = '8.8.8.8/32'",
      "bytes > " + "1" * 44, " OR ".join(f"far_port = {n}" for n in range(1199))],
-)  # fmt: skip
+)
 def test_what_is_no_condition_is_refused_with_advice(site: Site, where: str) -> None:
     result = CliRunner().invoke(program, ["ask", "--where", where, "--site", str(site.folder)])
     assert isinstance(result.exception, UsageError), result.output
@@ -504,7 +504,7 @@ def test_a_text_beside_a_number_is_read_or_refused(site: Site) -> None:
     for where, advice in (
         ("proto = 'nosuch'", "a number or one of icmp"), ("far_class = 'tor-exit'", "is_class(far_class, 'tor-exit')"),
         ("dst_port IN (80, 'https')", "a whole number"),
-    ):  # fmt: skip
+    ):
         result = CliRunner().invoke(program, ["top", "far", "--where", where, "--site", str(site.folder)])
         assert isinstance(result.exception, UsageError)
         assert advice in str(result.exception)

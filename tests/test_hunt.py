@@ -136,7 +136,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, Hunted, lis
     made = office(
         np.random.default_rng(77), hosts=40, days=7, history_days=7, plants=["beacon", "relay", "proxy", "egress"],
         jitter=0.2, volume=5e9,
-    )  # fmt: skip
+    )
     site = store(made, tmp_path_factory.mktemp("office") / "site")
     return site, hunt(site, tuple(KINDS), since_s=made.since_s, until_s=made.until_s), made.planted
 
@@ -158,7 +158,7 @@ def test_calls_that_come_in_many_parts_are_judged_as_in_one(
 ) -> None:
     made = office(
         np.random.default_rng(78), hosts=12, days=3, history_days=3, plants=["beacon"], jitter=0.1, sampling=sampling
-    )  # fmt: skip
+    )
     site = store(made, tmp_path / "site")
     whole = hunt(site, ("beacons",), since_s=made.since_s, until_s=made.until_s)
     monkeypatch.setattr("tidegauge.lake.pairs.PART_ROWS", 500)
@@ -182,7 +182,7 @@ def test_the_demonstrations_hosts_are_found_and_nothing_else_is_serious(tmp_path
     assert relay.peers == (truth["pass_through"]["from"], truth["pass_through"]["to"])
     assert (relay.evidence["bytes_in"], relay.evidence["bytes_out"]) == (
         truth["pass_through"]["bytes_in"], truth["pass_through"]["bytes_out"],
-    )  # fmt: skip
+    )
 
 
 def test_findings_keep_their_contract(planted: tuple[Site, Hunted, list[Any]]) -> None:
@@ -191,7 +191,7 @@ def test_findings_keep_their_contract(planted: tuple[Site, Hunted, list[Any]]) -
     assert {"findings", "examined", "skipped"} <= answer.keys()
     for finding in answer["findings"]:
         assert {"kind", "title", "start", "end", "subject", "peers", "score", "severity", "evidence", "reasons",
-                "query"} <= finding.keys()  # fmt: skip
+                "query"} <= finding.keys()
         assert 0 <= finding["score"] <= 1
         assert finding["severity"] in ("info", "low", "medium", "high", "critical")
         assert finding["reasons"]
@@ -294,7 +294,7 @@ def test_a_connection_that_an_exporter_cut_is_one_long_one(tmp_path: Path, make_
     found = hunted(make_site(), synthetic(tmp_path / "f.csv", rows), kinds=("beacons",))
     assert [(f.kind, f.peers, f.evidence["duration_s"]) for f in found.findings] == [
         ("long-connection", ("203.0.113.9",), 18_000),
-    ]  # fmt: skip
+    ]
 
 
 def test_hosts_that_begin_together_are_one_group(tmp_path: Path, make_site: Callable[..., Site]) -> None:

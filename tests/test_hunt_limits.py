@@ -24,7 +24,7 @@ HOSTS, PLANTED = 40, 12
 def hunted(folder: Path, plants: list[str], volume: float | None, loss: float = 0.0) -> tuple[Site, Hunted, list[str]]:
     made = office(
         np.random.default_rng(5), hosts=HOSTS, days=7, history_days=7, plants=plants, volume=volume, loss=loss
-    )  # fmt: skip
+    )
     site = store(made, folder)
     found = hunt(site, tuple(KINDS), since_s=made.since_s, until_s=made.until_s)
     return site, found, [p.host for p in made.planted]

@@ -83,7 +83,7 @@ PATTERNS = {
     "[ipv4-addr:value = '203.0.113.7/24']": ["prefix 203.0.113.0/24"],
     f"[ipv4-addr:value = '{A}:8080']": [f"prefix {A}/32 port 8080"],
     "[domain-name:value = 'straße.example']": ["domain xn--strae-oqa.example"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("pattern", "expected"), PATTERNS.items(), ids=list(PATTERNS))
@@ -108,7 +108,7 @@ LEFT_OUT = {
     "[ipv4-addr:value = '300.1.1.1']": "not a domain",
     "[ipv4-addr:value IN (" + ", ".join(f"'10.0.{i // 250}.{i % 250}'" for i in range(2000)) + ")"
     " AND network-traffic:dst_port IN (1, 2, 3, 4, 5, 6)]": "more than 10,000 ways",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("pattern", "why"), LEFT_OUT.items(), ids=list(LEFT_OUT.values()))
@@ -144,7 +144,7 @@ def test_lists_of_objects_are_read_with_or_without_a_bundle(tmp_path: Path) -> N
             one,
             {"type": "observed-data", "id": "observed-data--1", "objects": {"0": {"type": "ipv4-addr", "value": B}}},
         ]},
-    ]  # fmt: skip
+    ]
     for form in forms:
         assert marks_of(tmp_path, form)[0] == [f"prefix {A}/32", f"prefix {B}/32"]
 
@@ -155,14 +155,14 @@ def test_an_observed_connection_names_its_destination_at_its_port(tmp_path: Path
         {"type": "ipv4-addr", "id": "ipv4-addr--2", "value": B},
         {"type": "network-traffic", "id": "network-traffic--3", "src_ref": "ipv4-addr--1", "dst_ref": "ipv4-addr--2",
          "src_port": 50123, "dst_port": 443, "protocols": ["tcp"]},
-    ]  # fmt: skip
+    ]
     assert marks_of(tmp_path, objects)[0] == [f"prefix {B}/32 port 443", f"prefix {A}/32"]
 
 
 def test_of_several_versions_the_last_one_counts(tmp_path: Path) -> None:
     def version(day: int, **more: Any) -> dict[str, Any]:
         return {"type": "indicator", "id": "indicator--1", "modified": f"2024-05-0{day}T00:00:00Z",
-                "pattern": f"[ipv4-addr:value = '{A if day == 1 else B}']", **more}  # fmt: skip
+                "pattern": f"[ipv4-addr:value = '{A if day == 1 else B}']", **more}
 
     assert marks_of(tmp_path, [version(1), version(2)])[0] == [f"prefix {B}/32"]
     assert marks_of(tmp_path, [version(2, revoked=True), version(1)])[0] == []
@@ -201,7 +201,7 @@ def attribute(kind: str, value: str, **more: Any) -> dict[str, Any]:
 def described(name: str, *attributes: tuple[str, str, str]) -> dict[str, Any]:
     return {"name": name, "Attribute": [
         {"object_relation": relation, "type": kind, "value": value} for relation, kind, value in attributes
-    ]}  # fmt: skip
+    ]}
 
 
 MISP = [
@@ -240,7 +240,7 @@ MISP = [
     (event(attribute("domain", "198.51.100.9")), [f"prefix {B}/32"]),
     (event(attribute("ip-dst", A, first_seen="2024-05-01T00:00:00Z", last_seen="2024-05-01T00:00:00Z")),
      [f"prefix {A}/32"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("document", "expected"), MISP)
@@ -258,7 +258,7 @@ def test_a_port_alone_is_left_out_of_files_and_said(tmp_path: Path) -> None:
     "{}", '{"Event": 3}', '{"objects": 3}', '[{"type": "indicator", "pattern": 3}]',
     '{"Event": {"Attribute": [{"type": 1, "value": 2}], "Object": [1, {"Attribute": 2}]}}',
     '[{"type": "observed-data", "objects": {"0": 1}}]',
-])  # fmt: skip
+])
 def test_hostile_files_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
     found, (reason,) = marks_of(tmp_path, text)
     assert not found
@@ -300,7 +300,7 @@ MARKS = st.builds(
     st.sampled_from([A, B, V6, "203.0.113.0/24", "0.0.0.0/0", "AS64500", "443", "22", "4444"]),
     st.sampled_from([0, 0, 443, 4444, 1]), st.sampled_from([0, 0, 22, 50000]),
     st.sampled_from([(0, 1 << 33), (1416657600, 1416744000), (0, 1)]),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -324,7 +324,7 @@ def test_several_files_are_read_and_options_that_do_not_hold_for_them_are_refuse
     assert sorted(mark["value"] for mark in made["indicators"]) == sorted([f"{A}/32", f"{B}/32"])
     for words in (("--valid", "2014-11-01/"), ("--port", "443")):
         result = CliRunner().invoke(program, ["watch", "add", "w", *files, *words, "--site", str(site.folder)])
-        assert (result.exit_code, "is for what the command itself names" in result.stderr) == (1, True)
+        assert "is for what the command itself names" in str(result.exception)
 
 
 def test_malformed_patterns_are_counted_together_with_the_first_of_them(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_ports_of_a_command_belong_to_what_it_names(traffic: Site) -> None:
     (made,) = run_json("watch", "add", "w", "--prefix", B, "--port", "443", "--port", "4444", site=traffic)
     assert [(i["value"], i["port"]) for i in made["indicators"]] == [
         (f"{A}/32", None), (f"{B}/32", 443), (f"{B}/32", 4444),
-    ]  # fmt: skip
+    ]
     (alone,) = run_json("watch", "add", "p", "--port", "4444", site=traffic)
     assert [(i["kind"], i["value"]) for i in alone["indicators"]] == [("port", "4444")]
 
@@ -413,7 +413,7 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
         ("url\nhxxp://evil[.]example:8080/a\n", ["domain evil.example port 8080"], 0),
         ("ip,domain,comment\n203.0.113.7,evil.example,both\n", ["prefix 203.0.113.7/32", "domain evil.example"], 0),
     ],
-)  # fmt: skip
+)
 def test_csv_is_read_by_its_line_of_names(tmp_path: Path, text: str, expected: list[str], left_out: int) -> None:
     (tmp_path / "list.csv").write_text(text)
     found, left = read_indicators(tmp_path / "list.csv")

@@ -48,7 +48,7 @@ def loaded(*arguments: str, site: Path | None = None) -> set[str]:
     )
     ran = subprocess.run(
         [sys.executable, "-c", code, *arguments, *where], capture_output=True, text=True, check=False
-    )  # fmt: skip
+    )
     assert ran.returncode == 0, ran.stderr
     return set(ran.stderr.split())
 
@@ -139,7 +139,7 @@ def test_flows_questions_and_hunts_need_no_extra(site: Path) -> None:
         ("ask", "--from", "KP"), ("top", "far_country"), ("series",), ("flows", "--limit", "1"), ("coverage",),
         ("doctor",), ("hunt",), ("origin", "192.0.2.1"), ("watch", "list"), ("lake", "sources"), ("exporters",),
         ("audit", "show"), ("case", "list"), ("alert", "list"),
-    ):  # fmt: skip
+    ):
         ran = without(OPTIONAL, *arguments, "--site", str(site))
         assert ran.returncode == 0, f"{arguments}: {ran.stderr}"
 

@@ -31,7 +31,7 @@ def judge(values: np.ndarray, seen: np.ndarray | None = None, false_alarm: float
     return decide(
         STARTS, values, np.ones(len(values)) if seen is None else seen, width_s=300, asked=ASKED,
         false_alarm=false_alarm, power=0.95, unit=100.0,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("kind", ["thick", "sparse"])

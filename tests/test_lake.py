@@ -93,7 +93,7 @@ def test_where_tests_addresses_prefixes_and_derived_columns(make_site: Callable[
         "src IN (SELECT 1)", "CASE WHEN true THEN 1 END", "inside(src, 'x')", "src = 'nonsense'", "", "(" * 3000,
         "exists(select 1)", "bytes::varchar = '1'", "getenv('HOME') = ''",
     ],
-)  # fmt: skip
+)
 def test_where_lets_nothing_else_through(text: str) -> None:
     with pytest.raises(UsageError):
         compile_where(text, now_s=0)

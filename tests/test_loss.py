@@ -58,7 +58,7 @@ def test_withheld_datagrams_an_hour_of_silence_and_a_restart(make_site: Callable
         (format_time(START_S + silent.start), format_time(START_S + silent.stop))
     ]
     answer = result("ask", "--site", str(site.folder), "--where", "bytes > 0", "--since", format_time(START_S + 86400),
-                    "--json")  # fmt: skip
+                    "--json")
     blind = answer["coverage"]["blind"]  # type: ignore[index]
     assert any(b["start"] == format_time(START_S + silent.start) for b in blind)
     share = answer["coverage"]["share"]  # type: ignore[index]

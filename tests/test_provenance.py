@@ -32,7 +32,7 @@ TYPES = "time string addr port addr port enum interval count count string count 
 def zeek(begin: int, end: int) -> str:
     """A connection log of one connection a second, each told by its port."""
     head = ["#separator \\x09", "#path\tconn", "#fields\t" + FIELDS.replace(" ", "\t"),
-            "#types\t" + TYPES.replace(" ", "\t")]  # fmt: skip
+            "#types\t" + TYPES.replace(" ", "\t")]
     rows = [
         f"{BEGIN + i}.5\tC{i}\t203.0.113.9\t{1024 + i}\t192.0.2.5\t443\ttcp\t0.2\t{100 + i}\t0\tSF\t1\t{140 + i}\t0\t0"
         for i in range(begin, end)
@@ -80,7 +80,7 @@ def test_what_is_taken_out_leaves_nothing_and_can_come_again(make_site: Callable
     take(site, second)
     listed = run(site, "lake", "sources", "--json")["sources"]
     assert [(s["file"], s["flows"], s["kept"]) for s in listed] == [
-        (str(first), 50, "whole"), (str(second), 50, "whole")]  # fmt: skip
+        (str(first), 50, "whole"), (str(second), 50, "whole")]
     told = run(site, "lake", "remove", "second.log", "--json")
     assert told == {"removed": 1, "flows": 50, "held_by": []}
     assert (ports(site), records(site)) == before
@@ -90,7 +90,7 @@ def test_what_is_taken_out_leaves_nothing_and_can_come_again(make_site: Callable
     assert "second.log" in json.dumps(entries)
     assert run(site, "lake", "check", "--json") == {
         "checked": len([*site.data.rglob("flows/**/*.parquet"), *site.data.rglob("coverage/*.parquet")])
-        - len(Lake(site.data).manifest.replaced_paths()), "damaged": [], "missing": [], "unknown": []}  # fmt: skip
+        - len(Lake(site.data).manifest.replaced_paths()), "damaged": [], "missing": [], "unknown": []}
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -473,7 +473,7 @@ def test_segments_of_earlier_versions_are_read_beside_new_ones(make_site: Callab
         ([monitored(0, at_s=BEGIN)], [monitored(1, at_s=BEGIN)], 1000),
     ],
     ids=["updates of a firewall", "running totals", "two monitors of one exporter"],
-)  # fmt: skip
+)
 def test_what_connections_told_goes_on_in_the_next_run(
     make_site: Callable[..., Site], tmp_path: Path, first: list[bytes], second: list[bytes], octets: int
 ) -> None:

@@ -41,12 +41,12 @@ def flows(random: np.random.Generator, count: int, longest_s: float = 2000.0) ->
         time_end=starts + lasted, src_port=np.full(count, 5), dst_port=np.full(count, 443),
         proto=random.choice([6, 17], count), packets=random.integers(1, 900, count).astype(np.uint64),
         bytes=random.integers(40, 10**9, count).astype(np.uint64), tcp_flags=np.zeros(count, int), sampling=1,
-    )  # fmt: skip
+    )
     table = unlabelled(batch, somewhere())
     labels = {
         "direction": random.choice(["in", "out"], count), "src_country": random.choice(COUNTRIES, count),
         "dst_country": random.choice(COUNTRIES[1:], count), "src_as": random.integers(0, 2, count) * 2,
-    }  # fmt: skip
+    }
     for name, values in labels.items():
         place = table.schema.get_field_index(name)
         table = table.set_column(place, name, pa.array(values).cast(table.schema.field(name).type))
@@ -63,7 +63,7 @@ def asked(lake: Lake, metric: str, width_s: int) -> list[object]:
     names, table, _, _ = build_many(
         lake, ("direction = 'in'",), by="far_country", metric=metric, width_s=width_s, since_s=BEGIN_S,
         until_s=BEGIN_S + 4 * HOUR_S,
-    )  # fmt: skip
+    )
     return [*out, names, table.tolist()]
 
 
@@ -116,7 +116,7 @@ def test_a_rollup_holds_all_of_its_flows(seed: int, count: int, longest: float) 
 EDGES_S = st.one_of(
     st.none(), st.integers(-4 * HOUR_S, 8 * HOUR_S), st.integers(-80, 160).map(lambda k: k * 180),
     st.integers(-4, 8).map(lambda k: k * HOUR_S),
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -204,7 +204,7 @@ def test_rollups_are_made_again_from_the_flows(make_site: Callable[..., Site]) -
     write(site.data, flows(np.random.default_rng(5), 5000, 300.0))
     (first,) = run_json("rollup", "rebuild", site=site)
     assert first == {"segments": len(Manifest(site.data).segments("flows")), "written": first["written"],
-                     "left": first["left"]}  # fmt: skip
+                     "left": first["left"]}
     before = asked(Lake(site.data), "bytes", 300)
     for path in (site.data / "rollup").rglob("*.parquet"):
         path.write_bytes(b"damaged")

@@ -23,7 +23,7 @@ Hunt = Callable[..., Hunted]
 def row(
     at_s: float, lasted_s: float, src: str, dst: str, ports: tuple[int, int], proto: int, packets: int, octets: int,
     flags: int,
-) -> str:  # fmt: skip
+) -> str:
     begin, end = (BEGIN + np.timedelta64(round(t * 1e6), "us") for t in (at_s, at_s + lasted_s))
     return f"{begin}Z,{end}Z,{src},{dst},{ports[0]},{ports[1]},{proto},{packets},{octets},{flags}"
 
@@ -31,7 +31,7 @@ def row(
 def talk(
     at_s: float, client: str, server: str, ports: tuple[int, int], *, up: int = 900, down: int = 4000,
     packets: int = 9, lasted_s: float = 1.0,
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     """A whole TCP conversation, both ways."""
     yield row(at_s, lasted_s, client, server, ports, 6, packets, up, 27)
     yield row(at_s + 0.01, lasted_s, server, client, ports[::-1], 6, packets, down, 27)
@@ -128,7 +128,7 @@ def test_a_mail_program_whose_server_is_down_for_an_hour_is_none(find: Hunt) -> 
     ("who", "network", "level"),
     [("203.0.113.9", "192.0.2.{}", "low"), ("192.0.2.5", "192.0.2.{}", "medium"),
      ("192.0.2.5", "198.51.100.{}", "medium"), ("2001:db8::5", "2001:db8:1::{}", "medium")],
-)  # fmt: skip
+)
 def test_a_ping_sweep_is_found_from_either_side(find: Hunt, who: str, network: str, level: str) -> None:
     rows = list(ordinary(1))
     for i in range(10, 110):
@@ -159,7 +159,7 @@ def test_a_balancers_checks_and_a_web_server_asked_by_thousands_are_none(find: H
     for i in range(0, 7200, 5):  # two hours of checks of 30 servers
         for server in range(30, 60):
             rows += talk(20_000 + i + 0.01 * server, "192.0.2.5", f"192.0.2.{server}", (10000 + i, 8080), up=400,
-                         down=500, packets=5, lasted_s=0.1)  # fmt: skip
+                         down=500, packets=5, lasted_s=0.1)
     for i in range(3000):  # web servers of ours: a crawler reads all of them within seconds
         rows += talk(50_000 + 0.3 * i, f"198.18.{i // 250}.{i % 250}", f"192.0.2.{70 + i % 40}", (20000 + i, 443))
     for i in range(40):
@@ -179,7 +179,7 @@ def test_guessed_passwords_are_told_by_their_shape_at_any_port(find: Hunt, who: 
     rows, random = list(ordinary(1)), np.random.default_rng(1)
     for i in range(90):
         rows += talk(40_000 + 3 * i + random.random(), who, "192.0.2.9", (20000 + i, port),
-                     up=int(random.normal(1900, 60)), down=int(random.normal(2600, 60)), packets=14)  # fmt: skip
+                     up=int(random.normal(1900, 60)), down=int(random.normal(2600, 60)), packets=14)
     guesses = [f for f in find(rows, kinds=("scans",)).findings if f.kind == "password-guessing"]
     assert [(f.subject, f.peers, f.severity) for f in guesses] == [(who, ("192.0.2.9",), level)]
 
@@ -190,7 +190,7 @@ def test_a_backup_over_ssh_and_health_checks_are_none(find: Hunt) -> None:
         for piece in range(3):
             at_s = 3600 * i + 20 * piece + random.random()
             rows += talk(at_s, "192.0.2.5", "192.0.2.9", (20000 + 3 * i + piece, 2222),
-                         up=int(random.lognormal(15, 1)), down=90_000, packets=4000, lasted_s=15)  # fmt: skip
+                         up=int(random.lognormal(15, 1)), down=90_000, packets=4000, lasted_s=15)
     for i in range(0, 2 * DAY_S, 30):
         rows += talk(i, "192.0.2.6", "192.0.2.9", (20000 + i % 40000, 7001), up=420, down=510, packets=5, lasted_s=0.1)
     found = find(rows)

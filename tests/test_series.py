@@ -41,7 +41,7 @@ def test_a_flow_that_began_before_the_asked_time_gives_only_its_share() -> None:
 def ledger(minutes: list[int], **columns: object) -> LedgerBuilder:
     made = LedgerBuilder()
     made.add(exporters=("r",), exporter=np.zeros(len(minutes), dtype=np.int32),
-             minute_s=np.array(minutes) * 60, datagrams=1, **columns)  # type: ignore[arg-type]  # fmt: skip
+             minute_s=np.array(minutes) * 60, datagrams=1, **columns)  # type: ignore[arg-type]
     return made
 
 

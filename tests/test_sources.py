@@ -133,7 +133,7 @@ def test_registry_dumps_give_uses_and_origins(tmp_path: Path) -> None:
                                     "regions": [{"region": "x", "cidrs": [{"cidr": "129.146.0.0/21"}]}]}), "cloud",
          [("129.146.0.0", "129.146.7.255", None, 0, ["cloud"])]),
     ],
-)  # fmt: skip
+)
 def test_formats(tmp_path: Path, name: str, text: str, kind: str, expected: list[tuple[object, ...]]) -> None:
     path = tmp_path / name
     path.write_text(text)
@@ -150,7 +150,7 @@ def test_a_plain_list_needs_a_class_and_can_name_ases(tmp_path: Path, make_site:
     import_file(catalogue, str(path), Wanted(classes=("vpn",), valid_s=(at("2014-01-01"), at("2015-01-01"))))
     atlas = Atlas(catalogue.folder)
     for address, classes in (("192.0.2.5", ["vpn"]), ("192.0.2.200", ["vpn"]), ("192.0.2.201", []),
-                             ("192.0.2.215", ["vpn"]), ("8.8.8.8", ["vpn"])):  # fmt: skip
+                             ("192.0.2.215", ["vpn"]), ("8.8.8.8", ["vpn"])):
         assert label(atlas, address, "2014-06-01")[2] == classes
         assert label(atlas, address, "2015-06-01")[2] == []
 
@@ -196,7 +196,7 @@ def test_hours_that_are_missing_between_consensuses_are_held_for_three(tmp_path:
     table = read_source(str(path), "tor-consensus").prefixes
     assert list(zip(table["from_s"].to_pylist(), table["until_s"].to_pylist(), strict=True)) == [
         (HOUR, HOUR + 10_800), (HOUR + 36_000, HOUR + 46_800),
-    ]  # fmt: skip
+    ]
 
 
 def test_exit_lists_hold_for_a_day(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_exit_lists_hold_for_a_day(tmp_path: Path) -> None:
     table = read_source(str(path), "tor-exit-list").prefixes
     assert (table["from_s"][0].as_py(), table["until_s"][0].as_py()) == (
         at("2014-11-24T06:05Z"), at("2014-11-25T06:05Z"),
-    )  # fmt: skip
+    )
 
 
 def rib(routes: list[tuple[str, int, list[list[int]]]], *, time_s: int = HOUR) -> bytes:
@@ -297,7 +297,7 @@ def damaged(name: str) -> bytes:
     "name",
     ["cut.mrt", "long.mrt", "cut-consensus", "delegated-cut", "bad.json", "deep.json", "few.json", "words.csv",
      "bomb.csv.gz", "half.gz", "bad.mmdb", "empty.txt", "overlap.csv"],
-)  # fmt: skip
+)
 def test_a_hostile_file_names_itself_and_leaves_the_old_edition_in_force(
     tmp_path: Path, make_site: Callable[..., Site], name: str
 ) -> None:

@@ -27,7 +27,7 @@ def thin(random: np.random.Generator, a_day: float, sigma: float) -> np.ndarray:
 def judged(values: np.ndarray, false_alarm: float = 0.05) -> Outcome:
     return decide(
         STARTS, values, np.ones(BINS), width_s=WIDTH_S, asked=ASKED, false_alarm=false_alarm, power=0.95, unit=20_000.0
-    )  # fmt: skip
+    )
 
 
 @settings(deadline=None, max_examples=40)
@@ -87,7 +87,7 @@ def test_a_few_flows_are_known_by_those_of_other_series() -> None:
     def learned(values: np.ndarray, false_alarm: float):  # type: ignore[no-untyped-def]
         return learn(
             STARTS, values, np.ones(BINS), width_s=WIDTH_S, asked=ASKED, false_alarm=false_alarm, unit=20_000.0
-        )  # fmt: skip
+        )
 
     others = [learned(thin(random, random.uniform(1, 8), 1.0), 1e-4) for _ in range(60)]
     pool = pooled(evidence(one) for one in others)

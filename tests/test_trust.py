@@ -46,7 +46,7 @@ def test_documented_prefixes_then_and_now(
     assert found.keys() == {
         "address", "at", "country", "as", "as_name", "prefix", "classes", "displayed", "trust", "reasons", "sources",
         "disagreements",
-    }  # fmt: skip
+    }
 
 
 def test_addresses_are_read_from_standard_input() -> None:
@@ -71,7 +71,7 @@ def test_lists_routes_and_registries_lower_trust_each_with_a_sentence(
     rows = [
         "apnic|KP|ipv4|192.1.0.0|65536|20091221|allocated", "apnic|KP|asn|131279|1|20091221|allocated",
         "apnic|CN|asn|4837|1|20091221|allocated",
-    ]  # fmt: skip
+    ]
     take(site, tmp_path, "delegated-apnic-20141120", delegated(rows, day="20141120"))
     routes = [
         ("192.1.0.0", 24, [[1, 4837], [2, 4837], []]),
@@ -118,18 +118,18 @@ def test_all_prefixes_by_which_a_country_can_show_itself(tmp_path: Path, make_si
     (found,) = run_json("origin", "--of", "KP", "--at", "2014-11-24")
     assert [(p["prefix"], p["displayed"], p["trust"]) for p in found["prefixes"]] == [
         ("175.45.176.0/22", "KP", "high"), ("210.52.109.0/24", "CN", "low"), ("77.94.35.0/24", "RU", "low"),
-    ]  # fmt: skip
+    ]
     assert (found["further"][0]["as"], found["further"][0]["country"]) == (4837, "CN")
     (now,) = run_json("origin", "--of", "KP", "--at", "2026-01-01")
     assert [p["prefix"] for p in now["prefixes"]] == ["175.45.176.0/22"]
     site = make_site()
     take(site, tmp_path, "delegated-apnic-20141120",
-         delegated(["apnic|KP|ipv4|192.1.0.0|768|20091221|allocated"], day="20141120"))  # fmt: skip
+         delegated(["apnic|KP|ipv4|192.1.0.0|768|20091221|allocated"], day="20141120"))
     take(site, tmp_path, "loc-20141120.csv", b"192.1.0.0,192.1.2.255,CN\n")
     (registered,) = run_json("origin", "--of", "KP", "--at", "2014-11-24", site=site)
     assert [(p["prefix"], p["displayed"]) for p in registered["prefixes"][-2:]] == [
         ("192.1.0.0/23", "CN"), ("192.1.2.0/24", "CN"),
-    ]  # fmt: skip
+    ]
 
 
 def test_upstreams_over_time() -> None:
@@ -209,7 +209,7 @@ def test_a_wide_question_takes_in_what_displays_another_country(tmp_path: Path, 
     rows = [
         f"2014-11-{day:02d}T0{hour}:00:00Z,2014-11-{day:02d}T0{hour}:00:01Z,{src},192.0.2.1,1000,443,6,3,1000"
         for day in range(1, 25) for hour in range(10) for src in ("175.45.176.9", "210.52.109.9")
-    ]  # fmt: skip
+    ]
     path.write_text(HEADER + "\n".join(rows) + "\n")
     run_json("ingest", str(path), site=site)
     (narrow,) = run_json("ask", "--from", "KP", "--since", "2014-11-20", site=site)

@@ -35,10 +35,10 @@ def test_watches_are_kept_shown_and_removed(make_site: Callable[..., Site]) -> N
     made = run(
         "watch", "add", "studio", "--prefix", "203.0.113.0/24", "--as", "AS64500", "--domain", "Studio.Example",
         "--port", "443", "--valid", "2014-11-01/2014-12-01", "--size", "100000000", "--note", "a database", site=site,
-    )  # fmt: skip
+    )
     assert [(i["kind"], i["value"], i["port"]) for i in made["indicators"]] == [
         ("prefix", "203.0.113.0/24", 443), ("as", "64500", 443), ("domain", "studio.example", 443),
-    ]  # fmt: skip
+    ]
     assert made["indicators"][0]["from"] == "2014-11-01T00:00:00Z"
     assert run("watch", "show", "studio", site=site)["note"] == "a database"
     assert [w["name"] for w in run("watch", "list", site=site)["watches"]] == ["studio"]
@@ -61,7 +61,7 @@ STIX = {
         {"type": "indicator", "pattern": "[file:hashes.MD5 = 'aa']"},
         {"type": "ipv6-addr", "value": "2001:db8::7"},
     ],
-}  # fmt: skip
+}
 MISP = {
     "Event": {
         "Attribute": [{"type": "ip-dst|port", "value": "203.0.113.7|8443"}, {"type": "md5", "value": "aa"}],
@@ -74,7 +74,7 @@ def test_indicators_come_from_stix_misp_and_csv(tmp_path: Path) -> None:
     files = {
         "s.json": json.dumps(STIX), "m.json": json.dumps(MISP),
         "c.csv": "kind,value,from,until\nip,203.0.113.7,2014-11-20,2014-12-20\ndomain,bad.example\nAS64500\n",
-    }  # fmt: skip
+    }
     found = {}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
@@ -85,13 +85,13 @@ def test_indicators_come_from_stix_misp_and_csv(tmp_path: Path) -> None:
     start = at("2014-11-20")
     assert found["s.json"] == (
         [("prefix", "203.0.113.7/32", start), ("domain", "bad.example", start), ("prefix", "2001:db8::7/128", 0)], 1,
-    )  # fmt: skip
+    )
     assert found["m.json"] == (
         [("prefix", "203.0.113.7/32", 0), ("domain", "bad.example", start)], 1,
-    )  # fmt: skip
+    )
     assert found["c.csv"] == (
         [("prefix", "203.0.113.7/32", start), ("domain", "bad.example", 0), ("as", "64500", 0)], 0,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_an_address_counts_only_while_the_name_pointed_to_it(tmp_path: Path, mak
         (at("2014-11-20T00:00Z"), "db.studio.example", "203.0.113.7", 300),
         (at("2014-11-22T00:00Z"), "db.studio.example", "203.0.113.9", 300),
         (at("2014-11-22T00:00Z"), "other.example", "203.0.113.50", 300),
-    ])  # fmt: skip
+    ])
     rows = []
     for day in range(19, 25):
         for host in ("203.0.113.7", "203.0.113.9", "203.0.113.50"):
@@ -124,7 +124,7 @@ def test_an_address_counts_only_while_the_name_pointed_to_it(tmp_path: Path, mak
     found = {(format_address(a), s, e) for a, s, e in intervals}
     assert found == {
         ("203.0.113.7", at("2014-11-20"), at("2014-11-22")), ("203.0.113.9", at("2014-11-22"), at("2014-11-23")),
-    }  # fmt: skip
+    }
     run("watch", "add", "studio", "--domain", "studio.example", site=site)
     series = run("series", "--watch", "studio", "--direction", "out", "--width", "1d", site=site)
     assert [v for v in series["value"] if v] == [1000, 1000, 1000]

@@ -49,9 +49,10 @@ def test_an_answer_is_read_and_a_redirection_followed_only_where_that_is_allowed
 
 
 @pytest.mark.parametrize(("path", "follow", "why"), [
-    ("/out", True, "redirected to file:|is not allowed"), ("/none", False, "the server says 404"), ("/long", False, "larger than"),
+    ("/out", True, "redirected to file:|is not allowed"), ("/none", False, "the server says 404"),
+    ("/long", False, "larger than"),
     ("/broken", False, "ended after 10 of 20|IncompleteRead"),
-])  # fmt: skip
+])
 def test_what_is_not_as_it_should_be_is_one_error(server: str, path: str, follow: bool, why: str) -> None:
     with pytest.raises(WebError, match=why), asking(f"{server}{path}", follow=follow, **BOUNDS) as answer:
         answer.read()

@@ -105,7 +105,7 @@ def main() -> None:
         write(
             pa.table(columns), f"world-ipv{version}.parquet",
             use_dictionary=True, dictionary_pagesize_limit=1 << 24, row_group_size=1 << 22,
-        )  # fmt: skip
+        )
     names = read_names(arguments.asn / "asn-ipv4.csv", arguments.asn / "asn-ipv6.csv")
     ordered = sorted(names)
     write(

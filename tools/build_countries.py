@@ -23,7 +23,7 @@ LOCALES = ("en", "zh_Hant", "zh_Hans", "zh_Hant_HK")
 TRANSLATIONS = ("zh_TW", "zh_CN", "zh_HK")
 MORE_NAMES = {
     "朝鮮": "KP", "南朝鮮": "KR", "中國大陸": "CN", "中华民国": "TW", "中華民國": "TW", "臺灣": "TW", "USA": "US",
-}  # fmt: skip
+}
 """Names in use that neither package has."""
 
 

@@ -24,7 +24,7 @@ VIEWS = {
     "origin": "/origin?of=KP&at=2014-11-24", "coverage": "/coverage", "flows": "/flows?where=dst_port%20%3D%20445",
     "lures": "/lures", "leaks": "/leaks", "cases": "/cases/autumn", "hypotheses": "/cases/autumn?tab=matrix",
     "statement": "/cases/autumn?tab=statement",
-}  # fmt: skip
+}
 LOOKS = {"desk": ("en-GB", 1440, "light", 2400), "telephone": ("zh-TW", 380, "dark", 1500)}
 LETTER = """From: "Bank Support" <support@secure-bank.example.top>
 To: a@example.org
@@ -56,7 +56,7 @@ def main(site: str) -> None:
     service = subprocess.Popen(
         [sys.executable, "-m", "tidegauge.cli", "serve", "--site", site, "--http", "127.0.0.1:0", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    )
     assert service.stdout is not None
     url = json.loads(service.stdout.readline())["url"]
     base = url.partition("/?")[0]
@@ -69,7 +69,7 @@ def main(site: str) -> None:
                 context = browser.new_context(
                     viewport={"width": width, "height": 900}, locale=language, color_scheme=scheme,  # type: ignore[arg-type]
                     reduced_motion="reduce", storage_state=state,
-                )  # fmt: skip
+                )
                 page = context.new_page()
                 if state is None:
                     page.goto(url)

@@ -258,5 +258,5 @@ def mixed(random: Random) -> Made:
 
 FAMILIES = (
     bulk, sparse, silent, correlated, heavy, growing, campaigned, sessions, few, wide, noisy, bursts,
-)  # fmt: skip
+)
 UNSEEN = (gapped, office, mixed)

@@ -40,7 +40,7 @@ class Oracle:
         seen = np.ones(len(asked))
         return [
             detection_limit(judgement, seen, duration_bins=d / BIN_S, power=power) or np.inf for d in durations
-        ]  # fmt: skip
+        ]
 
     def _levels(self, false_alarm: float) -> list[float]:
         """One quantile for all lengths such that together they are exceeded with the wanted probability."""

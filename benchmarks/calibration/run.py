@@ -40,7 +40,7 @@ def one(number: int, seed: int, inject: bool) -> dict[str, object]:
     for budget in BUDGETS:
         begin = time.perf_counter()
         outcome = decide(STARTS_S, values, made.seen, width_s=BIN_S, asked=slice(HISTORY, BINS),
-                         false_alarm=budget, power=POWER, unit=unit)  # fmt: skip
+                         false_alarm=budget, power=POWER, unit=unit)
         spent = time.perf_counter() - begin
         ours = [limit.amount or np.inf for limit in outcome.limits]
         theirs = oracle.limits(whole[HISTORY:], budget, POWER, DURATIONS_S)
@@ -54,12 +54,12 @@ def one(number: int, seed: int, inject: bool) -> dict[str, object]:
                 added = spread_over(ours[place], DURATIONS_S[place] / BIN_S, made.seen[HISTORY:], random)
                 changed[HISTORY:] += added * made.seen[HISTORY:]
                 again = decide(STARTS_S, changed, made.seen, width_s=BIN_S, asked=slice(HISTORY, BINS),
-                               false_alarm=budget, power=POWER, unit=unit)  # fmt: skip
+                               false_alarm=budget, power=POWER, unit=unit)
                 found += again.verdict == "surge"
         row[str(budget)] = {
             "verdict": outcome.verdict, "found": found, "tried": tried, "seconds": spent,
             "ratios": [a / b for a, b in zip(ours, theirs, strict=True)],
-        }  # fmt: skip
+        }
     return row
 
 

@@ -33,7 +33,7 @@ MATCHES = {
     "beacon": CALLS, "relay": ("passthrough",), "proxy": ("passthrough",), "egress": ("egress",), "short": CALLS,
     "few": CALLS, "insistent": (*CALLS, "scan"), "scan": ("scan",), "guessing": ("password-guessing",),
     "flood": ("flood",),
-}  # fmt: skip
+}
 
 
 def store(made: Office, folder: Path) -> Site:
@@ -73,14 +73,14 @@ def run(
         shutil.rmtree(folder, ignore_errors=True)
     out: dict[str, Any] = {"seed": seed, "hosts": hosts, "days": days, "history": history,
                            "flows": len(made.flows), "hunt_s": round(spent, 2),
-                           **condition, "planted": [], "false": [], "pairs": compared}  # fmt: skip
+                           **condition, "planted": [], "false": [], "pairs": compared}
     explained = set()
     for plant in made.planted:
         hits = [
             f for f in found.findings
             if f.subject == plant.host and f.kind in MATCHES[plant.kind]
             and (not plant.peers or set(plant.peers) & set(f.peers))
-        ]  # fmt: skip
+        ]
         explained.add(plant.host)
         best = hits[0] if hits else None
         out["planted"].append({"kind": plant.kind, **plant.about, "seen": seen_calls(made, plant),
@@ -141,7 +141,7 @@ def main() -> None:
         jobs = [
             pool.submit(run, s, arguments.hosts, plants, not arguments.quiet and s % 4 == 0, arguments.days,
                         arguments.history) for s in seeds
-        ]  # fmt: skip
+        ]
         for job in jobs:
             print(json.dumps(job.result()), flush=True)
     sys.stdout.flush()

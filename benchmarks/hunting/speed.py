@@ -41,7 +41,7 @@ def build(folder: Path, parts: int, seed: int) -> int:
         made = office(
             np.random.default_rng(seed + 1 + part), hosts=HOSTS, days=DAYS // 2, history_days=DAYS // 2, plants=[],
             first_host=part * HOSTS, servers=servers,
-        )  # fmt: skip
+        )
         with open_writer(site.data, atlas.stamp) as writer:
             for at in range(0, len(made.flows), 1_000_000):
                 flows = made.flows.take(np.arange(at, min(at + 1_000_000, len(made.flows))))
@@ -94,7 +94,7 @@ def main() -> None:
         "beacons_half_s": round(half, 1), "beacons_half_mb": round(half_mb), "beacons_s": round(whole, 1),
         "beacons_mb": round(whole_mb), "all_week_s": round(every, 1), "all_week_mb": round(every_mb),
         "by_severity": counts, "serious": serious,
-    }))  # fmt: skip
+    }))
 
 
 if __name__ == "__main__":

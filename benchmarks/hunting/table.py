@@ -46,7 +46,7 @@ JITTERS = {"0-10 %": (0, 0.1), "10-20 %": (0.1, 0.2), "20-30 %": (0.2, 0.3), "30
 VOLUMES = {
     "10-100 MB": (0, 1e8), "100-300 MB": (1e8, 3e8), "0.3-1 GB": (3e8, 1e9), "1-3 GB": (1e9, 3e9),
     "3-10 GB": (3e9, 1e12),
-}  # fmt: skip
+}
 
 SEEN = {"8-20": (8, 20), "20-50": (20, 50), "50-100": (50, 100), "100-200": (100, 200), "200 and more": (200, 1e9)}
 
@@ -86,7 +86,7 @@ def within(key: str, low: float, up: float, row: Row) -> bool:
 
 def grid(
     head: str, rows: dict[str, Test], planted: list[Row], columns: list[str], before: list[Row] | None = None
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """A table of recall by condition; what another version found of the same networks behind it in brackets."""
     lines = ["", f"| {head} | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
     for name, keep in rows.items():
@@ -138,7 +138,7 @@ def compared(sites: list[Row], before: list[Row]) -> list[str]:
         "mail left out), of every fourth network. Ordinary pairs include whatever else runs by the clock.", "",
         "| networks | score | planted, in the first ten of theirs | area under the curve | above 99 % of others |",
         "| --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
+    ]
     for sampled in (False, True):
         chosen = [s for s in sites if (s["sampling"] > 1) == sampled and s["pairs"]]
         pairs = [tuple(p) for s in chosen for p in s["pairs"]]
@@ -150,7 +150,7 @@ def compared(sites: list[Row], before: list[Row]) -> list[str]:
         then = [s for s in before if s["seed"] in seeds and s["pairs"]]
         rivals = [
             ("tidegauge (regularity, sizes, presence, callers)", 0, chosen), ("RITA, from its description", 1, chosen)
-        ]  # fmt: skip
+        ]
         rivals += [("tidegauge before", 0, then)] if then else []
         for name, place, whose in rivals:
             first = sum(p[2] for s in whose for p in sorted(s["pairs"], key=lambda p: -p[place])[:10])
@@ -172,7 +172,7 @@ def false_ones(sites: list[Row], planted: list[Row], before: list[Row]) -> list[
         f"In {len(sites)} networks {len(high)} findings of severity high and {len(wrong) - len(high)} of",
         "severity medium about hosts in which nothing was planted:", "", "| kind | high | medium |",
         "| --- | --- | --- |",
-    ]  # fmt: skip
+    ]
     for kind in sorted({f["kind"] for f in wrong}):
         own = [f["severity"] for f in wrong if f["kind"] == kind]
         old = [f["severity"] for f in then if f["kind"] == kind]
@@ -183,7 +183,7 @@ def false_ones(sites: list[Row], planted: list[Row], before: list[Row]) -> list[
         *lines, "",
         f"Precision: {hits / max(hits + len(high), 1):.1%} of findings of severity high and"
         f" {listed / max(listed + len(wrong), 1):.1%} of those of medium or more are about what was planted.",
-    ]  # fmt: skip
+    ]
 
 
 def speed(row: Row) -> list[str]:
@@ -198,7 +198,7 @@ def speed(row: Row) -> list[str]:
         f"| `hunt`, all kinds, the second week | {row['all_week_s']} | {row['all_week_mb']:,} |", "",
         f"A flow takes {growth:.2f} times as long among twice as many. Nothing was planted; found in",
         f"the second week: {', '.join(counted)}.",
-    ]  # fmt: skip
+    ]
 
 
 def read(paths: list[Path]) -> list[Row]:
@@ -212,7 +212,7 @@ def of_before(sites: list[Row], before: list[Row]) -> list[Row]:
         {**new, "found": old["found"], "condition": condition(known[s["seed"]])}
         for s in before if s["seed"] in known
         for old, new in zip(s["planted"], known[s["seed"]]["planted"], strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:
@@ -236,12 +236,12 @@ def main() -> None:
     sampled = [c for c in columns if c.startswith("sampled")]
     calls = {name: partial(within, "seen", *ends) for name, ends in SEEN.items()}
     curve("recall-sampled", "Beacons found in sampled flows, by sampled calls", "calls of which a packet was sampled",
-          calls, beacons, sampled)  # fmt: skip
+          calls, beacons, sampled)
     serious = [f"{name}: {wilson(*found(planted, keep, HIGH))}" for name, keep in KINDS.items()]
     listed = [{**p, "found": p["found"] and "medium"} for p in planted]
     shorts = {name: partial(within, "calls", *ends) for name, ends in SHORT_CALLS.items()}
     curve("recall-short", "Short channels named, by calls within ten minutes", "calls within ten minutes", shorts,
-          [p for p in listed if p["kind"] == "short"], columns)  # fmt: skip
+          [p for p in listed if p["kind"] == "short"], columns)
     lines = [
         HEAD,
         f"{len(sites)} networks of {sites[0]['hosts']} hosts, {sites[0]['days']} days hunted after"
@@ -260,7 +260,7 @@ def main() -> None:
         *grid("sent out", volumes, egress, columns, [o for o in old if o["kind"] == "egress"]),
         *false_ones(sites, planted, then), *compared(sites, then),
         *(line for r in rows if "beacons_s" in r for line in speed(r)),
-    ]  # fmt: skip
+    ]
     (HERE / "HUNTING.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -71,10 +71,10 @@ def main() -> None:
             size = path.stat().st_size / 1e6
             print(f"| {name} | {size:.1f} | {right:,} | {of:,} | {right / of:.2%} | {over} "
                   f"| {other} | {told['summary']['persons']:,} | {taken:.1f} | {size / taken:.2f} "
-                  f"| {peak >> 10} |", flush=True)  # fmt: skip
+                  f"| {peak >> 10} |", flush=True)
             if right < of or over or other or told["skipped"]:
                 print({k: (told["summary"]["by_kind"].get(k, 0), v) for k, v in wanted.items()
-                       if told["summary"]["by_kind"].get(k, 0) != v}, told["skipped"][:3], file=sys.stderr)  # fmt: skip
+                       if told["summary"]["by_kind"].get(k, 0) != v}, told["skipped"][:3], file=sys.stderr)
                 print({k: v for k, v in told["summary"]["by_kind"].items() if k not in wanted}, file=sys.stderr)
             path.unlink()
         print("\n| innocent lines | lines | MB | findings | values | s | MB/s |")
@@ -89,10 +89,10 @@ def main() -> None:
             size = path.stat().st_size / 1e6
             values_found = sum(f["evidence"]["count"] for f in told["findings"])
             print(f"| {kind} | {count:,} | {size:.1f} | {len(told['findings'])} | {values_found} | {taken:.1f} "
-                  f"| {size / taken:.1f} |", flush=True)  # fmt: skip
+                  f"| {size / taken:.1f} |", flush=True)
             if told["findings"]:
                 print([(f["evidence"]["what"], f["evidence"]["count"], f["reasons"], f["evidence"]["places"][:3])
-                       for f in told["findings"]], file=sys.stderr)  # fmt: skip
+                       for f in told["findings"]], file=sys.stderr)
             path.unlink()
 
 

@@ -102,7 +102,7 @@ KINDS: dict[str, Callable[[random.Random, int], str]] = {
     "hex dump": lambda r, i: " ".join(f"{b:02x}" for b in r.randbytes(32)),
     "UUID": lambda r, i: str(uuid.UUID(int=r.getrandbits(128))),
     "bare numbers": lambda r, i: str(r.randrange(10 ** r.randrange(6, 20))),
-}  # fmt: skip
+}
 
 
 def write_innocent(kind: str, lines: int, path: Path, seed: int) -> None:

@@ -26,7 +26,7 @@ from tidegauge.content import Apart, Source, unpack_bytes
 from tidegauge.leak import People, Scan
 
 KNOWN = {"us-ssn": "US_SSN", "payment-card": "CREDIT_CARD", "iban": "IBAN_CODE", "national-id:ES": "ES_NIF",
-         "national-id:FI": "FI_PERSONAL_IDENTITY_CODE", "national-id:PL": "PL_PESEL"}  # fmt: skip
+         "national-id:FI": "FI_PERSONAL_IDENTITY_CODE", "national-id:PL": "PL_PESEL"}
 PRESIDIO = '''
 import json, sys, tempfile, time
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
@@ -124,13 +124,13 @@ def tokens(count: int, seed: int) -> tuple[list[str], list[str]]:
         lambda: f"xoxb-{some(string.digits, 12)}-{some(string.digits, 13)}-{some(word, 24)}",
         lambda: "AIza" + some(word, 35), lambda: "sk_live_" + some(word, 24), lambda: "npm_" + some(word, 36),
         lambda: f"SG.{some(word, 22)}.{some(word, 43)}", lambda: "dop_v1_" + some("0123456789abcdef", 64), jwt,
-    ]  # fmt: skip
+    ]
     decoys: list[Callable[[], str]] = [
         lambda: "AKIAIOSFODNN7EXAMPLE", lambda: "ghp_" + "x" * 36, lambda: "eyJ" + some(word, 20),
         lambda: some("0123456789abcdef", 40), lambda: "sk_live_" + "0" * 24,
         lambda: f"{some('0123456789abcdef', 8)}-{some('0123456789abcdef', 4)}-4abc-8def-{some('0123456789abcdef', 12)}",
         lambda: base64.b64encode(r.randbytes(30)).decode(),
-    ]  # fmt: skip
+    ]
     return [makers[i % len(makers)]() for i in range(count)], [decoys[i % len(decoys)]() for i in range(count)]
 
 
@@ -197,7 +197,7 @@ def main() -> None:
             seconds = time.perf_counter() - begun
             secrets["gitleaks"] = {r["Secret"] for r in json.loads(report.read_text())}, seconds
         print("\n| keys and tokens | found | of | recall | wrong | precision | MB/s |\n"
-              "| --- | ---: | ---: | ---: | ---: | ---: | ---: |")  # fmt: skip
+              "| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
         for name, (values, seconds) in secrets.items():
             right = len(values & set(real))
             wrong = len(values - set(real))

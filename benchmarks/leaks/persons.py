@@ -33,7 +33,7 @@ FIELDS = {
     "national-id:SE": ("personnummer", "Personnr", "person_nr"), "tw-id": ("身分證字號", "身份證號", "national_id"),
     "payment-card": ("card_number", "Credit card", "cc_num"), "iban": ("iban", "IBAN", "account"),
     "credential": ("password", "passwd", "Passwort"),
-}  # fmt: skip
+}
 """For each kind of value what it is called, a spelling for each style of table."""
 CHECKED = ("national-id:BR", "national-id:ES", "national-id:NL", "national-id:PL", "payment-card", "tw-id", "iban")
 """Kinds of which a wrong last digit is told by a check digit."""
@@ -56,10 +56,10 @@ def persons(count: int, seed: int) -> tuple[list[Row], dict[str, set[str]]]:
             "tw-id": names["zh_TW"].ssn(),
             "payment-card": us.credit_card_number(r.choice(["visa", "mastercard", "amex"])),
             "iban": names[r.choice(["es_ES", "nl_NL", "pl_PL"])].iban(), "credential": us.password(r.randrange(8, 16)),
-        }  # fmt: skip
+        }
         if not (hetu.is_valid(row["national-id:FI"]) and bsn.is_valid(row["national-id:NL"])
                 and dni.is_valid(row["national-id:ES"]) and pesel.is_valid(row["national-id:PL"])
-                and personnummer.is_valid(row["national-id:SE"]) and luhn(row["payment-card"])):  # fmt: skip
+                and personnummer.is_valid(row["national-id:SE"]) and luhn(row["payment-card"])):
             continue  # Faker's providers make a few that their own countries refuse
         if any(c in row["credential"] for c in "\"'`,;)}]><&\\\t|"):
             continue  # forms quote these in their own ways
@@ -184,7 +184,7 @@ def _docx(rows: list[Row]) -> bytes:
 
     head, table = named(rows, 1)
     cells = ["<w:tr>" + "".join(f"<w:tc><w:p><w:r><w:t>{escape(v)}</w:t></w:r></w:p></w:tc>" for v in row) + "</w:tr>"
-             for row in [head, *table]]  # fmt: skip
+             for row in [head, *table]]
     body = f"<w:p><w:r><w:t>Staff</w:t></w:r></w:p><w:tbl>{''.join(cells)}</w:tbl>"
     space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     document = f'<?xml version="1.0" encoding="UTF-8"?><w:document {space}><w:body>{body}</w:body></w:document>'
@@ -275,5 +275,5 @@ FORMS: dict[str, Callable[[list[Row]], bytes]] = {
     "xml": _xml, "html": _html, "txt": _text, "utf16.txt": lambda rows: _text(rows).decode().encode("utf-16"),
     "mbox": _mbox, "docx": _docx, "xlsx": _xlsx, "ods": _ods, "pdf": _pdf,
     "zip": lambda rows: _zip({"a/staff.tsv": _csv(rows, "\t")}), "tar.gz": _tar,
-}  # fmt: skip
+}
 FILES: dict[str, Callable[[list[Row], Path], None]] = {"sqlite": write_sqlite, "7z": write_seven}

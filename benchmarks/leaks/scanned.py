@@ -18,7 +18,7 @@ from benchmarks.leaks.persons import named, persons, zones
 DPI, POINTS = 300, 11
 A4 = 2480, 3508
 KINDS = ("us-ssn", "national-id:BR", "national-id:ES", "national-id:FI", "national-id:NL", "national-id:PL",
-         "national-id:SE", "payment-card", "iban")  # fmt: skip
+         "national-id:SE", "payment-card", "iban")
 
 
 def drawn(lines: list[str], font: str, angle: float) -> Image.Image:
@@ -55,10 +55,10 @@ def main() -> None:
                     pages = []
                     for i in range(0, len(rows), 3):
                         head, table = named([{k: v for k, v in row.items() if k not in ("tw-id", "credential")}
-                                             for row in rows[i : i + 3]], 0)  # fmt: skip
+                                             for row in rows[i : i + 3]], 0)
                         head = [name for name in head if name not in ("身分證字號", "password")]
                         pages.append("\n\n".join("\n".join(f"{k}: {v}" for k, v in zip(head, row, strict=True))
-                                                 for row in table).split("\n"))  # fmt: skip
+                                                 for row in table).split("\n"))
                 for number, lines in enumerate(pages):
                     drawn(lines, font, r.uniform(-0.4, 0.4)).save(Path(folder) / f"{number}.png")
                 told, _, _ = leak(Path(folder))

@@ -38,7 +38,7 @@ def spamassassin(paths: list[Path]) -> tuple[Scores, float] | None:
         b"From x@y Tue Mar  3 09:12:00 2026\nX-Which: " + str(p).encode() + b"\n"
         + re.sub(rb"^From ", b">From ", p.read_bytes(), flags=re.MULTILINE) + b"\n\n"
         for p in paths
-    )  # fmt: skip
+    )
     begun = time.perf_counter()
     told = subprocess.run(["spamassassin", "-L", "--mbox"], input=box, capture_output=True, check=True).stdout
     taken = time.perf_counter() - begun
@@ -97,7 +97,7 @@ def main() -> None:
             f"{np.mean(found[~bad] >= phishing):.1%}" if phishing is not None else "",
             f"{np.mean((found[~bad] >= suspicious) & (found[~bad] < (phishing or 1e9))):.1%}",
             f"{roc_auc_score(bad, found):.4f}", more,
-        ]  # fmt: skip
+        ]
         print(f"| {name} | " + " | ".join(cells[: 6 if more else 5]) + " |")
 
     print(
@@ -117,14 +117,14 @@ def main() -> None:
         every = [
             (np.mean(r[bad] >= 0.9), np.mean(r[bad] >= 0.4), np.mean(r[~bad] >= 0.9),
              np.mean((r[~bad] >= 0.4) & (r[~bad] < 0.9)), roc_auc_score(bad, r)) for r in runs
-        ]  # fmt: skip
+        ]
         a, b, c, d, e = np.mean(every, axis=0)
         print(f"| {name} | {a:.1%} | {b:.1%} | {c:.1%} | {d:.1%} | {e:.4f} |" + (f" {more} |" if more else ""))
 
     mean_row("tidegauge", ours(keep), f"{rate:.0f}")
     peers: list[tuple[str, Callable[[list[Path]], tuple[Scores, float] | None], float]] = [
         ("SpamAssassin, local tests", spamassassin, SPAM), ("rspamd, without DNS (spam: adds a header)", rspamd, 6.0),
-    ]  # fmt: skip
+    ]
     for name, peer, threshold in peers:
         given = peer(paths)
         if given is None:

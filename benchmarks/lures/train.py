@@ -110,7 +110,7 @@ def main() -> None:
     data = read_collection(arguments.folder)
     everything = np.ones(len(NAMES), bool)
     print(f"{data.bad.sum()} lures and {(~data.bad).sum()} wanted mails in {len(set(data.groups))} campaigns, "
-          f"{FOLDS}-fold, {ROUNDS} rounds\n")  # fmt: skip
+          f"{FOLDS}-fold, {ROUNDS} rounds\n")
     runs = [crossed(data, everything, seed) for seed in range(ROUNDS)]
     told = [figures(data.bad, run) for run in runs]
     print("| model | " + " | ".join(told[0]) + " |\n|---|" + "---:|" * len(told[0]))
@@ -131,14 +131,14 @@ def main() -> None:
         for name, weight, before, of_bad, of_good in sorted(
             zip(NAMES, w[1:], mean, data.values[data.bad].mean(0), data.values[~data.bad].mean(0), strict=True),
             key=lambda r: -abs(r[1] - r[2]),
-        ):  # fmt: skip
+        ):
             print(f"{name:26} {before:5.1f} -> {weight:5.2f}  lures {of_bad:.3f}  wanted {of_good:.3f}")
     if arguments.write:
         w = fit(data.values, data.bad, everything)
         WEIGHTS.write_text(json.dumps({
             "bias": round(float(w[0]), 3), "unsent": _prior()["unsent"], "suspicious": SUSPICIOUS, "phishing": PHISHING,
             "weights": {name: round(float(x), 3) for name, x in zip(NAMES, w[1:], strict=True)},
-        }, indent=1) + "\n")  # fmt: skip
+        }, indent=1) + "\n")
         print(f"\nwritten: {WEIGHTS.name}")
 
 

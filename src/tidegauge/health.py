@@ -58,13 +58,13 @@ def _lake(site: Site, now_s: float) -> list[Check]:
             checks.append(
                 Check("labels", "warn", f"{count:,} flows were labelled before home prefixes, interfaces or names of"
                       " exporters changed in the site file", "tidegauge lake relabel")
-            )  # fmt: skip
+            )
         if note := extent.note():
             checks.append(Check("outliers", "warn", note, "name the time to see them (--since, --until)"))
         checks += _few([
             Check("twice", "warn", pair.sentence(), "volumes of these flows are twice what they were")
             for pair in seen_twice(lake, extent.first_s, extent.until_s)
-        ])  # fmt: skip
+        ])
         coverage = covered(lake, extent.until_s - RECENT_S, extent.until_s)
         checks += [*_coverage(coverage), *_clocks(coverage), *_losses(coverage)]
     return checks
@@ -100,7 +100,7 @@ def _coverage(coverage: Coverage) -> Iterator[Check]:
             changed.append(
                 Check("sampling", "warn", f"{exporter.exporter} changed its sampling: {intervals}",
                       "its volumes are estimates of differing quality; answers say so")
-            )  # fmt: skip
+            )
     yield from _few(changed)
 
 
@@ -110,7 +110,7 @@ def _clocks(coverage: Coverage) -> Iterator[Check]:
         Check("clock", "warn", f"the clock of {e.exporter} is {abs(e.skew_s):.0f} s"
               f" {'ahead of' if e.skew_s > 0 else 'behind'} the time of arrival",
               "set it by NTP; live flows are set right by the difference") for e in off
-    ])  # fmt: skip
+    ])
     if not off and coverage.exporters:
         yield Check("clock", "ok", f"no exporter's clock is off by more than {SKEW_S:.0f} s")
 
@@ -123,28 +123,28 @@ def _losses(coverage: Coverage) -> Iterator[Check]:
             "the way to the collector, or the collector's receive buffer, is too small" if e.dropped
             else "they were lost before they reached this machine",
         ) for e in told if e.lost
-    ])  # fmt: skip
+    ])
     yield from _few([
         Check("templates", "warn", f"{e.misses:,} data sets of {e.exporter} came without their template",
               "let the exporter send its templates more often") for e in told if e.misses
-    ])  # fmt: skip
+    ])
     yield from _few([
         Check("sampler", "warn",
               f"{e.unsampled:,} of {e.records:,} records of {e.exporter} are sampled at an interval that is not known"
               " or was not applied: its volumes may be too small by that factor",
               f'let it send its sampler options, or set [exporters."{e.exporter}"] sampling')
         for e in told if e.unsampled
-    ])  # fmt: skip
+    ])
     yield from _few([
         Check("numbers", "warn",
               f"the sequence numbers of {e.exporter} follow no known rule: what was lost is not known",
               "answers say so; two senders behind one address and port look like that")
         for e in told if not e.loss_known
-    ])  # fmt: skip
+    ])
     yield from _few([
         Check("apart", "warn", f"{e.apart:,} of {e.records:,} records of {e.exporter} cannot be true: kept apart",
               "tidegauge flows --quarantine shows them with the reason") for e in coverage.exporters if e.apart
-    ])  # fmt: skip
+    ])
 
 
 def _disk(site: Site) -> Iterator[Check]:
@@ -153,7 +153,7 @@ def _disk(site: Site) -> Iterator[Check]:
     share = usage.free / usage.total
     state: State = "ok" if share > LEAST_FREE and usage.free > LEAST_FREE_BYTES else "fail"
     yield Check("disk", state, f"{usage.free / 1e9:.1f} GB free ({share:.0%})",
-                "" if state == "ok" else "make room: when it is full nothing more is taken in")  # fmt: skip
+                "" if state == "ok" else "make room: when it is full nothing more is taken in")
 
 
 def _atlas(site: Site, now_s: float) -> Iterator[Check]:
@@ -183,14 +183,14 @@ def _collector(site: Site, now_s: float) -> Iterator[Check]:
     if small:
         wanted = receiver["buffer_wanted"]
         yield Check("buffer", "warn", f"the kernel gave {min(small):,} bytes of {wanted:,} asked for",
-                    f"sysctl -w net.core.rmem_max={wanted * 2}")  # fmt: skip
+                    f"sysctl -w net.core.rmem_max={wanted * 2}")
     if not site.collect.allow:
         yield Check("allow", "warn", "every sender's datagrams are taken, and senders can be forged",
-                    "list your exporters under [collect] allow")  # fmt: skip
+                    "list your exporters under [collect] allow")
     yield from _few([
         Check("silence", "fail", f"{exporter} is silent", "look at the exporter and the way to it")
         for exporter in decoder.get("silent", [])
-    ])  # fmt: skip
+    ])
     yield from _senders(decoder.get("senders", {}))
 
 
@@ -206,7 +206,7 @@ def _service(site: Site, now_s: float) -> Iterator[Check]:
     dead = [part for part in group["parts"] if part["state"] not in ("running", "ending")]
     for part in dead:
         yield Check("service", "fail", f"{part['name']} died {part['deaths']} times, last with {part['last_exit']}",
-                    "its log lines say why; it is started again")  # fmt: skip
+                    "its log lines say why; it is started again")
     if not dead:
         again = [f"{part['name']} {part['deaths']} times" for part in group["parts"] if part["deaths"]]
         started = f"; started again: {', '.join(again)}" if again else ""
@@ -227,7 +227,7 @@ SENDERS = {
     "new": ("{} came in by itself and does not weigh in coverage yet", ""),
     "turned_away": ("datagrams of {} were not taken: not on the list, or no place left",
                     "name your exporters under [exporters], or raise [collect] most_exporters"),
-}  # fmt: skip
+}
 
 
 def _senders(kinds: dict[str, Any]) -> Iterator[Check]:
@@ -248,18 +248,18 @@ def _states(receiver: dict[str, Any], decoder: dict[str, Any]) -> Iterator[Check
     counts = receiver.get("counts", {})
     if counts.get("kernel_dropped"):
         yield Check("drops", "warn", f"the kernel dropped {counts['kernel_dropped']:,} datagrams for want of room",
-                    "a larger [collect] receive_buffer_mb, or sockets_each above 1")  # fmt: skip
+                    "a larger [collect] receive_buffer_mb, or sockets_each above 1")
     if counts.get("spool_dropped"):
         yield Check("drops", "warn", f"the spool refused {counts['spool_dropped']:,} datagrams",
-                    "a faster disk, or a larger [collect] spool_mb")  # fmt: skip
+                    "a faster disk, or a larger [collect] spool_mb")
     backlog = decoder.get("backlog_bytes", 0)
     if backlog > BACKLOG_BYTES:
         yield Check("backlog", "warn", f"{backlog / 1e6:,.0f} MB wait to be decoded",
-                    "decoding falls behind: fewer flows (sampling), or more cores")  # fmt: skip
+                    "decoding falls behind: fewer flows (sampling), or more cores")
     if decoder.get("counts", {}).get("refused"):
         yield Check("allow", "warn", f"{decoder['counts']['refused']:,} datagrams of senders that are not on the list",
-                    "the log lines `refused` name them")  # fmt: skip
+                    "the log lines `refused` name them")
     for key in ("torn_bytes", "damaged_bytes"):
         if decoder.get(key):
             yield Check("spool", "warn", f"{decoder[key]:,} bytes of the spool were {key.removesuffix('_bytes')}",
-                        "expected after a crash; otherwise check the disk")  # fmt: skip
+                        "expected after a crash; otherwise check the disk")

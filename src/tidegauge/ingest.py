@@ -229,7 +229,7 @@ class Ingest:
         self._decoder = Decoder(
             Names(site.exporter_names), site.sampling, self.report.skipped, relays=site.relays, tunnels=self._tunnels,
             out_bytes=site.out_bytes, count=site.count,
-        )  # fmt: skip
+        )
         self._readers: dict[str, Reader] = {}
 
     def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:
@@ -357,12 +357,12 @@ class Ingest:
         return [
             s for s in alike.values()
             if s.counts.get("damaged") and Path(s.name).name == name and s.hash not in self._taken
-        ]  # fmt: skip
+        ]
 
     def _going_for(
         self, stream: Stream, kind: str, known: Source | None, before: list[tuple[Begin, Source]],
         damaged_ones: list[Source],
-    ) -> tuple[list[Source], bool]:  # fmt: skip
+    ) -> tuple[list[Source], bool]:
         """Which files a file stands for from now on; and whether only what is new in it is taken in, to which the
         stream is put forward.
 
@@ -387,7 +387,7 @@ class Ingest:
         raise InputError(
             f"it begins with all of {source.name}, which was taken in before: its flows would count twice",
             where=stream.name, hint="take it in in place of that: tidegauge ingest --again",
-        )  # fmt: skip
+        )
 
     def _replaced(self, name: str, going: list[Source]) -> list[Source]:
         """Files whose flows go, since another stands for them.
@@ -406,7 +406,7 @@ class Ingest:
     def _take(
         self, stream: Stream, path: str, kind: str, digest: str | None, heads: dict[int, str],
         before: list[tuple[Begin, Source]], going: list[Source], writer: LakeWriter,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Everything of a file; what was good in a damaged one stays, and the same file again changes nothing."""
         flows, mark, passed_over = self.report.flows, new_mark(), self.report.skipped.total
         waits = bool(self._decoder.pending)

@@ -216,7 +216,7 @@ def _atlas_source(folder: Path, name: str, settings: AtlasSourceSettings) -> Atl
     return AtlasSource(
         name, url, settings.format, tuple(settings.classes), settings.licence, settings.max_mb << 20, settings.sha256,
         settings.checksum,
-    )  # fmt: skip
+    )
 
 
 def _canonical(exporter: str) -> str:

@@ -241,7 +241,7 @@ def test_what_is_no_bundle_is_one_line(tmp_path: Path, data: bytes) -> None:
 def test_minisign_verifies_a_bundle_without_this_program(site: Path, run: Run, tmp_path: Path, own: bool) -> None:
     if own:
         subprocess.run(["minisign", "-G", "-W", "-p", "team.pub", "-s", "team.key"], cwd=site, check=True,
-                       capture_output=True)  # fmt: skip
+                       capture_output=True)
         with (site / "tidegauge.toml").open("a") as file:
             file.write('\n[case]\nsign_key = "team.key"\n')
     path = bundle(site, tmp_path)

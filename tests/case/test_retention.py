@@ -88,7 +88,7 @@ def test_the_command_says_what_went(site: Path) -> None:
         keep_days(load_site(site))
     text = (site / "tidegauge.toml").read_text()
     (site / "tidegauge.toml").write_text(text + "\n[lake]\nkeep_days = 3\n" if "[lake]" not in text
-                                         else text.replace("[lake]", "[lake]\nkeep_days = 3"))  # fmt: skip
+                                         else text.replace("[lake]", "[lake]\nkeep_days = 3"))
     assert keep_days(load_site(site), only_look=True).segments == told["segments"]
 
 

@@ -51,10 +51,10 @@ def responder(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     (folder / "serial").write_text("01\n")
     openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "root.key", "-out", "root.pem", "-days",
             "30", "-subj", "/CN=root", "-addext", "basicConstraints=critical,CA:TRUE", "-addext",
-            "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
+            "keyUsage=critical,keyCertSign,cRLSign")
     openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "tsa.key", "-out", "tsa.csr", "-subj", "/CN=tsa")
     openssl(folder, "x509", "-req", "-in", "tsa.csr", "-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial",
-            "-out", "tsa.pem", "-days", "30", "-extfile", "ts.cnf", "-extensions", "stamping")  # fmt: skip
+            "-out", "tsa.pem", "-days", "30", "-extfile", "ts.cnf", "-extensions", "stamping")
 
     class Answering(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -94,7 +94,7 @@ def test_a_stamp_shows_how_far_the_chain_had_come(site: Path, run: Run, responde
     assert (found["T1"].status, found["T2"].status, found["T3"].status) == ("same", "tampered", "tampered")
     assert "not the one that stands there" in found["T2"].why
     openssl(root.parent, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "o.key", "-out", "other.pem",
-            "-subj", "/CN=other")  # fmt: skip
+            "-subj", "/CN=other")
     (site / "tsa.pem").write_bytes((root.parent / "other.pem").read_bytes())
     assert run(site, "verify", "autumn")[0] == 12
     with pytest.raises(TidegaugeError, match="does not verify"):
@@ -111,7 +111,7 @@ def test_indicators_of_others_are_looked_for_and_a_negative_has_its_limit(site: 
     assert len(seen) == 3
     assert seen["prefix 203.0.113.250/32"] == {
         "mark": "prefix 203.0.113.250/32", "flows": 0, "bytes": 0, "first": "", "last": "",
-    }  # fmt: skip
+    }
     answer = CaseFile(load_site(site), "anna").get("autumn").get(told["id"]).body["result"]
     assert "detection_limit" in answer
     assert json.dumps(answer)

@@ -39,18 +39,18 @@ def server(tmp_path: Path) -> Iterator[str]:
     collection = {
         "id": COLLECTION, "title": "indicators", "can_read": True, "can_write": True, "objects": [], "manifest": [],
         "media_types": ["application/stix+json;version=2.1"],
-    }  # fmt: skip
+    }
     data = tmp_path / "data.json"
     data.write_text(json.dumps({
         "/discovery": {"title": "x", "default": f"http://127.0.0.1/{ROOT}/", "api_roots": [f"http://127.0.0.1/{ROOT}/"]},
         ROOT: {"information": info, "status": [], "collections": [collection]},
-    }))  # fmt: skip
+    }))
     config = tmp_path / "config.json"
     config.write_text(json.dumps({
         "backend": {"module": "medallion.backends.memory_backend", "module_class": "MemoryBackend",
                     "filename": str(data)},
         "users": {"anna": "secret"}, "taxii": {"max_page_size": 3},
-    }))  # fmt: skip
+    }))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

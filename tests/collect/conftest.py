@@ -40,7 +40,7 @@ class Running:
                 [sys.executable, "-m", "tidegauge.cli", "collect", "--site", str(self.folder), "--json",
                  "--listen", f"127.0.0.1:{self.port}", *more],
                 stdout=subprocess.PIPE, stderr=log, start_new_session=True,
-            )  # fmt: skip
+            )
         self.wait_for(lambda: any(e["event"] == "listening" for e in self.events(before)))
 
     def events(self, since: int = 0) -> list[dict[str, Any]]:

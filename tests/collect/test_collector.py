@@ -100,7 +100,7 @@ def test_softflowds_flows_agree_with_its_own_statistics(
         ["softflowd", "-r", str(capture), "-n", f"127.0.0.1:{running.port}", "-v", version, "-d"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True,
         env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"},
-    ).stdout  # fmt: skip
+    ).stdout
     octets, packets, records = 0, 0, 0
     for line in said.splitlines():
         if line.rstrip().endswith("s") and "):" in line:  # per protocol: octets, packets, average and longest life
@@ -199,7 +199,7 @@ def _heard(running: Running, datagrams: int) -> None:
         ([partial(monitored, 0)], [partial(monitored, 1)], 1000),
     ],
     ids=["updates of a firewall", "running totals", "two monitors of one exporter"],
-)  # fmt: skip
+)
 def test_what_connections_told_goes_on_over_a_restart(
     collector: Make, first: list[Callable[..., bytes]], second: list[Callable[..., bytes]], octets: int
 ) -> None:

@@ -106,7 +106,7 @@ def test_a_strangers_datagrams_change_nothing_of_a_healthy_exporter(collector: C
         own = FlowFilter(conditions=(f"exporter = '{HEALTHY}'",))
         assert lake.scalar("[count(*), sum(bytes), sum(packets)]", own) == [
             load.flows, load.flows * 1000, load.flows * 4,
-        ]  # fmt: skip
+        ]
         told = run_json(running, "coverage")["exporters"]
         (healthy,) = [e for e in told if e["exporter"] == HEALTHY]  # type: ignore[attr-defined]
         assert (healthy["records"], healthy["lost"], healthy["restarts"]) == (load.flows, 0, 0)

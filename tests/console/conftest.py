@@ -21,7 +21,7 @@ from tidegauge.site import load_site
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--force-color-profile=srgb"]  # fmt: skip
+         "--disable-component-update", "--disable-sync", "--force-color-profile=srgb"]
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,7 @@ def visiting(browser: object, console: Running) -> Callable[..., AbstractContext
             viewport={"width": width, "height": 900}, locale="zh-TW" if language == "zh-TW" else "en-GB",
             color_scheme="dark" if dark else "light", reduced_motion="reduce", timezone_id="UTC",
             permissions=["clipboard-read", "clipboard-write"],
-        )  # fmt: skip
+        )
         page = context.new_page()
         visit, own = Visit(page, console.base), (console.base, "blob:", "data:")
         page.on("console", lambda said: visit.trouble.append(said.text) if said.type in ("error", "warning") else None)

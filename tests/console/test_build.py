@@ -37,7 +37,7 @@ def node() -> str:
 def test_the_bundle_is_what_its_sources_give(node: str, tmp_path: Path) -> None:
     target = tmp_path / "built"
     done = subprocess.run([f"{node}/vite", "build", "--outDir", str(target), "--emptyOutDir"], cwd=WEB,
-                          capture_output=True, text=True)  # fmt: skip
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     made, kept = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (target, BUILT))
     assert sorted(made) == sorted(kept), "build it: cd web && npm run build"

@@ -30,7 +30,7 @@ VIEWS = {
     "lures": "/lures", "leaks": "/leaks", "cases": "/cases", "case": "/cases/autumn",
     "matrix": "/cases/autumn?tab=matrix", "statement": "/cases/autumn?tab=statement",
     "verify": "/cases/autumn?tab=verify", "export": "/cases/autumn?tab=export",
-}  # fmt: skip
+}
 PICTURES = Path(__file__).parent / "pictures"
 TOLERANCE, FAR = 0.02, 48
 """Of the chart's pixels so many may differ by more than that (of 255): fonts are drawn a little differently."""
@@ -76,7 +76,7 @@ def test_every_view_is_accessible_and_fits(visiting: Visiting, language: str, wi
             page.evaluate(axe)
             told = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
             wrong = [(v["id"], v["nodes"][0]["html"][:120]) for v in told["violations"] if v["impact"] in
-                     ("serious", "critical", "moderate")]  # fmt: skip
+                     ("serious", "critical", "moderate")]
             if wrong:
                 found[name] = wrong
         assert found == {}
@@ -477,7 +477,7 @@ MARKUP = "<img src=x onerror=\"document.title='taken'\"><script>document.title='
     "path",
     ["/ask?from={}", "/ask?where={}&since=-7d", "/world?since={}", "/findings?subject={}&show={}", "/host/{}",
      "/origin/{}", "/origin?of={}&at={}", "/coverage?since={}", "/flows?where={}&cursor={}", "/cases/{}"],
-)  # fmt: skip
+)
 def test_links_with_markup_show_text_and_run_nothing(browser: Any, console: Running, path: str) -> None:
     from urllib.parse import quote
 
@@ -507,7 +507,7 @@ def test_no_page_elsewhere_can_act_as_who_is_logged_in(browser: Any, console: Ru
     """A form of another origin: the cookie does not go along, and the token that changes need is not known there."""
     page_elsewhere = tmp_path / "evil.html"
     page_elsewhere.write_text(f"<form method=post action='{console.base}/logout'><input name=csrf value=x></form>"
-                              f"<script>document.forms[0].submit()</script>")  # fmt: skip
+                              f"<script>document.forms[0].submit()</script>")
     context = browser.new_context()
     context.add_cookies([cookie(console)])
     page = context.new_page()
@@ -527,7 +527,7 @@ def test_names_with_markup_in_data_come_out_as_text(browser: Any, tmp_path: Path
     init_site(folder, home=["192.0.2.0/24"], name=MARKUP)
     table = tmp_path / "flows.csv"
     table.write_text("time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes\n"
-                     "2024-01-01T00:00:00Z,2024-01-01T00:00:01Z,203.0.113.9,192.0.2.1,1,2,6,1,100\n")  # fmt: skip
+                     "2024-01-01T00:00:00Z,2024-01-01T00:00:01Z,203.0.113.9,192.0.2.1,1,2,6,1,100\n")
     Ingest(load_site(folder), exporter="<img src=x onerror=alert(1)>").run([str(table)])
     with roles_of(folder) as running:
         context = browser.new_context(locale="en-GB")

@@ -91,14 +91,14 @@ def test_names_of_a_host_are_those_it_asked_for_and_those_that_led_to_it(tmp_pat
     folder = tmp_path / "site"
     init_site(folder, home=["192.0.2.0/24"])
     rows = [(1_700_000_000, "a.example", "203.0.113.9", 60), (1_700_000_001, "b.example", "203.0.113.8", 60),
-            (1_700_000_002, "a.example", "203.0.113.9", 60)]  # fmt: skip
+            (1_700_000_002, "a.example", "203.0.113.9", 60)]
     log = dns_log(tmp_path / "dns.log", rows)
     Ingest(load_site(folder)).run([str(log)])
     here = SiteContext(load_site(folder))
     asked = names_of(here, NamesQuestion(address="192.0.2.5")).to_json()["names"]
     assert [(row["name"], row["relation"], row["count"]) for row in asked] == [
         ("a.example", "asked", 2), ("b.example", "asked", 1),
-    ]  # fmt: skip
+    ]
     led = names_of(here, NamesQuestion(address="203.0.113.9")).to_json()["names"]
     assert [(row["name"], row["relation"], row["count"]) for row in led] == [("a.example", "led to it", 2)]
     # A resolver is no address that the names which it is asked for lead to.
@@ -109,7 +109,7 @@ def test_names_of_a_host_are_those_it_asked_for_and_those_that_led_to_it(tmp_pat
     ("text", "first"),
     [("kp", "KP"), ("north k", "KP"), ("北韓", "KP"), ("cote d", "CI"), ("AS131279", "AS131279"),
      ("131279", "AS131279"), ("star joint", "AS131279"), ("tor", "class:tor-exit"), ("stud", "studio")],
-)  # fmt: skip
+)
 def test_origins_are_completed_by_name_code_and_number(text: str, first: str) -> None:
     assert complete(text, ["studio"])[0]["value"] == first
 

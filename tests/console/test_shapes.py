@@ -36,7 +36,7 @@ ANSWERS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "case": (schemas.CaseTold, "cases/autumn", {}),
     "weigh": (schemas.Weighed, "cases/autumn/weigh", {}),
     "verify": (schemas.Verified, "cases/autumn/verify", {}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", list(ANSWERS))

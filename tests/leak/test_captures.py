@@ -150,6 +150,6 @@ def test_encrypted_and_damaged_captures_are_said(tmp_path: Path) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([b"GET / HTTP/1.1\r\n", b"HTTP/1.1 200 OK\r\n", b"EHLO x\r\n", b"+OK\r\n", b"* OK {", b"USER"]),
-       st.binary(max_size=600))  # fmt: skip
+       st.binary(max_size=600))
 def test_any_stream_comes_to_an_end(start: bytes, data: bytes) -> None:
     assert all(isinstance(part, Part) for part in parts_of(start + data))

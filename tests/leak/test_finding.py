@@ -144,7 +144,7 @@ def innocent(kind: str, rows: int) -> str:
         f"{number(10**4, 10**5)}-{number(10**4):04d}",
         "script": lambda i: f"function a{i}(e){{var t={number(10**9)},n=0x{number(16**8):08x};return e[{number(99)}]+"
         f'"{base64.b64encode(r.randbytes(24)).decode()}"}}password=e.target.value;token:null,',
-    }  # fmt: skip
+    }
     return "\n".join(makers[kind](i) for i in range(rows))
 
 
@@ -178,7 +178,7 @@ def test_a_column_of_valid_numbers_proves_itself_and_single_hits_do_not(tmp_path
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U", "JWT"),
         ("eyJabcdefghijk.eyJabcdefghijk.abcdefghijklmn", ""),
     ],
-)  # fmt: skip
+)
 def test_keys_and_tokens_are_known_by_their_forms(text: str, kind: str) -> None:
     assert token_kind(text) == kind
 
@@ -188,7 +188,7 @@ def test_keys_and_tokens_are_known_by_their_forms(text: str, kind: str) -> None:
     [("Summer2014!", False, True), ("hunter2", True, True), ("required", True, False), ("os.environ[", False, False),
      ("${PASSWORD}", True, False), ("getPassword()", False, False), ("changeme", True, False),
      ("tG2Bg?YSXv7a", False, True)],
-)  # fmt: skip
+)
 def test_a_password_is_a_value_and_no_code(value: str, owned: bool, is_one: bool) -> None:
     assert is_password(value, beside_owner=owned) == is_one
 

@@ -42,7 +42,7 @@ def test_whatever_has_a_form_is_a_candidate_and_known_by_its_shape(form: Form) -
     "text",
     ["123-45-6789", "123456789", "123 45 6789", "A123456789", "AC01234567", "4539 5787 6362 1486", "3714 496353 98431",
      "4539578763621486", "DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "GB82 WEST 1234 5698 7654 32"],
-)  # fmt: skip
+)
 def test_numbers_are_candidates(text: str) -> None:
     for before, after in (("", ""), ("x ", " y"), ("=", ";"), ("號", "。"), ("1980-01-01 ", " 12/27")):
         data = (before + text + after).encode()
@@ -53,7 +53,7 @@ def test_numbers_are_candidates(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["0.123456789", "a123-45-6789", "123-45-67890", "1123-45-6789", "x123456789", "123456789.5", "/123456789/a",
              "3f2b123456789ab", "123_456789012"],
-)  # fmt: skip
+)
 def test_parts_of_longer_words_are_none(text: str) -> None:
     assert spans(text.encode()) == set()
 
@@ -76,7 +76,7 @@ def test_columns_of_a_table_are_those_of_a_reader(table: list[list[str]], delimi
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(st.text(alphabet="ab'()\\, ", max_size=6), min_size=1, max_size=4), min_size=1, max_size=6),
-       st.booleans())  # fmt: skip
+       st.booleans())
 def test_columns_of_statements_are_those_of_a_reader(table: list[list[str]], lines: bool) -> None:
     def quoted(cell: str) -> str:
         return "'" + cell.replace("\\", "\\\\").replace("'", "''") + "#'"
@@ -97,7 +97,7 @@ NUMBER = st.sampled_from(
         "123-45-6789", "DE89 3704 0044 0532 0130 00", "A123456789", "4539 5787 6362 1486", "X-1234567-L", "1",
         "2 85 05 78 006 084 36", "GOMC800101HDFMRR09", "RSSMRA85T10A562S", "12.345.678-K", "7", "99", "x",
     ]
-)  # fmt: skip
+)
 
 
 @settings(max_examples=200, deadline=None)

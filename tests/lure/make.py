@@ -22,7 +22,7 @@ def mail(
     *, sender: str = "Tom Becker <tom@becker.example>", to: str = "Jo Miller <jo.miller@nrn.example>",
     subject: str = "Samstag", text: str = "Hallo Jo, bis Samstag!", html: str | None = None,
     attached: tuple[tuple[str, str, bytes], ...] = (), **headers: str,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """A mail; `attached` are name, type and bytes."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
@@ -110,7 +110,7 @@ def docx(url: str) -> bytes:
         f'<Relationship Id="r1" Type="hyperlink" Target="{url}" TargetMode="External"/></Relationships>'
     )
     return zipped({"[Content_Types].xml": b"<Types/>", "word/_rels/document.xml.rels": rels.encode(),
-                   "word/document.xml": b"<w:document>Please see</w:document>"})  # fmt: skip
+                   "word/document.xml": b"<w:document>Please see</w:document>"})
 
 
 def hang(data: bytes, kind: str, name: str) -> None:

@@ -162,7 +162,7 @@ def test_a_mailing_service_that_rewrites_all_links_is_no_mismatch_where_the_send
     ("text", "shown"),
     [("https://www.example.co.uk/x", "example.co.uk"), ("Click here", ""), ("www.example.org", "example.org"),
      ("info@example.org", ""), ("version 2.0", ""), ("Booking.com", "booking.com")],
-)  # fmt: skip
+)
 def test_the_domain_that_a_text_shows(text: str, shown: str) -> None:
     assert shown_domain(text) == shown
 
@@ -175,7 +175,7 @@ def test_the_domain_that_a_text_shows(text: str, shown: str) -> None:
         ("繳費網址 https://fetc.net-tw.vip/etc。", ["https://fetc.net-tw.vip/etc"]),
         ("write to jo@example.org", []), ("rbx-free-robux.club now", ["http://rbx-free-robux.club"]),
     ],
-)  # fmt: skip
+)
 def test_links_in_text_are_found(text: str, found: list[str]) -> None:
     assert [url for url, _ in urls_in(text)] == found
 

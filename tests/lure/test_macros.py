@@ -48,7 +48,7 @@ def presentation(code: str, *, ends: bool) -> bytes:
         + base64.encodebytes(b"ActiveMime" + bytes(40) + zlib.compress(document(RUNS))),
     ],
     ids=["binary", "open-xml", "open-xml-renamed", "presentation", "presentation-without-end", "word-2003-xml", "mht"],
-)  # fmt: skip
+)
 def test_macros_are_found_in_every_form_that_carries_them(data: bytes) -> None:
     assert find_macros(data).says() == SAID
 
@@ -63,7 +63,7 @@ def test_links_that_macros_put_together_are_found() -> None:
     )
     assert set(find_macros(document(code)).links()) == {
         "http://one.example/", "http://two.example/b.exe", "http://three.example/c", "http://four.example/d.exe",
-    }  # fmt: skip
+    }
 
 
 def test_a_comment_calls_nothing() -> None:
@@ -75,7 +75,7 @@ def test_modules_are_read_where_the_directory_is_damaged() -> None:
     found = find_macros(compound({
         "Macros/VBA/dir": b"\x01junk", "Macros/VBA/_VBA_PROJECT": b"\xcc\x61",
         "Macros/VBA/Module1": bytes(77) + packed(b'Attribute VB_Name = "Module1"\r\n' + RUNS.encode()),
-    }))  # fmt: skip
+    }))
     assert found.says() == SAID
 
 

@@ -32,7 +32,7 @@ EVIL = "https://evil-login.example.net/x"
         ({"subject": "[Wаllеt] Suspеnded"}, "disguised"),
         ({"subject": "Someone tried to Iog in to your account, verify"}, "disguised"),
     ],
-)  # fmt: skip
+)
 def test_what_a_sender_says_of_itself_is_checked(headers: dict[str, str], reason: str) -> None:
     from tests.lure.make import BRANDS
     from tidegauge.lure.signals import signals
@@ -107,7 +107,7 @@ def test_a_mail_that_is_passed_on_is_judged_by_the_worse_of_both() -> None:
     inner = mail(
         sender="PayPal <service@stay.example.net>", subject="Your account is suspended",
         html=page(("Verify your account", "https://paypal-login.example-verify.top/x"), text="Verify within 24 hours."),
-    )  # fmt: skip
+    )
     import email
     from email.message import EmailMessage
 

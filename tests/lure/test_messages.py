@@ -28,7 +28,7 @@ def test_messages_of_each_kind_are_told_apart(kind: str) -> None:
 def test_each_kind_has_reasons_of_its_own(kind: str) -> None:
     messages = tomllib.loads((HERE / "messages" / f"{kind}.toml").read_text())["message"]
     named = [f"asks-{kind}" in {s.name for s, _ in Judge(BRANDS).text("m", m["text"]).reasons}
-             for m in messages if m["lure"]]  # fmt: skip
+             for m in messages if m["lure"]]
     assert sum(named) >= len(named) // 2
 
 

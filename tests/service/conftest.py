@@ -61,7 +61,7 @@ class Served:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tidegauge.cli", "serve", "--site", str(site.folder), "--json", *arguments],
             stdout=subprocess.PIPE, stderr=self.log, text=True,
-        )  # fmt: skip
+        )
         assert self.process.stdout is not None
         self.url = json.loads(self.process.stdout.readline())["url"]
         self.base = self.url.partition("/?")[0]

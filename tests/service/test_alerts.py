@@ -36,7 +36,7 @@ Told = list[tuple[dict[str, str], bytes]]
 FINDING = Finding(
     kind="beacon", title="192.0.2.9 is commanded", start_s=5, end_s=9, subject="192.0.2.9", score=0.9, severity="high",
     reasons=("it calls every 60 s",), query="q",
-)  # fmt: skip
+)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def test_a_dead_channel_keeps_no_other_waiting_and_loses_nothing(make_site: Call
         site, outbox, store = queued(
             make_site(), dead={"kind": "webhook", "url": f"http://127.0.0.1:{port}/"},
             desk={"kind": "webhook", "url": url},
-        )  # fmt: skip
+        )
         for number in range(3):
             put(outbox, store, Word.of_finding(f"f{number}", FINDING))
         assert deliver(site, outbox) == (3, ["dead"])
@@ -153,7 +153,7 @@ def test_a_mail_goes_to_a_real_server(make_site: Callable[..., Site]) -> None:
         site, outbox, store = queued(make_site(), duty={
             "kind": "mail", "server": "127.0.0.1", "port": server.port, "tls": "none",
             "sender": "tidegauge@example.net", "to": ["duty@example.net", "boss@example.net"],
-        })  # fmt: skip
+        })
         put(outbox, store, Word.of_finding("f1", replace(FINDING, title="evil\r\nBcc: all@example.net")))
         assert deliver(site, outbox) == (1, [])
     finally:
@@ -170,7 +170,7 @@ SYSLOG = re.compile(
     r"<(\d+)>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) (\S+) tidegauge (\d+) (\S+)"
     r" \[tidegauge@32473 ((?:\w+=\"(?:[^\"\\\]]|\\.)*\" ?)+)\]"
     " \ufeff(.*)"
-)  # fmt: skip
+)
 
 
 def test_syslog_is_of_rfc_5424_by_udp_and_tcp(make_site: Callable[..., Site]) -> None:
@@ -188,7 +188,7 @@ def test_syslog_is_of_rfc_5424_by_udp_and_tcp(make_site: Callable[..., Site]) ->
     site, outbox, store = queued(
         make_site(), u={"kind": "syslog", "server": "127.0.0.1", "port": udp.getsockname()[1]},
         t={"kind": "syslog", "server": "127.0.0.1", "port": tcp.getsockname()[1], "transport": "tcp"},
-    )  # fmt: skip
+    )
     put(outbox, store, Word.of_finding("f1", replace(FINDING, subject='a"]\\b')))
     assert deliver(site, outbox) == (2, [])
     taker.join(10)

@@ -45,21 +45,21 @@ def test_origins_and_editions(running: Running) -> None:
     site = load_site(running.folder)
     with running.client("reader") as client:
         assert get(client, "origin/175.45.176.1", at="2014-11-24") == run_json(
-            "origin", "175.45.176.1", "--at", "2014-11-24", site=site)[0]  # fmt: skip
+            "origin", "175.45.176.1", "--at", "2014-11-24", site=site)[0]
         assert get(client, "origins", of="KP", at="2014-11-24") == run_json(
-            "origin", "--of", "KP", "--at", "2014-11-24", site=site)[0]  # fmt: skip
+            "origin", "--of", "KP", "--at", "2014-11-24", site=site)[0]
         told = run_json("atlas", "editions", site=site)[0]["editions"]
         assert get(client, "editions")["editions"] == told
 
 
 def test_pages_of_flows_are_all_flows_once(running: Running) -> None:
     (whole,) = [run_json("flows", *("--since", "2014-11-26T08:00Z", "--until", "2014-11-26T08:20Z"),
-                         site=load_site(running.folder))]  # fmt: skip
+                         site=load_site(running.folder))]
     rows, cursor = [], None
     with running.client("analyst") as client:
         while True:
             page = get(client, "flows", since="2014-11-26T08:00Z", until="2014-11-26T08:20Z", limit=7,
-                       **({"cursor": cursor} if cursor else {}))  # fmt: skip
+                       **({"cursor": cursor} if cursor else {}))
             rows += page["flows"]
             cursor = page["next"]
             if cursor is None:
@@ -123,7 +123,7 @@ def test_a_long_question_is_a_job_that_tells_its_steps(running: Running) -> None
 def test_a_job_can_be_stopped(running: Running) -> None:
     with running.client("analyst") as client:
         begun = client.get(f"{API}/ask", params={"from": "all", "baseline": "9d", "since": "2014-11-29T00:00Z"},
-                           headers={"Prefer": "respond-async"})  # fmt: skip
+                           headers={"Prefer": "respond-async"})
         place = begun.headers["location"]
         assert client.delete(place).status_code == 204
         with client.stream("GET", f"{place}/events") as events:
@@ -135,7 +135,7 @@ def test_watches_findings_and_silences_are_written_by_analysts(running: Running)
     with running.client("analyst") as client, running.client("reader") as reader:
         made = client.post(f"{API}/watches", json={
             "name": "studio", "indicators": [{"kind": "prefix", "value": "203.0.113.0/24", "valid_from": "2014-11-01"}],
-        })  # fmt: skip
+        })
         assert made.status_code == 201
         (shown,) = run_json("watch", "show", "studio", site=load_site(running.folder))
         assert shown == made.json()

@@ -32,7 +32,7 @@ T = TypeVar("T")
 API = "/api/v1"
 ROUTES = sorted(roles(ROUTERS).items())
 BAD_SQL = ["1; DROP TABLE flows", "' OR '1'='1", "1=1 UNION SELECT * FROM read_csv('/etc/passwd')",
-           "src IN (SELECT 1)", "read_text('/etc/passwd') = 'x'", "pg_sleep(9) IS NULL", "$$"]  # fmt: skip
+           "src IN (SELECT 1)", "read_text('/etc/passwd') = 'x'", "pg_sleep(9) IS NULL", "$$"]
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_sql_stays_text(running: Running, text: str) -> None:
     "path",
     ["/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/%2e%2e/tidegauge.toml", "/static//etc/passwd",
      "/api/v1/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/static/plain.css%00.py"],
-)  # fmt: skip
+)
 def test_paths_lead_nowhere(running: Running, path: str) -> None:
     host, port = running.base.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as raw:
@@ -196,7 +196,7 @@ def test_guessing_passwords_ends_soon(tmp_path: Path) -> None:
     with roles_of(tmp_path / "site") as running, running.client() as client:
         tries = [
             client.post(f"{API}/login", json={"name": "admin", "password": f"guess {i}"}) for i in range(8)
-        ]  # fmt: skip
+        ]
         assert [t.status_code for t in tries] == [403] * 5 + [429] * 3
         assert int(tries[-1].headers["retry-after"]) > 0
         assert client.post(f"{API}/login", json={"name": "admin", "password": PASSWORD}).status_code == 429
@@ -245,7 +245,7 @@ def test_who_sends_slowly_is_let_go(running: Running, monkeypatch: pytest.Monkey
         token = running.tokens["admin"]
         with socket.create_connection((host, int(port)), timeout=10) as body:
             body.sendall(f"POST {API}/watches HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-                         "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode())  # fmt: skip
+                         "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode())
             reply = b"".join(iter(lambda: body.recv(65536), b""))
             assert reply.split(b" ")[1] == b"408"
     finally:
@@ -317,7 +317,7 @@ def test_names_with_markup_come_out_as_text(tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)>"
     csv = tmp_path / "flows.csv"
     csv.write_text("time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes\n"
-                   "2024-01-01T00:00:00Z,2024-01-01T00:00:01Z,203.0.113.9,192.0.2.1,1,2,6,1,100\n")  # fmt: skip
+                   "2024-01-01T00:00:00Z,2024-01-01T00:00:01Z,203.0.113.9,192.0.2.1,1,2,6,1,100\n")
     Ingest(load_site(folder), exporter=evil).run([str(csv)])
     with roles_of(folder) as running, running.session("admin") as client:
         assert client.get(f"{API}/top", params={"by": "exporter"}).json()["rows"][0]["exporter"] == evil
@@ -340,7 +340,7 @@ def test_a_service_that_others_reach_needs_users(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tidegauge.cli", "serve", "--site", str(tmp_path / "site"), "--http", "0.0.0.0:0"],
         capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     assert "no users" in done.stderr
     assert "tidegauge user add" in done.stderr

@@ -44,7 +44,7 @@ def test_a_case_from_claim_to_statement(running: Running, tmp_path: Path) -> Non
         assert analyst.get(f"{base}/verify").json() == {
             "status": "same", "chain": "whole",
             "items": [{"id": "E1", "status": "same", "why": ""}, {"id": "E2", "status": "same", "why": ""}],
-        }  # fmt: skip
+        }
         text = analyst.get(f"{base}/statement?language=zh-TW").text
         assert "所稱內容" in text
         assert analyst.post(f"{base}/statement/check", json={"text": text}).json() == {"problems": []}

@@ -26,7 +26,7 @@ KP, CN = 0xAF2DB001, 0x01020304
 
 def flows(
     site: Site, random: np.random.Generator, since_s: int, until_s: int, *, far: int, a_bin: int, size: int
-) -> None:  # fmt: skip
+) -> None:
     """So many flows a bin of about this size, from one host, and the coverage of that time."""
     bins = (until_s - since_s) // WIDTH_S
     count = bins * a_bin
@@ -37,14 +37,14 @@ def flows(
         exporters=("border",), time_start=starts, time_end=starts + 1_000_000, src_port=np.full(count, 443),
         dst_port=np.full(count, 50_000), proto=np.full(count, 6), packets=np.full(count, 9), bytes=octets,
         tcp_flags=np.zeros(count, int), sampling=1,
-    )  # fmt: skip
+    )
     atlas = Atlas.of(site)
     with open_writer(site.data, atlas.stamp) as writer:
         writer.add_flows(label(batch, site, atlas))
         ledger = LedgerBuilder()
         minutes = np.arange(since_s, until_s, 60)
         ledger.add(exporters=["border"], exporter=np.zeros(len(minutes), dtype=np.int32), minute_s=minutes,
-                   datagrams=10, records=100)  # fmt: skip
+                   datagrams=10, records=100)
         writer.add_ledger(ledger.table())
         writer.commit()
 

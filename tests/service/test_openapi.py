@@ -18,7 +18,7 @@ from tidegauge.api.app import ROUTERS
 
 ROUTES = sorted(route for route in roles(ROUTERS) if route[1].startswith("/api/"))
 SPARED = {("DELETE", "/api/v1/users/{name}"), ("DELETE", "/api/v1/tokens/{name}"), ("POST", "/api/v1/logout"),
-          ("GET", "/api/v1/jobs/{name}/events")}  # fmt: skip
+          ("GET", "/api/v1/jobs/{name}/events")}
 """They would take away what the other tests come in by; and a stream."""
 
 SLOW = {"/api/v1/hunt"}
@@ -34,7 +34,7 @@ def test_every_route_answers_as_it_says(running: Running, route: tuple[str, str]
     operation = schema[route[1]][route[0]]
 
     @settings(max_examples=2 if route[1] in SLOW else 10, deadline=None, phases=[Phase.generate], derandomize=True,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+              suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy())
     def ask(case: schemathesis.Case) -> None:
         reply = case.call(headers=headers, timeout=60)

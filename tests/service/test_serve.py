@@ -65,7 +65,7 @@ def test_in_an_empty_folder_it_says_what_to_do_and_goes_on(tmp_path: Path) -> No
     port = free_port()
     words = ["serve", "--site", str(tmp_path / "new"), "--http", f"127.0.0.1:{port}", "--listen", "127.0.0.1:0"]
     with subprocess.Popen([sys.executable, "-m", "tidegauge.cli", *words, "--json"], stdout=subprocess.PIPE, text=True,
-                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
+                          stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["site"] is None
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
@@ -140,7 +140,7 @@ def test_tls_by_certificate_files(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days",
          "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
         cwd=site.folder, check=True, capture_output=True,
-    )  # fmt: skip
+    )
     toml = site.folder / "tidegauge.toml"
     toml.write_text(toml.read_text().replace("[serve]", '[serve]\ncertificate = "cert.pem"\nkey = "key.pem"'))
     service = serving(site, "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0")

@@ -56,14 +56,14 @@ def test_what_older_versions_kept_in_files_is_taken_over(make_site: Callable[...
     with sqlite3.connect(site.data / "watches.sqlite") as old:
         old.execute("CREATE TABLE watches (name TEXT PRIMARY KEY, note TEXT, sizes TEXT)")
         old.execute("CREATE TABLE indicators (watch TEXT, kind TEXT, value TEXT, from_s INTEGER, until_s INTEGER,"
-                    " source TEXT, UNIQUE (watch, kind, value, from_s, until_s))")  # fmt: skip
+                    " source TEXT, UNIQUE (watch, kind, value, from_s, until_s))")
         old.execute("INSERT INTO watches VALUES ('studio', 'films', '[5]')")
         old.execute("INSERT INTO indicators VALUES ('studio', 'prefix', '203.0.113.0/24', 0, 8589934592, 'desk')")
     with sqlite3.connect(site.data / "hunt.sqlite") as old:
         old.execute("CREATE TABLE closed (id TEXT PRIMARY KEY, reason TEXT, until_s INTEGER, closed_s INTEGER,"
-                    " title TEXT)")  # fmt: skip
+                    " title TEXT)")
         old.execute("CREATE TABLE found (id TEXT PRIMARY KEY, kind TEXT, subject TEXT, title TEXT, first_s INTEGER,"
-                    " last_s INTEGER, severity TEXT, score REAL, peers TEXT)")  # fmt: skip
+                    " last_s INTEGER, severity TEXT, score REAL, peers TEXT)")
         old.execute("INSERT INTO closed VALUES ('abc', 'backup', 9999999999, 1, 'a beacon')")
         row = ("abc", "beacon", "192.0.2.9", "a beacon", 5, 9, "high", 0.9, " 1.2.3.4 ")
         old.execute("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
@@ -201,12 +201,12 @@ def test_many_write_to_the_audit_log_at_once(tmp_path: Path) -> None:
 
 # Xu, Fan, Ammar, Moon: sample trace and key of the reference implementation of Crypto-PAn 1.0.
 KEY = bytes([21, 34, 23, 141, 51, 164, 207, 128, 19, 10, 91, 22, 73, 144, 125, 16,
-             216, 152, 143, 131, 121, 121, 101, 39, 98, 87, 76, 45, 42, 132, 34, 2])  # fmt: skip
+             216, 152, 143, 131, 121, 121, 101, 39, 98, 87, 76, 45, 42, 132, 34, 2])
 VECTORS = {
     "128.11.68.132": "135.242.180.132", "129.118.74.4": "134.136.186.123", "130.132.252.244": "133.68.164.234",
     "141.223.7.43": "141.167.8.160", "152.163.225.39": "151.140.114.167", "195.205.63.100": "255.186.223.5",
     "24.0.250.221": "100.15.198.226",
-}  # fmt: skip
+}
 
 
 def test_pseudonyms_are_those_of_the_published_vectors() -> None:
@@ -232,7 +232,7 @@ def test_addresses_in_texts_are_found() -> None:
     hide = Pseudonyms(KEY)
     ours = ip_address("192.0.2.7"), ip_address("2001:db8::7")
     value = {"title": "192.0.2.7 called 198.51.100.9:443", "query": "inside(src, '192.0.2.7/32')", "n": 5,
-             "192.0.2.7": ["2001:db8::7", "192.0.2.77", "1.192.0.2.7", "at 12:30:45"]}  # fmt: skip
+             "192.0.2.7": ["2001:db8::7", "192.0.2.77", "1.192.0.2.7", "at 12:30:45"]}
     text = json.dumps(hide.hidden(value, lambda address: address in ours))
     four, six = (str(one) for one in hide.of(ours))
     assert text.count(four) == 3

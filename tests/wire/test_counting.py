@@ -75,7 +75,7 @@ def test_losses_are_right_whatever_the_numbers_count_and_whatever_is_lost(
     # records where the numbers count both, and of numbers that are told the other way round those of one datagram.
     tolerances = {
         "messages": 0.35 * sum(records), "templates too": 2 * DATAGRAMS / every, "records too": 0.1 * sum(records),
-    }  # fmt: skip
+    }
     tolerance = tolerances.get(rule, 0)
     assert unknown or abs(lost - really) <= tolerance
 

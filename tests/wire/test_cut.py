@@ -98,7 +98,7 @@ def pieces(payload: bytes, number: int, size: int = 800) -> list[bytes]:
     return [
         packet(EXPORTER, COLLECTOR, 17, whole[at : at + size], more=at + size < len(whole), offset=at, number=number)
         for at in starts
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("size", [800, 480])
@@ -134,7 +134,7 @@ AT_US = NOW_S * 1_000_000
     (((152, 8), (153, 8)), struct.pack(">QQ", 0, NOW_S * 1000), NOW_S),
     (((152, 8), (153, 8)), struct.pack(">QQ", 2**64 - 1, 2**64 - 1), NOW_S),
     (((150, 4), (151, 4), (152, 8), (153, 8)), struct.pack(">IIQQ", NOW_S - 5, NOW_S, 0, 0), NOW_S - 5),
-])  # fmt: skip
+])
 def test_times_in_other_units_or_of_none_are_placed_where_they_can_be(
     fields: tuple[tuple[int, int], ...], values: bytes, start_s: int
 ) -> None:
@@ -176,7 +176,7 @@ def google(number: int, reporter: str) -> dict[str, Any]:
     connection = {"src_ip": "203.0.113.5", "dest_ip": "192.0.2.9", "src_port": number, "dest_port": 443, "protocol": 6}
     return {"insertId": f"{number}{reporter}", "jsonPayload": {
         "connection": connection, "bytes_sent": "300", "packets_sent": "3", "reporter": reporter,
-        "start_time": "2024-05-01T12:00:00.1Z", "end_time": "2024-05-01T12:00:05.1Z"}}  # fmt: skip
+        "start_time": "2024-05-01T12:00:00.1Z", "end_time": "2024-05-01T12:00:05.1Z"}}
 
 
 def test_both_ends_of_a_connection_in_google_cloud_are_one(make_site: Callable[..., Site], tmp_path: Path) -> None:

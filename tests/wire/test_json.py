@@ -29,26 +29,26 @@ GOFLOW2 = {
     "time_flow_end_ns": 1714564810000000000,
     "bytes": 1500, "packets": 2, "src_addr": OURS, "dst_addr": FAR, "etype": "IPv4", "proto": "TCP",
     "src_port": 50000, "dst_port": 443, "in_if": 1, "out_if": 2, "src_as": 64500, "tcp_flags": 27, "ip_tos": 8,
-}  # fmt: skip
+}
 GOFLOW1 = {
     "Type": "NETFLOW_V9", "TimeReceived": 1714564811, "SequenceNum": 1, "SamplingRate": 1,
     "SamplerAddress": "203.0.113.7", "TimeFlowStart": 1714564800, "TimeFlowEnd": 1714564810, "Bytes": 1500,
     "Packets": 2, "SrcAddr": OURS, "DstAddr": FAR, "Etype": 2048, "Proto": 6, "SrcPort": 50000, "DstPort": 443,
     "InIf": 1, "OutIf": 2, "TCPFlags": 27, "IPTos": 8,
-}  # fmt: skip
+}
 PMACCT = {
     "event_type": "purge", "peer_ip_src": "203.0.113.7", "iface_in": 1, "iface_out": 2, "ip_src": OURS, "ip_dst": FAR,
     "port_src": 50000, "port_dst": 443, "tcp_flags": "27", "ip_proto": "tcp", "tos": 8,
     "timestamp_start": "2024-05-01 12:00:00.000000", "timestamp_end": "2024-05-01 12:00:10.000000",
     "stamp_inserted": "2024-05-01 11:00:00", "stamp_updated": "2024-05-01 12:05:01", "packets": 2, "flows": 1,
     "bytes": 1500,
-}  # fmt: skip
+}
 NFDUMP = {
     "type": "FLOW", "sampled": 0, "export_sysid": 1, "first": START + ".000", "last": END + ".000",
     "received": "2024-05-01T12:00:11.000", "in_packets": 2, "in_bytes": 1500, "proto": 6, "tcp_flags": "...AP.SF",
     "src_port": 50000, "dst_port": 443, "fwd_status": 0, "src_tos": 8, "src4_addr": OURS, "dst4_addr": FAR,
     "input_snmp": 1, "output_snmp": 2, "ip4_router": "203.0.113.7",
-}  # fmt: skip
+}
 FILEBEAT = {
     "@timestamp": "2024-05-01T12:00:11.000Z",
     "netflow": {
@@ -64,25 +64,25 @@ FILEBEAT = {
     "destination": {"ip": FAR, "port": 443},
     "network": {"transport": "tcp", "iana_number": 6, "bytes": 1500, "packets": 2, "direction": "outbound"},
     "observer": {"ip": "203.0.113.7"}, "related": {"ip": [OURS, FAR]},
-}  # fmt: skip
+}
 IPFIXCOL2 = {
     "@type": "ipfix.entry", "iana:octetDeltaCount": 1500, "iana:packetDeltaCount": 2,
     "iana:sourceIPv4Address": OURS, "iana:destinationIPv4Address": FAR, "iana:sourceTransportPort": 50000,
     "iana:destinationTransportPort": 443, "iana:protocolIdentifier": "TCP", "iana:tcpControlBits": ".AP.SF",
     "iana:flowStartMilliseconds": START + ".000Z", "iana:flowEndMilliseconds": END + ".000Z",
     "iana:ingressInterface": 1, "iana:egressInterface": 2, "iana:ipClassOfService": 8,
-}  # fmt: skip
+}
 MEDIATOR = {"flows": {
     "flowStartMilliseconds": "2024-05-01 12:00:00.000", "flowEndMilliseconds": "2024-05-01 12:00:10.000",
     "sourceIPv4Address": OURS, "destinationIPv4Address": FAR, "sourceTransportPort": 50000,
     "destinationTransportPort": 443, "protocolIdentifier": 6, "octetTotalCount": 1500, "packetTotalCount": 2,
     "reverseOctetTotalCount": 700, "reversePacketTotalCount": 1,
-}}  # fmt: skip
+}}
 NPROBE = {
     "IPV4_SRC_ADDR": OURS, "IPV4_DST_ADDR": FAR, "L4_SRC_PORT": 50000, "L4_DST_PORT": 443, "PROTOCOL": 6,
     "IN_BYTES": 1500, "IN_PKTS": 2, "OUT_BYTES": 700, "OUT_PKTS": 1, "FIRST_SWITCHED": START_S,
     "LAST_SWITCHED": START_S + 10, "TCP_FLAGS": 27, "EXPORTER_IPV4_ADDRESS": "203.0.113.7",
-}  # fmt: skip
+}
 GOOGLE = {
     "insertId": "1", "logName": "projects/p/logs/compute.googleapis.com%2Fvpc_flows",
     "jsonPayload": {
@@ -91,12 +91,12 @@ GOOGLE = {
         "packets_sent": "2", "reporter": "SRC", "src_instance": {"vm_name": "a", "zone": "z"},
     },
     "timestamp": "2024-05-01T12:00:20Z",
-}  # fmt: skip
+}
 KINDS = {
     "goflow2": GOFLOW2, "goflow": GOFLOW1, "pmacct": PMACCT, "nfdump": NFDUMP, "filebeat": FILEBEAT,
     "ipfixcol2": IPFIXCOL2, "super_mediator": MEDIATOR, "nprobe": NPROBE, "google": GOOGLE,
     "elasticdump": {"_index": "x", "_source": FILEBEAT},
-}  # fmt: skip
+}
 TWO_WAY = ("super_mediator", "nprobe")
 
 
@@ -122,7 +122,7 @@ def test_records_of_other_programs_are_flows(
     text = {
         "lines": "\n".join(map(json.dumps, rows)) + "\n", "list": json.dumps(rows),
         "indented": json.dumps(rows, indent=2), "gzip": "\n".join(json.dumps(row) for row in rows),
-    }[form]  # fmt: skip
+    }[form]
     path.write_bytes(gzip.compress(text.encode()) if form == "gzip" else text.encode())
     report, flows = taken(make_site(), path)
     assert (len(flows), report["skipped"]) == (6 if kind in TWO_WAY else 3, [])
@@ -142,7 +142,7 @@ def test_ipv6_icmp_and_lines_that_are_no_flow(make_site: Callable[..., Site], tm
     def six(value: Any) -> Any:
         if isinstance(value, dict):
             return {name.replace("4_addr", "6_addr").replace("ipv4_address", "ipv6_address"): six(v)
-                    for name, v in value.items()}  # fmt: skip
+                    for name, v in value.items()}
         return {OURS: OURS6, FAR: FAR6}.get(value, value) if isinstance(value, str) else value
 
     lines = [json.dumps(KINDS[kind]), json.dumps(six(KINDS[kind])), "{broken", '{"event_type": "purge_close"}', "7"]
@@ -181,7 +181,7 @@ def test_other_json_is_named_for_what_it_is(make_site: Callable[..., Site], tmp_
     site = make_site()
     for text in (
         '{"hello": 1, "world": "x"}\n', '[{"hello": 1}]', "[]", "{\n}\n", '{"records": [{"category": "flow"}]}',
-    ):  # fmt: skip
+    ):
         (tmp_path / "other.json").write_text(text)
         report = CliRunner().invoke(program, ["ingest", str(tmp_path / "other.json"), "--site", str(site.folder)])
         assert (text, report.exit_code) == (text, 1)
@@ -195,11 +195,11 @@ def test_azure_logs(make_site: Callable[..., Site], tmp_path: Path) -> None:
     tuples = [
         f"{START_S},{FAR},{OURS},44931,443,T,I,A,B,,,,", f"{START_S + 60},{FAR},{OURS},44931,443,T,I,A,C,1,700,2,1500",
         f"{START_S + 90},{FAR},{OURS},44931,443,T,I,A,E,1,70,2,150", f"{START_S},{FAR},{OURS},5,22,T,I,D,B,,,,",
-    ]  # fmt: skip
+    ]
     nsg = {"records": [{
         "time": START, "systemId": "x", "category": "NetworkSecurityGroupFlowEvent", "resourceId": "/S",
         "properties": {"Version": 2, "flows": [{"rule": "r", "flows": [{"mac": "00", "flowTuples": tuples}]}]},
-    }]}  # fmt: skip
+    }]}
     (tmp_path / "PT1H.json").write_text(json.dumps(nsg))
     report, flows = taken(make_site(), tmp_path / "PT1H.json")
     assert sum(flow["bytes"] for flow in flows if flow["src"] == FAR) == 770
@@ -211,12 +211,12 @@ def test_azure_logs(make_site: Callable[..., Site], tmp_path: Path) -> None:
             f"{START_S * 1000},{OURS6},{FAR6},5000,443,6,O,B,NX,0,0,0,0",
             f"{START_S * 1000 + 5000},{OURS6},{FAR6},5000,443,6,O,E,NX,3,400,4,5000",
         ]}]}]},
-    }]}  # fmt: skip
+    }]}
     (tmp_path / "vnet.json").write_text(json.dumps(vnet, indent=1))
     _, flows = taken(make_site("2001:db8::/48", name="vnet"), tmp_path / "vnet.json")
     assert {(f["direction"], f["bytes"], f["packets"], f["proto"]) for f in flows} == {
         ("out", 400, 3, 6), ("in", 5000, 4, 6),
-    }  # fmt: skip
+    }
 
 
 def test_vpc_flow_logs_of_aws_with_and_without_a_line_of_names(make_site: Callable[..., Site], tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_vpc_flow_logs_of_aws_with_and_without_a_line_of_names(make_site: Callab
     texts = {
         "bare": f"{row}\n{empty}\n", "logs": f"2024-05-01T12:01:00.000Z {row}\n",
         "five": f"{five}\n5 {OURS} {FAR} 50000 443 6 2 1500 {START_S} {START_S + 10} 10.0.0.5 egress 19\n",
-    }  # fmt: skip
+    }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
         (flow,) = taken(make_site(name=f"site-{name}"), tmp_path / name)[1]
@@ -239,7 +239,7 @@ def test_eve_behind_a_syslog_prefix(make_site: Callable[..., Site], tmp_path: Pa
         "dest_ip": FAR, "dest_port": 443, "proto": "TCP",
         "flow": {"pkts_toserver": 2, "pkts_toclient": 1, "bytes_toserver": 1500, "bytes_toclient": 700,
                  "start": START + ".000000+0000", "end": END + ".000000+0000"},
-    }  # fmt: skip
+    }
     for prefix in ("May  1 12:00:11 sensor suricata[4711]: ", "<134>1 2024-05-01T12:00:11Z sensor - - - @cee: "):
         (tmp_path / "eve.log").write_text(f"{prefix}{json.dumps(event)}\n" * 2)
         _, flows = taken(make_site(name=f"site{len(prefix)}"), tmp_path / "eve.log")
@@ -268,7 +268,7 @@ def test_the_doctor_names_intervals_that_were_not_applied(make_site: Callable[..
 
 
 ODD = [None, True, -1, 1e400, 2**70, "", "x" * 50, [], {}, {"a": {"b": 1}}, "-1", "0x1f", "2024-05-01T12:00:00+08:00",
-       "0000-00-00 00:00:00", "::", "256.1.1.1", float("nan")]  # fmt: skip
+       "0000-00-00 00:00:00", "::", "256.1.1.1", float("nan")]
 
 
 @settings(max_examples=200, deadline=None)

@@ -39,7 +39,7 @@ class Sender:
             for _ in range(count):
                 number += 1
                 values = (ip("192.0.2.1"), ip("198.51.100.7"), (1000 + number).to_bytes(2), bytes([6]),
-                          (base + number).to_bytes(8), (number % 7 + 1).to_bytes(8))  # fmt: skip
+                          (base + number).to_bytes(8), (number % 7 + 1).to_bytes(8))
                 data += b"".join(values[i] for i in self.layout)
             told = place in (0, self.again % len(self.records))
             body = sets(*([definition] if told else []), (300, data))
@@ -54,7 +54,7 @@ class Sender:
 SENDERS = st.builds(
     Sender, st.sampled_from([9, 10]), st.permutations(range(len(FIELDS))).map(tuple),
     st.lists(st.integers(1, 4), min_size=1, max_size=8).map(tuple), st.integers(0, 7),
-)  # fmt: skip
+)
 
 
 def decoded(sent: list[tuple[bytes, int]]) -> tuple[FlowBatch, Decoder]:
@@ -66,7 +66,7 @@ def decoded(sent: list[tuple[bytes, int]]) -> tuple[FlowBatch, Decoder]:
         Buffer.of(b"".join(data for data, _ in sent)), np.cumsum(lengths) - lengths, lengths,
         np.full(count, NOW_S * 1_000_000), np.full(count, decoder.names.position("203.0.113.7"), dtype=np.int32),
         np.array([port for _, port in sent], dtype=np.int64),
-    )  # fmt: skip
+    )
     return FlowBatch.concat([*decoder.decode(block), *decoder.finish()]), decoder
 
 

@@ -190,7 +190,7 @@ flow_lists = st.lists(
     ),
     min_size=1,
     max_size=80,
-)  # fmt: skip
+)
 
 
 @given(flow_lists)
@@ -205,7 +205,7 @@ def test_what_is_encoded_as_v9_is_decoded_to_the_same_flows(rows: list[tuple[int
         src=mapped_ipv4(src.astype(np.uint32)), dst=mapped_ipv4(dst.astype(np.uint32)), exporters=("192.0.2.1",),
         bytes=octets, packets=packets, time_start=(base_ms + starts_ms) * 1000,
         time_end=(base_ms + starts_ms + lasts_ms) * 1000, dst_port=ports, proto=17, domain=1,
-    )  # fmt: skip
+    )
     found, decoder = decode(*(d.payload for d in encode(made, boot_s=NOW_S - 1000)))
     order = np.argsort(made["time_end"], kind="stable")
     for name in ("src", "dst", "bytes", "packets", "time_start", "time_end", "dst_port"):

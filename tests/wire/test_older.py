@@ -27,7 +27,7 @@ def older(version: int, count: int, *, sequence: int = 0, base: int = 0) -> byte
         shared = struct.pack(
             ">4s4s4sHHIIIIHH", ip("192.0.2.1"), ip("198.51.100.7"), bytes(4), 3, 4, n + 1, 100 * (n + 1) + base,
             UPTIME_MS - 9000, UPTIME_MS - 1000, 50000 + n, 443,
-        )  # fmt: skip
+        )
         if version == 7:
             rows += shared + struct.pack(">BBBBHHBBHI", 0, 27, 6, 8, 64500, 64501, 24, 24, 0, 0)
         else:
@@ -42,7 +42,7 @@ def test_the_flows_of_older_versions(version: int) -> None:
     assert flows["bytes"].tolist() == [100 * (n + 1) for n in (*range(20), *range(4))]
     assert flows["packets"].tolist()[:3] == [1, 2, 3]
     assert set(zip(flows["proto"].tolist(), flows["tos"].tolist(), flows["tcp_flags"].tolist(),
-                   flows["in_if"].tolist(), flows["out_if"].tolist(), strict=True)) == {(6, 8, 27, 3, 4)}  # fmt: skip
+                   flows["in_if"].tolist(), flows["out_if"].tolist(), strict=True)) == {(6, 8, 27, 3, 4)}
     assert flows["src_port"].tolist()[:2] == [50000, 50001]
     assert set(flows["dst_port"].tolist()) == {443}
     assert flows["time_start"].tolist()[0] == (NOW_S - 9) * 1_000_000

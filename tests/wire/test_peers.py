@@ -49,7 +49,7 @@ def probed(folder: Path, capture: Path, version: str) -> tuple[list[bytes], Path
         settings.write_text(
             SETTINGS.format(capture=capture, port=receiver.getsockname()[1], version=version,
                             printed=folder / "printed.json")
-        )  # fmt: skip
+        )
         subprocess.run([PMACCTD, "-f", str(settings)], capture_output=True, check=True, timeout=60)
         datagrams = []
         try:

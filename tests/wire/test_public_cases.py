@@ -32,7 +32,7 @@ def test_a_case_is_right(folder: Path, make_site: Callable[..., Site]) -> None:
         program,
         ["ingest", "--site", str(site.folder), "--json", *case.get("ingest_args", []),
          *(str(folder / name) for name in case["files"])],
-    )  # fmt: skip
+    )
     if taken.exit_code and not taken.stdout.startswith("{"):
         flows, coverage, report = [], {}, {}
     else:
@@ -46,7 +46,7 @@ def test_a_case_is_right(folder: Path, make_site: Callable[..., Site]) -> None:
     known: dict[str, Any] = {
         "flows": flows, "cov": coverage, "ingest": report, "b": volume, "rc": taken.exit_code, "err": taken.stderr,
         "json": json,
-    }  # fmt: skip
+    }
     for check in case["checks"]:
         found = eval(check["expr"], known)
         if "right" in check:

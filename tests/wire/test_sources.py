@@ -47,14 +47,14 @@ def eve(kind: str, **more: object) -> bytes:
     event = {
         "timestamp": "2024-04-19T10:00:05.000000+0200", "event_type": kind, "src_ip": "198.51.100.1",
         "src_port": 1000, "dest_ip": "192.0.2.1", "dest_port": 80, "proto": "TCP", "host": "probe", **more,
-    }  # fmt: skip
+    }
     return json.dumps(event).encode() + b"\n"
 
 
 COUNTS = {
     "pkts_toserver": 3, "pkts_toclient": 2, "bytes_toserver": 300, "bytes_toclient": 200,
     "start": "2024-04-19T10:00:00.000000+0200", "end": "2024-04-19T10:00:04.500000+0200",
-}  # fmt: skip
+}
 
 
 def test_eve_flows_are_two_and_times_are_utc(take: Take) -> None:
@@ -97,7 +97,7 @@ def test_netflow_events_alone_are_flows_of_one_way(take: Take) -> None:
         {"version": 3, "type": "response", "queries": [{"rrname": "studio.example", "rrtype": "A"}],
          "answers": [{"rrname": "studio.example", "rrtype": "A", "ttl": 300, "rdata": "203.0.113.5"}]},
     ],
-)  # fmt: skip
+)
 def test_names_of_eve_in_all_its_shapes(take: Take, about: dict[str, object]) -> None:
     _, lake = take(eve("dns", dns=about, dest_port=53) + eve("tls", tls={"sni": "www.example"}))
     dns, tls = sorted(lake.names().to_pylist(), key=lambda r: r["source"])
@@ -182,7 +182,7 @@ def test_metered_packets_agree_with_softflowd(shared: Path, make_site: Callable[
     said = subprocess.run(
         [program, "-r", str(path), "-n", "127.0.0.1:9", "-v", "9", "-d"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True,
-    ).stdout  # fmt: skip
+    ).stdout
     theirs = Counter[str]()
     for line in said.splitlines():
         if line.rstrip().endswith("s") and "):" in line:
@@ -208,7 +208,7 @@ def block(packets: list[tuple[float, bytes]]) -> Packets:
     return Packets(
         Buffer.of(b"".join(p for _, p in packets)), np.cumsum(lengths) - lengths, lengths, lengths, times,
         np.ones(len(packets), dtype=np.int64),
-    )  # fmt: skip
+    )
 
 
 def metered(*blocks: list[tuple[float, bytes]]) -> FlowBatch:
@@ -224,10 +224,10 @@ def metered(*blocks: list[tuple[float, bytes]]) -> FlowBatch:
         min_size=1, max_size=60,
     ),
     st.integers(0, 60),
-)  # fmt: skip
+)
 def test_blocks_do_not_matter_and_nothing_is_lost(
     chosen: list[tuple[float, int, int, bool, int]], cut: int
-) -> None:  # fmt: skip
+) -> None:
     packets = [(t, packet(b, a, flags=f) if back else packet(a, b, flags=f)) for t, a, b, back, f in sorted(chosen)]
     whole, parts = metered(packets), metered(packets[:cut], packets[cut:])
     assert whole["packets"].sum() == len(packets)
@@ -244,9 +244,9 @@ def test_pauses_age_and_new_connections_end_a_flow() -> None:
          (2, packet(1, 2, flags=syn)), (2.1, packet(1, 2, flags=ack)),
          (100, packet(1, 2, flags=ack))]
         + [(200 + i * 50, packet(3, 4, flags=ack)) for i in range(9)]
-    )  # fmt: skip
+    )
     found = [
         (int(p), int(n), int(d)) for p, n, d in
         zip(flows["src_port"], flows["packets"], flows["biflow_direction"], strict=True)
-    ]  # fmt: skip
+    ]
     assert sorted(found) == [(1001, 1, 0), (1001, 2, 1), (1001, 2, 1), (1002, 1, 2), (1003, 3, 0), (1003, 6, 0)]

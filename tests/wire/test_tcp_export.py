@@ -23,7 +23,7 @@ def record(number: int) -> bytes:
     return (
         bytes([192, 0, 2, 1]) + bytes([198, 51, 100, number % 256]) + (1000 + number).to_bytes(2) + (443).to_bytes(2)
         + bytes([6]) + (1000).to_bytes(8) + (2).to_bytes(8) + NOW_S.to_bytes(4) + NOW_S.to_bytes(4)
-    )  # fmt: skip
+    )
 
 
 def stream(messages: int, records: int = 3) -> bytes:
@@ -33,7 +33,7 @@ def stream(messages: int, records: int = 3) -> bytes:
         ipfix(sets((300, b"".join(record(n * records + i) for i in range(records)))), secs=NOW_S,
               sequence=n * records)
         for n in range(messages)
-    ]  # fmt: skip
+    ]
     return first + b"".join(rest)
 
 
@@ -43,7 +43,7 @@ def segment(data: bytes, sequence: int, *, port: int = 50000, flags: int = 0x18,
     tcp = (
         ports[0].to_bytes(2) + ports[1].to_bytes(2) + (sequence % 2**32).to_bytes(4) + bytes(4)
         + bytes([0x50, flags]) + bytes(6) + data
-    )  # fmt: skip
+    )
     ends = [bytes([203, 0, 113, 7]), bytes([203, 0, 113, 99])]
     addresses = b"".join(reversed(ends) if back else ends)
     ip = b"\x45\0" + (20 + len(tcp)).to_bytes(2) + bytes(4) + b"\x40\x06\0\0" + addresses
@@ -82,7 +82,7 @@ def test_two_sessions_of_one_exporter_keep_their_own_templates(make_site: Callab
                     + (53).to_bytes(2) + (9).to_bytes(2) + bytes([198, 51, 100, 7, 192, 0, 2, 1]))),
               secs=NOW_S, sequence=n)
         for n in range(50)
-    )  # fmt: skip
+    )
     one, two = cut(stream(50), 500), cut(other + backwards, 300, port=50001)
     frames = [frame for pair in zip(one, two, strict=False) for frame in pair]
     frames += [*one[len(two) :], *two[len(one) :]]

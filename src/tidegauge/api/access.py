@@ -101,7 +101,7 @@ class Service:
     def set_cookie(self, response: Response, secret: str) -> None:
         response.set_cookie(
             self.cookie, secret, httponly=True, samesite="strict", secure=self.secure, path="/"
-        )  # fmt: skip
+        )
 
 
 def service_of(request: Request) -> Service:

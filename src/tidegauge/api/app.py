@@ -39,14 +39,14 @@ def create_app(site: Site, *, secure: bool = False) -> FastAPI:
         wanted = site.serve
         with Work(
             site.folder, workers=wanted.workers, waiting=wanted.waiting, memory_mb=wanted.question_mb
-        ) as work:  # fmt: skip
+        ) as work:
             app.state.service = Service(site, Desk(site, work), secure)
             yield
 
     app = FastAPI(
         title="tidegauge", version=__version__, description=ABOUT, lifespan=living, openapi_url="/api/v1/openapi.json",
         docs_url=None, redoc_url=None,
-    )  # fmt: skip
+    )
     roles(ROUTERS)
     for router in ROUTERS:
         app.include_router(router)

@@ -27,7 +27,7 @@ Mark = Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:R
 Expected = Annotated[int | None, Field(ge=0, le=1 << 53, description="The revision that you saw.")]
 KINDS = {"md": "text/markdown; charset=utf-8", "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
 EXPORTS = {"stix": "application/stix+json;version=2.1", "misp": "application/json", "csv": "text/csv; charset=utf-8",
-           "xarf": "application/json", "bundle": "application/zip"}  # fmt: skip
+           "xarf": "application/json", "bundle": "application/zip"}
 
 
 class _Body(BaseModel):
@@ -216,7 +216,7 @@ def written(
     service: Here, person: Analyst, name: Name, length: Literal["short", "long"] = "short",
     language: Literal["en", "zh-TW"] = "en",
     form: Annotated[Literal["md", "html", "pdf"], Query(alias="format")] = "md",
-) -> Response:  # fmt: skip
+) -> Response:
     """The statement, written from sealed evidence alone."""
     made = statement(_case(service, person, name), language, length, form)
     more = {} if form == "md" else {"Content-Disposition": f'attachment; filename="{name}.{language}.{form}"'}
@@ -234,10 +234,10 @@ def export(
     request: Request, service: Here, person: Analyst, name: Name,
     form: Annotated[Literal["stix", "misp", "csv", "xarf", "bundle"], Query(alias="format")],
     tlp: Mark | None = None, pseudonyms: bool = False,
-) -> Response:  # fmt: skip
+) -> Response:
     """The case for other teams, without what its mark keeps from them."""
     _case(service, person, name)
     made = _files(service, person).export(name, form, audience=tlp, pseudonyms=pseudonyms)
     ending = {"bundle": "zip", "csv": "csv"}.get(form, "json")
     return Response(made, media_type=EXPORTS[form],
-                    headers={"Content-Disposition": f'attachment; filename="{name}.{ending}"'})  # fmt: skip
+                    headers={"Content-Disposition": f'attachment; filename="{name}.{ending}"'})

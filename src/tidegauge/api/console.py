@@ -40,12 +40,12 @@ def site(service: Here, person: Reader) -> dict[str, Any]:
     told = None if extent is None else {
         "since": format_time(extent.first_s), "until": format_time(extent.until_s), "now": format_time(extent.now_s),
         "live": extent.live, "note": extent.note(),
-    }  # fmt: skip
+    }
     return {
         "name": here.name, "simulated": here.simulated, "zone": here.zone, "version": __version__,
         "home": [str(prefix) for prefix in here.home] if person.may("analyst") else [], "data": told,
         "columns": sorted(COLUMNS), "classes": list(CLASSES), "alarms": here.serve.alarms,
-    }  # fmt: skip
+    }
 
 
 @router.get("/health", **takes("reader", 409, shape=schemas.Health))
@@ -64,7 +64,7 @@ def places(service: Here, person: Reader) -> dict[str, Any]:
 def completing(
     service: Here, person: Reader, text: Annotated[str, Query(max_length=100)],
     limit: Annotated[int, Query(ge=1, le=50)] = MOST,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """What may be meant by the beginning of an origin or a watch."""
     return {"found": complete(text, [watch.name for watch in Watches(service.store).all()], limit)}
 
@@ -119,7 +119,7 @@ def built(request: Request, name: str, headers: dict[str, str]) -> Response:
     data, packed, kind = found
     if packed and "gzip" in (request.headers.get("accept-encoding") or ""):
         return Response(packed, media_type=kind,
-                        headers={**headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"})  # fmt: skip
+                        headers={**headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
     return Response(data, media_type=kind, headers=headers)
 
 

@@ -98,7 +98,7 @@ def add_watch(service: Here, person: Analyst, body: NewWatch) -> dict[str, Any]:
         Indicator.of(one.kind, one.value, _time(one.valid_from) if one.valid_from else 0,
                      _time(one.valid_until) if one.valid_until else FOREVER_S, far_port=one.port or 0,
                      home_port=one.home_port or 0) for one in body.indicators
-    ]  # fmt: skip
+    ]
     made = Watches(service.store).add(body.name, marks, note=body.note, sizes=tuple(body.sizes))
     service.note(person, "add a watch", body.model_dump())
     return made.to_json()
@@ -118,7 +118,7 @@ def findings(
     severity: Annotated[list[Literal["info", "low", "medium", "high", "critical"]], Query(max_length=5)] = [],  # noqa: B006
     subject: Annotated[str | None, Query(max_length=64)] = None, closed: bool = False, limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """What hunts found, the newest first; with `closed` also what people closed as expected."""
     ledger = HuntLedger(service.store)
     over = {name: one for name, one in ledger.closed().items() if one.until_s > time.time()}
@@ -126,7 +126,7 @@ def findings(
         {**row, "closed": row["id"] in over} for row in ledger.kept()
         if (kind is None or row["kind"] == kind) and (not severity or row["severity"] in severity)
         and (subject is None or row["subject"] == subject) and (closed or row["id"] not in over)
-    ]  # fmt: skip
+    ]
     return service.shown(person, paged("findings", rows, limit, cursor))  # type: ignore[no-any-return]
 
 
@@ -150,7 +150,7 @@ def reopen_finding(service: Here, person: Analyst, name: Name) -> dict[str, Any]
 def alarms(
     service: Here, person: Reader, state: Literal["open", "ended"] | None = None,
     since: Moment = None, until: Moment = None, limit: Limit = 100, cursor: Cursor = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Alarms of live judgement, the newest first."""
     since_s, until_s = _time(since) if since else 0, _time(until) if until else FOREVER_S
     rows = [one.to_json() for one in service.alarms.listed(state=state, since_s=since_s, until_s=until_s)]

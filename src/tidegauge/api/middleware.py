@@ -25,7 +25,7 @@ HEADERS = [
     (b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"), (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
-]  # fmt: skip
+]
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
@@ -118,6 +118,6 @@ async def _refuse(send: Send, status: int, title: str, hint: str) -> None:
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "hint": hint}
     text = json.dumps(body).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(text)).encode()),
-               (b"connection", b"close")]  # fmt: skip
+               (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

@@ -62,7 +62,7 @@ def _client(service: Service, settings: OpenIdSettings, request: Request) -> Any
         raise SiteError(f"the secret cannot be read: {error}", where="[openid] secret_file") from None
     back = f"{'https' if service.secure else 'http'}://{request.headers['host']}{CALLBACK}"
     return OAuth2Session(settings.client, secret, scope="openid profile email", redirect_uri=back,
-                         code_challenge_method="S256")  # fmt: skip
+                         code_challenge_method="S256")
 
 
 def _sealed(service: Service, value: dict[str, Any]) -> str:
@@ -98,7 +98,7 @@ def begin(request: Request, service: Here) -> Response:
     response = RedirectResponse(url, 303)
     # Lax: it must come along when the provider sends the browser back.
     response.set_cookie(COOKIE, _sealed(service, kept), httponly=True, samesite="lax", secure=service.secure,
-                        path="/login/openid", max_age=WAIT_S)  # fmt: skip
+                        path="/login/openid", max_age=WAIT_S)
     return response
 
 
@@ -106,7 +106,7 @@ def begin(request: Request, service: Here) -> Response:
 def end(
     request: Request, service: Here, state: Annotated[str, Query(max_length=500)] = "",
     code: Annotated[str, Query(max_length=4000)] = "", error: Annotated[str, Query(max_length=200)] = "",
-) -> Response:  # fmt: skip
+) -> Response:
     """Back from the provider: who they say it is, and what they may do here."""
     settings = _settings(service)
     try:
@@ -130,7 +130,7 @@ def end(
 
 def _claims(
     service: Service, settings: OpenIdSettings, request: Request, code: str, kept: dict[str, Any]
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """What the provider's signed token says.
 
     Raises:
@@ -152,7 +152,7 @@ def _claims(
             leeway=30, iss={"essential": True, "value": provider["issuer"]},
             aud={"essential": True, "value": settings.client}, exp={"essential": True}, sub={"essential": True},
             nonce={"essential": True, "value": kept["nonce"]},
-        ).validate(read.claims)  # fmt: skip
+        ).validate(read.claims)
     except (AuthlibBaseError, JoseError, KeyError, ValueError, OSError) as error:
         raise RefusedError(f"what the provider said does not hold: {type(error).__name__}") from None
     claims: dict[str, Any] = dict(read.claims)

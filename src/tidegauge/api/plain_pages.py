@@ -45,7 +45,7 @@ def log_in_form(
     told = [part for part in (error.what, error.hint) if part] if error else []
     why = ": ".join(worded(part, language) for part in told)
     return page("login", status, why=why, openid=service.site.openid is not None, language=language,
-                words=LOG_IN[language])  # fmt: skip
+                words=LOG_IN[language])
 
 
 def _person(request: Request) -> Person | None:
@@ -80,7 +80,7 @@ def plain_start(service: Here, person: Reader) -> Response:
     last = [service.shown(person, one) for one in own]
     checks = [service.shown(person, vars(check)) for check in check_site(service.site)]
     return page("start", site=service.site.name, simulated=service.site.simulated, person=person, checks=checks,
-                alarms=alarms, last=last)  # fmt: skip
+                alarms=alarms, last=last)
 
 
 @router.get("/login", **takes(OPEN))
@@ -93,7 +93,7 @@ def log_in_page(request: Request, service: Here) -> Response:
 def log_in(
     request: Request, service: Here, name: Annotated[str, Form(max_length=128)],
     password: Annotated[str, Form(max_length=2048)],
-) -> Response:  # fmt: skip
+) -> Response:
     """Open a session and go to the first page."""
     try:
         secret = service.log_in(request, name, password)
@@ -123,7 +123,7 @@ def documentation(request: Request, person: Reader) -> Response:
         {"method": method.upper(), "path": path, "what": told.get("summary", ""), "more": told.get("description", ""),
          "role": told.get("x-role", ""), "parameters": told.get("parameters", [])}
         for path, methods in request.app.openapi()["paths"].items() for method, told in methods.items()
-    ]  # fmt: skip
+    ]
     return page("docs", routes=routes)
 
 
@@ -155,9 +155,9 @@ def metrics(service: Here) -> Response:
 def _own(service: Service) -> str:
     work = service.desk.work
     lines = [f"# TYPE tidegauge_questions_{name}_total counter\ntidegauge_questions_{name}_total {count}"
-             for name, count in work.counts.items()]  # fmt: skip
+             for name, count in work.counts.items()]
     opened = len(service.alarms.listed(state="open"))
     lines += [f"# TYPE tidegauge_questions_open gauge\ntidegauge_questions_open {work.open}",
               f"# TYPE tidegauge_alarms_open gauge\ntidegauge_alarms_open {opened}",
-              f"# TYPE tidegauge_time_seconds gauge\ntidegauge_time_seconds {int(time.time())}"]  # fmt: skip
+              f"# TYPE tidegauge_time_seconds gauge\ntidegauge_time_seconds {int(time.time())}"]
     return "\n".join(lines) + "\n"

@@ -44,14 +44,14 @@ STATUS: tuple[tuple[type[TidegaugeError], int], ...] = (
     (ConflictError, 409), (UnfoundedError, 409), (BusyError, 503),
     (TooLongError, 504), (TooLargeError, 503), (StoppedError, 409), (LakeError, 409),
     (TidegaugeError, 500),
-)  # fmt: skip
+)
 RETRY_S = 5
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that a route can have, for the OpenAPI."""
     return {status: {"content": {KIND: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                     "description": "a problem, with a hint"} for status in statuses}  # fmt: skip
+                     "description": "a problem, with a hint"} for status in statuses}
 
 
 def problem(status: int, title: str, *, detail: str = "", hint: str = "", headers: dict[str, str] | None = None) -> Any:

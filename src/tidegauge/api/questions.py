@@ -50,7 +50,7 @@ def example(told: Any) -> dict[int | str, Any]:
         200: {"description": "the answer", "content": {"application/json": {"example": told}}},
         202: {"description": "a job was begun", "headers": {"Location": {"schema": {"type": "string"}}}},
         304: {"description": "the answer is the one that you have"},
-    }  # fmt: skip
+    }
 
 
 def asks(told: Any, shape: Any, role: str = "reader") -> dict[str, Any]:
@@ -149,7 +149,7 @@ async def top(
 async def coverage(
     request: Request, service: Here, person: Reader, question: Annotated[CoverageQuestion, Query()],
     prefer: Prefer = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """What was seen of a time, by exporter, and when we were blind."""
     return await answered(request, service, person, "coverage", question)
 
@@ -176,7 +176,7 @@ async def hunt(
 async def origins(
     request: Request, service: Here, person: Reader, question: Annotated[OriginsQuestion, Query()],
     prefer: Prefer = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """Every prefix by which an origin can show itself."""
     return await answered(request, service, person, "origins", question)
 
@@ -188,7 +188,7 @@ async def origins(
 async def origin(
     request: Request, service: Here, person: Reader, address: Address, at: str | None = Query(None, max_length=64),
     prefer: Prefer = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """What an address displays at a time, and how far to believe it."""
     not_our_address(service, person, address)
     return await answered(request, service, person, "origin", OriginQuestion(address=address, at=at))
@@ -209,7 +209,7 @@ LURE_BODY = {
         },
         "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
     },
-}  # fmt: skip
+}
 
 
 def posts(told: Any, shape: Any, body: dict[str, Any], role: str = "reader") -> dict[str, Any]:
@@ -236,7 +236,7 @@ LEAK_BODY = {
         },
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     },
-}  # fmt: skip
+}
 
 
 @router.post(

@@ -80,7 +80,7 @@ def address_of(site: Site) -> tuple[str, int]:
         raise SiteError(
             f"{host} can be reached by others, and this site has no users", where="[serve] http",
             hint="tidegauge user add NAME --role admin, or listen on 127.0.0.1",
-        )  # fmt: skip
+        )
     return host, port
 
 
@@ -108,7 +108,7 @@ def listening_at(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise UsageError(f"cannot answer at {host} port {port}: {error.strerror}",
-                         hint="--http ADDRESS:PORT names another") from None  # fmt: skip
+                         hint="--http ADDRESS:PORT names another") from None
     return listening
 
 
@@ -128,7 +128,7 @@ def config_of(site: Site) -> uvicorn.Config:
         server_header=False, limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=IDLE_S, proxy_headers=False,
         timeout_graceful_shutdown=END_S, h11_max_incomplete_event_size=MOST_HEADER_BYTES,
         ssl_certfile=files[0], ssl_keyfile=files[1],
-    )  # fmt: skip
+    )
 
 
 def serve_http(site: Site, listening: socket.socket) -> None:

@@ -71,4 +71,4 @@ __all__ = [
     "ReachQuestion", "SeriesQuestion", "TopQuestion", "WorldQuestion", "answer_json", "ask", "coverage",
     "editions_json", "flow_filter", "flows", "flows_caveats", "hunt", "names_of", "origin", "origins",
     "parse_alarms", "parse_wanted", "plain", "plain_rows", "reach", "series", "top", "world",
-]  # fmt: skip
+]

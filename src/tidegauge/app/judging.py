@@ -115,7 +115,7 @@ def hunt(here: SiteContext, question: HuntQuestion, progress: Callable[[str], No
     return run_hunt(
         here, tuple(question.kind) or tuple(KINDS), since_s=here.moment_s(question.since, "--since"),
         until_s=here.moment_s(question.until, "--until"), watch=question.watch, progress=progress,
-    )  # fmt: skip
+    )
 
 
 def _at(text: str | None) -> int:
@@ -158,4 +158,4 @@ def editions_json(atlas: Atlas) -> list[dict[str, Any]]:
         {"source": e.source, "edition": e.edition, "format": e.format, "ranges": e.prefixes, "ases": e.ases,
          "classes": class_names(e.classes), "licence": e.licence, "origin": e.origin, "hash": e.hash}
         for e in atlas.editions()
-    ]  # fmt: skip
+    ]

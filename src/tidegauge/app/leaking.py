@@ -100,7 +100,7 @@ class Leaks:
     def to_json(self) -> dict[str, Any]:
         told: dict[str, Any] = {
             "findings": self.findings, "summary": self.summary, "examined": self.examined, "skipped": self.skipped,
-        }  # fmt: skip
+        }
         if self.own is not None:
             told["hashes"] = self.own.to_json()
         return told if self.seen is None else {**told, "seen_in": self.seen}
@@ -109,7 +109,7 @@ class Leaks:
 def leaks(
     paths: Iterable[Path], *, reveal: Reveal | None = None, own: Own | None = None, kept: Path | None = None,
     processes: int = 1, progress: Callable[[str], None] = lambda path: None,
-) -> Leaks:  # fmt: skip
+) -> Leaks:
     """Look through files and folders.
 
     Args:
@@ -195,7 +195,7 @@ def _looked(texts: Iterable[Source | LeftOut], key: bytes, own: Own | None, reve
     return Looked(
         [finding.to_json() for finding in findings], scan.people.state(), skipped, scan.sources, scan.bytes,
         scan.samples_apart, scan.exchanges, scan.newest, scan.oldest, mine.matched if mine else {},
-    )  # fmt: skip
+    )
 
 
 _worker: tuple[Apart, bytes, Own | None] | None = None
@@ -347,7 +347,7 @@ class _Whole:
         pairs = [f"{sender} to {to}: {mails:,}" for (sender, to), mails in self._exchanges.most_common(5)]
         times = f", from {self._oldest} to {self._newest}" if self._newest else ""
         evidence = {"what": "mail", "name": "mails", "count": count, "confidence": 0.99, "file": "", "places": [],
-                    "samples": []}  # fmt: skip
+                    "samples": []}
         now_s = int(time.time())
         return Finding(
             kind="leak",

@@ -108,7 +108,7 @@ class World:
                 {"country": self.names[i], "value": _rounded(self.values[i]),
                  "expected": None if self.expected is None else _rounded(self.expected[i])} for i in order
             ],
-        }  # fmt: skip
+        }
 
 
 def world(here: SiteContext, question: WorldQuestion) -> World:
@@ -127,7 +127,7 @@ def world(here: SiteContext, question: WorldQuestion) -> World:
     names, table, seen, _ = build_many(
         here.lake, (f"direction = '{question.direction}'",), by="far_country", metric=question.metric, width_s=HOUR_S,
         since_s=min(history_s, first_s), until_s=last_s,
-    )  # fmt: skip
+    )
     asked = max((first_s - history_s) // HOUR_S, 0)
     starts_s = np.arange(min(history_s, first_s), last_s, HOUR_S)
     expected = None
@@ -142,7 +142,7 @@ def world(here: SiteContext, question: WorldQuestion) -> World:
     return World(
         question.direction, question.metric, width_s, starts_s[asked:][frames], framed(seen[asked:]) / lasts, names,
         framed(table[:, asked:]), None if expected is None else framed(expected),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def names_of(here: SiteContext, question: NamesQuestion) -> Names:
     rows = [
         {"name": name, "relation": relation, "count": count, "first": format_time(first / 1e6),
          "last": format_time(last / 1e6)} for (relation, name), (count, first, last) in ordered[:MOST_NAMES]
-    ]  # fmt: skip
+    ]
     return Names(address, rows, max(len(ordered) - MOST_NAMES, 0))
 
 

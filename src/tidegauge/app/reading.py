@@ -108,7 +108,7 @@ class SeriesReply:
             "selection": self.selection, "direction": self.direction, "metric": self.metric, "width_s": built.width_s,
             "start_s": built.starts_s.tolist(), "value": [int(v) for v in built.values],
             "coverage": [round(c, 6) for c in built.seen.tolist()], "caveats": list(self.caveats),
-        }  # fmt: skip
+        }
         return told if self.reads is None else {**told, "reads": self.reads}
 
 
@@ -159,7 +159,7 @@ class CoverageReply:
             "share": round(self.coverage.share, 6), "since": format_time(self.since_s),
             "until": format_time(self.until_s), "exporters": [_exporter_json(e) for e in self.coverage.exporters],
             "caveats": list(self.twice),
-        }  # fmt: skip
+        }
 
 
 def coverage(here: SiteContext, question: CoverageQuestion) -> CoverageReply:
@@ -185,7 +185,7 @@ def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
         "sequence": e.sequence,
         "apart": e.apart, "held": e.held,
         "delay_s": round(e.delay_s, 3), "blind": [b.to_json() for b in exporter_blind(e)],
-    }  # fmt: skip
+    }
 
 
 def flow_filter(here: SiteContext, question: FlowsQuestion) -> FlowFilter:

@@ -116,7 +116,7 @@ def seen_in(here: SiteContext, paths: Iterable[Path]) -> dict[str, Any]:
         (finding, key, float(finding["evidence"][key]))
         for finding in HuntLedger(here.store).kept() if finding.get("kind") in ("egress", "passthrough")
         for key in ("to_one", "matched_bytes", "bytes_out", "bytes") if finding.get("evidence", {}).get(key)
-    ]  # fmt: skip
+    ]
     findings = {finding["id"] for finding, _, _ in volumes}
     matches: list[dict[str, Any]] = []
     sent_by_day = here.lake.transfers(FlowFilter(), int(LEAST / NEAR)) if findings and sizes else np.empty(0)
@@ -132,13 +132,13 @@ def seen_in(here: SiteContext, paths: Iterable[Path]) -> dict[str, Any]:
                 "kind": finding["kind"], "title": finding["title"], "subject": finding["subject"],
                 "start": finding["start"], "figure": key, "bytes": int(sent), "others": others,
                 "others_fitting": fitting, "chance": round(share, 6),
-            })  # fmt: skip
+            })
     matches.sort(key=lambda m: (m["chance"], m["what"]))
     odds = round(1 - miss, 6)
     return {
         "sizes": [{"what": s.what, "packed": s.how, "size": s.bytes} for s in sizes], "findings": len(findings),
         "matches": matches, "chance_of_any": odds, "sentences": _sentences(sizes, findings, matches, odds),
-    }  # fmt: skip
+    }
 
 
 def _others(sent: NDArray[np.float64], size: Size) -> tuple[int, int]:

@@ -29,7 +29,7 @@ DAY_S = 86400
 COLUMNS = (
     "source", "date_s", "format", "licence", "origin", "hash", "prefixes", "ases", "classes", "from_s", "until_s",
     "skipped", "added_s",
-)  # fmt: skip
+)
 """Of the table of editions, besides its key: fields of `Edition`."""
 ROW_GROUP = 1 << 17
 """Statements that are packed at once: small, since their columns are many."""
@@ -96,7 +96,7 @@ def _read(path: Path, columns: tuple[str, ...] | None) -> pa.Table:
         return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
     except (OSError, pa.ArrowException) as error:
         raise SiteError(f"an edition of the atlas cannot be read: {str(error).splitlines()[0]}", where=str(path),
-                        hint="remove it with `tidegauge atlas remove`, and import it again") from None  # fmt: skip
+                        hint="remove it with `tidegauge atlas remove`, and import it again") from None
 
 
 class Catalogue:
@@ -161,7 +161,7 @@ class Catalogue:
         edition = Edition(
             source, date_s, kind, licence, origin, digest, parsed.prefixes.num_rows, parsed.ases.num_rows, classes,
             final, *_own_times(parsed.prefixes), int(time.time()), json.dumps(parsed.skipped.to_json()),
-        )  # fmt: skip
+        )
         from tidegauge.store.writing import note_change, put, tables
 
         row = {name: value for name, value in asdict(edition).items() if name != "folder"}

@@ -236,7 +236,7 @@ class Atlas:
     def _listed_classes(
         self, window: int, part: _Part, countries: NDArray[np.uint16], ases: NDArray[np.uint32],
         classes: NDArray[np.uint16],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Classes of lists, and documented facts, in place."""
         layer, fact_countries, fact_ases = self._overlay("list", window)
         hit, bits, rows = layer.lookup(part.addresses, part.times_s)
@@ -275,7 +275,7 @@ class Atlas:
         except (OSError, ValueError):
             pass
         table = compile_table([f for e in order if (f := self.flat(e, "country"))],
-                              [f for e in order if (f := self.flat(e, "as"))], tuple(self._names))  # fmt: skip
+                              [f for e in order if (f := self.flat(e, "as"))], tuple(self._names))
         staged = folder / f"{name}.{uuid.uuid4().hex}"
         try:
             staged.mkdir(parents=True)
@@ -332,7 +332,7 @@ class Atlas:
         return Flat(
             table.pieces.starts4.astype(np.int64), rows[:cut], of_halves(table.pieces.high6, table.pieces.low6),
             rows[cut:], values, table.spans, index,
-        )  # fmt: skip
+        )
 
     # Statements with times
 
@@ -349,7 +349,7 @@ class Atlas:
 
     def list_rows(self, since_s: int, until_s: int, columns: tuple[str, ...] = LIST_COLUMNS) -> list[
         tuple[Edition, pa.Table, Ints, Ints]
-    ]:  # fmt: skip
+    ]:
         """Statements that give classes between two times: their edition, rows, and from when to when each holds."""
         found = []
         for editions in self._sources(("list", "location")).values():
@@ -405,12 +405,12 @@ class Atlas:
                 opens, closes = table["from_s"].to_numpy().copy(), table["until_s"].to_numpy().copy()
                 opens[opens == 0], closes[closes == FOREVER_S] = start, end
                 columns.append((table["first"].to_numpy(), table["last"].to_numpy(), opens, closes,
-                                table["classes"].to_numpy()))  # fmt: skip
+                                table["classes"].to_numpy()))
         if not columns:
             return None
         first, last, opens, closes, classes = (np.concatenate(c) for c in zip(*columns, strict=True))
         return overlay(TimedRows(mapped_ipv4(first), mapped_ipv4(last), opens, closes, classes,
-                                 np.zeros(len(first), dtype=bool)))  # fmt: skip
+                                 np.zeros(len(first), dtype=bool)))
 
     def _update_overlay(
         self, since_s: int, until_s: int
@@ -427,7 +427,7 @@ class Atlas:
                 closes = np.minimum(rows["until_s"].to_numpy(), tables[np.searchsorted(tables, opens, side="right")])
                 kept = (closes > since_s) & (opens < until_s) & (closes > opens)
                 parts.append((packed(rows["first"])[kept], packed(rows["last"])[kept], opens[kept], closes[kept],
-                              rows["as"].to_numpy()[kept]))  # fmt: skip
+                              rows["as"].to_numpy()[kept]))
         if not parts:
             return None
         first, last, opens, closes, ases = (np.concatenate(c) for c in zip(*parts, strict=True))

@@ -53,7 +53,7 @@ def world_edition() -> Edition:
     date_s = parse_time(about["edition"], now_s=0)
     count = sum(pq.read_metadata(DATA / f"world-ipv{v}.parquet").num_rows for v in (4, 6))
     return Edition(SOURCE, date_s, "embedded", about["licence"], "comes with tidegauge", about["edition"], count, 0, 0,
-                   DATA)  # fmt: skip
+                   DATA)
 
 
 @cache
@@ -77,7 +77,7 @@ def world_table() -> OriginTable:
     return OriginTable(
         pieces, np.r_[countries(four), countries(six)], np.r_[four["as"].to_numpy(), six["as"].to_numpy()],
         np.zeros(len(pieces), dtype=np.uint8), names,
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -105,7 +105,7 @@ def uplinks() -> tuple[Uplink, ...]:
             Uplink(int(r["as"]), int(r["upstream"]), parse_time(r["valid_from"], now_s=0), _end_s(r["valid_until"]),
                    r["note"])
             for r in csv.DictReader(file)
-        )  # fmt: skip
+        )
 
 
 def _end_s(text: str) -> int:
@@ -115,7 +115,7 @@ def _end_s(text: str) -> int:
 @cache
 def facts_edition() -> Edition:
     return Edition(FACTS, parse_time("2014-11-24", now_s=0), "embedded", "Apache-2.0; cited in docs/reference/atlas.md",
-                   "comes with tidegauge", "2014-11-24", len(facts()), len(uplinks()), 0, DATA)  # fmt: skip
+                   "comes with tidegauge", "2014-11-24", len(facts()), len(uplinks()), 0, DATA)
 
 
 @cache

@@ -98,7 +98,7 @@ class Witnesses:
         ]
         self._unlisted = tuple(
             name for name in RELAYS if not atlas.class_known(class_bit(name), at_s, at_s + 1)
-        )  # fmt: skip
+        )
         self._uplinks: dict[int, dict[int, str | None]] = {}
         self._countries: dict[int, str | None] = {}
 
@@ -112,7 +112,7 @@ class Witnesses:
             address, self.at_s, label.country_names[label.countries[0]], asn, self.as_name(asn), self.as_country(asn),
             self._prefix(address, said), tuple(class_names(int(label.classes[0]))), tuple(said),
             self.uplinks(asn) if asn else {}, found_here, self._unlisted,
-        )  # fmt: skip
+        )
 
     def _facts(self, address: bytes) -> Iterator[Said]:
         edition = embedded.facts_edition()
@@ -137,7 +137,7 @@ class Witnesses:
                     says |= _embedded_says(row) if edition.kind == "embedded" else _row_says(edition, row)
             if says:
                 yield Said(edition.source, edition.edition, edition.kind, (held.from_s, held.until_s), held.distance_s,
-                           says)  # fmt: skip
+                           says)
 
     def _listed(self, address: bytes) -> Iterator[Said]:
         key = np.frombuffer(address, dtype="S16")[0]

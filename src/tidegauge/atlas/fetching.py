@@ -92,7 +92,7 @@ def _web(catalogue: Catalogue, source: AtlasSource) -> Outcome:
             with asking(
                 source.url, None, headers, timeout_s=TIMEOUT_S, most_bytes=source.most_bytes, longest_s=LONGEST_S,
                 follow=True,
-            ) as answer:  # fmt: skip
+            ) as answer:
                 etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
                 with target.open("wb") as file:
                     file.writelines(answer.blocks())
@@ -127,7 +127,7 @@ def _small(url: str) -> str:
     try:
         with asking(
             url, timeout_s=TIMEOUT_S, most_bytes=CHECKSUM_MOST_BYTES, longest_s=TIMEOUT_S, follow=True
-        ) as answer:  # fmt: skip
+        ) as answer:
             return answer.read().decode("ascii", "replace")
     except WebError as error:
         raise InputError(f"the checksum cannot be fetched: {error}", where=url) from None

@@ -94,7 +94,7 @@ def import_file(catalogue: Catalogue, path: str, wanted: Wanted, *, origin: str 
     edition = catalogue.add(
         parsed, source=source, kind=kind, date_s=date_s, licence=wanted.licence or FORMATS[kind].licence,
         origin=name, digest=digest,
-    )  # fmt: skip
+    )
     return Taken(path, edition, parsed.skipped)
 
 

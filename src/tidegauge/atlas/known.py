@@ -37,7 +37,7 @@ class Known:
                 rows = held.edition.as_rows() if held.edition.ases else None
                 if rows is not None and (
                     (rows["first"].to_numpy() <= asn) & (asn <= rows["last"].to_numpy())
-                ).any():  # fmt: skip
+                ).any():
                     return True
         return False
 

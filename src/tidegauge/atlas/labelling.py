@@ -48,7 +48,7 @@ def relabelled(table: pa.Table, atlas: Atlas, site: Site | None = None) -> pa.Ta
         for name, values in (
             (f"{end}_country", _dictionary(found.countries, found.country_names)),
             (f"{end}_as", pa.array(ases)), (f"{end}_class", pa.array(found.classes)),
-        ):  # fmt: skip
+        ):
             place = table.schema.get_field_index(name)
             table = table.set_column(place, FLOW_SCHEMA.field(name), values.cast(FLOW_SCHEMA.field(name).type))
     if site is None:
@@ -75,7 +75,7 @@ def label(flows: FlowBatch, site: Site, atlas: Atlas) -> pa.Table:
         "dst_as": _ases(dst, flows["dst_as"]),
         "src_class": src.classes,
         "dst_class": dst.classes,
-    })  # fmt: skip
+    })
 
 
 def unlabelled(flows: FlowBatch, site: Site) -> pa.Table:

@@ -44,7 +44,7 @@ class Showing:
 
     def to_json(self) -> dict[str, Any]:
         return {"prefix": self.prefix, "as": self.asn, "displayed": self.displayed, "trust": self.trust,
-                "reasons": list(self.reasons), "source": self.source, "valid": times(self.valid_s)}  # fmt: skip
+                "reasons": list(self.reasons), "source": self.source, "valid": times(self.valid_s)}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Further:
 
     def to_json(self) -> dict[str, Any]:
         return {"as": self.asn, "as_name": self.name, "country": self.country, "upstream_of": self.via,
-                "prefixes": list(self.prefixes), "prefix_count": self.count}  # fmt: skip
+                "prefixes": list(self.prefixes), "prefix_count": self.count}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Showings:
 
     def to_json(self) -> dict[str, Any]:
         return {"of": self.of, "at": format_time(self.at_s), "prefixes": [p.to_json() for p in self.prefixes],
-                "further": [f.to_json() for f in self.further]}  # fmt: skip
+                "further": [f.to_json() for f in self.further]}
 
 
 def showings(atlas: Atlas, of: str, at_s: int) -> Showings:
@@ -103,7 +103,7 @@ def showings(atlas: Atlas, of: str, at_s: int) -> Showings:
         raise UsageError(f"not a country, AS or class: {of!r}", hint="KP, AS131279 or class:tor-exit")
     country = parse_country(of)
     found = [*_used_by(country, at_s), *_displayed(atlas, at_s, country=country),
-             *_registered(atlas, at_s, country), *_announced(atlas, at_s, country, witnesses)]  # fmt: skip
+             *_registered(atlas, at_s, country), *_announced(atlas, at_s, country, witnesses)]
     ases = country_ases(atlas, country, at_s, witnesses)
     return Showings(country, at_s, _judged(witnesses, found), tuple(_further(atlas, at_s, ases, witnesses)))
 
@@ -130,7 +130,7 @@ def _judged(witnesses: Witnesses, found: list[_Found]) -> tuple[Showing, ...]:
         origin = judge(witnesses.about(one.first))
         said = origin.evidence
         rows.append(Showing(one.prefix, said.asn, said.displayed, origin.trust, (one.why, *origin.reasons), one.source,
-                            one.valid_s, one.displays))  # fmt: skip
+                            one.valid_s, one.displays))
     return tuple(rows)
 
 
@@ -144,7 +144,7 @@ def _labelled(witnesses: Witnesses, found: list[_Found]) -> tuple[Showing, ...]:
         Showing(one.prefix, asn, label.country_names[country], "medium", (one.why, why), one.source, one.valid_s,
                 one.displays)
         for one, country, asn in told
-    )  # fmt: skip
+    )
 
 
 def _named(edition: Edition) -> str:
@@ -156,7 +156,7 @@ def _used_by(country: str, at_s: int) -> Iterator[_Found]:
         if fact.used_by == country and fact.from_s <= at_s < fact.until_s:
             why = f"documented as used from {country} then" + (f": {fact.note}" if fact.note else "")
             yield _Found(str(fact.prefix), fact.prefix.first, embedded.FACTS, (fact.from_s, fact.until_s), why,
-                         fact.country == country)  # fmt: skip
+                         fact.country == country)
 
 
 def _displayed(atlas: Atlas, at_s: int, *, country: str | None = None, asn: int | None = None) -> Iterator[_Found]:
@@ -215,7 +215,7 @@ def _registered(atlas: Atlas, at_s: int, country: str) -> Iterator[_Found]:
         for row in rows.tolist():
             for text in cidrs(bytes(first[row]), bytes(last[row])):
                 yield _Found(text, Prefix.parse(text).first, _named(held.edition), (held.from_s, held.until_s),
-                             f"{verb} {country}", False)  # fmt: skip
+                             f"{verb} {country}", False)
 
 
 def _announced(atlas: Atlas, at_s: int, country: str, witnesses: Witnesses) -> Iterator[_Found]:
@@ -230,7 +230,7 @@ def _announced(atlas: Atlas, at_s: int, country: str, witnesses: Witnesses) -> I
         said = next((h for h in held if (f := atlas.flat(h.edition, "as")) and f.at(first) >= 0), held[0])
         for text in cidrs(first, last):
             yield _Found(text, Prefix.parse(text).first, _named(said.edition), (said.from_s, said.until_s),
-                         f"announced by an AS of {country}", False)  # fmt: skip
+                         f"announced by an AS of {country}", False)
 
 
 def _route_objects(atlas: Atlas, at_s: int, asn: int) -> Iterator[_Found]:
@@ -240,20 +240,20 @@ def _route_objects(atlas: Atlas, at_s: int, asn: int) -> Iterator[_Found]:
         for row in np.flatnonzero(table["as"].to_numpy() == asn).tolist():
             for text in cidrs(bytes(first[row]), bytes(last[row])):
                 yield _Found(text, Prefix.parse(text).first, _named(held.edition), (held.from_s, held.until_s),
-                             f"AS{asn} may announce it, by a route object", False)  # fmt: skip
+                             f"AS{asn} may announce it, by a route object", False)
 
 
 def _of_class(atlas: Atlas, at_s: int, bit: int) -> Iterator[_Found]:
     for fact in embedded.facts():
         if fact.classes & bit and fact.from_s <= at_s < fact.until_s:
             yield _Found(str(fact.prefix), fact.prefix.first, embedded.FACTS, (fact.from_s, fact.until_s), fact.note,
-                         True)  # fmt: skip
+                         True)
     for edition, table, opens, closes in atlas.list_rows(at_s, at_s + 1):
         first, last = packed(table["first"]), packed(table["last"])
         for row in np.flatnonzero(table["classes"].to_numpy() & bit).tolist():
             for text in cidrs(bytes(first[row]), bytes(last[row])):
                 yield _Found(text, bytes(first[row]), _named(edition), (int(opens[row]), int(closes[row])), "listed",
-                             True)  # fmt: skip
+                             True)
 
 
 def country_ases(atlas: Atlas, country: str, at_s: int, witnesses: Witnesses) -> list[int]:
@@ -307,7 +307,7 @@ class Link:
 
     def to_json(self) -> dict[str, Any]:
         return {"as": self.upstream, "as_name": self.name, "country": self.country, "valid": times(self.valid_s),
-                "source": self.source, "at_that_time": self.now}  # fmt: skip
+                "source": self.source, "at_that_time": self.now}
 
 
 @dataclass(frozen=True)
@@ -326,7 +326,7 @@ class Reach:
             "ases": [{"as": n, "as_name": name, "prefixes": count,
                       "upstreams": [link.to_json() for link in self.links if link.asn == n]}
                      for n, name, count in self.ases],
-        }  # fmt: skip
+        }
 
 
 def reach(atlas: Atlas, of: str, at_s: int) -> Reach:
@@ -361,6 +361,6 @@ def reach(atlas: Atlas, of: str, at_s: int) -> Reach:
     for (asn, upstream, source), intervals in spans.items():
         for start, end in merge_intervals(intervals):
             links.append(Link(asn, upstream, witnesses.as_name(upstream), witnesses.as_country(upstream),
-                              (start, end), source, start <= at_s < end))  # fmt: skip
+                              (start, end), source, start <= at_s < end))
     links.sort(key=lambda k: (k.asn, k.valid_s, k.upstream))
     return Reach(of.strip().upper(), at_s, tuple(ases), tuple(links))

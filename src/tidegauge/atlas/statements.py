@@ -80,7 +80,7 @@ def prefix_rows(first: Addresses, last: Addresses, **columns: Any) -> pa.Table:
     defaults: dict[str, Any] = {
         "country": None, "as": 0, "classes": 0, "from_s": 0, "until_s": FOREVER_S, "since_s": 0, "name": None,
         "used_by": None, "others": None, "upstreams": None,
-    }  # fmt: skip
+    }
     unknown = columns.keys() - defaults.keys()
     if unknown:
         raise ValueError(f"no such column: {unknown}")
@@ -94,7 +94,7 @@ def as_rows(first: Sequence[int] | NDArray[Any], last: Sequence[int] | NDArray[A
     """A table of `AS_SCHEMA`."""
     defaults: dict[str, Any] = {
         "country": None, "classes": 0, "since_s": 0, "name": None, "upstream": 0, "from_s": 0, "until_s": FOREVER_S,
-    }  # fmt: skip
+    }
     arrays = [pa.array(first, pa.uint32()), pa.array(last, pa.uint32())]
     for column in list(AS_SCHEMA)[2:]:
         arrays.append(_column(columns.get(column.name, defaults[column.name]), len(first), column.type))

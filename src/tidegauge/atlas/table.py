@@ -126,7 +126,7 @@ class OriginTable:
             "starts4": self.pieces.starts4, "high6": self.pieces.high6, "low6": self.pieces.low6,
             "countries": self.countries, "ases": self.ases, "spans": self.spans, "level1": level1, "level2": level2,
             "country_names": np.array(self.country_names, dtype="U2"),
-        }  # fmt: skip
+        }
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array)
 

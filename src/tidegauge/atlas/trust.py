@@ -52,7 +52,7 @@ class Origin:
             "as_name": e.as_name, "prefix": e.prefix, "classes": list(e.classes), "displayed": e.displayed,
             "trust": self.trust, "reasons": list(self.reasons), "sources": [s.to_json() for s in e.said],
             "disagreements": list(self.disagreements),
-        }  # fmt: skip
+        }
 
 
 def judge(evidence: Evidence) -> Origin:
@@ -216,7 +216,7 @@ RULES = (
     Rule("registered-elsewhere", _registered_elsewhere), Rule("one-foreign-upstream", _upstreams),
     Rule("two-origins", _two_origins), Rule("young-route", _young), Rule("own-findings", _own_findings),
     Rule("disagree", _disagree), Rule("old", _old), Rule("one-source", _one_source), Rule("no-list", _unlisted),
-)  # fmt: skip
+)
 
 
 def _disagreements(e: Evidence) -> Iterator[str]:

@@ -12,4 +12,4 @@ from tidegauge.case.weigh import weigh
 __all__ = [
     "Case", "CaseFile", "Cases", "Checked", "ConflictError", "Entry", "UnfoundedError", "Verified", "check",
     "keep_days", "resting", "statement", "verify", "verify_bundle", "weigh", "write_whole",
-]  # fmt: skip
+]

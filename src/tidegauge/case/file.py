@@ -71,7 +71,7 @@ class CaseFile:
         if body.get("tlp") is not None:
             _marked(body["tlp"])
         made = self.cases.add(name, self.who, kind, {k: v for k, v in body.items() if v is not None}, about=about,
-                              expected=expected)  # fmt: skip
+                              expected=expected)
         self._noted("add to a case", {"case": name, "kind": kind, "id": made.id or about})
         return made
 
@@ -89,7 +89,7 @@ class CaseFile:
             raise UsageError(f"not a grade: {graded!r}", hint="reliability A to F and credibility 1 to 6, such as B2")
         at_s = parse_time(at or "now", now_s=int(time.time()))
         return self.add(name, "claim", {"by": by.strip(), "text": text.strip(), "at": format_time(at_s),
-                                        "graded": graded or "F6", "tlp": tlp})  # fmt: skip
+                                        "graded": graded or "F6", "tlp": tlp})
 
     def evidence(self, name: str, verb: str, question: dict[str, Any], tlp: str | None = None) -> Entry:
         """Put a question and seal its answer.
@@ -108,7 +108,7 @@ class CaseFile:
     def rate(
         self, name: str, evidence: str, hypothesis: str, value: str, weight: str, reason: str,
         expected: int | None = None,
-    ) -> Entry:  # fmt: skip
+    ) -> Entry:
         """How a piece of evidence bears on a hypothesis, in this person's view.
 
         Raises:
@@ -141,7 +141,7 @@ class CaseFile:
             raise UsageError(f"not a hypothesis: {hypothesis}")
         if word not in LIKELIHOODS or confidence not in CONFIDENCES:
             raise UsageError(f"not words of ICD 203: {word!r}, {confidence!r}",
-                             hint=f"{', '.join(LIKELIHOODS)}; confidence {', '.join(CONFIDENCES)}")  # fmt: skip
+                             hint=f"{', '.join(LIKELIHOODS)}; confidence {', '.join(CONFIDENCES)}")
         low, high = LIKELIHOODS[word]
         body = {
             "hypothesis": hypothesis,

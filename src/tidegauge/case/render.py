@@ -16,9 +16,9 @@ Format = Literal["md", "html", "pdf"]
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 200, 8, 18
 MOST_POINTS = 720
 FONTS = {"en": ("Liberation Serif", "DejaVu Serif", "New Computer Modern"),
-         "zh-TW": ("Noto Serif CJK TC", "Noto Sans CJK TC", "Noto Sans TC")}  # fmt: skip
+         "zh-TW": ("Noto Serif CJK TC", "Noto Sans CJK TC", "Noto Sans TC")}
 MARKS = {"TLP:CLEAR": "#ffffff", "TLP:GREEN": "#33ff00", "TLP:AMBER": "#ffc000", "TLP:AMBER+STRICT": "#ffc000",
-         "TLP:RED": "#ff2b2b"}  # fmt: skip
+         "TLP:RED": "#ff2b2b"}
 """Colours of the marks on black (FIRST, "Traffic Light Protocol 2.0", 2022)."""
 
 
@@ -126,7 +126,7 @@ def pdf(case: Case, lines: list[Line], language: Language) -> bytes:
                 parts.append({
                     "title": f"#heading(level: 1, {text})", "heading": f"#heading(level: 2, {text})",
                     "text": f"#par(text({text}))", "item": f"#list(text({text}))",
-                }[line.kind])  # fmt: skip
+                }[line.kind])
         (root / "statement.typ").write_text("\n\n".join(parts), encoding="utf-8")
         try:
             made: bytes = typst.compile(str(root / "statement.typ"))

@@ -34,7 +34,7 @@ def resting(site: Site, files: Sequence[Held]) -> list[Entry]:
             and since_s * 1_000_000 <= file.span_us[1] and until_s * 1_000_000 > file.span_us[0]
             for file in files for since_s, until_s in _rests(entry.body, reach_s=DAY_S)
         )
-    ]  # fmt: skip
+    ]
 
 
 def _evidence(site: Site) -> Iterator[Entry]:

@@ -17,7 +17,7 @@ QUESTIONS = (
     ("hunt", {"kind": ["egress", "passthrough"], "since": "2014-11-17"}),
     ("origin", {"address": "210.52.109.9", "at": SINCE}),
     ("origins", {"of": "KP", "at": SINCE}),
-)  # fmt: skip
+)
 """What is asked, in this order."""
 
 
@@ -30,7 +30,7 @@ def tell(files: CaseFile, name: str) -> Iterator[str]:
     if not files.site.simulated:
         raise UsageError("the story is the demonstration's", hint="tidegauge demo, then --site demo")
     claim = files.claim(name, "An agency abroad", "The attack was routed through servers in your network.",
-                        "2014-12-19", "B3")  # fmt: skip
+                        "2014-12-19", "B3")
     yield f"{claim.id}: claimed by an agency abroad, graded B3"
     hunted = ""
     for verb, question in QUESTIONS:
@@ -46,5 +46,5 @@ def tell(files: CaseFile, name: str) -> Iterator[str]:
     asked = files.request(name, "the upstream network", "its flow records of the same nights", "2015-01-15")
     yield f"{asked.id}: asked of the upstream network, due 2015-01-15"
     files.add(name, "decision", {"text": "We say what we saw, with its limit, and go on watching.",
-                                 "reason": "the upstream's records are not there yet"})  # fmt: skip
+                                 "reason": "the upstream's records are not there yet"})
     yield f"next: tidegauge case weigh {name}; tidegauge case statement {name}; tidegauge case verify {name}"

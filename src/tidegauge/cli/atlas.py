@@ -90,7 +90,7 @@ def editions(site_dir: Path | None, as_json: bool) -> None:
     table(["edition", "source", "format", "ranges", "ASes", "classes", "licence"], [
         [e["edition"], e["source"], e["format"], f"{e['ranges']:,}", f"{e['ases']:,}", " ".join(e["classes"]),
          e["licence"]] for e in found
-    ])  # fmt: skip
+    ])
 
 
 @atlas.command()
@@ -120,7 +120,7 @@ def sources(site_dir: Path | None, as_json: bool) -> None:
                 {"source": source.name, "url": source.url, "editions": len(own),
                  "newest": own[-1].edition if own else None,
                  "checked": format_time(fetched["checked_s"]) if fetched else None}
-            )  # fmt: skip
+            )
     except SiteError:
         if site_dir is not None:
             raise
@@ -129,13 +129,13 @@ def sources(site_dir: Path | None, as_json: bool) -> None:
         return
     table(["format", "gives", "what", "licence", "where"], [
         [f["format"], f["gives"], f["what"], f["licence"], f["where"]] for f in formats
-    ])  # fmt: skip
+    ])
     click.echo()
     if configured:
         table(["source", "editions", "newest", "checked", "url"], [
             [c["source"], str(c["editions"]), c["newest"] or "none", c["checked"] or "never", c["url"]]
             for c in configured
-        ])  # fmt: skip
+        ])
     else:
         click.echo("No source is configured: [atlas.sources.NAME] in tidegauge.toml, or import files by hand.")
 
@@ -153,7 +153,7 @@ def sources(site_dir: Path | None, as_json: bool) -> None:
 def import_(
     paths: tuple[Path, ...], source: str | None, kind: str | None, classes: tuple[str, ...], valid: str | None,
     edition: str | None, licence: str | None, site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Take files in as editions; directories are searched, gzip, zstd and bzip2 unpacked.
 
     A file that is damaged or cut changes nothing: what was in force stays. Exit status 1 when one failed.
@@ -166,7 +166,7 @@ def import_(
     wanted = Wanted(
         source, kind, classes, parse_valid(valid) if valid else None,
         parse_time(edition, now_s=int(time.time())) if edition else None, None, licence,
-    )  # fmt: skip
+    )
     taken, errors = [], []
     with working("importing"):
         for path in _files(paths):
@@ -209,7 +209,7 @@ def _taken_json(taken: Taken) -> dict[str, Any]:
         return {"path": taken.path, "new": False}
     return {"path": taken.path, "new": True, "source": edition.source, "edition": edition.edition,
             "format": edition.format, "ranges": edition.prefixes, "ases": edition.ases,
-            "skipped": taken.skipped.to_json()}  # fmt: skip
+            "skipped": taken.skipped.to_json()}
 
 
 def _taken_text(taken: Taken) -> str:
@@ -248,7 +248,7 @@ def update_(names: tuple[str, ...], site_dir: Path | None, as_json: bool) -> Non
         outcomes += update(Catalogue(site.data / "atlas", Store.of(site)), chosen)
     if as_json:
         print_json({"sources": [{"source": o.source, "state": o.state, "what": o.what,
-                                 "taken": [_taken_json(t) for t in o.taken]} for o in outcomes]})  # fmt: skip
+                                 "taken": [_taken_json(t) for t in o.taken]} for o in outcomes]})
     else:
         for outcome in outcomes:
             click.echo(f"{outcome.source}: {outcome.state}; {outcome.what}", err=outcome.state == "failed")
@@ -338,7 +338,7 @@ def origin(addresses: tuple[str, ...], of: str | None, at: str | None, site_dir:
         click.secho(f"{found.of} at {format_time(at_s)}: {len(found.prefixes):,} prefixes", bold=True)
         table(["prefix", "AS", "displays", "trust", "source", "why"], [
             [p.prefix, str(p.asn or ""), p.displayed, p.trust, p.source, p.reasons[0]] for p in found.prefixes[:SHOWN]
-        ])  # fmt: skip
+        ])
         if len(found.prefixes) > SHOWN:
             click.echo(f"and {len(found.prefixes) - SHOWN:,} more (--json has them all)")
         for further in found.further:

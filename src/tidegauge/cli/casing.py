@@ -82,7 +82,7 @@ def list_(site_dir: Path | None, as_json: bool) -> None:
         print_json({"cases": rows})
         return
     table(["name", "opened", "entries", "title"],
-          [[r["name"], r["created"], str(r["entries"]), plain(r["title"])] for r in rows])  # fmt: skip
+          [[r["name"], r["created"], str(r["entries"]), plain(r["title"])] for r in rows])
 
 
 @case.command()
@@ -120,7 +120,7 @@ def show(name: str, site_dir: Path | None, as_json: bool) -> None:
 def claim(
     name: str, by: str, text: str, at: str | None, graded: str | None, tlp: str | None, who: str | None,
     site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Note what somebody claims.
 
     Example: tidegauge case claim autumn --by "an agency" --text "It came through your network" --graded B3
@@ -141,7 +141,7 @@ def claim(
 def evidence(
     name: str, words: tuple[str, ...], path: Path | None, keep: bool, tlp: str | None, who: str | None,
     site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Put a question and seal its answer with what it rests on.
 
     Example: tidegauge case evidence autumn -- ask --from KP --since 2014-11-24
@@ -161,7 +161,7 @@ def evidence(
 @case.command("verify")
 @click.argument("name", metavar="NAME|BUNDLE")
 @click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="The public key (minisign's) that must have signed a bundle.")  # fmt: skip
+              help="The public key (minisign's) that must have signed a bundle.")
 @site_option
 @json_option
 def verify_(name: str, key: Path | None, site_dir: Path | None, as_json: bool) -> None:
@@ -213,7 +213,7 @@ def _print_verified(found: Verified, about: dict[str, Any]) -> None:
 def weigh_(
     name: str, rate: tuple[str, str, str] | None, weight: str, likelihood: tuple[str, str] | None, confidence: str,
     hypothesis: str | None, reason: str, expected: int | None, who: str | None, site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """What speaks against each hypothesis, which single piece the ranking hangs on, and what to ask next.
 
     Example: tidegauge case weigh autumn --rate E1 H2 I --reason "no surge in, and it would have been seen"
@@ -371,14 +371,14 @@ def sightings_(name: str, since: str | None, who: str | None, site_dir: Path | N
 @click.option("--language", type=click.Choice(("en", "zh-TW")), default="en")
 @click.option("--format", "form", type=click.Choice(("md", "html", "pdf")), default="md")
 @click.option("--check", "edited", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Hold an edited text against the evidence instead; exits 12 where it says more.")  # fmt: skip
+              help="Hold an edited text against the evidence instead; exits 12 where it says more.")
 @output_option
 @site_option
 @json_option
 def statement_(
     name: str, length: Any, language: Any, form: Any, edited: Path | None, target: Path | None, site_dir: Path | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Write what was seen and not seen, what that does not show, and what is still open; from sealed evidence alone.
 
     Example: tidegauge case statement autumn --language zh-TW

@@ -84,7 +84,7 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
         return
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
-    )  # fmt: skip
+    )
     task = bar.add_task(what, total=None)
     timer = threading.Timer(1.0, bar.start)
     timer.start()

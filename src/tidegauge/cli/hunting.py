@@ -45,7 +45,7 @@ COLOURS = {"critical": "bright_red", "high": "red", "medium": "yellow"}
 def hunt(
     kinds: tuple[str, ...], watch: str | None, since: str | None, until: str | None, explain: bool, everything: bool,
     reason: str | None, site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Look for hosts that send out, pass on, are commanded, or scan; without a kind for all of them, in one list.
 
     `close ID --reason TEXT --until T` keeps a finding out of the list until then; `closed` shows what is.
@@ -82,11 +82,11 @@ def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str 
         rows = sorted(ledger.closed().values(), key=lambda c: c.closed_s)
         if as_json:
             print_json({"closed": [{"id": c.id, "title": c.title, "reason": c.reason, "until": format_time(c.until_s),
-                                    "closed_at": format_time(c.closed_s)} for c in rows]})  # fmt: skip
+                                    "closed_at": format_time(c.closed_s)} for c in rows]})
         else:
             table(["id", "until", "reason", "finding"], [
                 [c.id, format_time(c.until_s), c.reason, c.title] for c in rows
-            ])  # fmt: skip
+            ])
         return
     if len(words) != 2:
         raise UsageError(f"{words[0]} takes the name of one finding", hint=f"tidegauge hunt {words[0]} 0a1b2c3d4e5f")
@@ -206,7 +206,7 @@ def add(
     name: str, prefixes: tuple[str, ...], ases: tuple[str, ...], domains: tuple[str, ...], ports: tuple[str, ...],
     valid: str | None, sizes: tuple[int, ...], note: str, lures: tuple[str, ...], files: tuple[Path, ...],
     site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Make a watch, or add to one.
 
     Example: tidegauge watch add studio --prefix 203.0.113.0/24 --domain studio.example --valid 2014-11-01/
@@ -221,10 +221,10 @@ def add(
     marks = [Indicator.of(kind, value, *span) for kind, values in given.items() for value in values]
     if valid is not None and not (marks or ports):
         raise UsageError("--valid is for what the command itself names.",
-                         hint="files say themselves for which time their indicators hold")  # fmt: skip
+                         hint="files say themselves for which time their indicators hold")
     if ports and not marks and (files or lures):
         raise UsageError("--port is for what the command itself names.",
-                         hint="for a port of every outside host, a command with --port alone")  # fmt: skip
+                         hint="for a port of every outside host, a command with --port alone")
     if ports:
         alone = [Indicator.of("port", port, *span) for port in ports]
         marks = [mark.at_port(port) for mark in marks for port in ports] or alone

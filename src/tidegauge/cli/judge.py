@@ -58,7 +58,7 @@ def judgement_options(function: Any) -> Any:
         click.option("--false-alarm", type=click.FloatRange(1e-6, 0.5), default=0.01, show_default=True,
                      help="Probability of a surge verdict over the whole question when nothing happened."),
         click.option("--baseline", default="28d", help="How much history it is held against."),
-    ):  # fmt: skip
+    ):
         function = option(function)
     return function
 
@@ -82,7 +82,7 @@ def judgement_options(function: Any) -> Any:
 @click.option(
     "--false-discovery", type=click.FloatRange(1e-3, 0.5), metavar="SHARE",
     help="With --from all: the share of false ones among the origins called, instead of --false-alarm.",
-)  # fmt: skip
+)
 @judgement_options
 @explain_option
 @site_option
@@ -92,7 +92,7 @@ def ask(
     direction: Direction, metric: Any, picture: Path | None, alarms: str | None, false_discovery: float | None,
     baseline: str, false_alarm: float, power: float, exit_code: bool, wanted: tuple[str, ...], explain: bool,
     site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats.
 
     `--from all` asks about every country at once, under one false-alarm bound, and ranks them. Its tails are pooled:
@@ -108,7 +108,7 @@ def ask(
         from_=origin, watch=watch, where=where, since=since, until=until, direction=direction, metric=metric, wide=wide,
         baseline=baseline, false_alarm=false_alarm, power=power, would_have_seen=list(wanted), alarms=alarms,
         false_discovery=false_discovery, explain=explain,
-    )  # fmt: skip
+    )
     with working("asking"):
         reply = app.ask(SiteContext(open_site(site_dir)), question)
     if picture is not None and isinstance(reply, Reply):
@@ -139,7 +139,7 @@ def assess(
     files: tuple[Path, ...], since: str, until: str | None, missing: str, holidays: tuple[str, ...],
     one_off: tuple[str, ...], baseline: str, false_alarm: float, power: float, exit_code: bool,
     wanted: tuple[str, ...], as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """The same judgement on series from any tool: CSV with a header time,value[,coverage].
 
     With several files one answer a line, in the order given.
@@ -160,7 +160,7 @@ def assess(
                 answer = assess_series(
                     path, since=since, until=until, baseline_s=baseline_s, false_alarm=false_alarm, power=power,
                     missing_zero=missing == "zero", calendar=calendar, wanted=chances,
-                )  # fmt: skip
+                )
         except TidegaugeError as error:
             if isinstance(error, UsageError) and len(files) == 1:
                 raise
@@ -339,7 +339,7 @@ def print_ranking(ranking: Ranking) -> None:
             origin.origin, origin.outcome.verdict.replace("_", " "), amount_text(origin.total, ranking.metric),
             "" if largest is None else f"{largest.p_value:.2g}",
             "" if largest is None else format_time(largest.start_s), amount_text(hour, ranking.metric),
-        ])  # fmt: skip
+        ])
     table(["origin", "verdict", ranking.metric, "p", "stood out at", "seen if added over 1 h"], rows)
     for caveat in ranking.caveats:
         click.echo(f"  - {caveat}")

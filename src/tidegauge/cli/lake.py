@@ -49,7 +49,7 @@ def sources(site_dir: Path | None, as_json: bool) -> None:
             [told["source"], told["taken_in"], f"{told['flows']:,}", told["since"] or "-", told["until"] or "-",
              told["kept"], told["file"]] for told in (one.to_json() for one in found)
         ],
-    )  # fmt: skip
+    )
     click.echo(f"{format_count(len(found), 'file')}; what was received live is of none")
 
 
@@ -81,14 +81,14 @@ def remove(sources: tuple[str, ...], even_evidence: bool, site_dir: Path | None,
             "tidegauge: nothing was removed: sealed evidence rests on these flows: "
             + ", ".join(f"{e.id} of case {e.case}" for e in cited) + " (--even-evidence removes them all the same)",
             err=True,
-        )  # fmt: skip
+        )
         sys.exit(1)
     with working("removing"):
         gone = remove_sources(site.data, meant)
     note_audit(site, "remove files from the lake", {
         "files": [s.name for s in meant], "sources": [s.id for s in meant], "flows": gone,
         "evidence": [f"{e.case} {e.id}" for e in cited],
-    })  # fmt: skip
+    })
     if as_json:
         print_json({"removed": len(meant), "flows": gone, "held_by": [e.id for e in cited]})
     else:
@@ -115,7 +115,7 @@ def check(aside: bool, site_dir: Path | None, as_json: bool) -> None:
         found, gone = set_aside(site.data) if aside else (check_lake(site.data), 0)
     if aside and not found.whole:
         note_audit(site, "set damaged segments aside", {"damaged": [p for p, _ in found.damaged],
-                                                        "missing": found.missing, "flows": gone})  # fmt: skip
+                                                        "missing": found.missing, "flows": gone})
     if as_json:
         print_json(found.to_json())
     else:
@@ -126,7 +126,7 @@ def check(aside: bool, site_dir: Path | None, as_json: bool) -> None:
         for path in found.unknown:
             click.echo(f"unknown: {path}: nothing reads it")
         click.echo(f"{format_count(found.checked, 'segment')} checked: {len(found.damaged)} damaged,"
-                   f" {len(found.missing)} missing, {len(found.unknown)} unknown")  # fmt: skip
+                   f" {len(found.missing)} missing, {len(found.unknown)} unknown")
         if aside and not found.whole:
             click.echo(f"{format_count(gone, 'flow')} can no longer be read; their time counts as not seen")
     if not found.whole and not aside:
@@ -157,7 +157,7 @@ def relabel(since: str | None, until: str | None, site_dir: Path | None, as_json
         )
     if as_json:
         print_json({"segments": done.segments, "current": done.current, "rewritten": done.rewritten,
-                    "flows": done.flows, "changed": done.changed})  # fmt: skip
+                    "flows": done.flows, "changed": done.changed})
     else:
         click.echo(
             f"Relabelled {done.changed:,} of {done.flows:,} flows; rewrote {done.rewritten:,} of"
@@ -190,4 +190,4 @@ def retain(days: int | None, only_look: bool, site_dir: Path | None, as_json: bo
             f" ({format_count(done.rows, 'flow')}, {done.size / 1e6:,.1f} MB)."
             + (f" {kept} {'is' if done.held == 1 else 'are'} kept because a case cites"
                f" {'it' if done.held == 1 else 'them'}." if done.held else "")
-        )  # fmt: skip
+        )

@@ -38,7 +38,7 @@ SHOWN = 40
 def leak(
     paths: tuple[Path, ...], reveal: bool, target: Path | None, hashes: Path | None, key: Path | None, seen_in: bool,
     page: Path | None, resume: Path | None, processes: int | None, site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Whose data lie in these files: numbers of persons, passports, passwords, cards, mails, keys; masked.
 
     Takes text in any encoding, CSV, SQL, JSON, mail, office files, PDF, SQLite, packet captures, and archives of all
@@ -61,7 +61,7 @@ def leak(
         found = leaks(
             paths, reveal=tell, own=own, kept=resume, processes=processes or len(os.sched_getaffinity(0)),
             progress=lambda path: say(f"{next(looked) + 1:,} files, {plain(path)[-60:]}"),
-        )  # fmt: skip
+        )
         if here is not None:
             from tidegauge.app.seen import seen_in as seen
 
@@ -116,7 +116,7 @@ def _print(found: Leaks) -> None:
     for title, name in (
         ("distinct values", "by_kind"), ("together", "combinations"), ("mail domains", "by_domain"),
         ("countries of numbers", "by_country"), ("numbers of advertisements and samples, not counted", "samples"),
-    ):  # fmt: skip
+    ):
         rows = list(summary.get(name, {}).items())[:20]
         if rows:
             click.echo(f"{title}: " + ", ".join(f"{count:,} {what}" for what, count in rows))
@@ -124,7 +124,7 @@ def _print(found: Leaks) -> None:
         table(["count", "what", "sure", "where", "sample"], [
             [f"{f['evidence']['count']:,}", f["evidence"]["name"], f"{f['score']:.2f}", plain(f["subject"])[-60:],
              (f["evidence"]["samples"] or [""])[0]] for f in found.findings[:SHOWN]
-        ])  # fmt: skip
+        ])
     if len(found.findings) > SHOWN:
         click.echo(f"and {len(found.findings) - SHOWN:,} more (--json)")
     if found.own is not None:

@@ -59,7 +59,7 @@ def doctor(site_dir: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"checks": [
             {"check": c.name, "state": c.state, "found": c.found, "advice": c.advice} for c in checks
-        ]})  # fmt: skip
+        ]})
     else:
         for check in checks:
             mark, colour = MARKS[check.state]

@@ -75,7 +75,7 @@ def draw(reply: Reply) -> str:
         parts.append(line(critical, "critical", 'stroke-dasharray="6 3"'))
     parts += [line(usual, "baseline"), line(observed, "series")]
     legend = (("series", "observed in an hour"), ("baseline", "expected"), ("critical", "critical level"),
-              ("blind", "we did not see"), ("surge", "surge"))  # fmt: skip
+              ("blind", "we did not see"), ("surge", "surge"))
     for place, (ink, text) in enumerate(legend):
         left = LEFT + place * 190
         parts.append(f'<rect x="{left}" y="34" width="14" height="10" fill="{INK[ink]}"/>')

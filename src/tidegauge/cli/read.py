@@ -43,7 +43,7 @@ SHOWN_ROWS = 100
 MOST_SHOWN, MOST_DRAWN, MOST_INTERVALS = 40, 12, 4
 """Exporters in a table, drawn over time, and sampling intervals of one that are named; of more the sums are told."""
 SHORT = ("time_start", "direction", "src", "src_port", "dst", "dst_port", "proto", "packets", "bytes",
-         "src_country", "dst_country", "src_as", "dst_as")  # fmt: skip
+         "src_country", "dst_country", "src_as", "dst_as")
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def output(path: Path | None) -> Iterator[IO[str]]:
 def flows(
     since: str | None, until: str | None, where: str | None, limit: int | None, kind: str, target: Path | None,
     quarantine: bool, site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """List flows by start time. `json` is one object a line.
 
     Example: tidegauge flows --since 2014-11-24 --where "inside(src, '175.45.176.0/22')" --limit 5
@@ -124,7 +124,7 @@ def flows(
 def top(
     by: tuple[str, ...], since: str | None, until: str | None, where: str | None, metric: Metric, count: int,
     explain: bool, site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """The groups with the largest sums; BY are flow columns, or far, far_country, far_as, home and so on.
 
     Example: tidegauge top far_country far_as --since -1d -n 5
@@ -164,7 +164,7 @@ def top(
 def series(
     origin: str | None, watch: str | None, where: str | None, direction: Direction, metric: Metric, width: str,
     since: str | None, until: str | None, explain: bool, site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """An amount over time; long flows are spread over the bins that they last.
 
     Example: tidegauge series --from KP --since 2014-11-24 --width 1h
@@ -175,7 +175,7 @@ def series(
     question = SeriesQuestion.put(
         from_=origin, watch=watch, where=where, direction=direction, metric=metric, width=width, since=since,
         until=until, explain=explain,
-    )  # fmt: skip
+    )
     with working("summing"):
         found = app.series(SiteContext(open_site(site_dir)), question)
     for note in (found.note, *found.caveats):
@@ -222,17 +222,17 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
     found, since_s, until_s = reply.coverage, reply.since_s, reply.until_s
     click.echo(f"{found.share:.2%} seen from {format_time(since_s)} to {format_time(until_s)}")
     columns = ("exporter", "domain", "seen", "datagrams", "records", "lost", "apart", "twice", "late", "restarts",
-               "sampling", "clock", "standing")  # fmt: skip
+               "sampling", "clock", "standing")
     shown = sorted(found.exporters, key=lambda e: (not e.relied_on, -e.weight))
     rows = [
         [e.exporter, _part(e), f"{e.share:.2%}", f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}", f"{e.apart:,}",
          f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}", _intervals(e.sampling), f"{e.skew_s:+.1f} s",
          STANDINGS[e.standing]] for e in shown[:MOST_SHOWN]
-    ]  # fmt: skip
+    ]
     if len(shown) > MOST_SHOWN:
         rest = shown[MOST_SHOWN:]
         sums = [f"{sum(getattr(e, n) for e in rest):,}" for n in (
-            "datagrams", "records", "lost", "apart", "duplicates", "overtaken", "restarts")]  # fmt: skip
+            "datagrams", "records", "lost", "apart", "duplicates", "overtaken", "restarts")]
         rows.append([f"and {len(rest)} more", "", "", *sums, "", "", ""])
     table(list(columns), rows)
     for caveat in reply.twice:

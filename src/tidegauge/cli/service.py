@@ -44,7 +44,7 @@ def _at(site: Site, http: str | None) -> Site:
 def serve(
     http: str | None, listen: tuple[str, ...], part: str | None, handed: int | None, site_dir: Path | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Collect, judge, hunt, alert and answer, until told to stop (SIGTERM, SIGINT): one group of processes.
 
     On loopback it opens with a link that works once; on any other address it needs users (`tidegauge user add`).
@@ -121,7 +121,7 @@ def _run_part(site: Site, part: str, handed: int | None, listen: tuple[str, ...]
         {
             "live": workers.run_live, "hunts": workers.run_hunts, "lures": workers.run_lures,
             "alerts": workers.run_alerts,
-        }[part](site)  # fmt: skip
+        }[part](site)
 
 
 def _runs(site: Site, part: str) -> bool:
@@ -347,7 +347,7 @@ def show(after: int, count: int, site_dir: Path | None, as_json: bool) -> None:
         return
     table(["number", "at", "who", "what", "detail"], [
         [str(r["number"]), r["at"], r["who"], r["what"], json.dumps(r["detail"], ensure_ascii=False)] for r in rows
-    ])  # fmt: skip
+    ])
 
 
 @click.group()
@@ -377,7 +377,7 @@ def list_alerts(site_dir: Path | None, as_json: bool) -> None:
         {"name": name, "kind": channel.kind, "least": channel.least,
          "letters": {state: count for (whose, state), count in states.items() if whose == name}}
         for name, channel in site.alerts.items()
-    ]  # fmt: skip
+    ]
     silences = [one.to_json() for one in Alarms(store).silences()]
     if as_json:
         print_json({"alerts": rows, "silences": silences})
@@ -385,7 +385,7 @@ def list_alerts(site_dir: Path | None, as_json: bool) -> None:
     table(["name", "kind", "from severity", "letters"], [
         [str(r["name"]), str(r["kind"]), str(r["least"]), " ".join(f"{n} {s}" for s, n in r["letters"].items())]  # type: ignore[attr-defined]
         for r in rows
-    ])  # fmt: skip
+    ])
     for one in silences:
         click.echo(f"silence {one['id']} until {one['until']}: {one['what']} ({one['reason']})")
 

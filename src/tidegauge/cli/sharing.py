@@ -55,7 +55,7 @@ def given_out(made: bytes, target: Path | None) -> None:
 def export(
     name: str, form: str, audience: str | None, pseudonyms: bool, to: str | None, target: Path | None,
     site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """A case for other teams: STIX 2.1, a MISP event, CSV, X-ARF reports, or a bundle that verifies by itself.
 
     Example: tidegauge case export autumn --format bundle -o autumn.zip
@@ -76,7 +76,7 @@ def export(
         sent = collection.add(made)
     if as_json:
         print_json({"objects": len(made), "taken": sent.taken, "pending": sent.pending,
-                    "refused": [{"id": one, "why": why} for one, why in sent.refused]})  # fmt: skip
+                    "refused": [{"id": one, "why": why} for one, why in sent.refused]})
     else:
         click.echo(f"{len(made)} objects: {sent.taken} taken, {sent.pending} still looked at")
         for one, why in sent.refused:
@@ -98,7 +98,7 @@ def export(
 def import_(
     name: str, source: str, since: str | None, graded: str, ask: bool, watch: str | None, who: str | None,
     site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Take in what another team sent, as its claims: graded, with their source, never as truth.
 
     Example: tidegauge case import autumn theirs.json --graded B3 --ask
@@ -118,7 +118,7 @@ def import_(
         foreign, asked = files.take_in(name, path, graded=graded, ask=ask, watch=watch)
     if as_json:
         print_json({"claims": len(foreign.claims), "indicators": len(foreign.indicators), "asked": asked,
-                    "left_out": foreign.left.to_json()})  # fmt: skip
+                    "left_out": foreign.left.to_json()})
         return
     click.echo(f"{format_count(len(foreign.claims), 'claim')}, {format_count(len(foreign.indicators), 'indicator')}")
     for what, why, count in foreign.left:

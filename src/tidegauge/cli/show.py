@@ -82,7 +82,7 @@ def make_site(folder: Path) -> Path:
 def simulate(
     scenario: str, out: Path | None, target: str | None, kind: str, days: int, seed: int, surges: tuple[str, ...],
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Make a simulated network's flows: a capture of NetFlow v9 datagrams, or flows as Parquet.
 
     Example: tidegauge simulate autumn-2014 --out sim --surge KP:2014-11-25T03:00Z:2h:40MB
@@ -160,7 +160,7 @@ def demo(folder: Path, surges: tuple[str, ...], days: int, opening: bool) -> Non
             since_s=parse_time("2014-11-24", now_s=0), until_s=None, baseline_s=28 * 86400,
             false_alarm=0.01, power=0.95,
         ),
-    )  # fmt: skip
+    )
     print_reply(reply)
     click.echo()
     click.secho("$ tidegauge hunt", dim=True)

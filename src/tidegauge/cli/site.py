@@ -51,7 +51,7 @@ FORMATS = ("auto", "pcap", "netflow", "ipfix", "zeek", "eve", "argus", "nfcapd",
 def ingest(
     paths: tuple[str, ...], kind: str, exporter: str | None, map_file: Path | None, again: bool, even_evidence: bool,
     site_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Take flows in; directories are searched.
 
     Captures of NetFlow, IPFIX and sFlow datagrams, captures of any other packets (which are metered), Zeek logs,
@@ -73,7 +73,7 @@ def ingest(
     run = Ingest(
         site, kind=kind, exporter=exporter, column_map=column_map,
         again=again, replaces=partial(_replaces, site, even_evidence),
-    )  # fmt: skip
+    )
     console = Console(stderr=True)
     found = find_files(list(paths), site.data)
     if console.is_terminal:
@@ -123,4 +123,4 @@ def _replaces(site: Site, even_evidence: bool, sources: list[Source]) -> None:
             hint="--even-evidence takes it in anew all the same",
         )
     note_audit(site, "take files in anew", {"files": [s.name for s in sources], "sources": [s.id for s in sources],
-                                            "evidence": [f"{e.case} {e.id}" for e in cited]})  # fmt: skip
+                                            "evidence": [f"{e.case} {e.id}" for e in cited]})

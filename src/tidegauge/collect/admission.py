@@ -73,7 +73,7 @@ class Door:
 
     def admit(
         self, addresses: Addresses, arrived_us: NDArray[np.int64]
-    ) -> tuple[NDArray[np.bool_], dict[str, int]]:  # fmt: skip
+    ) -> tuple[NDArray[np.bool_], dict[str, int]]:
         """Which datagrams are read, shape (n,); and by sender how many are not since it must wait.
 
         Senders that are new are added to `arrivals`, those that gave up their place to `departures`.
@@ -122,7 +122,7 @@ class Door:
             idle = [
                 (s.standing == NEW, s.last_s, a) for a, s in self.senders.items()
                 if s.standing != PROVEN and (now_s - s.last_s > GIVES_UP_S or s.held)
-            ]  # fmt: skip
+            ]
             if not idle:
                 return None
             leaving = min(idle)[2]

@@ -101,7 +101,7 @@ class Consumer:
             tunnels={name: mask_of(kinds) for name, kinds in self._site.decapsulate.items()},
             out_bytes=self._site.out_bytes, count=self._site.count,
             bounds=Bounds(wanted.back_s, wanted.ahead_s, wanted.speed_bps, self._site.speeds_bps),
-        )  # fmt: skip
+        )
         resume(self._decoder, state.get("decoder", {}))
         self._door = Door(self._site)
         self._door.resume(state.get("door", []))
@@ -183,12 +183,12 @@ class Consumer:
                 exporters=[self._name(address) for address in waiting],
                 exporter=np.arange(len(waiting), dtype=np.int32), held=np.array(list(waiting.values())),
                 minute_s=np.full(len(waiting), int(arrived_us[-1]) // 1_000_000),
-            )  # fmt: skip
+            )
         if self._door.arrivals:
             log_event("new_exporters", limited=True, senders=self._door.arrivals[:NAMED])
         if not kept.all():
             log_event("not_read", limited=True, counts=dict(self._door.counts),
-                      senders=[a for a, _ in self._door.turned_away.most_common(NAMED)])  # fmt: skip
+                      senders=[a for a, _ in self._door.turned_away.most_common(NAMED)])
         self._door.departures, self._door.arrivals = [], []
         for name, count in self._door.counts.items():
             self.counts[name] = count
@@ -241,7 +241,7 @@ class Consumer:
         self._decoder.ledger.add(
             exporters=names, exporter=np.arange(len(names), dtype=np.int32), dropped=shares,
             minute_s=np.full(len(names), arrived_us // 1_000_000),
-        )  # fmt: skip
+        )
 
     def _commit(self, *, ending: bool) -> None:
         begun = time.monotonic()
@@ -254,7 +254,7 @@ class Consumer:
         self._writer.commit(
             {STATE: {"position": [position.file, position.offset], "decoder": whole_state(self._decoder),
                      "door": self._door.state()}}
-        )  # fmt: skip
+        )
         self._quarantine.write(at_once=ending)
         self._reader.remove_read()
         self._fresh = 0

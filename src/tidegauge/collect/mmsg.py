@@ -31,7 +31,7 @@ MMSGHDR = np.dtype(
         ("control", "<u8"), ("controllen", "<u8"), ("flags", "<i4"), ("pad2", "<u4"),
         ("length", "<u4"), ("pad3", "<u4"),
     ]
-)  # fmt: skip
+)
 
 ENTRY = np.dtype([("sender", "u1", 16), ("port", "<u2"), ("length", "<u2")])
 """What is known of each datagram: sender (IPv4 as IPv4-mapped), its port, and the payload's length."""
@@ -72,7 +72,7 @@ class BatchReceiver:
         self._heads["namelen"] = NAME_BYTES
         count = self._call(
             self._socket.fileno(), ctypes.c_void_p(self._heads.ctypes.data), BATCH, MSG_WAITFORONE, None
-        )  # fmt: skip
+        )
         if count < 0:
             code = ctypes.get_errno()
             if code in (errno.EAGAIN, errno.EINTR):

@@ -37,7 +37,7 @@ class _Flag:
 def collect(
     site: Site, *, listen: tuple[tuple[str, int], ...] = (), metrics: tuple[str, int] | None = None,
     patience_s: float = math.inf,
-) -> Any:  # fmt: skip
+) -> Any:
     """Collect until SIGTERM or SIGINT; everything received by then is in the lake when it returns.
 
     Args:

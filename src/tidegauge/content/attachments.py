@@ -341,4 +341,4 @@ READERS: dict[str, Callable[[bytes, str, Inside, _Budget, int], None]] = {
     "text": _text, "html": _page, "pdf": _pdf, "image": _picture, "ole": _ole, "zip": _zip, "tar": _tar, "rtf": _rtf,
     "rar": _rar, "7z": _seven, "gzip": _stream(_gzip_reader),
     "bzip2": _stream(_bzip2_reader), "xz": _stream(_xz_reader),
-}  # fmt: skip
+}

@@ -13,7 +13,7 @@ COMMON_HAN = frozenset(
 )
 COMMON_HANGUL = frozenset("이다는의에을가고하지한로은도를사자기인대리어시있서해나아것수그라부일정들제과만보전년주")
 MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
-         (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+         (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def to_text(data: bytes, declared: str | None = None) -> str:

@@ -83,7 +83,7 @@ def looks_like_mail(data: bytes) -> bool:
         re.search(rb"^" + name + rb":", top, re.MULTILINE) is not None
         for name in (b"from", b"to", b"subject", b"date", b"received", b"message-id", b"mime-version", b"content-type",
                      b"return-path", b"delivered-to", b"reply-to")
-    )  # fmt: skip
+    )
     return told >= 2 or (told == 1 and head.startswith(b"From "))
 
 

@@ -95,7 +95,7 @@ def read_addresses(values: list[str]) -> list[Address]:
     for value in values:
         value = value[:MOST_HEADER]
         pairs = [(name, address) for name, address in getaddresses([value])
-                 if "@" in address and address.count("@") == 1 and " " not in address]  # fmt: skip
+                 if "@" in address and address.count("@") == 1 and " " not in address]
         if not pairs:
             loose = re.findall(r"[^\s<>()\"',;@]{1,200}@[^\s<>()\"',;@]{1,253}", value)[:5]
             pairs = [(re.sub(r"<[^<>]*>?", "", value).strip(' ",'), address) for address in loose]
@@ -117,7 +117,7 @@ def parse_mail(data: bytes) -> Mail:
     headers = tuple(
         (name.lower()[:200], decoded(str(value)[:MOST_HEADER]))
         for name, value in islice(message.raw_items(), MOST_HEADERS)
-    )  # fmt: skip
+    )
     texts: list[str] = []
     pages: list[str] = []
     attachments: list[Attachment] = []
@@ -153,7 +153,7 @@ def parse_mail(data: bytes) -> Mail:
     return Mail(
         headers, "\n".join(texts)[:MOST_TEXT], "\n".join(pages)[:MOST_TEXT], tuple(attachments), tuple(attached),
         tuple(dict.fromkeys(troubles)), whole,
-    )  # fmt: skip
+    )
 
 
 def _flattened(data: bytes, troubles: list[str]) -> bytes:

@@ -97,7 +97,7 @@ def _attach(message: EmailMessage, ole: olefile.OleFileIO, place: list[str], dep
         stream(f"__substg1.0_{ATTACHED_DATA}0102"), maintype=main if main.isalnum() else "application",
         subtype=sub if sub.replace("-", "").replace(".", "").replace("+", "").isalnum() else "octet-stream",
         filename=name or None,
-    )  # fmt: skip
+    )
 
 
 def _headers(block: str) -> list[tuple[str, str]]:

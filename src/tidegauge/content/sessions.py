@@ -117,7 +117,7 @@ def _http(data: bytes) -> Iterator[Part]:
         headers = {
             name.strip().lower(): value.strip()
             for name, _, value in (line.partition(b":") for line in head.split(b"\r\n"))
-        }  # fmt: skip
+        }
         yield from _of_head(number, start[1] or b"", headers)
         body, at = _body(data, end + 4, headers, request=start[1] is not None)
         yield from _of_body(number, body, headers)

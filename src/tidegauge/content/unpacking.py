@@ -163,7 +163,7 @@ class _Unpacking:
             "html": self._page, "gzip": self._stream, "bzip2": self._stream, "xz": self._stream, "zstd": self._stream,
             "image": self._image, "capture": self._capture,
             "pst": self._pst, "executable": self._strings, "data": self._strings,
-        }  # fmt: skip
+        }
         return found.get(kind)
 
     # Texts.
@@ -414,7 +414,7 @@ class _Unpacking:
 BROKEN = (
     OSError, EOFError, ValueError, RuntimeError, NotImplementedError, LookupError, TidegaugeError, zipfile.BadZipFile,
     tarfile.TarError, lzma.LZMAError, zlib.error, pa.ArrowException,
-)  # fmt: skip
+)
 """What readers of archives and streams raise at broken ones."""
 
 

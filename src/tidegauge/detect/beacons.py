@@ -158,7 +158,7 @@ def regularity(
     return replace(
         found, steady=steady, score=steady, p_value=p_value, period_s=median, calls=len(starts_s),
         size_score=_alike(sizes), presence=_presence(starts_s, median),
-    )  # fmt: skip
+    )
 
 
 def _steady(starts_s: Floats, rhythm: Floats) -> tuple[float, float]:
@@ -216,7 +216,7 @@ def _look(times: Floats, sizes: Floats, merged: float) -> Regularity:
     scores = [
         (even, even_p, float(median)), (comb, comb_p, comb_period), (peak, peak_p, peak_period),
         (common, common_p, common_period),
-    ]  # fmt: skip
+    ]
     score, p_value, period = max(scores, key=lambda s: s[0])
     return Regularity(
         len(times), float(period), spread, skew, even, comb, peak, common, score, p_value, _alike(sizes), 0.0

@@ -77,7 +77,7 @@ def window_lengths(width_s: int, asked_bins: int) -> list[int]:
 def expectation(
     starts_s: NDArray[np.int64], table: Floats, seen: Floats, *, asked: int, width_s: int,
     calendar: Calendar = NO_CALENDAR,
-) -> Floats:  # fmt: skip
+) -> Floats:
     """What the bins before the asked ones let expect of these, for many series at once; nothing is judged.
 
     Args:
@@ -99,7 +99,7 @@ def expectation(
 def learn(
     starts_s: NDArray[np.int64], values: Floats, seen: Floats, *, width_s: int, asked: slice, false_alarm: float,
     unit: float, calendar: Calendar = NO_CALENDAR,
-) -> Learned:  # fmt: skip
+) -> Learned:
     """Learn from the bins before the asked ones; arguments as for `judge`."""
     good = (seen >= SEEN_ENOUGH) & ~is_on(starts_s, calendar.one_off)
     past = np.flatnonzero(good[: asked.start])
@@ -138,13 +138,13 @@ def learn(
     scored = tuple(one for length in lengths if (one := series.scored(length)) is not None)
     return Learned(
         (), days, width_s, asked, expected, series, scored, tuple(runs(alone)), tuple(runs(recurring))
-    )  # fmt: skip
+    )
 
 
 def _held_out(
     starts_s: NDArray[np.int64], values: Floats, seen: Floats, past: NDArray[np.int64], calendar: Calendar,
     width_s: int,
-) -> Floats:  # fmt: skip
+) -> Floats:
     """Expectation of the history, each part from the others: as far off as the expectation of the asked time is."""
     span = starts_s[past[-1]] - starts_s[past[0]]
     part_s = 7 * DAY_S if span >= 13 * DAY_S else DAY_S if span >= 2 * DAY_S else max(int(span) // 4, 1)

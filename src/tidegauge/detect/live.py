@@ -34,7 +34,7 @@ class Alarm:
 def live_alarms(
     starts_s: NDArray[np.int64], values: Floats, seen: Floats, *, width_s: int, unit: float,
     budget_a_month: float = 1.0, origins: int = 1, late_s: int = 0, calendar: Calendar = NO_CALENDAR, newest: int = 1,
-) -> list[Alarm]:  # fmt: skip
+) -> list[Alarm]:
     """The same scores as a question's, for the newest bins alone.
 
     Args:
@@ -53,7 +53,7 @@ def live_alarms(
         starts_s[:complete], values[:complete], seen[:complete], width_s=width_s,
         asked=slice(complete - asked_bins, complete), unit=unit, calendar=calendar,
         false_alarm=chance,
-    )  # fmt: skip
+    )
     return above(judgement, starts_s[:complete], width_s=width_s, newest=newest, false_alarm=chance)
 
 
@@ -69,7 +69,7 @@ def budgeted(alarms_a_month: float, asked_s: float) -> float:
 
 def above(
     judgement: Judgement, starts_s: NDArray[np.int64], *, width_s: int, newest: int, false_alarm: float
-) -> list[Alarm]:  # fmt: skip
+) -> list[Alarm]:
     """The windows that end with one of the newest bins and lie above their critical level, the rarest first.
 
     Args:

@@ -153,7 +153,7 @@ def tail_of(peaks: Peaks, *, floor: float, before: Floats | None = None) -> Tail
     scores = peaks.scores if len(peaks.scores) or peaks.smaller is not None else np.array([floor])
     found = fit_tail(
         scores, threshold=peaks.threshold, depth=peaks.depth, exposure=peaks.exposure, before=before
-    )  # fmt: skip
+    )
     count: float = len(peaks.scores)
     if peaks.smaller is not None:
         count = (count + len(peaks.smaller.scores)) / 2
@@ -178,7 +178,7 @@ def strangers(peaks: Peaks) -> NDArray[np.bool_]:
     order = np.argsort(peaks.scores)
     tail = fit_tail(
         peaks.scores, threshold=peaks.threshold, depth=peaks.depth, exposure=peaks.exposure, censored=doubted
-    )  # fmt: skip
+    )
     for place in range(count - doubted, count):
         score = peaks.scores[order[place]]
         # The chance that the largest of so many peaks is as large as this one.
@@ -207,7 +207,7 @@ def single(peaks: Peaks, doubted: NDArray[np.bool_], *, windows: float, false_al
         rest[i] = False
         tail = fit_tail(
             peaks.scores[rest], threshold=peaks.threshold, depth=peaks.depth, exposure=peaks.exposure
-        )  # fmt: skip
+        )
         alike = int((rest & (peaks.scores >= LIKE * peaks.scores[i])).sum())
         recurs = 0.0
         if alike >= FEWEST_ALIKE:

@@ -87,7 +87,7 @@ def followed(
         rank=int((others >= circle[best]).sum()), shifts=len(others),
         ratio=float(bytes_out.sum() / max(bytes_in.sum(), 1.0)), active=active,
         matched=int(((came > 0) & (np.roll(went, -best) > 0)).sum()), width_s=WIDTH_S,
-    )  # fmt: skip
+    )
 
 
 def _fine(values: Floats, used: int) -> Floats:

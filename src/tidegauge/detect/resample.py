@@ -66,7 +66,7 @@ class Remade:
 def remake(
     ratios: Floats, usable: NDArray[np.bool_], spread: Floats, *, first_bin: int, day: int, piece: int, peaks: Peaks,
     raised: float, tail: Tail,
-) -> Remade:  # fmt: skip
+) -> Remade:
     """Put time together from pieces of the history.
 
     Args:
@@ -103,7 +103,7 @@ def remake(
 def _places(
     random: np.random.Generator, usable: NDArray[np.bool_], pieces: int, piece: int, first_bin: int, asked: int,
     day: int,
-) -> Places:  # fmt: skip
+) -> Places:
     """Where in the history each piece begins: on any day, at about the time of day that it stands for."""
     last = max(len(usable) - piece, 0)
     total = np.r_[0, np.cumsum(usable)]
@@ -122,7 +122,7 @@ def _places(
         tried = (
             wanted[open_ones] + day * random.integers(-1, days + 1, len(open_ones))
             + random.integers(-around, around + 1, len(open_ones))
-        )  # fmt: skip
+        )
         good = (tried >= 0) & (tried <= last)
         good[good] = whole[tried[good]]
         found[open_ones[good]] = tried[good]
@@ -171,7 +171,7 @@ class Remakes:
     def __init__(
         self, series: Standardised, single: Scored, tail: Tail, recurring: tuple[tuple[int, int], ...], *, day: int,
         before: Floats,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._series, self._single, self._tail, self._day, self._before = series, single, tail, day, before
         self._usable = series.past(single.usable, 1)[: series.first]
         for begin, end in recurring:
@@ -206,4 +206,4 @@ class Remakes:
         return remake(
             ratios[:first], self._usable, single.spread[first:], first_bin=first, day=self._day, piece=piece,
             peaks=single.peaks, raised=single.raised, tail=self._tail,
-        )  # fmt: skip
+        )

@@ -179,7 +179,7 @@ class _Shorter:
 def _scan(
     learned: Learned, one: Scored, tail: Tail, false_alarm: float, share: float, unknown: float,
     shorter: _Shorter | None,
-) -> Scan:  # fmt: skip
+) -> Scan:
     """One window length: its critical level from the tail of its peaks, and from that of the shortest windows, since
     what can come within one of these can come within a longer one."""
     first = learned.asked.start

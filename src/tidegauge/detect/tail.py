@@ -164,7 +164,7 @@ def _deeper(above: Floats, depth: float) -> Floats:
 def fit_tail(
     peaks: Floats, *, threshold: float, depth: float, exposure: float, before: Floats | None = None,
     censored: int = 0,
-) -> Tail:  # fmt: skip
+) -> Tail:
     """The tail of peaks above a threshold.
 
     Args:

@@ -71,14 +71,14 @@ def decide(
     judgement = judge(
         starts_s, values, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit, calendar=calendar,
         pool=pool,
-    )  # fmt: skip
+    )
     return settle(judgement, starts_s, values, seen, width_s=width_s, asked=asked, power=power, wanted=wanted)
 
 
 def settle(
     judgement: Judgement, starts_s: NDArray[np.int64], values: Floats, seen: Floats, *, width_s: int, asked: slice,
     power: float, wanted: Sequence[tuple[float, int]] = (),
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Verdict, surges and limits from a judgement; arguments as for `decide`."""
     windows = ", ".join(format_duration(scan.length * width_s) for scan in judgement.scans) or "none"
     left_out = len(judgement.past_surges)
@@ -187,7 +187,7 @@ def _largest(judgement: Judgement, begin_s: int, width_s: int) -> Excess | None:
         found = Excess(
             start, start + scan.length * width_s, scan.length * width_s,
             float(scan.observed[i]), float(scan.expected[i]), float(scan.p_values[i]),
-        )  # fmt: skip
+        )
         key = (found.p_value, -(found.observed - found.expected))
         if best is None or key < best[:2]:
             best = (*key, found)
@@ -209,7 +209,7 @@ def _spans(windows: list[Excess]) -> list[tuple[int, int]]:
 def _runs(
     windows: list[Excess], runs: list[tuple[int, int]], begin_s: int, values: Floats, judgement: Judgement,
     width_s: int,
-) -> tuple[Excess, ...]:  # fmt: skip
+) -> tuple[Excess, ...]:
     """Runs (bins) as surges, each with the least p-value of its windows; the first of very many."""
     found = []
     for first, last in runs[:MOST_SURGES]:

@@ -39,7 +39,7 @@ class Standardised:
     def __init__(
         self, values: Floats, expected: Floats, seen: Floats, first: int, unit: float, strange: NDArray[np.bool_],
         width_s: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.first, self.unit, self.strange = first, unit, strange
         self._scored: dict[int, Scored | None] = {}
         self._hidden = np.where(seen >= SEEN_ENOUGH, 1.0, 0.0)

@@ -26,7 +26,7 @@ class Closed:
 def finding_id(finding: Finding) -> str:
     """The same for the same thing found again, whenever: kind, whose, with whom, on which service."""
     about = [finding.kind, finding.subject, *finding.peers[:1], str(finding.evidence.get("service", "")),
-             str(finding.evidence.get("shape", ""))]  # fmt: skip
+             str(finding.evidence.get("shape", ""))]
     return hashlib.blake2b("\n".join(about).encode(), digest_size=6).hexdigest()
 
 
@@ -59,7 +59,7 @@ class HuntLedger:
                     "first_s": min(first_s, f.start_s), "last_s": max(last_s, f.end_s), "severity": f.severity,
                     "score": f.score, "peers": f" {' '.join(f.peers[:20])} ", "noted_s": int(time.time()),
                     "body": json.dumps({**f.to_json(), "id": name}, ensure_ascii=False),
-                }  # fmt: skip
+                }
             put(session, found_table, list(rows.values()))
             note_change(session, "found")
         return [name for name in rows if name not in times]
@@ -107,5 +107,5 @@ class HuntLedger:
             "SELECT title, subject, peers FROM found WHERE severity IN ('high', 'critical')"
             " AND first_s <= :until AND last_s >= :since",
             since=at_s - 86400, until=at_s + 86400,
-        )  # fmt: skip
+        )
         return [title or "" for title, whose, peers in rows if subject == whose or f" {subject} " in (peers or "")]

@@ -43,7 +43,7 @@ class HuntLimit:
     def to_json(self) -> dict[str, Any]:
         value = None if self.value is None else round(self.value)
         return {"kind": self.kind, "scope": self.scope, "what": self.what, "value": value, "unit": self.unit,
-                "power": POWER}  # fmt: skip
+                "power": POWER}
 
 
 def quantile(needed: NDArray[np.float64], covered: float) -> float | None:

@@ -73,7 +73,7 @@ class Swept:
 
     def to_json(self) -> dict[str, Any]:
         return {"hosts": self.hosts, "findings": [f.to_json() for f in self.findings], "examined": self.examined,
-                "skipped": self.skipped}  # fmt: skip
+                "skipped": self.skipped}
 
 
 def sweep(given: Site | SiteContext, goals: list[Goal], until_s: int | None = None) -> Swept:
@@ -205,14 +205,14 @@ def _finding(visit: Visit, goals: list[Goal]) -> Finding:
             "names": named[:MOST_NAMED], "addresses": addresses[:MOST_NAMED],
             "lure_sent": min((g.from_s for g in goals if g.host in visit.names), default=0),
         },
-    )  # fmt: skip
+    )
 
 
 def _and_then(context: SiteContext, found: list[Finding], since_s: int, until_s: int) -> list[Finding]:
     """Findings of hunts about hosts that were lured, from the first visit on, told with it."""
     hosts = {f.subject: f for f in found}
     later = [f for f in hunt(context, tuple(KINDS), since_s=since_s, until_s=until_s).findings
-             if f.subject in hosts and f.end_s >= hosts[f.subject].start_s and f.severity != "info"]  # fmt: skip
+             if f.subject in hosts and f.end_s >= hosts[f.subject].start_s and f.severity != "info"]
     told = []
     for finding in found:
         next_ = [f for f in later if f.subject == finding.subject]
@@ -221,5 +221,5 @@ def _and_then(context: SiteContext, found: list[Finding], since_s: int, until_s:
             replace(finding, reasons=finding.reasons + reasons, severity="critical" if next_ else finding.severity,
                     score=0.98 if next_ else finding.score,
                     evidence={**finding.evidence, "afterwards": [f.title for f in next_[:MOST_NAMED]]})
-        )  # fmt: skip
+        )
     return told + later

@@ -56,7 +56,7 @@ KINDS: dict[str, tuple[Hunt, ...]] = {
         scans.find, sweeps.find, knocking.find, password_guessing.find, password_spraying.find, floods.find,
         backscatter.find, together.find,
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Hunted:
             {"subject": s.subject, "severity": s.findings[0].severity, "timeline": s.timeline(),
              "findings": [finding_id(f) for f in s.findings]}
             for s in self.stories() if len(s.findings) > 1
-        ]  # fmt: skip
+        ]
         return {
             "since": format_time(self.since_s), "until": format_time(self.until_s),
             "findings": [{**f.to_json(), "id": finding_id(f)} for f in self.findings],
@@ -109,13 +109,13 @@ class Hunted:
                        for f, c in self.closed],
             "limits": [limit.to_json() for limit in self.limits], "grounds": self.grounds,
             "examined": self.examined, "skipped": self.skipped,
-        }  # fmt: skip
+        }
 
 
 def hunt(
     given: Site | SiteContext, kinds: tuple[str, ...], *, since_s: int | None, until_s: int | None,
     watch: str | None = None, progress: Callable[[str], None] = lambda kind: None,
-) -> Hunted:  # fmt: skip
+) -> Hunted:
     """Run hunts over a time of a site's flows (all that there is where none is given).
 
     Raises:
@@ -146,7 +146,7 @@ def hunt(
             site, lake, pairs, context.atlas, load_expected(site.folder), since_s, until_s,
             max(data_from_s, since_s - HISTORY_S) if since_s > data_from_s else data_from_s, watch_name,
             names_seen, pointed, same,
-        )  # fmt: skip
+        )
         hunted.examined["flows"] = int(hunted.value("flows"))
         for name in unlisted(lake, hunted.atlas, ("botnet-c2", *RELAYS), since_s, until_s):
             hunted.skipped[f"far ends that are {name}", "no list of such addresses is loaded for this time"] = 1
@@ -164,7 +164,7 @@ def hunt(
         [{"what": what, "why": why, "count": count} for (what, why), count in sorted(hunted.skipped.items())],
         [] if grounds else [limit for limit in hunted.limits if limit.scope == "site" or not unlinked],
         [*grounds, *unlinked], fresh,
-    )  # fmt: skip
+    )
 
 
 def _grounds(site: Site, lake: Lake, data_from_s: int, since_s: int, until_s: int) -> Iterator[str]:
@@ -214,5 +214,5 @@ def ranked(findings: list[Finding]) -> list[Finding]:
         first = kept[name]
         reasons = tuple(dict.fromkeys((*first.reasons, *finding.reasons)))
         kept[name] = replace(first, start_s=min(first.start_s, finding.start_s), end_s=max(first.end_s, finding.end_s),
-                             reasons=reasons)  # fmt: skip
+                             reasons=reasons)
     return list(kept.values())

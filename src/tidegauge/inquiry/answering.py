@@ -13,7 +13,7 @@ from tidegauge.model import Answer, Blind, Question
 def answered(
     question: Question, outcome: Outcome, *, false_alarm: float, power: float, coverage_share: float,
     blind: tuple[Blind, ...], **more: Any,
-) -> Answer:  # fmt: skip
+) -> Answer:
     """The answer that an outcome gives to a question; `more` are fields of `Answer` that only some questions have."""
     answer = Answer(
         question=question,

@@ -249,7 +249,7 @@ def ground_of(context: SiteContext, asked: Asked, span: Span) -> Ground:
     return Ground(
         (*reasons, *grounds(context, asked, span)), tuple(found), ways.hours[asked.direction], unexpected,
         tuple(pair.sentence() for pair in seen_twice(lake, span.since_s, span.until_s)),
-    )  # fmt: skip
+    )
 
 
 def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> Reply:
@@ -265,7 +265,7 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
         series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=chosen,
         false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
         wanted=asked.wanted, pool=_fellows(context, asked, series, first, max(unit, 1.0)),
-    )  # fmt: skip
+    )
     speed = link_speed(lake, site, coverage) if site.speeds_bps and asked.metric == "bytes" else None
     if speed is not None:
         outcome = Capacity(series.values, WIDTH_S, asked.metric, speed).bounded(outcome)
@@ -286,11 +286,11 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
     surges = explained(
         lake, outcome.surges, asked.conditions(), asked.where(), metric=asked.metric,
         history_s=(span.history_s, span.since_s),
-    )  # fmt: skip
+    )
     question = Question(
         asked.selection(), asked.direction, asked.metric, WIDTH_S, span.since_s, span.until_s,
         (span.history_s, span.since_s),
-    )  # fmt: skip
+    )
     answer = answered(
         question, outcome, false_alarm=asked.false_alarm, power=asked.power,
         coverage_share=float(series.seen[chosen].mean()),
@@ -319,7 +319,7 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
         relay_share=relay_share,
         relays=relays,
         editions=tuple(lake.manifest.editions_behind(span.since_s * 1_000_000, span.until_s * 1_000_000)),
-    )  # fmt: skip
+    )
     return Reply(answer, series, chosen, outcome, dict(lake.reads))
 
 
@@ -333,13 +333,13 @@ def _fellows(context: SiteContext, asked: Asked, series: Series, first: int, uni
     names, table = sums_by(
         context.lake, others.conditions(), by="far_country", metric=asked.metric, width_s=WIDTH_S,
         first=series.first_bin, bins=first,
-    )  # fmt: skip
+    )
     own = {str(part) for part in asked.origin.parts}
     counts = (table > 0).sum(axis=1)
     near = [
         place for place in np.argsort(np.abs(np.log((counts + 1) / (filled + 1))), kind="stable").tolist()
         if counts[place] and names[place] not in own
-    ]  # fmt: skip
+    ]
     # The last bin stands for the asked time, of which nothing is taken.
     asked_bins = slice(first - 1, first)
     return pooled(
@@ -348,7 +348,7 @@ def _fellows(context: SiteContext, asked: Asked, series: Series, first: int, uni
                   false_alarm=asked.false_alarm, unit=unit, calendar=calendar_of(context.site))
         )
         for place in near[:MOST_FELLOWS]
-    )  # fmt: skip
+    )
 
 
 def _capacity(lake: Lake, asked: Asked, span: Span) -> Capacity:
@@ -357,7 +357,7 @@ def _capacity(lake: Lake, asked: Asked, span: Span) -> Capacity:
     whole, _ = build_series(
         lake, everything.conditions(), metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s,
         until_s=span.until_s,
-    )  # fmt: skip
+    )
     return Capacity(whole.values, WIDTH_S, asked.metric)
 
 
@@ -376,7 +376,7 @@ def _ordinary_flow(lake: Lake, asked: Asked, span: Span) -> tuple[float, float, 
 
 def _relays(
     context: SiteContext, asked: Asked, span: Span, unit: float, known: int
-) -> tuple[float, tuple[RelayAnswer, ...]]:  # fmt: skip
+) -> tuple[float, tuple[RelayAnswer, ...]]:
     """Share of the asked amount that came from known relays, and the same question about each class of them.
 
     Args:
@@ -405,7 +405,7 @@ def _relays(
         outcome = decide(
             series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=slice(first, len(series.values)),
             false_alarm=asked.false_alarm, power=asked.power, unit=unit, calendar=calendar_of(context.site),
-        )  # fmt: skip
+        )
         answers.append(RelayAnswer(name, outcome.verdict, outcome.limits))
     return round(share, 6), tuple(answers)
 

@@ -103,7 +103,7 @@ def _amount(text: str, path: Path, line: int) -> float:
 def assess(
     path: Path, *, since: str, until: str | None, baseline_s: int, false_alarm: float, power: float,
     missing_zero: bool, calendar: Calendar = NO_CALENDAR, wanted: tuple[tuple[float, int], ...] = (),
-) -> Answer:  # fmt: skip
+) -> Answer:
     """The same judgement on a series from any tool.
 
     Raises:
@@ -137,7 +137,7 @@ def assess(
         starts, values, seen, width_s=width, asked=slice(first - begin, last - begin),
         false_alarm=false_alarm, power=power, unit=float(positive.min()) if len(positive) else 1.0,
         calendar=calendar, wanted=wanted,
-    )  # fmt: skip
+    )
     asked_since_s, asked_until_s = read.first_s + first * width, read.first_s + last * width
     question = Question(
         path.name, "", "value", width, asked_since_s, asked_until_s, (read.first_s + begin * width, asked_since_s)
@@ -149,4 +149,4 @@ def assess(
             Blind(asked_since_s + a * width, asked_since_s + b * width, "no or little coverage in the file")
             for a, b in runs(seen[first - begin :] < BLIND_BELOW)
         ),
-    )  # fmt: skip
+    )

@@ -16,7 +16,7 @@ LEAST_SHARE = 0.01
 def explained(
     lake: Lake, surges: tuple[Excess, ...], conditions: tuple[str, ...], question: str, *,
     metric: str, history_s: tuple[int, int],
-) -> tuple[Excess, ...]:  # fmt: skip
+) -> tuple[Excess, ...]:
     """Surges with who carried their excess, and the command that shows the flows; the first few of many."""
     return tuple(
         replace(

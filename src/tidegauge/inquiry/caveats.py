@@ -16,7 +16,7 @@ SKEW_S = 300
 def caveats(
     context: SiteContext, origin: Origins | None, coverage: Coverage, since_s: int, until_s: int, relay_share: float,
     hour_limit: float | None, packet_bytes: float,
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     """What weakens the answer, each with its size."""
     parts = origin.parts if origin else ()
     by_table = any(part.kind in ("country", "as") for part in parts)

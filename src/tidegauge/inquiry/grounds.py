@@ -97,7 +97,7 @@ def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) 
         chosen = FlowFilter(
             span.history_s * 1_000_000, span.until_s * 1_000_000,
             (f"direction = '{asked.direction}'", asked.where_sql or "true"),
-        )  # fmt: skip
+        )
         if not lake.total("sum(flows)", chosen):
             yield (
                 f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history:"
@@ -121,7 +121,7 @@ def _around(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) -> S
             ))
         ),
         ipv6=":" not in "".join(_addresses(asked)) or _saw_ipv6(lake, asked, span),
-    )  # fmt: skip
+    )
 
 
 def _times_met(asked: Asked, texts: list[str], around: Surroundings, span: Span) -> Iterator[str]:

@@ -31,7 +31,7 @@ def check_origins(context: SiteContext, origins: Origins, direction: str, since_
             )
         if part.kind == "as" and not known.has_as(int(part.value)) and not _displayed(
             context.lake, [part]
-        )[0]:  # fmt: skip
+        )[0]:
             raise UsageError(
                 f"no edition of the atlas knows {part} at that time, and no flow here displays it",
                 hint="take in an edition that knows it (tidegauge atlas import), or ask about its prefixes",
@@ -40,7 +40,7 @@ def check_origins(context: SiteContext, origins: Origins, direction: str, since_
 
 def origin_caveats(
     context: SiteContext, origins: Origins, since_s: int, until_s: int, *, seen: bool
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     """What weakens an answer about these origins before anything else does: that nothing here ever displayed them.
 
     Args:

@@ -91,7 +91,7 @@ class Ranking:
             "origins": [origin.to_json(self.metric) for origin in self.origins],
             "caveats": list(self.caveats),
             "version": __version__,
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class _Judge:
             learn(work.starts_s, values, work.seen, width_s=WIDTH_S, asked=self._asked, false_alarm=work.false_alarm,
                   unit=unit, calendar=work.calendar)
             for values, unit in zip(table, units, strict=True)
-        ]  # fmt: skip
+        ]
 
     def evidence(self) -> list[Any]:
         return [evidence(learned) for learned in self._learned]
@@ -194,7 +194,7 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
     names, table, seen, units = build_many(
         lake, conditions, by="far_country", metric=asked.metric, width_s=WIDTH_S,
         since_s=span.history_s, until_s=span.until_s,
-    )  # fmt: skip
+    )
     first_bin = span.history_s // WIDTH_S
     starts_s = (first_bin + np.arange(table.shape[1])) * WIDTH_S
     first = span.since_s // WIDTH_S - first_bin
@@ -244,7 +244,7 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
             *exporter_caveats(coverage, None, 0.0),
         ),
         dict(lake.reads),
-    )  # fmt: skip
+    )
 
 
 def _not_hidden(

@@ -31,7 +31,7 @@ COLUMNS = {*FLOW_SCHEMA.names, *VIRTUAL}
 COUNTS = {
     *(column.name for column in FLOW_SCHEMA if pa.types.is_integer(column.type)),
     "far_port", "home_port", "far_as", "far_class",
-}  # fmt: skip
+}
 """Columns that hold whole numbers."""
 
 

@@ -98,7 +98,7 @@ def find_extent(
         min(first_s, until_s), until_s, now, live, int(rows[away].sum()),
         int(starts_us[away].min(initial=1 << 62)) // 1_000_000 if away.any() else 0,
         int(starts_us[away].max(initial=0)) // 1_000_000 if away.any() else 0,
-    )  # fmt: skip
+    )
 
 
 def usual(starts_us: Ints, ends_us: Ints, rows: Ints, *, now_us: int) -> NDArray[np.bool_]:

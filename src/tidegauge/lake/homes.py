@@ -72,7 +72,7 @@ def look_at_homes(
         engine.register("homes", pa.table({
             "place": np.arange(len(homes)), "first": pa.array([h.first for h in homes], pa.binary()),
             "last": pa.array([h.last for h in homes], pa.binary()),
-        }))  # fmt: skip
+        }))
         shown = {place for (place,) in engine.execute(text_of("homes_seen")).fetchall()}
         transit = shares["transit"] > NOTABLE * max(sum(shares.values()), 1)
         sources, targets = (_busiest(engine, source=source) if transit else () for source in (True, False))

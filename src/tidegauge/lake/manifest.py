@@ -45,7 +45,7 @@ ADDED = (
     ("commits", "staging TEXT"), ("segments", "atlas TEXT DEFAULT ''"), ("segments", "site TEXT DEFAULT ''"),
     ("sources", "mark INTEGER"), ("sources", "chain INTEGER"), ("sources", "head TEXT DEFAULT ''"),
     ("sources", "content TEXT DEFAULT ''"), ("sources", "length INTEGER DEFAULT 0"),
-)  # fmt: skip
+)
 MARK = "mark"
 """The column of segments that tells from which file a row came (`Source.mark`), null of what was received live. It is
 no flow column: readers do not see it."""
@@ -253,7 +253,7 @@ class Manifest:
                         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         (source.hash, source.name, json.dumps(source.counts), commit, source.mark, source.chain,
                          source.head, source.content, source.length),
-                    )  # fmt: skip
+                    )
                 except sqlite3.IntegrityError:
                     raise LakeError(
                         "its content was taken in before, or by another run meanwhile: nothing was written twice",

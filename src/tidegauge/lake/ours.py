@@ -38,7 +38,7 @@ class Ours:
 
 def otherwise_labelled(
     manifest: Manifest, site: Site, since_us: int | None = None, until_us: int | None = None, *, ways: bool = False
-) -> int:  # fmt: skip
+) -> int:
     """Return how many flows of segments that reach into a time have labels by other settings than the site's of now;
     with `ways`, by settings that decide their directions."""
     now = Ours.of(site)

@@ -201,7 +201,7 @@ class Pairs(Views):
         """Whether a pair called in another time."""
         with self.between(since_s, until_s) as then:
             return bool(then.value(text_of("calls_before"), client=pair.client, server=pair.server, port=pair.port,
-                                   proto=pair.proto))  # fmt: skip
+                                   proto=pair.proto))
 
     def servers_of(
         self, callers: list[tuple[bytes, int, int]], since_s: int, until_s: int

@@ -23,14 +23,14 @@ BOUNDS: dict[str, Interval] = {
     "src_port": (0, 65535), "dst_port": (0, 65535), "proto": (0, 255), "bytes": (0, 1 << 63), "packets": (0, 1 << 63),
     "tos": (0, 255), "in_if": (0, (1 << 32) - 1), "out_if": (0, (1 << 32) - 1), "src_as": (0, (1 << 32) - 1),
     "dst_as": (0, (1 << 32) - 1), "src": (0, (1 << 128) - 1), "dst": (0, (1 << 128) - 1),
-}  # fmt: skip
+}
 TEXTS = ("exporter", "src_country", "dst_country", "direction")
 TURN: dict[Any, Any] = {
     exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE, exp.EQ: exp.EQ, exp.NEQ: exp.NEQ,
-}  # fmt: skip
+}
 OPPOSITE: dict[Any, Any] = {
     exp.GT: exp.LTE, exp.LTE: exp.GT, exp.LT: exp.GTE, exp.GTE: exp.LT, exp.EQ: exp.NEQ, exp.NEQ: exp.EQ,
-}  # fmt: skip
+}
 MOST_BRANCHES, MOST_LOOKED_UP = 500, 100
 LONGEST_S = 7 * 86400
 """No flow lasts longer."""
@@ -181,13 +181,13 @@ def _displayable(values: _Values, around: Surroundings) -> bool:
         if (
             countries and few and end == around.theirs and len(ases) * len(countries) <= MOST_LOOKED_UP
             and not any(around.is_in(asn, code) for asn, _ in ases for code in countries)
-        ):  # fmt: skip
+        ):
             return False
         spans = values.numbers[end]
         if (
             countries and end == around.theirs and len(spans) * len(countries) <= MOST_LOOKED_UP
             and not any(around.displays(span, code) for span in spans for code in countries)
-        ):  # fmt: skip
+        ):
             return False
     return True
 
@@ -249,7 +249,7 @@ def _compared(node: exp.Expression, kind: Any, values: _Values) -> bool:
             exp.EQ: [(number, number)], exp.NEQ: [(-wide, number - 1), (number + 1, wide)],
             exp.GT: [(number + 1, wide)], exp.GTE: [(number, wide)],
             exp.LT: [(-wide, number - 1)], exp.LTE: [(-wide, number)],
-        }[kind])  # fmt: skip
+        }[kind])
     return True
 
 

@@ -251,7 +251,7 @@ class Lake:
         if raw:
             with self.over(raw) as engine:
                 view(engine, "chosen", "flows", where, key=key, amount=amount, time_start="time_start",
-                     time_end="time_end")  # fmt: skip
+                     time_end="time_end")
                 given = {"width_us": width_us, "since_us": since_us}
                 named, given = ("bin_hosts", given) if metric == "hosts" else ("bin_sums", given | {"whole": whole})
                 found = asked(engine, text_of(named), **given)

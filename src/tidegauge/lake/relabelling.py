@@ -20,7 +20,7 @@ from tidegauge.site import Site
 
 LABELS = (
     "src_country", "dst_country", "src_as", "dst_as", "src_class", "dst_class", "direction", "exporter",
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -61,7 +61,7 @@ class _Labels:
 def relabel(
     folder: Path, atlas: Atlas, *, since_us: int | None, until_us: int | None, site: Site | None = None,
     progress: Callable[[], None] = lambda: None,
-) -> Relabelled:  # fmt: skip
+) -> Relabelled:
     """Label the flows between two times again, a segment at a time; those whose editions and settings are the same are
     left.
 

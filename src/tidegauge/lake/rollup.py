@@ -112,7 +112,7 @@ def _groups(
 def roll(
     folder: Path, *, since_us: int | None = None, until_us: int | None = None, anew: bool = False,
     most: int | None = None, progress: Callable[[], None] = lambda: None,
-) -> Rolled:  # fmt: skip
+) -> Rolled:
     """Write the rollups of segments that have none yet (of all, with `anew`), at most so many; readers see each when
     it is whole.
 
@@ -130,7 +130,7 @@ def roll(
         try:
             table = pq.read_table(
                 folder / segment.path, partitioning=None, columns=["time_start", "time_end", *KEYS["as"], *AMOUNTS]
-            )  # fmt: skip
+            )
         except FileNotFoundError:
             continue  # replaced meanwhile
         except (OSError, pa.ArrowException) as error:

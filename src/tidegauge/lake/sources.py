@@ -58,7 +58,7 @@ class Held:
         return {
             "source": self.source.id, "file": self.source.name, "taken_in": format_time(self.source.taken_in_s),
             "flows": self.flows, "since": since, "until": until, "kept": self.kept,
-        }  # fmt: skip
+        }
 
 
 class Known:
@@ -125,7 +125,7 @@ def named(known: Sequence[Source], wanted: Iterable[str], *, besides: Collection
         meant = [
             s for s in known
             if s.name == text or Path(s.name).name == text or (len(text) >= LEAST_NAMED and s.hash.startswith(text))
-        ]  # fmt: skip
+        ]
         if len(meant) != 1:
             how = "no file of that name was taken in" if not meant else f"{len(meant)} files are called that"
             hint = "tidegauge lake sources lists them" if not meant else "name one: " + ", ".join(s.id for s in meant)
@@ -237,7 +237,7 @@ class Checked:
 
     def to_json(self) -> dict[str, Any]:
         return {"checked": self.checked, "damaged": [{"path": path, "why": why} for path, why in self.damaged],
-                "missing": self.missing, "unknown": self.unknown}  # fmt: skip
+                "missing": self.missing, "unknown": self.unknown}
 
 
 def set_aside(folder: Path) -> tuple[Checked, int]:

@@ -26,7 +26,7 @@ def text_of(name: str) -> str:
 
 def view(
     engine: duckdb.DuckDBPyConnection, name: str, source: str, where: str = "true", **columns: str
-) -> None:  # fmt: skip
+) -> None:
     """Make a view of a table's rows that meet a condition: of all its columns, or of SQL by name."""
     listed = ", ".join(f"{sql} AS {column}" for column, sql in columns.items()) or "*"
     engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {listed} FROM {source} WHERE {where}")

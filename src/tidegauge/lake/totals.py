@@ -48,7 +48,7 @@ def pieces(since_us: int | None, until_us: int | None, widths_s: Sequence[int] =
 def begun(
     folder: Path, manifest: Manifest, since_us: int | None, until_us: int | None, *, kind: str | None,
     reads: Counter[str],
-) -> str:  # fmt: skip
+) -> str:
     """SQL of a table of what begins in a time: the keys of rollups of a kind, else all flow columns; and `flows`,
     `bytes`, `packets`. What is read is counted in `reads`."""
     amounts = "bytes::BIGINT AS bytes, packets::BIGINT AS packets"
@@ -60,7 +60,7 @@ def begun(
         segments = [
             s for s in manifest.segments("flows", piece.since_us, piece.until_us)
             if piece.since_us is None or s.last_us >= piece.since_us
-        ]  # fmt: skip
+        ]
         whole = [summed[s.path] for s in segments if s.path in summed]
         flows = [s.path for s in segments if s.path not in summed]
         if whole:

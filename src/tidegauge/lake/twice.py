@@ -116,7 +116,7 @@ def _files(lake: Lake, engine: duckdb.DuckDBPyConnection) -> list[TwoFiles]:
     return [
         TwoFiles(known[one], known.get(other), others, matched, flows)
         for one, other, others, matched, flows in rows if one in known
-    ]  # fmt: skip
+    ]
 
 
 def _once(found: list[TwoFiles]) -> list[TwoFiles]:
@@ -146,7 +146,7 @@ def _sample(lake: Lake, since_s: int, until_s: int) -> Iterator[duckdb.DuckDBPyC
     rows = sum(
         s.rows * min((b - a) / max(s.last_us - s.first_us, 1), 1.0)
         for s in near for a, b in windows if s.first_us < b and s.last_us >= a
-    )  # fmt: skip
+    )
     chosen = " OR ".join(
         f"time_start >= make_timestamptz({a}) AND time_start < make_timestamptz({b})" for a, b in windows
     )

@@ -25,7 +25,7 @@ ALLOWED: tuple[type[exp.Expression], ...] = (
     exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In,
     exp.Is, exp.Null, exp.Boolean, exp.Like, exp.ILike, exp.Column, exp.Identifier, exp.Literal, exp.Neg,
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr,
-)  # fmt: skip
+)
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
 ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr, exp.Neg)
 LOGIC = (exp.And, exp.Or, exp.Not)
@@ -204,7 +204,7 @@ def _kind(node: exp.Expression) -> str:
     if isinstance(node, exp.Like | exp.ILike):
         if kinds != ["name", "text"]:
             raise UsageError("LIKE compares a name with a text", where=repr(node.sql(dialect="duckdb")[:80]),
-                             hint="inside(far, '192.0.2.0/24') for addresses, = or IN for numbers")  # fmt: skip
+                             hint="inside(far, '192.0.2.0/24') for addresses, = or IN for numbers")
         return "condition"
     if isinstance(node, COMPARISONS):
         _check_comparison(node, kinds)
@@ -244,7 +244,7 @@ def count_of(text: str, column: str) -> str:
         return str(int(bare))
     if column in CLASS:
         raise UsageError(f"{column} holds a set of classes, not a text: {text[:40]!r}",
-                         hint=f"is_class({column}, 'tor-exit')")  # fmt: skip
+                         hint=f"is_class({column}, 'tor-exit')")
     hint = f"a number or one of {', '.join(PROTOCOLS)}" if column == "proto" else "a whole number"
     raise UsageError(f"{column} is a number, not a text: {text[:40]!r}", hint=hint)
 

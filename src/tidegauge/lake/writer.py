@@ -73,7 +73,7 @@ class LakeWriter:
     def __init__(
         self, staging: Path, manifest: Manifest, stamp: Stamp | None = None, ours: Ours | None = None, *,
         kept: Segment | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._staging, self.manifest, self._stamp, self._ours = staging, manifest, stamp, ours
         self._kept = (kept.atlas, kept.site) if kept else ("", "")
         self._labelled: dict[str, list[dict[str, str]]] = {}
@@ -168,7 +168,7 @@ class LakeWriter:
                 self._staging, segments, self._sources, removed=self._removed, rests_on=self._rests_on,
                 chained=self._chained, state=state, replaced=self._replaced, labelled=self._labelled,
                 ours=self._ours.to_state() if self._ours else None,
-            )  # fmt: skip
+            )
         self._sources, self._removed, self._chained, self._replaced, self._more = [], [], [], [], []
         self._rests_on, self._labelled = [], {}
         self.uncommitted_rows = 0
@@ -247,7 +247,7 @@ class LakeWriter:
                         (int(starts[part][0]), int(starts[part][-1]), int(ends[part].max())),
                         **write_options(table.schema),
                     )
-                )  # fmt: skip
+                )
         return segments
 
     def _write_ledger(self) -> list[Segment]:

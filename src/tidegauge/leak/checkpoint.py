@@ -59,7 +59,7 @@ class Looked:
             "samples": self.samples, "newest": self.newest, "oldest": self.oldest, "names": names,
             "exchanges": [[*pair, count] for pair, count in self.exchanges.items()],
             "matched": {kind: sorted(found) for kind, found in self.matched.items()},
-        }  # fmt: skip
+        }
         return json.dumps(told, ensure_ascii=False), out.getvalue()
 
     @classmethod
@@ -72,7 +72,7 @@ class Looked:
             told["findings"], state, told["skipped"], told["texts"], told["bytes"], Counter(told["samples"]),
             Counter({(a, b): count for a, b, count in told["exchanges"]}), told["newest"], told["oldest"],
             {kind: set(found) for kind, found in told["matched"].items()},
-        )  # fmt: skip
+        )
 
 
 class Kept:

@@ -94,7 +94,7 @@ class Sight:
         return not beyond or not (
             (beyond[0].isalnum() and ord(beyond[0]) < JOINING)
             or beyond[0] == "_" or (beyond[0] in "-./" and beyond[1:].isalnum() and beyond[1:].isascii())
-        )  # fmt: skip
+        )
 
     def named(self) -> bool:
         """Whether a name or a date of birth stands beside it."""
@@ -181,7 +181,7 @@ def number(
         (kind, value, what, chance, shaped, kind.removeprefix("national-id:") in names
          or (national and kind.startswith(("national-id:", "tw-id"))))
         for kind, value, what, chance, shaped in _kinds(text, names, national, column, columns, samples)
-    ]  # fmt: skip
+    ]
     if any(one[5] for one in found):
         own = [one for one in found if one[0].removeprefix("national-id:") in names]
         found = own or [one for one in found if one[5]][:1]
@@ -310,7 +310,7 @@ def labelled(sight: Sight, owner: str, at: int) -> Hit | None:
         random = len(value) >= 20 and entropy(value) >= 3.5 and any(map(str.isdigit, value))
         if random and re.fullmatch(r"[A-Za-z0-9+/_=.\-]+", value):
             return Hit("secret", value, "secret by its label", "a label, and a value as random as a key", 0.7,
-                       shown=f"{sight.text}, {len(value)} characters")  # fmt: skip
+                       shown=f"{sight.text}, {len(value)} characters")
     elif kind or secrets.is_password(value, beside_owner=owned):
         return credential(owner or str(at), value, kind or "password", 0.9 if owned else 0.7)
     return None
@@ -320,7 +320,7 @@ def credential(owner: str, value: str, what: str, confidence: float) -> Hit:
     """A password or hash with its owner."""
     shown = f"{owner[:1]}***@{owner.rpartition('@')[2]}" if "@" in owner else "***"
     return Hit("credential", f"{owner}\0{value}", what, f"{what} beside its owner or after its label", confidence,
-               shown=f"{shown}: {'*' * 6} ({len(value)} characters)")  # fmt: skip
+               shown=f"{shown}: {'*' * 6} ({len(value)} characters)")
 
 
 def signed_in(text: str) -> Hit | None:
@@ -338,7 +338,7 @@ def token(text: str, place: str) -> Hit | None:
     if not kind:
         return None
     return Hit("secret", place if private else text, kind, f"its form is that of a {kind}", 0.95,
-               shown=f"{kind}, {len(text)} characters")  # fmt: skip
+               shown=f"{kind}, {len(text)} characters")
 
 
 def zone(lines: list[str]) -> tuple[Hit, int] | None:
@@ -352,5 +352,5 @@ def zone(lines: list[str]) -> tuple[Hit, int] | None:
         "mrz", f"{found.country}:{found.number}", f"{found.form} machine-readable zone",
         f"{found.checks} of {found.of} check digits fit{mended}", 0.99 if found.checks == found.of else 0.9,
         shown=f"{found.form} of {found.country}, {masked(found.number)}",
-    )  # fmt: skip
+    )
     return hit, 3 if found.form == "TD1" else 2

@@ -67,7 +67,7 @@ CANDIDATE = re.compile(
          r"\d{4}([ -])\d{6}\3\d{5}", r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}",
          *(f"(?:{form.form})" for form in numbers.FORMS)]
     )
-)  # fmt: skip
+)
 """Whether a text has the form of anything that is looked for."""
 FORMS = [(form, re.compile(form.form), re.compile(form.shaped or "(?!)")) for form in numbers.FORMS]
 SHAPE = str.maketrans("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZkx", "0" * 10 + "A" * 28)

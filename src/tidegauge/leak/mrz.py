@@ -88,7 +88,7 @@ LAYOUTS: dict[str, tuple[int, int, tuple[tuple[str, int, int, int, int], ...]]] 
     "TD2": (2, 36, (("number", 1, 0, 9, 9), ("birth", 1, 13, 19, 19), ("expiry", 1, 21, 27, 27))),
     "MRV-B": (2, 36, (("number", 1, 0, 9, 9), ("birth", 1, 13, 19, 19), ("expiry", 1, 21, 27, 27))),
     "TD1": (3, 30, (("number", 0, 5, 14, 14), ("birth", 1, 0, 6, 6), ("expiry", 1, 8, 14, 14))),
-}  # fmt: skip
+}
 STARTS = {"TD3": "P", "MRV-A": "V", "TD2": "ACIP", "MRV-B": "V", "TD1": "ACI"}
 
 

@@ -99,7 +99,7 @@ FORMS = (
     Form("IL", "il.idnr", r"\d{9}"),
     Form("TH", "th.pin", r"\d{13}|\d-\d{4}-\d{5}-\d{2}-\d", shaped=r"\d-\d{4}-\d{5}-\d{2}-\d"),
     Form("CL", "cl.rut", r"\d{7,8}-[\dkK]|\d{1,2}\.\d{3}\.\d{3}-[\dkK]", shaped=r"\d{1,2}\.\d{3}\.\d{3}-[\dkK]"),
-)  # fmt: skip
+)
 
 
 def ssn(text: str) -> str:

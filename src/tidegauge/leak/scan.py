@@ -75,7 +75,7 @@ class Scan:
     def __init__(
         self, people: People, *, reveal: Callable[[str, str, str], None] | None = None,
         match: Callable[[str, str], None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.people, self.reveal, self.match = people, reveal, match
         self.bytes = self.sources = 0
         self.samples_apart: Counter[str] = Counter()
@@ -173,7 +173,7 @@ class _Text:
     def _candidates(
         self, block: Block, starts: NDArray[np.int64], ends: NDArray[np.int64], is_number: NDArray[np.bool_],
         near: NDArray[np.bool_], statements: list[tuple[int, list[str], bool]], copied: list[tuple[int, int]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Look at candidates in order of their places; of two that overlap the first and longer counts."""
         assert self._rows is not None
         data, rows = block.data, self._rows
@@ -214,11 +214,11 @@ class _Text:
             data[end : close if close >= 0 else end + AROUND].decode("utf-8", "replace"),
             data[max(begin - AROUND, 0) : max(begin - 1, 0)].rpartition(b"\n")[2].decode("utf-8", "replace"),
             column, rows.name(column), rows.delimiter,
-        )  # fmt: skip
+        )
         place = Place(block.line + line, block.offset + start, block.page)
         if is_number:
             found = classify.number(sight, self._columns, among=bool(self._mails or self._record),
-                                samples=self._scan.samples_apart)  # fmt: skip
+                                samples=self._scan.samples_apart)
             if found is not None:
                 self._take(found[0], place, found[1])
             return found is not None
@@ -380,7 +380,7 @@ class _Text:
         assert self._rows is not None
         if not (self._rows.passwords and sight.column >= 0):
             hit = classify.combo(address, sight.after, self._rows.name(sight.column + 1) if sight.column >= 0 else "",
-                             self._rows.delimiter)  # fmt: skip
+                             self._rows.delimiter)
             if hit is not None:
                 self._take(hit, place, None)
 
@@ -403,7 +403,7 @@ class _Text:
         for column in [
             c for c, (seen, valid) in self._columns.seen.items()
             if valid >= LEAST_ROWS / 2 and valid >= COLUMN_SHARE * seen
-        ]:  # fmt: skip
+        ]:
             self._settle(column)
         if self._source.shape == "mail":
             self._exchange()
@@ -432,7 +432,7 @@ def _finding(path: str, kind: str, tally: Tally, now_s: int) -> Finding:
     evidence: dict[str, Any] = {
         "what": kind, "name": tally.what, "count": tally.count, "confidence": round(tally.confidence, 2),
         "file": path, "places": tally.places, "samples": tally.samples,
-    }  # fmt: skip
+    }
     reasons = tuple(f"{count:,} by {why}" for why, count in tally.reasons.most_common(4))
     severity: Severity = (
         "critical" if tally.count >= 1000 and kind != "secret" else "high" if tally.confidence >= 0.8 else "medium"

@@ -48,7 +48,7 @@ TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("Shopify token", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"), ("Mailgun key", r"key-[0-9a-f]{32}"),
         ("JWT", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
     )
-)  # fmt: skip
+)
 """Keys and tokens by the forms that their services document."""
 
 

@@ -27,7 +27,7 @@ LABELLED: tuple[tuple[bytes, tuple[int, ...]], ...] = (
     (b" -", (3, 3, 4)), (b" -", (6, 4)), (b" ", (3, 2, 4)), (b" ", (3, 3, 3)), (b" ", (2, 3, 3, 3)), (b" ", (6, 5)),
     (b" ", (8, 1, 3)), (b" ", (13, 2)), (b"-", (8, 1)), (b"-", (1, 7, 1)), (b"-", (7, 1)), (b".", (4, 2, 3)),
     (b"-", (9, 2)), (b" -", (4, 4, 4)), (b"/", (6, 3)),
-)  # fmt: skip
+)
 """Separators (one of them, anywhere in the chain) and lengths of the tokens between them: of numbers that only a label
 or a column can prove."""
 SHAPED: tuple[tuple[bytes, tuple[int, ...]], ...] = (
@@ -35,7 +35,7 @@ SHAPED: tuple[tuple[bytes, tuple[int, ...]], ...] = (
     (b".-", (2, 2, 2, 3, 2)), (b"-+", (6, 4)), (b"-+", (8, 4)), (b".", (3, 4, 4, 2)), (b"-", (6, 7)), (b"/", (6, 4)),
     (b"-", (1, 4, 5, 2, 1)), (b".-", (1, 3, 3, 1)), (b".-", (2, 3, 3, 1)), (b" -", (4, 6, 5)),
     *((b" -", (4, 4, 4, last)) for last in range(1, 8)),
-)  # fmt: skip
+)
 """The same of numbers that are written as nothing else is: their neighbours may prove them."""
 DOUBLED = frozenset({(3, 3, 3), (4, 6, 5), *((4, 4, 4, last) for last in range(1, 8))})
 """Those of them that end in a check digit by Luhn, whatever they are."""
@@ -50,7 +50,7 @@ def _alone() -> NDArray[np.bool_]:
     for length, digits in (
         (8, 7), (9, 8), (9, 7), (10, 9), (10, 8), (11, 10), (11, 9), (12, 11), (12, 10), (15, 14), (18, 17), (16, 7),
         (18, 7), (18, 8), (18, 6),
-    ):  # fmt: skip
+    ):
         table[length, digits] = True
     for length in range(15, 35):  # IBAN
         table[length, 2:length] = True
@@ -191,7 +191,7 @@ def _lettered(
 def _chains(
     raw: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], short: NDArray[np.int64],
     digits: NDArray[np.int32], begun: Mask, ended: Mask,
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64], Mask]]:  # fmt: skip
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64], Mask]]:
     """Chains of tokens with single separators between them, by `CHAINS`; and groups of an IBAN."""
     count = len(starts)
     signs = np.zeros(count, np.uint8)

@@ -119,7 +119,7 @@ class Judged:
                 for signal, weight in self.reasons
             ],
             "attached": [inner.finding(at_s).to_json() | {"verdict": inner.verdict} for inner in self.attached],
-        }  # fmt: skip
+        }
         return Finding(
             kind="lure",
             title=f"{self.verdict}: {about[:160]}".replace("\n", " "),
@@ -146,7 +146,7 @@ class Judged:
     def goals(self) -> list[str]:
         """Hosts that it leads to, those of known brands and of the sender's own apart."""
         led = [link.goal.host for j in self.everything() for link in j.item.links
-               if link.kind != "image" and link.goal.brand is None and link.goal.host]  # fmt: skip
+               if link.kind != "image" and link.goal.brand is None and link.goal.host]
         return list(dict.fromkeys(led))[:MOST_SHOWN_LINKS]
 
     def to_json(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def link_json(link: Any) -> dict[str, Any]:
         "host": link.goal.host, "domain": link.goal.domain, "through": list(link.through), "odd": sorted(link.odd),
         "belongs_to": link.goal.brand.name if link.goal.brand else None,
         "looks_like": link.goal.plays.name if link.goal.plays else None,
-    }  # fmt: skip
+    }
 
 
 def _quoted(item: Item) -> str:

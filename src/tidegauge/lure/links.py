@@ -86,7 +86,7 @@ class Link:
 def take_apart(
     target: str, brands: Brands, *, shown: str = "", kind: str = "a", at: int = 0,
     recipients: frozenset[str] = frozenset(), pictured: bool = False,
-) -> Link | None:  # fmt: skip
+) -> Link | None:
     """Take one link apart; None for what leads nowhere (anchors, pictures within the mail)."""
     text = re.sub(r"[\x00-\x20\u200b-\u200f\u2060\ufeff]", "", target[:MOST_URL])
     scheme = text.partition(":")[0].lower() if ":" in text[:12] else ""

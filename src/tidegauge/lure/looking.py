@@ -73,7 +73,7 @@ def _links(text: str, page: Page, brands: Brands, recipients: frozenset[str]) ->
         link = take_apart(
             anchor.target, brands, shown=shown, kind=anchor.kind, at=anchor.at, recipients=recipients,
             pictured=anchor.pictured,
-        )  # fmt: skip
+        )
         if link is not None:
             found.append(link)
     known = {link.target for link in found}
@@ -100,7 +100,7 @@ def look_at_mail(name: str, data: bytes, brands: Brands, apart: Apart | None) ->
     recipients = frozenset(
         a.address.lower() for a in mail.addresses("to", "delivered-to")
         if registered(a.domain)
-    )  # fmt: skip
+    )
     text = shown_text(raw[:MOST_SHOWN])
     links = _links(text, page, brands, recipients)
     if raw is page.text and mail.text and not page.links:
@@ -110,7 +110,7 @@ def look_at_mail(name: str, data: bytes, brands: Brands, apart: Apart | None) ->
         mail.header("subject")[:1000],
         senders[0] if senders else Address(re.sub(r"<[^>]*>?", "", mail.header("from")).strip(' "'), ""),
         recipients, troubles=list(mail.troubles),
-    )  # fmt: skip
+    )
     for part in mail.attachments[:MOST_INSIDE]:
         inside = apart.open(part.data, part.kind, part.name) if apart is not None else None
         item.attached.append(Looked(part, inside))

@@ -17,7 +17,7 @@ LEFTOVERS = re.compile(
 KINDS_BY_ENDING = {
     "pdf": "pdf", "zip": "zip", "rar": "rar", "7z": "7z", "png": "image", "jpg": "image", "jpeg": "image",
     "gif": "image", "txt": "text",
-}  # fmt: skip
+}
 RUNNING = ("executable", "lnk", "chm")
 IMAGES = ("iso", "disk image", "onenote")
 

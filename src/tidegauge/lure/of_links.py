@@ -50,7 +50,7 @@ ODD: dict[str, dict[str, float]] = {
     "link-program": {"program": 1.0}, "link-recipient": {"recipient": 1.0},
     "link-labels": {"many-labels": 1.0, "hyphens": 0.5}, "link-mixed": {"mixed-script": 1.0, "broken-name": 1.0},
     "link-encoded": {"encoded": 1.0}, "link-young": {"young": 1.0},
-}  # fmt: skip
+}
 """Signals of what is odd about a link (marks of `links.MARKS`), and the strength of each mark."""
 EVEN_OURS = ("script-url", "credentials", "mixed-script")
 """Marks that are odd in links to the sender's own domain too."""
@@ -137,7 +137,7 @@ def _mismatch(look: Look, link: Link, *, rewritten: bool) -> Iterator[Seen]:
     theirs = look.brands.owner(shown)
     through = goal.domain == look.rewriter or goal.domain in hosts().mailers or any(
         registered(name) in hosts().mailers for name in link.through
-    )  # fmt: skip
+    )
     if (theirs is not None and theirs == goal.brand) or (through and look.own & {shown, organisation(shown)}):
         return
     bare = registered(link.shown.lower()) == "" and link.shown.count(".") == 1 and "/" not in link.shown
@@ -231,7 +231,7 @@ def links_elsewhere(look: Look) -> Iterator[Seen]:
     if all(
         link.goal.brand is None and link.goal.domain not in near and organisation(link.goal.domain) not in look.own
         and link.goal.domain not in hosts().mailers for link in look.led
-    ):  # fmt: skip
+    ):
         yield Seen(1.0, f"none of its links leads to the sender's domain {domain}", "link")
 
 

@@ -42,7 +42,7 @@ def read_brands(path: Path | None = None) -> tuple[Brand, ...]:
             Brand(str(row["name"]), tuple(map(str.lower, row["words"])), tuple(map(str.lower, row["domains"])),
                   bool(row.get("common", False)))
             for row in rows
-        )  # fmt: skip
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SiteError(
             f"not a table of brands: {error}", where=str(path), hint="brands = [{ name, words = [], domains = [] }]"

@@ -152,7 +152,7 @@ def disguised(text: str) -> int:
         latin = sum(c.isascii() for c in letters)
         strange = sum(not c.isascii() and 0x370 <= ord(c) < 0x590 for c in letters)
         hidden = any(inner[i] in "\u200b\u200c\u2060\u00ad\u034f" and inner[i - 1].isalpha() and inner[i - 1].isascii()
-                     for i in range(1, len(inner)))  # fmt: skip
+                     for i in range(1, len(inner)))
         if odd >= 2 or (latin and strange) or hidden:
             count += 1
     return count

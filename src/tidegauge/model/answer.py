@@ -108,7 +108,7 @@ class Carrier:
 
     def to_json(self) -> dict[str, Any]:
         return {"by": self.by, "value": self.value, "amount": shown_number(self.amount),
-                "usual": shown_number(self.usual), "share": round(self.share, 4)}  # fmt: skip
+                "usual": shown_number(self.usual), "share": round(self.share, 4)}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class RelayAnswer:
         return {
             "class": self.relay, "verdict": self.verdict,
             "detection_limit": [limit.to_json(metric) for limit in self.limits],
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)

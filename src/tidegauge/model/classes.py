@@ -7,7 +7,7 @@ from tidegauge.model.errors import UsageError
 CLASSES = (
     "tor-exit", "tor-relay", "vpn", "proxy", "hosting", "cloud",
     "satellite", "anycast", "botnet-c2", "sinkhole", "scanner", "leased",
-)  # fmt: skip
+)
 RELAYS = ("tor-exit", "vpn", "proxy", "hosting")
 """Classes behind which an origin can hide."""
 

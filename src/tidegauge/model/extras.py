@@ -13,7 +13,7 @@ EXTRAS = {
     "postgresql": ("psycopg",),
     "pst": ("pypff",),
     "snmp": ("pysnmp",),
-}  # fmt: skip
+}
 """Import names by extra."""
 
 

@@ -50,7 +50,7 @@ NUMBERS: dict[str, type[np.generic]] = {
     "in_if": np.uint32, "out_if": np.uint32, "src_port": np.uint16, "dst_port": np.uint16,
     "proto": np.uint8, "tcp_flags": np.uint16, "tos": np.uint8, "packets": np.uint64, "bytes": np.uint64,
     "sampling": np.uint32, "biflow_direction": np.uint8, "src_as": np.uint32, "dst_as": np.uint32,
-}  # fmt: skip
+}
 """The columns that a decoder fills besides `src` and `dst`, with their dtypes; times in microseconds UTC."""
 
 TURNED = {"src": "dst", "src_port": "dst_port", "in_if": "out_if", "src_as": "dst_as"}
@@ -115,7 +115,7 @@ class FlowBatch:
     def both_ways(
         self, back_packets: NDArray[Any], back_bytes: NDArray[Any], *, said: NDArray[np.uint8] | int = 1,
         **more: NDArray[Any],
-    ) -> FlowBatch:  # fmt: skip
+    ) -> FlowBatch:
         """Two flows for each two-way record, the reverse one left out where it carried no packet, in order.
 
         Args:

@@ -36,5 +36,5 @@ def looks_generated(domain: str) -> float:
         -3.2 + 0.18 * (len(label) - 8) + 5.0 * max(0.0, 0.36 - vowels) + 0.55 * max(0, longest - 3)
         + 0.5 * min(switches, 6) + 6.0 * max(0.0, uncommon - 0.1) + 1.2 * max(0.0, entropy(label) - 3.2)
         - 1.5 * label.count("-")
-    )  # fmt: skip
+    )
     return 1 / (1 + math.exp(-z))

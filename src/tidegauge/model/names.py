@@ -33,7 +33,7 @@ def names_table(
     *, exporter: str, source: str, times_us: NDArray[np.int64], clients: Addresses, servers: Addresses,
     names: pa.Array, query_types: pa.Array | None = None, answers: pa.Array | None = None,
     ttls_s: NDArray[Any] | None = None,
-) -> pa.Table:  # fmt: skip
+) -> pa.Table:
     """A table of `NAMES_SCHEMA` from columns of shape (n,); names in lower case, without the final dot."""
     count = len(times_us)
 

@@ -74,7 +74,7 @@ class Answer:
 def asking(
     url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, *, timeout_s: float,
     most_bytes: int, longest_s: float = 600.0, follow: bool = False,
-) -> Iterator[Answer]:  # fmt: skip
+) -> Iterator[Answer]:
     """Ask a server: `GET`, or `POST` where there is a body.
 
     Args:

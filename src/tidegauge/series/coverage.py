@@ -146,7 +146,7 @@ def measure(ledger: pa.Table, since_s: int, until_s: int, deleted_s: Sequence[tu
             exporters.append(
                 _exporter(names[owner], agents[agent_codes[row]], int(domains[row]), int(standings[owner]),
                           bool(relied_on[owner]), own, first, deleted)
-            )  # fmt: skip
+            )
     seen = np.zeros(count)
     alive = np.zeros(count)
     for exporter in exporters:
@@ -189,7 +189,7 @@ def _groups(owners: NDArray[np.int64], parts: NDArray[np.int64]) -> list[NDArray
 def _exporter(
     name: str, agent: str, domain: int, standing: int, relied_on: bool, rows: dict[str, NDArray[Any]], first: int,
     deleted: NDArray[np.bool_],
-) -> ExporterCoverage:  # fmt: skip
+) -> ExporterCoverage:
     count = len(deleted)
     order = np.argsort(rows["minute"], kind="stable")
     rows = {key: values[order] for key, values in rows.items()}
@@ -259,7 +259,7 @@ def _causes(
 def _reasons(
     seen: NDArray[np.float64], active: NDArray[np.bool_], deleted: NDArray[np.bool_], first: int,
     causes: dict[str, NDArray[np.bool_]],
-) -> tuple[tuple[int, int, str], ...]:  # fmt: skip
+) -> tuple[tuple[int, int, str], ...]:
     found: list[tuple[int, int, str]] = []
     for wanted, why in (
         (deleted, "its flows were deleted or set aside: they are older than the retention period, or were damaged"),

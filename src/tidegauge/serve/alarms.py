@@ -36,7 +36,7 @@ class Alarm:
             "end": format_time(self.end_s), "opened": format_time(self.opened_s),
             "updated": format_time(self.updated_s),
             "ended": None if self.ended_s is None else format_time(self.ended_s), **json.loads(self.body),
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Silence:
 
     def to_json(self) -> dict[str, Any]:
         return {"id": self.id, "what": self.what, "reason": self.reason, "by": self.by,
-                "created": format_time(self.created_s), "until": format_time(self.until_s)}  # fmt: skip
+                "created": format_time(self.created_s), "until": format_time(self.until_s)}
 
 
 class Alarms:
@@ -69,7 +69,7 @@ class Alarms:
         with self._store.reading() as connection:
             rows = connection.execute(
                 select(alarms).where(*wanted).order_by(alarms.c.start_s.desc(), alarms.c.id)
-            )  # fmt: skip
+            )
             return [Alarm(*row) for row in rows]
 
     def get(self, name: str) -> Alarm:

@@ -64,7 +64,7 @@ def stands_on(site: Site, verb: str, question: Any) -> tuple[str, bool]:
     segments = [
         (s.path, s.atlas) for kind in ("flows", "coverage", "names")
         for s in here.lake.manifest.segments(kind, begin_us, None if until_s is None else until_s * 1_000_000)
-    ]  # fmt: skip
+    ]
     changed = [here.store.changed(name) for name in ("editions", "watches", "found")]
     moving = any(text is not None and text.strip().startswith(("-", "now")) for text in (since_text, until_text))
     closed = until_s is not None and not moving and until_s <= now_s

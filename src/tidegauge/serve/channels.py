@@ -90,7 +90,7 @@ def _mail(letter: Letter, channel: AlertSettings, folder: Path) -> None:
     opened = (
         smtplib.SMTP_SSL(channel.server, port, timeout=TIMEOUT_S, context=context)
         if channel.tls == "tls" else smtplib.SMTP(channel.server, port, timeout=TIMEOUT_S)
-    )  # fmt: skip
+    )
     with opened as session:
         if channel.tls == "starttls":
             session.starttls(context=context)

@@ -172,7 +172,7 @@ class Watcher:
         found = {}
         for direction in ("in", "out"):
             chosen = FlowFilter(first_bin * WIDTH_S * 1_000_000, end_bin * WIDTH_S * 1_000_000,
-                                (f"direction = '{direction}'",))  # fmt: skip
+                                (f"direction = '{direction}'",))
             found[direction] = max(float(lake.total("sum(bytes) / sum(flows)", chosen) or 0), 1.0)
         return found
 
@@ -206,7 +206,7 @@ class Watcher:
             learned.append(
                 learn(starts_s, values, seen, width_s=WIDTH_S, asked=asked, false_alarm=chance,
                       unit=self._units[1][track.direction], calendar=calendar)
-            )  # fmt: skip
+            )
         pool = pooled(evidence(one) for one in learned)
         for track, one in zip(self._rows, learned, strict=True):
             judgement = conclude(one, false_alarm=chance, pool=pool)
@@ -252,10 +252,10 @@ class Watcher:
                         "expected": round(best.expected), "excess": round(excess)},
             "alarms_a_month": best.alarms_a_month, "budget": self.site.serve.alarms,
             "answer": self._answer(track, end_s, chance),
-        }  # fmt: skip
+        }
         now_s = int(time.time())
         return Alarm(secrets.token_hex(8), track.name, "open", start_s, end_s, now_s, now_s, None,
-                     json.dumps(body, ensure_ascii=False))  # fmt: skip
+                     json.dumps(body, ensure_ascii=False))
 
     def _answer(self, track: Track, end_s: int, chance: float) -> dict[str, Any] | None:
         """The answer to the question that the alarm is about: the day up to its end; None where it cannot be asked."""
@@ -270,7 +270,7 @@ class Watcher:
                 origin=origin, where_text=where, where_sql=where, direction=track.direction, metric="bytes",
                 since_s=end_s - DAY_S, until_s=end_s, baseline_s=HISTORY_S, false_alarm=min(max(chance, 1e-6), 0.5),
                 power=0.95, watch=watch,
-            )  # fmt: skip
+            )
             return ask(self.site, asked).answer.to_json()
         except TidegaugeError as error:
             return {"error": str(error)}

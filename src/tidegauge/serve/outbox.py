@@ -90,11 +90,11 @@ class Outbox:
     def _queue(self, connection: Connection, channel: str, word: Word, state: str, why: str) -> None:
         now_s = time.time()
         told = {"site": self._site.name, "simulated": self._site.simulated, "event": word.event, "about": word.about,
-                "subject": word.subject, "severity": word.severity, "title": word.title, **word.body}  # fmt: skip
+                "subject": word.subject, "severity": word.severity, "title": word.title, **word.body}
         row = {
             "channel": channel, "about": word.about, "event": word.event, "state": state, "error": why, "tries": 0,
             "body": json.dumps(told, ensure_ascii=False), "created_s": now_s, "next_s": now_s,
-        }  # fmt: skip
+        }
         put(connection, outbox, row, keys=("channel", "about", "event"), fresh=True)
 
     def due(self, now_s: float | None = None, most: int = 100) -> list[Letter]:
@@ -107,7 +107,7 @@ class Outbox:
             rows = connection.execute(
                 select(table.id, table.channel, table.about, table.event, table.body, table.created_s, table.tries)
                 .where(table.state == WAITING, table.next_s <= now_s).order_by(table.id).limit(most)
-            )  # fmt: skip
+            )
             return [Letter(*row) for row in rows]
 
     def sent_within_hour(self, channel: str) -> int:
@@ -119,7 +119,7 @@ class Outbox:
                         outbox.c.channel == channel, outbox.c.state == SENT, outbox.c.next_s > time.time() - HOUR_S
                     )
                 ) or 0
-            )  # fmt: skip
+            )
 
     def mark(self, letter: Letter, state: str, error: str = "") -> None:
         """Note what became of a letter."""
@@ -144,7 +144,7 @@ class Outbox:
         word = Word(
             f"held-{hour}", "held", "flood", "critical",
             f"more than {channel.most_an_hour} messages within an hour: further ones are held back", {},
-        )  # fmt: skip
+        )
         self.mark(letter, HELD, f"more than {channel.most_an_hour} an hour")
         with self._store.changing() as connection:
             self._queue(connection, letter.channel, word, WAITING, "")

@@ -190,7 +190,7 @@ class Work:
         self._pool = ProcessPool(
             max_workers=self._workers, max_tasks=QUESTIONS_A_PROCESS, context=get_context("spawn"),
             initializer=_begin, initargs=(self._memory_mb, NICE),
-        )  # fmt: skip
+        )
         return self
 
     def __exit__(

@@ -73,7 +73,7 @@ class Group:
             process = await asyncio.create_subprocess_exec(
                 *part.command, env={**os.environ, "TIDEGAUGE_GROUP": str(os.getpid())}, start_new_session=True,
                 pass_fds=self._handed,
-            )  # fmt: skip
+            )
             part.pid, part.state, part.since_s = process.pid, "running", time.time()
             log_event("part_started", part=part.name, pid=process.pid)
             ended = asyncio.create_task(process.wait())

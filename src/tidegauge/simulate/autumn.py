@@ -145,7 +145,7 @@ def _fixed(address: str, count: int) -> NDArray[np.uint32]:
 def _batch(
     src: NDArray[np.uint32], dst: NDArray[np.uint32], starts_s: NDArray[Any], lasted_s: Any, octets: Any, *,
     src_port: Any, dst_port: Any, proto: Any = 6, flags: int = 0x1B,
-) -> FlowBatch:  # fmt: skip
+) -> FlowBatch:
     """Flows of one router; ours are behind interface 2, all others behind interface 1."""
     starts_ms = np.rint(starts_s * 1000).astype(np.int64)
     ends_ms = starts_ms + np.rint(np.broadcast_to(np.asarray(lasted_s, dtype=np.float64), len(src)) * 1000).astype(
@@ -159,7 +159,7 @@ def _batch(
         src_port=np.broadcast_to(src_port, len(src)), dst_port=np.broadcast_to(dst_port, len(src)),
         proto=np.broadcast_to(proto, len(src)), tcp_flags=np.where(np.broadcast_to(proto, len(src)) == 6, flags, 0),
         in_if=np.where(home, 2, 1), out_if=np.where(home, 1, 2),
-    )  # fmt: skip
+    )
 
 
 def _traffic(random: np.random.Generator, pools: dict[str, NDArray[np.uint32]], begin_s: int, days: int) -> FlowBatch:
@@ -186,7 +186,7 @@ def _traffic(random: np.random.Generator, pools: dict[str, NDArray[np.uint32]], 
         np.where(inward, far, ours), np.where(inward, ours, far), starts, lasted, octets,
         src_port=np.where(inward, service, high), dst_port=np.where(inward, high, service),
         proto=np.where(np.isin(service, (53, 123)), 17, 6),
-    )  # fmt: skip
+    )
 
 
 def _from_prefix(random: np.random.Generator, prefix: str, count: int) -> NDArray[np.uint32]:
@@ -205,7 +205,7 @@ def _trickle(random: np.random.Generator, begin_s: int, days: int) -> FlowBatch:
                 _from_prefix(random, prefix, count), _home(random, count), starts, random.exponential(20, count),
                 random.lognormal(8, 1.2, count), src_port=random.integers(1024, 65536, count), dst_port=80,
             )
-        )  # fmt: skip
+        )
     return FlowBatch.concat(parts)
 
 
@@ -223,7 +223,7 @@ def _scans(random: np.random.Generator, pools: dict[str, NDArray[np.uint32]], be
                 np.full(count, source, dtype=np.uint32), dst, start + np.sort(random.random(count)) * 1800, 0, 40,
                 src_port=random.integers(1024, 65536, count), dst_port=int(random.choice([22, 23, 445, 3389])), flags=2,
             )
-        )  # fmt: skip
+        )
     return FlowBatch.concat(parts)
 
 
@@ -247,7 +247,7 @@ def _beacon(
     )
     far = format_addresses(mapped_ipv4(master))[0]
     return flows, {"host": "198.18.3.20", "far_end": far, "port": 8443, "interval_s": 300, "jitter_s": 20,
-                   "since": format_time(start)}  # fmt: skip
+                   "since": format_time(start)}
 
 
 def _pass_through(
@@ -284,7 +284,7 @@ def _tor(
     flows = _batch(
         random.choice(relays, count), _home(random, count), starts, random.exponential(60, count),
         random.lognormal(9, 1.4, count), src_port=random.integers(1024, 65536, count), dst_port=443,
-    )  # fmt: skip
+    )
     return flows, format_addresses(mapped_ipv4(relays))
 
 
@@ -304,4 +304,4 @@ def _surge(random: np.random.Generator, surge: Surge, pools: dict[str, NDArray[n
     return _batch(
         src, _fixed("198.18.1.10", count), starts, surge.duration_s / count, np.diff(edges),
         src_port=random.integers(1024, 65536, count), dst_port=443,
-    )  # fmt: skip
+    )

@@ -50,7 +50,7 @@ def write_table(file: IO[bytes], routes: Iterable[Route], *, peers: int, time_s:
 def update_record(
     time_s: int, *, peer: int, path: list[int] | None = None, announced: tuple[tuple[bytes, int], ...] = (),
     withdrawn: tuple[tuple[bytes, int], ...] = (),
-) -> bytes:  # fmt: skip
+) -> bytes:
     """A BGP4MP_MESSAGE_AS4 record with one IPv4 update."""
 
     def packed(prefixes: tuple[tuple[bytes, int], ...]) -> bytes:

@@ -16,7 +16,7 @@ FIELDS = (
     (8, ">u4", "src"), (12, ">u4", "dst"), (7, ">u2", "src_port"), (11, ">u2", "dst_port"), (4, "u1", "proto"),
     (6, "u1", "tcp_flags"), (10, ">u4", "in_if"), (14, ">u4", "out_if"), (1, ">u8", "bytes"), (2, ">u4", "packets"),
     (22, ">u4", "first"), (21, ">u4", "last"),
-)  # fmt: skip
+)
 RECORD = np.dtype([(name, kind) for _, kind, name in FIELDS])
 TEMPLATE_ID = 256
 RECORDS_EACH = 25

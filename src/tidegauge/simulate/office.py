@@ -61,7 +61,7 @@ def office(
     random: np.random.Generator, *, hosts: int, days: int, history_days: int, plants: list[str],
     loss: float = 0.0, sampling: int = 1, jitter: float | None = None, volume: float | None = None,
     first_host: int = 0, servers: Words | None = None,
-) -> Office:  # fmt: skip
+) -> Office:
     """Make a network.
 
     Args:
@@ -76,7 +76,7 @@ def office(
     parts = [
         _browsing(random, ours, servers, whole), _polling(random, ours, servers, whole),
         _uploads(random, ours, servers, whole), _serving(random, ours, servers, whole), _noise(random, ours, whole),
-    ]  # fmt: skip
+    ]
     planted: list[Planted] = []
     since_s = BEGIN_S + history_days * 86400
     chosen = random.permutation(hosts)[: len(plants)]
@@ -129,12 +129,12 @@ def _browsing(random: np.random.Generator, ours: Words, servers: Words, whole: i
     pages = Calls(
         ours[host[session]], servers[site], np.where(secure, 443, 80), start, random.lognormal(1.5, 1.4, count),
         random.lognormal(7.3, 1.0, count), random.lognormal(9.5, 1.8, count), np.full(count, 6),
-    )  # fmt: skip
+    )
     asked = len(sessions)
     return Calls.join([pages, Calls(
         ours[host], servers[random.integers(0, 2, asked)], np.full(asked, 53), sessions - 0.1, np.full(asked, 0.02),
         np.full(asked, 70.0), random.normal(160, 30, asked).clip(80), np.full(asked, 17),
-    )])  # fmt: skip
+    )])
 
 
 def _clock(random: np.random.Generator, period: float, jitter: float, since: float, until: float) -> Floats:
@@ -172,7 +172,7 @@ def _polling(random: np.random.Generator, ours: Words, servers: Words, whole: in
                 np.full(count, host), np.full(count, server), np.full(count, port), times,
                 random.lognormal(-0.5, 0.5, count), random.normal(up, up * 0.05, count).clip(40),
                 random.normal(down, down * 0.2, count).clip(40), np.full(count, proto),
-            ))  # fmt: skip
+            ))
     return Calls.join(parts)
 
 
@@ -185,7 +185,7 @@ def _uploads(random: np.random.Generator, ours: Words, servers: Words, whole: in
     sync = Calls(
         random.choice(ours, count), servers[60 + random.integers(0, 40, count)], np.full(count, 443), start,
         np.minimum(amounts / 2e6 + 1, 7200), amounts, amounts * 0.03 + 4000, np.full(count, 6),
-    )  # fmt: skip
+    )
     keepers = ours[random.random(len(ours)) < 0.02]
     nights = np.arange(whole // 86400)
     host, night = np.repeat(keepers, len(nights)), np.tile(nights, len(keepers))
@@ -194,7 +194,7 @@ def _uploads(random: np.random.Generator, ours: Words, servers: Words, whole: in
         host, servers[100 + (host % 3).astype(np.int64)], np.full(len(host), 443),
         night * 86400.0 + 3600 + random.random(len(host)) * 900, size / 5e6 + 10, size, size * 0.02,
         np.full(len(host), 6),
-    )  # fmt: skip
+    )
     return Calls.join([sync, backup])
 
 
@@ -206,13 +206,13 @@ def _serving(random: np.random.Generator, ours: Words, servers: Words, whole: in
         servers[random.integers(200, len(servers), count)], random.choice(hosts, count), np.full(count, 443),
         random.random(count) * whole, random.lognormal(0.5, 1.0, count), random.lognormal(6.8, 0.6, count),
         random.lognormal(9.8, 1.5, count), np.full(count, 6),
-    )]  # fmt: skip
+    )]
     for host in hosts[: max(len(hosts) // 3, 1)]:
         times = _clock(random, 300.0, 0.01, 0, whole)
         parts.append(Calls(
             np.full(len(times), servers[150]), np.full(len(times), host), np.full(len(times), 443), times,
             np.full(len(times), 0.3), np.full(len(times), 520.0), np.full(len(times), 4100.0), np.full(len(times), 6),
-        ))  # fmt: skip
+        ))
     return Calls.join(parts)
 
 
@@ -223,13 +223,13 @@ def _noise(random: np.random.Generator, ours: Words, whole: int) -> Calls:
     return Calls(
         random.choice(sources, count), random.choice(ours, count), random.choice([22, 23, 445, 3389, 8080], count),
         random.random(count) * whole, np.zeros(count), np.full(count, 40.0), np.zeros(count), np.full(count, 6),
-    )  # fmt: skip
+    )
 
 
 def _plant(
     random: np.random.Generator, kind: str, host: np.uint32, since: int, until: int, jitter: float | None,
     volume: float | None,
-) -> tuple[Calls, Planted]:  # fmt: skip
+) -> tuple[Calls, Planted]:
     far = _servers(random, 60)
     who = format_addresses(mapped_ipv4(np.array([host])))[0]
 
@@ -248,9 +248,9 @@ def _plant(
         made = Calls(
             np.full(count, host), np.full(count, far[0]), np.full(count, port), times, random.lognormal(0, 0.4, count),
             random.normal(450, 20, count).clip(100), random.lognormal(6, 0.3, count), np.full(count, 6),
-        )  # fmt: skip
+        )
         about = {"period_s": round(period, 1), "jitter": round(off, 3), "sleeps": kind == "sleeper", "port": port,
-                 "calls": count}  # fmt: skip
+                 "calls": count}
         return made, Planted("beacon", who, named(far[:1]), about)
     if kind == "relay":
         begins = since + random.random() * (until - since - 14400)
@@ -261,11 +261,11 @@ def _plant(
         taken = Calls(
             np.full(pieces, far[0]), np.full(pieces, host), np.full(pieces, 1080), times, amounts / 1e6 + 1, amounts,
             amounts * 0.03, np.full(pieces, 6),
-        )  # fmt: skip
+        )
         sent = Calls(
             np.full(pieces, host), np.full(pieces, far[1]), np.full(pieces, 443), times + lag, amounts / 1e6 + 1,
             amounts * packed, amounts * 0.03, np.full(pieces, 6),
-        )  # fmt: skip
+        )
         about = {"bytes": int(amounts.sum()), "lag_s": round(lag, 1), "packed": round(packed, 2)}
         return Calls.join([taken, sent]), Planted("relay", who, named(far[:2]), about)
     if kind == "proxy":
@@ -276,11 +276,11 @@ def _plant(
         inward = Calls(
             far[random.integers(0, 30, count)], np.full(count, host), np.full(count, port), times,
             random.lognormal(1, 1, count), up, down, np.full(count, 6),
-        )  # fmt: skip
+        )
         outward = replace(
             inward, client=np.full(count, host), server=_servers(random, 400)[random.integers(0, 400, count)],
             port=np.full(count, 443), start_s=times + 0.2, up=up * 0.95, down=down * 0.98,
-        )  # fmt: skip
+        )
         return Calls.join([inward, outward]), Planted("proxy", who, (), {"port": port, "bytes": int(down.sum())})
     size = float(np.exp(random.uniform(np.log(1e7), np.log(1e10)))) if volume is None else volume
     if kind == "slow":
@@ -295,12 +295,12 @@ def _plant(
     made = Calls(
         np.full(count, host), np.full(count, far[0]), np.full(count, 443), times, amounts / 3e6 + 1, amounts,
         amounts * 0.02, np.full(count, 6),
-    )  # fmt: skip
+    )
     return made, Planted("egress", who, named(far[:1]), {"bytes": int(size), "slow": kind == "slow"})
 
 
 SHORT = {"short-dns": (53, 17, 110, 160), "short-http": (80, 6, 450, 900), "short-tls": (443, 6, 1100, 3200),
-         "short-odd": (8444, 6, 1100, 3200)}  # fmt: skip
+         "short-odd": (8444, 6, 1100, 3200)}
 """Short command channels: port, protocol, and bytes of a call out and back."""
 BRIEF = (*SHORT, "few", "insistent", "ping-sweep", "wide-scan", "deep-scan", "guess-ssh", "guess-odd", "flood")
 """Kinds that take minutes or hours."""
@@ -308,7 +308,7 @@ BRIEF = (*SHORT, "few", "insistent", "ping-sweep", "wide-scan", "deep-scan", "gu
 
 def _brief(
     random: np.random.Generator, kind: str, host: np.uint32, ours: Words, since: int, until: int
-) -> tuple[Calls, Planted]:  # fmt: skip
+) -> tuple[Calls, Planted]:
     """What takes minutes or hours: a short channel, a scan, guessed passwords, a flood."""
     far = _servers(random, 1)
     who, master = (format_addresses(mapped_ipv4(np.array([a])))[0] for a in (host, far[0]))
@@ -316,13 +316,13 @@ def _brief(
 
     def calls(
         server: Any, port: Any, times: NDArray[Any], up: float, down: float, proto: int = 6, lasted: float = 0.5
-    ) -> Calls:  # fmt: skip
+    ) -> Calls:
         count = len(times)
         spread = random.normal(1, 0.04, (2, count)) if down else np.ones((2, count))
         return Calls(
             np.full(count, host), np.broadcast_to(server, count).astype(np.uint32), np.broadcast_to(port, count),
             times.astype(np.float64), np.full(count, lasted), up * spread[0], down * spread[1], np.full(count, proto),
-        )  # fmt: skip
+        )
 
     if kind in SHORT:
         port, proto, up, down = SHORT[kind]
@@ -386,5 +386,5 @@ def _flows(random: np.random.Generator, calls: Calls, loss: float, sampling: int
         time_end=np.r_[ends, ends[answered]], src_port=np.r_[cport, calls.port[answered]],
         dst_port=np.r_[calls.port, cport[answered]], proto=np.r_[calls.proto, calls.proto[answered]],
         packets=packets.astype(np.uint64), bytes=octets.astype(np.uint64), tcp_flags=flags, sampling=sampling,
-    )  # fmt: skip
+    )
     return batch.take(np.flatnonzero(kept)[np.argsort(batch["time_start"][kept], kind="stable")])

@@ -43,7 +43,7 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         return {"number": self.number, "at": format_time(self.at_us / 1e6), "who": self.who, "what": self.what,
-                "detail": json.loads(self.detail), "hash": self.hash}  # fmt: skip
+                "detail": json.loads(self.detail), "hash": self.hash}
 
 
 @dataclass(frozen=True)

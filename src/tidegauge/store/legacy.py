@@ -40,7 +40,7 @@ def take_over(connection: Connection, folder: Path, name: str) -> None:
                     pair_ports(connection)
     except sqlite3.Error as error:
         raise LakeError(f"a file of an older version is damaged: {error}", where=str(folder / name),
-                        hint="move it away to begin without it") from None  # fmt: skip
+                        hint="move it away to begin without it") from None
 
 
 def pair_ports(connection: Connection) -> None:
@@ -66,6 +66,6 @@ def pair_ports(connection: Connection) -> None:
     made = [
         {**{name: value for name, value in row.items() if name != "id"}, "far_port": port}
         for row in paired for port in sorted(set(by_hand[row["watch"]]))
-    ]  # fmt: skip
+    ]
     if made:
         connection.execute(marks.insert(), made)

@@ -99,7 +99,7 @@ class People:
         row = {
             "name": name, "role": checked_role(role), "subject": subject, "created_s": int(time.time()),
             "password": None if password is None else self._hasher.hash(password),
-        }  # fmt: skip
+        }
         with self._store.changing() as connection:
             put(connection, users, row, keep=("created_s",))
             connection.execute(delete(sessions).where(sessions.c.user == name))
@@ -177,7 +177,7 @@ class People:
         row = {
             "hash": _digest(secret), "user": name, "role": role, "csrf": secrets.token_urlsafe(32), "created_s": now_s,
             "seen_s": now_s, "ends_s": now_s + SESSION_S,
-        }  # fmt: skip
+        }
         with self._store.changing() as connection:
             over = or_(sessions.c.ends_s < now_s, sessions.c.seen_s < now_s - IDLE_S)
             connection.execute(delete(sessions).where(over))
@@ -269,7 +269,7 @@ class People:
         return [
             {"name": r.name, "user": r.user, "created": format_time(r.created_s),
              "ends": None if r.ends_s is None else format_time(r.ends_s)} for r in rows
-        ]  # fmt: skip
+        ]
 
     def remove_token(self, name: str) -> None:
         """Forget a token.

@@ -54,7 +54,7 @@ def note_change(connection: Connection, name: str) -> None:
 def put(
     connection: Connection, table: Table, row: dict[str, Any] | Sequence[dict[str, Any]], *, keys: Sequence[str] = (),
     keep: Sequence[str] = (), fresh: bool = False,
-) -> None:  # fmt: skip
+) -> None:
     """Insert rows, or change those that are there by their keys (the primary key where none are named).
 
     Args:

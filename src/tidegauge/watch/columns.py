@@ -15,7 +15,7 @@ KIND_OF = {
     "ip-address": "prefix", "ipv4-address": "prefix", "ipv6-address": "prefix", "network": "prefix", "as": "as",
     "asn": "as", "autonomous-system": "as", "domain": "domain", "hostname": "domain", "domain-name": "domain",
     "fqdn": "domain", "port": "port", "dst-port": "port", "url": "url", "uri": "url", "link": "url", "host": "host",
-}  # fmt: skip
+}
 """Names of kinds, and ours."""
 KIND_COLUMNS = ("kind", "type", "indicator-type", "ioc-type", "observable-type", "attribute-type")
 VALUE_COLUMNS = ("value", "indicator", "ioc", "ioc-value", "observable", "indicator-value")
@@ -25,7 +25,7 @@ PORT_COLUMNS = ("dst-port", "port", "far-port")
 TYPED = {
     **{name: kind for name, kind in KIND_OF.items() if kind != "port"}, "dst-ip": "prefix", "src-ip": "prefix",
     "dest-ip": "prefix", "source-ip": "prefix", "destination-ip": "prefix",
-}  # fmt: skip
+}
 """Columns that hold values of one kind."""
 SOURCES = ("src-ip", "source-ip")
 HASHES = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})", re.IGNORECASE)

@@ -38,7 +38,7 @@ class Indicator:
     def of(
         cls, kind: str, value: str, from_s: int = 0, until_s: int = FOREVER_S, source: str = "", *,
         far_port: str | int = 0, home_port: str | int = 0,
-    ) -> Indicator:  # fmt: skip
+    ) -> Indicator:
         """Return a checked indicator.
 
         >>> Indicator.of("prefix", "192.0.2.77", far_port=4444).text
@@ -99,7 +99,7 @@ class Indicator:
         start = format_time(self.from_s) if self.from_s else None
         end = format_time(self.until_s) if self.until_s < FOREVER_S else None
         return {"kind": self.kind, "value": self.value, "port": self.far_port or None,
-                "home_port": self.home_port or None, "from": start, "until": end, "source": self.source}  # fmt: skip
+                "home_port": self.home_port or None, "from": start, "until": end, "source": self.source}
 
 
 def port_of(value: str | int) -> int:

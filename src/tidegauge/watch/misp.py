@@ -11,7 +11,7 @@ from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NOT_SHOWN, Left, Row
 KIND_OF = {
     "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "hostname": "domain", "domain": "domain", "url": "url",
     "as": "as", "uri": "url", "link": "url",
-}  # fmt: skip
+}
 """Types of attributes that flows can show, and our kinds. Composite types name two of them."""
 PORTS = ("port", "src-port", "dst-port")
 

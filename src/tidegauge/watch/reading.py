@@ -48,7 +48,7 @@ def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indic
                 continue
             if mark.kind == "prefix" and _is_wide(mark.value):
                 left.add("prefix", f"shorter than /{WIDE_V4} (IPv6: /{WIDE_V6}): it would match too much of the"
-                                   " Internet; --prefix takes it all the same")  # fmt: skip
+                                   " Internet; --prefix takes it all the same")
             elif now_s is not None and mark.until_s <= now_s:
                 left.add(one.kind, "expired: its time of validity ended before the data begin")
             else:
@@ -56,7 +56,7 @@ def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indic
     if not found:
         reasons = "; ".join(f"{count:,} {what}: {why}" for what, why, count in list(left)[:3])
         raise InputError("no indicators in it that can be watched" + (f" ({reasons})" if reasons else ""),
-                         where=str(path), hint="addresses, prefixes, ASes, domains or links")  # fmt: skip
+                         where=str(path), hint="addresses, prefixes, ASes, domains or links")
     return list(found.values()), left
 
 
@@ -113,4 +113,4 @@ def _checked(row: Row, source: str) -> Indicator:
         source = f"{source}: {row.note}"
     return Indicator.of(
         row.kind, row.value, start, end, source, far_port=row.far_port or 0, home_port=row.home_port or 0
-    )  # fmt: skip
+    )

@@ -124,7 +124,7 @@ class Selection:
 
 def unmatched(
     watch: Selection, home: Sequence[Prefix], since_s: int, until_s: int, *, unknown: int = 0
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     """Yield why the flows of a time cannot show a watch, or only a part of what was asked: nothing that was not seen
     there is a no.
 
@@ -174,7 +174,7 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
         watch.name, _whole(terms), f"({text})" if text else "(1 = 0)",
         tuple((term.from_s, term.until_s) for term in terms), tuple(_notes(watch, found, unseen)), tuple(terms),
         indicators=len(watch.indicators) + unread, hidden=unread + (len(unseen) if blind else 0),
-    )  # fmt: skip
+    )
 
 
 def _terms(mark: Indicator, found: dict[Indicator, list[Pointed]]) -> list[Term]:
@@ -238,7 +238,7 @@ def _sql(terms: Iterable[Term], history_until_s: int | None) -> str:
 
 def _rest_sql(
     far_port: int, home_port: int, from_s: int, until_s: int, history_until_s: int | None
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     before = "" if history_until_s is None else f" OR time_start < make_timestamptz({history_until_s * 1_000_000})"
     if far_port:
         yield f"{column_sql('far_port')} = {far_port}"
@@ -252,7 +252,7 @@ def _rest_sql(
 
 def pointed(
     lake: Lake, marks: Iterable[Indicator], since_s: int, until_s: int
-) -> dict[Indicator, list[Pointed]]:  # fmt: skip
+) -> dict[Indicator, list[Pointed]]:
     """Return for each domain the addresses to which it (or a name below it) pointed: from an answer to the next one
     that lacks it, or as long as its time to live."""
     found: dict[Indicator, list[Pointed]] = {mark: [] for mark in marks}

@@ -184,7 +184,7 @@ def _indicator(one: dict[str, Any]) -> Iterator[Row | Left]:
     said = {
         str(word).lower() for key in ("indicator_types", "labels")
         for word in (one[key] if isinstance(one.get(key), list) else [one.get(key)])
-    }  # fmt: skip
+    }
     if language != "stix":
         yield Left(f"{language[:20]} rule", "not a STIX pattern")
     elif not isinstance(one.get("pattern"), str):

@@ -34,7 +34,7 @@ class Watch:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "note": self.note, "sizes": list(self.sizes),
-                "indicators": [i.to_json() for i in self.indicators]}  # fmt: skip
+                "indicators": [i.to_json() for i in self.indicators]}
 
 
 class Watches:
@@ -46,7 +46,7 @@ class Watches:
     def add(
         self, name: str, indicators: list[Indicator], *, note: str = "", sizes: tuple[int, ...] = (),
         left: Iterable[tuple[str, str, int]] = (),
-    ) -> Watch:  # fmt: skip
+    ) -> Watch:
         """Make a watch, or add to one. An indicator that is added never takes away from the others.
 
         Args:
@@ -59,7 +59,7 @@ class Watches:
             raise UsageError(f"not a name for a watch: {name!r}", hint="letters, digits, - . _")
         if len(indicators) > MOST_INDICATORS:
             raise UsageError(f"{len(indicators):,} indicators are more than a watch holds ({MOST_INDICATORS:,})",
-                             hint="split them over several watches")  # fmt: skip
+                             hint="split them over several watches")
         if not indicators:
             raise UsageError("a watch needs indicators", hint="--prefix, --as, --domain or --port")
         from tidegauge.store.writing import note_change, put, select, tables
@@ -69,17 +69,17 @@ class Watches:
             before = session.execute(
                 select(watches_table.c.note, watches_table.c.sizes, watches_table.c.left_out)
                 .where(watches_table.c.name == name)
-            ).first()  # fmt: skip
+            ).first()
             old_note, old_sizes, old_left = (before[0], *map(json.loads, before[1:])) if before else ("", [], [])
             known = json.dumps(sorted({*old_sizes, *sizes}))
             # The same file again leaves out the same.
             unwatched = list(dict.fromkeys((*map(tuple, old_left), *left)))[:MOST_LEFT]
             put(session, watches_table, {"name": name, "note": note or old_note, "sizes": known,
-                                         "left_out": json.dumps(unwatched)})  # fmt: skip
+                                         "left_out": json.dumps(unwatched)})
             put(
                 session, marks_table, [{"watch": name, **asdict(mark)} for mark in indicators],
                 keys=("watch", "kind", "value", "from_s", "until_s", "far_port", "home_port"), fresh=True,
-            )  # fmt: skip
+            )
             note_change(session, "watches")
         return self.get(name)
 

@@ -26,7 +26,7 @@ NEEDED = ("StartTime", "Proto", "SrcAddr", "Dir", "DstAddr", "TotBytes")
 OPTIONAL = (
     "Dur", "LastTime", "Sport", "Dport", "State", "sTos", "dTos", "TotPkts", "SrcBytes", "SrcPkts", "DstBytes",
     "DstPkts", "SrcId",
-)  # fmt: skip
+)
 COUNTS = ("TotBytes", "SrcBytes", "DstBytes", "TotPkts", "SrcPkts", "DstPkts")
 MANAGEMENT = ("man", "", None)
 
@@ -111,16 +111,16 @@ class ArgusReader:
             src=src, dst=dst, exporters=(self.exporter,), time_start=starts_us, time_end=ends_us, proto=protos,
             src_port=np.where(icmp, 0, src_ports), dst_port=np.where(icmp, kinds, dst_ports),
             packets=forward_packets, bytes=forward_bytes, tcp_flags=forward_flags, tos=tos,
-        )  # fmt: skip
+        )
         kept = np.flatnonzero(good)
         self.ledger.add(
             exporters=(self.exporter,), exporter=np.zeros(len(kept), dtype=np.int32), records=1,
             minute_s=ends_us[kept] // 1_000_000,
-        )  # fmt: skip
+        )
         return flows.take(kept).both_ways(
             back_packets[kept], back_bytes[kept], said=_said(text("Dir"))[kept],
             tcp_flags=back_flags[kept], tos=back_tos[kept],
-        )  # fmt: skip
+        )
 
 
 def _ports(column: pa.ChunkedArray) -> NDArray[np.int64]:

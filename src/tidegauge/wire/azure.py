@@ -15,9 +15,9 @@ import pyarrow.csv as pacsv
 from tidegauge.model import Skipped
 
 NSG = ("time", "src", "dst", "src_port", "dst_port", "proto", "way", "decision", "state", "packets", "bytes",
-       "back_packets", "back_bytes")  # fmt: skip
+       "back_packets", "back_bytes")
 VNET = ("time", "src", "dst", "src_port", "dst_port", "proto", "way", "state", "encryption", "packets", "bytes",
-        "back_packets", "back_bytes")  # fmt: skip
+        "back_packets", "back_bytes")
 PROTOCOLS = {"T": "6", "U": "17"}
 INTERVAL_S = 300
 """A flow that goes on is reported so often, with what it carried since (learn.microsoft.com, "Flow logs")."""
@@ -64,7 +64,7 @@ def azure_table(records: Iterable[dict[str, Any]], skipped: Skipped) -> pa.Table
         **kept, "proto": proto, "timestart": ends_ms - INTERVAL_S * 1000, "timeend": ends_ms,
         "bytes": table["bytes"], "packets": table["packets"], "opkt": table["back_packets"],
         "obyt": table["back_bytes"],
-    })  # fmt: skip
+    })
 
 
 def _tuples(value: Any, depth: int) -> Iterator[str]:

@@ -36,7 +36,7 @@ def templates_state(decoder: Decoder) -> dict[str, Any]:
     ]
     sampling = [
         [names[e], d, s[0], s[1], history[-1][1]] for (e, d, s), history in decoder.sampling.histories.items()
-    ]  # fmt: skip
+    ]
     return {"templates": templates, "sampling": sampling}
 
 

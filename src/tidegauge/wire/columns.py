@@ -66,7 +66,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "biflow_direction": ("biflow_direction",),
     "src_as": ("src_as", "sas", "as_src", "bgp_source_as_number"),
     "dst_as": ("dst_as", "das", "as_dst", "bgp_destination_as_number"),
-}  # fmt: skip
+}
 """Our columns and their names, the more exact ones first: in our own files; nfdump's CSV and JSON; rwcut; AWS VPC flow
 logs; goflow2 (1 and 2); pmacct; nProbe; Filebeat and Logstash; information elements of RFC 5102 as ipfixcol2 and
 super_mediator write them; Google Cloud's VPC flow logs. Compared are `plain_name`s.

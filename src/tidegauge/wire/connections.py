@@ -120,7 +120,7 @@ class Connections:
     def of_firewall(
         self, keys: Iterable[Key], updates: NDArray[np.bool_], deleted: NDArray[np.bool_], amounts: Ints,
         starts_us: Ints, ends_us: Ints,
-    ) -> tuple[Ints, Ints]:  # fmt: skip
+    ) -> tuple[Ints, Ints]:
         """Records of a firewall to what each adds: an update tells what passed since the last one, the end repeats the
         sum (Cisco, "ASA NetFlow Implementation Guide", element 233).
 
@@ -169,7 +169,7 @@ class Connections:
         both = Sighted(
             np.r_[known.keys, _flow_keys(flows)], np.r_[known.ways, egress.astype(np.uint8)],
             np.r_[known.marks, np.full(len(flows), self.mark or 0)],
-        )  # fmt: skip
+        )
         _, first, inverse = np.unique(both.keys, return_index=True, return_inverse=True)
         again = (both.ways[first][inverse] != both.ways)[len(known.keys) :]
         told_by = both.marks[first][inverse][len(known.keys) :][again]
@@ -192,7 +192,7 @@ def _flow_keys(flows: FlowBatch) -> NDArray[np.uint64]:
         flows["src_port"].astype(np.uint64) << np.uint64(24) | flows["dst_port"].astype(np.uint64) << np.uint64(8)
         | flows["proto"].astype(np.uint64),
         flows["in_if"].astype(np.uint64) << np.uint64(32) | flows["out_if"].astype(np.uint64),
-    )  # fmt: skip
+    )
     with np.errstate(over="ignore"):
         for word in words:
             mixed = (mixed ^ word) * np.uint64(0xBF58476D1CE4E5B9)

@@ -188,7 +188,7 @@ def is_of_firewall(template: Template) -> bool:
 
 def records_kept(
     records: Records, sets: SetTable, amounts: Amounts, reading: Reading, skipped: Skipped
-) -> NDArray[np.bool_]:  # fmt: skip
+) -> NDArray[np.bool_]:
     """Which records are traffic, and of the flow direction that counts."""
     kept = np.ones(len(records.owners), dtype=bool)
     template = records.template
@@ -197,7 +197,7 @@ def records_kept(
             kept &= column == 0
         kept = ~kept
         skipped.add("record", "an event without traffic (NAT, a connection that began or was denied)",
-                    int((~kept).sum()))  # fmt: skip
+                    int((~kept).sum()))
     ways = records.number(e.FLOW_DIRECTION)
     if reading.count and ways is not None:
         exporters = sets.senders[records.owners]

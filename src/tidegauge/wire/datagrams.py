@@ -89,7 +89,7 @@ class Datagrams:
         return Datagrams(
             self.buffer, self.offsets[index], self.lengths[index], self.arrived_us[index], self.senders[index],
             self.ports[index],
-        )  # fmt: skip
+        )
 
     @classmethod
     def of(
@@ -111,7 +111,7 @@ class Datagrams:
 def datagrams_in(
     packets: Packets, names: Names, skipped: Skipped, fragments: Fragments | None = None,
     streams: TcpExport | None = None,
-) -> Datagrams:  # fmt: skip
+) -> Datagrams:
     """The UDP payloads in captured packets, those in fragments put together, and the messages of IPFIX over TCP;
     everything else is counted."""
     fragments = Fragments(skipped) if fragments is None else fragments

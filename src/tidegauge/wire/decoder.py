@@ -130,7 +130,7 @@ class Decoder:
             self.ledger.add(
                 exporters=self.names.names, exporter=datagrams.senders[again], duplicates=1,
                 minute_s=datagrams.arrived_us[again] // 1_000_000,
-            )  # fmt: skip
+            )
             datagrams, kinds = datagrams.take(~again), kinds[~again]
         for kind, decode in ((V5, self._decode_v5), (SFLOW, self._decode_sflow)):
             if (chosen := kinds == kind).any():
@@ -211,7 +211,7 @@ class Decoder:
             for own in self._alike(key)
             if not self.sessions.at_once(exporter, own[1] >> SESSION_SHIFT, session >> SESSION_SHIFT)
             and (template := self.templates.at(own, np.inf)) is not None
-        }  # fmt: skip
+        }
         return found.pop() if len(found) == 1 else None
 
     def _alike(self, key: Key) -> list[Key]:
@@ -220,7 +220,7 @@ class Decoder:
         return [
             own for own in self.templates.sizes.get(exporter, ())
             if own[2] == template_id and (own[1] ^ session) & DOMAIN_MASK == 0 and own != key
-        ]  # fmt: skip
+        ]
 
     def _from_elsewhere(self, key: Key) -> Template | None:
         """The template of a set whose session never sent it: from before a restart or an earlier run, or from another
@@ -255,7 +255,7 @@ class Decoder:
             exporters=self.names.names, exporter=sets.senders, domain=self._told_apart(sets),
             minute_s=self._minutes_s(sets.export_ms, sets.arrived_us), misses=1,
             lost=np.maximum(sets.lengths // ORDINARY_RECORD, 1),
-        )  # fmt: skip
+        )
 
     def _behave(self, exporters: NDArray[np.int32], what: str, counted: NDArray[np.bool_]) -> None:
         """Note for each exporter how many of its datagrams are counted as something (a field of `Conduct`)."""
@@ -306,7 +306,7 @@ class Decoder:
         parts: NDArray[np.int64], sequences: NDArray[np.int64], steps: NDArray[np.int64],
         records: NDArray[np.int64], unsure: NDArray[np.bool_] | None = None,
         more_lost: NDArray[np.int64] | int = 0, templates: NDArray[np.int64] | None = None, **more: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Ledger rows of a block, by the clock that its flows have. Parts beyond the bound are counted together,
         without their sequence."""
         minutes_s = self._minutes_s(clock_ms, datagrams.arrived_us)
@@ -317,11 +317,11 @@ class Decoder:
         found = self.sequences[kind].follow(
             exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
             None if unsure is None else unsure[own], None if templates is None else templates[own],
-        )  # fmt: skip
+        )
         lost, overtaken, restarted, unknown, counts = (np.zeros(len(parts), dtype=np.int64) for _ in range(5))
         lost[own], overtaken[own], restarted[own], unknown[own], counts[own] = (
             found.lost, found.overtaken, found.restarted, found.unknown, COUNTED[kind][found.rules]
-        )  # fmt: skip
+        )
         if self.bounds is not None:
             for position in np.unique(exporters).tolist():
                 mine = exporters == position
@@ -338,13 +338,13 @@ class Decoder:
                 lost=(lost + more_lost)[mine], overtaken=overtaken[mine], restarts=restarted[mine],
                 unfollowed=(unknown * records)[mine], counts=counts[mine],
                 **{name: column[mine] for name, column in more.items()},
-            )  # fmt: skip
+            )
         for exporter, part, minute_s, units in found.credits:
             self.ledger.add(
                 exporters=self.names.names, exporter=np.array([exporter], dtype=np.int32),
                 agent=self.parts.name(part & PART_MASK), domain=part & OTHER_PARTS, minute_s=np.array([minute_s]),
                 lost=np.array([-units]),
-            )  # fmt: skip
+            )
 
     def _decode_v5(self, datagrams: Datagrams) -> FlowBatch:
         heads = read_heads5(datagrams)
@@ -363,7 +363,7 @@ class Decoder:
             V5, datagrams, export_ms, datagrams.senders, heads.domains, heads.sequences, heads.counts,
             heads.present, more_lost=heads.counts - heads.present, apart=apart, sampling=heads.sampling,
             skew_s=clocked.skew_s, delay_s=delay_s,
-        )  # fmt: skip
+        )
         return flows
 
     def _decode_sflow(self, datagrams: Datagrams) -> FlowBatch:
@@ -381,7 +381,7 @@ class Decoder:
             SFLOW, datagrams, datagrams.arrived_us // 1000, exporters, parts, headers.sequences,
             np.ones(len(datagrams), dtype=np.int64), records,
             more_lost=self._newly_dropped(exporters, parts, sampled.drops) + sampled.cut, apart=apart, sampling=rates,
-        )  # fmt: skip
+        )
         return flows
 
     def _sflow_parts(self, datagrams: Datagrams, headers: Headers) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -474,7 +474,7 @@ class Decoder:
                     heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],
                     unsure[chosen] & (kind == IPFIX), cut, apart=apart[chosen], skew_s=clocked.skew_s[chosen],
                     delay_s=delay_s[chosen], templates=defined[chosen],
-                )  # fmt: skip
+                )
         self.templates.forget_past()
         self.sampling.forget_past()
 
@@ -602,7 +602,7 @@ class Decoder:
             self.ledger.add(
                 exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
                 minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), unsampled=1,
-            )  # fmt: skip
+            )
             intervals = np.maximum(intervals, 1)
         chosen = None
         if is_of_firewall(template):
@@ -626,7 +626,7 @@ class Decoder:
             self.ledger.add(
                 exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
                 minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), records=1,
-            )  # fmt: skip
+            )
         yield flows, owner
 
     def _reading(self, sets: SetTable) -> Reading:
@@ -681,7 +681,7 @@ class Decoder:
             interval = interval or self.sampling.lookup(exporter, domain, DEFAULT, order)
             if interval is None and kind != "interface" and (interval := self.sampling.only(exporter)) is not None:
                 self.skipped.add("sampler", "announced under another source id: it is the exporter's only one, and was"
-                                 " used", len(rows))  # fmt: skip
+                                 " used", len(rows))
             waits = kind == "sampler" and selector != 0 and self._name(exporter) not in self.overrides
             found[rows] = interval or (0 if waits else 1)
         return found if own is None else np.where(own > 0, own, found)
@@ -689,7 +689,7 @@ class Decoder:
 
 def _records_in(
     cut_bytes: NDArray[np.int64], told: NDArray[np.int64], sets: SetTable, records: NDArray[np.int64]
-) -> NDArray[np.int64]:  # fmt: skip
+) -> NDArray[np.int64]:
     """About how many records were in the bytes that were cut off each message, by the size of those that are there.
 
     Args:

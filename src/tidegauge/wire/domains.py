@@ -53,7 +53,7 @@ class Parts:
             return found
         _, first, inverse = np.unique(
             (parts << np.int64(20)) | exporters, return_index=True, return_inverse=True
-        )  # fmt: skip
+        )
         kept = [self._place(int(exporters[i]), int(parts[i]), now_us) for i in first.tolist()]
         return np.array(kept)[inverse]
 

@@ -26,10 +26,10 @@ COUNTS = pa.struct(
         ("bytes_toserver", pa.int64()), ("bytes_toclient", pa.int64()),
         ("pkts", pa.int64()), ("bytes", pa.int64()), ("start", pa.string()), ("end", pa.string()),
     ]
-)  # fmt: skip
+)
 COUNTERS = {
     "flow": ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient"), "netflow": ("pkts", "bytes"),
-}  # fmt: skip
+}
 TCP = pa.struct([("tcp_flags", pa.string()), ("tcp_flags_ts", pa.string()), ("tcp_flags_tc", pa.string())])
 SCHEMA = pa.schema(
     [
@@ -37,7 +37,7 @@ SCHEMA = pa.schema(
         ("dest_port", pa.int64()), ("proto", pa.string()), ("icmp_type", pa.int64()), ("icmp_code", pa.int64()),
         ("flow", COUNTS), ("netflow", COUNTS), ("tcp", TCP),
     ]
-)  # fmt: skip
+)
 WANTED = ("flow", "netflow", "dns", "tls", "stats")
 MOST_ANSWERS = 100
 MANY_ALONE = 1000
@@ -145,13 +145,13 @@ class EveReader:
             packets=count("pkts_toserver" if two_way else "pkts"),
             bytes=count("bytes_toserver" if two_way else "bytes"),
             tcp_flags=flags[1] if two_way else flags[0],
-        )  # fmt: skip
+        )
         kept = np.flatnonzero(good)
         flows = flows.take(kept)
         self.ledger.add(
             exporters=(name,), exporter=np.zeros(len(kept), dtype=np.int32), records=1,
             minute_s=flows["time_end"] // 1_000_000,
-        )  # fmt: skip
+        )
         if not two_way:
             return flows
         back_packets, back_bytes = count("pkts_toclient")[kept], count("bytes_toclient")[kept]
@@ -211,7 +211,7 @@ class EveReader:
                     answers=pa.array(answers, pa.list_(pa.string())).filter(keep),
                     ttls_s=np.array(ttls, dtype=np.float64)[good],
                 )
-            )  # fmt: skip
+            )
 
     def _stats(self, line: bytes, exporter: str, packets_before: int, drops_before: int) -> tuple[int, int]:
         """Coverage from the kernel's counters: the share of packets since the last `stats` that were not dropped."""
@@ -223,14 +223,14 @@ class EveReader:
             return packets_before, drops_before
         packets, drops = (
             n if isinstance(n := capture.get(k), int) else 0 for k in ("kernel_packets", "kernel_drops")
-        )  # fmt: skip
+        )
         new_packets = packets - packets_before if packets >= packets_before else packets
         new_drops = drops - drops_before if drops >= drops_before else drops
         share = 1 - min(new_drops / new_packets, 1.0) if new_packets > 0 else 1.0
         self.ledger.add(
             exporters=(exporter,), exporter=np.zeros(1, dtype=np.int32), minute_s=np.array([int(when)]),
             stated=np.array([share]),
-        )  # fmt: skip
+        )
         return packets, drops
 
 

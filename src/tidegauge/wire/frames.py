@@ -29,13 +29,13 @@ IPV4 = np.dtype(
         ("version_ihl", "u1"), ("tos", "u1"), ("length", ">u2"), ("id", ">u2"), ("fragment", ">u2"),
         ("ttl", "u1"), ("protocol", "u1"), ("checksum", ">u2"), ("src", "u1", 4), ("dst", "u1", 4),
     ]
-)  # fmt: skip
+)
 IPV6 = np.dtype(
     [
         ("version_class_flow", ">u4"), ("length", ">u2"), ("next", "u1"), ("hops", "u1"),
         ("src", "u1", 16), ("dst", "u1", 16),
     ]
-)  # fmt: skip
+)
 TRANSPORT = np.dtype([("first", ">u2"), ("second", ">u2"), ("third", ">u2"), ("rest", "V6"), ("flags", ">u2")])
 """The start of TCP (ports, flags), UDP (ports, length) and ICMP (type and code) at once."""
 

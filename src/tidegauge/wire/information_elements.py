@@ -43,7 +43,7 @@ def describes_packets(template: Template) -> bool:
 def flows_of(
     records: Records, sets: SetTable, intervals: NDArray[np.int64], reading: Reading, skipped: Skipped,
     chosen: NDArray[np.bool_] | None = None,
-) -> tuple[FlowBatch, NDArray[np.int64]]:  # fmt: skip
+) -> tuple[FlowBatch, NDArray[np.int64]]:
     """Flows of records; a two-way record gives two, the reverse one left out where it carried no packet.
 
     Args:
@@ -93,7 +93,7 @@ def flows_of(
     )
     reverse = _batch(
         reverse_columns, sets, owners, *reverse_times, amounts.back_octets, amounts.back_packets, intervals
-    )  # fmt: skip
+    )
     carried = kept & ((amounts.back_packets > 0) | (amounts.back_octets > 0))
     # Of a record whose way there carried nothing only the way back is a flow.
     one_way = carried & (amounts.octets == 0) & (amounts.packets == 0)
@@ -103,11 +103,11 @@ def flows_of(
 def _sampled_packets(
     records: Records, sets: SetTable, columns: dict[str, Any], header: IpHeaders, starts: Column, ends: Column,
     intervals: NDArray[np.int64],
-) -> tuple[FlowBatch, NDArray[np.int64]]:  # fmt: skip
+) -> tuple[FlowBatch, NDArray[np.int64]]:
     """Flows of records that hold a section of a packet."""
     owners = records.owners
     octets = first_amount(records, (e.OCTET_DELTA_COUNT, e.OCTET_TOTAL_COUNT, e.LAYER2_OCTET_DELTA_COUNT,
-                               e.POST_OCTET_DELTA_COUNT))  # fmt: skip
+                               e.POST_OCTET_DELTA_COUNT))
     packets = first_amount(records, (e.PACKET_DELTA_COUNT, e.PACKET_TOTAL_COUNT, e.POST_PACKET_DELTA_COUNT))
     if packets is None:
         packets = np.ones(len(owners), dtype=np.uint64)
@@ -164,7 +164,7 @@ def _fitting(values: Column, most: int) -> Column:
 def _both(
     forward: FlowBatch, reverse: FlowBatch, there: NDArray[np.bool_], back: NDArray[np.bool_],
     owners: NDArray[np.int64], directions: Column | None,
-) -> tuple[FlowBatch, NDArray[np.int64]]:  # fmt: skip
+) -> tuple[FlowBatch, NDArray[np.int64]]:
     """Forward and reverse flows of two-way records side by side, each where it carried something,
     `biflow_direction` set on both (RFC 5103 6.3)."""
     if directions is None:
@@ -191,7 +191,7 @@ def _zeros(records: Records) -> Column:
 
 def _addresses_and_ports(
     records: Records, tunnels: NDArray[np.uint8] | None, skipped: Skipped
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Columns from fields; where there are none but a packet section, from the packet's headers (`header` then set)."""
     for element, framed in SECTIONS:
         if (span := records.span(element)) is not None and not _has_addresses(records.template):
@@ -222,7 +222,7 @@ def _addresses_and_ports(
 def _counters(records: Records) -> dict[str, Column]:
     """Interfaces and ASes, where stated."""
     wanted = {"in_if": IN_INTERFACES, "out_if": OUT_INTERFACES, "src_as": (e.BGP_SOURCE_AS_NUMBER,),
-              "dst_as": (e.BGP_DESTINATION_AS_NUMBER,)}  # fmt: skip
+              "dst_as": (e.BGP_DESTINATION_AS_NUMBER,)}
     return {name: given for name, elements in wanted.items() if (given := _first(records, elements)) is not None}
 
 
@@ -233,7 +233,7 @@ def _has_addresses(template: Template) -> bool:
 def _from_section(
     records: Records, span: tuple[Any, Column, Column], framed: bool, tunnels: NDArray[np.uint8] | None,
     skipped: Skipped,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     buffer, begins, ends = span
     at, known = begins, np.ones(len(begins), dtype=bool)
     if framed:

@@ -52,7 +52,7 @@ def ipfix_messages(stream: Stream, sender: int) -> Iterator[Datagrams]:
             yield Datagrams(
                 Buffer.of(block), offsets, lengths, exported_s * 1_000_000,
                 np.full(count, sender, dtype=np.int32), np.zeros(count, dtype=np.int64),
-            )  # fmt: skip
+            )
         if damage:
             raise InputError(damage, where=f"{stream.name}, offset {begin + position}")
         if not more:

@@ -72,7 +72,7 @@ class JsonReader(TableReader):
                     f"JSON of an unknown kind: its keys are {shown}", where=stream.name,
                     hint="read are the flows of goflow2, pmacct, nfdump, Filebeat, ipfixcol2, super_mediator, Google"
                     " Cloud and Azure, Zeek's logs and Suricata's EVE",
-                )  # fmt: skip
+                )
         if not known:
             raise NoFlowsError("JSON without a flow in it", where=stream.name)
 
@@ -96,7 +96,7 @@ class JsonReader(TableReader):
         return np.array(
             [str(who).startswith("DEST") and (key in own or key in self._sources)
              for key, who in zip(keys, reporters, strict=True)], dtype=bool,
-        )  # fmt: skip
+        )
 
     def _tables(self, stream: Stream) -> Iterator[pa.Table]:
         """Records as columns with plain names."""
@@ -177,7 +177,7 @@ def _is_scalar(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
         or pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)
-    )  # fmt: skip
+    )
 
 
 def _first_of(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:

@@ -95,7 +95,7 @@ class FlowMeter:
                 self.ledger.add(
                     exporters=(self.exporter,), exporter=np.zeros(len(minutes), dtype=np.int32), minute_s=minutes,
                     stated=np.ones(len(minutes)),
-                )  # fmt: skip
+                )
         self._open = self._span = None
 
     def _joined(self, rows: Columns) -> Columns:
@@ -134,7 +134,7 @@ class FlowMeter:
                 *halves(rows["src"]), *halves(rows["dst"]),
                 rows["src_port"].astype(np.uint64) << np.uint64(24) | rows["dst_port"].astype(np.uint64) << np.uint64(8)
                 | rows["proto"].astype(np.uint64),
-            ):  # fmt: skip
+            ):
                 mixed = (mixed ^ words) * np.uint64(0xBF58476D1CE4E5B9)
                 mixed ^= mixed >> np.uint64(31)
         return mixed
@@ -158,15 +158,15 @@ class FlowMeter:
             src_port=np.where(icmp, 0, pick("src_port", "dst_port")),
             dst_port=np.where(icmp, np.maximum(flows["src_port"], flows["dst_port"]), pick("dst_port", "src_port")),
             packets=pick("packets0", "packets1"), bytes=pick("bytes0", "bytes1"), tcp_flags=pick("flags0", "flags1"),
-        )  # fmt: skip
+        )
         self.ledger.add(
             exporters=(self.exporter,), exporter=np.zeros(len(batch), dtype=np.int32), records=1,
             minute_s=ends // 1_000_000,
-        )  # fmt: skip
+        )
         return batch.both_ways(
             pick("packets1", "packets0"), pick("bytes1", "bytes0"), said=np.where(sure, 1, 0).astype(np.uint8),
             tcp_flags=pick("flags1", "flags0"),
-        )  # fmt: skip
+        )
 
 
 def _rows(ip: IpHeaders, octets: NDArray[np.int64], times_us: NDArray[np.int64]) -> Columns:

@@ -15,7 +15,7 @@ HEADER = np.dtype(
         ("version", ">u2"), ("count", ">u2"), ("uptime_ms", ">u4"), ("secs", ">u4"), ("nsecs", ">u4"),
         ("sequence", ">u4"), ("engine_type", "u1"), ("engine_id", "u1"), ("sampling", ">u2"),
     ]
-)  # fmt: skip
+)
 RECORD = np.dtype(
     [
         ("srcaddr", ">u4"), ("dstaddr", ">u4"), ("nexthop", ">u4"), ("input", ">u2"), ("output", ">u2"),
@@ -23,7 +23,7 @@ RECORD = np.dtype(
         ("dstport", ">u2"), ("pad1", "u1"), ("tcp_flags", "u1"), ("prot", "u1"), ("tos", "u1"),
         ("src_as", ">u2"), ("dst_as", ">u2"), ("src_mask", "u1"), ("dst_mask", "u1"), ("pad2", ">u2"),
     ]
-)  # fmt: skip
+)
 JUST_BOOTED_MS, AHEAD_MS, AGO_MS = 60_000, 300_000, 86_400_000
 DAY_MS = 86_400_000
 EARLIEST_CLOCK_S = 631_152_000  # 1990: a header time before it is an unset clock

@@ -16,7 +16,7 @@ COLUMNS = (
     ("time_start", "%tsr"), ("duration", "%td"), ("src", "%sa"), ("dst", "%da"), ("sp", "%sp"), ("dp", "%dp"),
     ("pr", "%pr"), ("flg", "%flg"), ("tos", "%tos"), ("packets", "%ipkt"), ("bytes", "%ibyt"), ("opkt", "%opkt"),
     ("obyt", "%obyt"), ("in", "%in"), ("out", "%out"), ("sas", "%sas"), ("das", "%das"), ("ra", "%ra"),
-)  # fmt: skip
+)
 """Our names or names that the table reader knows, and nfdump's format for each."""
 
 

@@ -18,7 +18,7 @@ LARGEST_PACKET = 1 << 20
 MAGICS = {
     b"\xd4\xc3\xb2\xa1": ("<", 1), b"\xa1\xb2\xc3\xd4": (">", 1),
     b"\x4d\x3c\xb2\xa1": ("<", 1000), b"\xa1\xb2\x3c\x4d": (">", 1000),
-}  # fmt: skip
+}
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 
 

@@ -35,7 +35,7 @@ COUNTED = {
     for kind, standard, records in (
         (V5, "flows", "flows"), (V9, "messages", "flows"), (SFLOW, "messages", "flows"), (IPFIX, "records", "records")
     )
-}  # fmt: skip
+}
 """By protocol and rule (`counting`), how the ledger calls what the numbers count."""
 
 
@@ -125,7 +125,7 @@ class SequenceTracker:
         found = Followed(
             np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool),
             np.zeros(count, dtype=np.int8), np.zeros(count, bool), [],
-        )  # fmt: skip
+        )
         for rows in groups(domains << SENDER_BITS | senders):
             key = (int(senders[rows[0]]), int(domains[rows[0]]))
             stream = self.streams.setdefault(key, Stream())
@@ -158,7 +158,7 @@ class SequenceTracker:
     def _learn(
         key: tuple[int, int], stream: Stream, numbers: NDArray[np.int64], by_rule: NDArray[np.int64],
         doubt: NDArray[np.bool_], found: Followed,
-    ) -> int:  # fmt: skip
+    ) -> int:
         """What the numbers count; where that turns out to be something else than before, the losses that were told by
         the rule before are taken back."""
         before = stream.counting.rule
@@ -171,7 +171,7 @@ class SequenceTracker:
     def _follow_one(
         self, key: tuple[int, int], stream: Stream, rows: NDArray[np.int64], numbers: NDArray[np.int64],
         steps: NDArray[np.int64], minutes_s: NDArray[np.int64], unsure: NDArray[np.bool_], each: float, found: Followed,
-    ) -> None:  # fmt: skip
+    ) -> None:
         follows = (numbers + steps) & 0xFFFFFFFF
         first = int(numbers[0]) if stream.due is None else stream.due
         if stream.earliest is None:

@@ -30,7 +30,7 @@ EXPANDED_SAMPLE = np.dtype(
             "input_format", "input", "output_format", "output", "count",
         )
     ]
-)  # fmt: skip
+)
 RAW = np.dtype([(name, ">u4") for name in ("protocol", "frame", "stripped", "length")])
 MOST_SAMPLES = 1024
 MOST_RECORDS = 64
@@ -132,7 +132,7 @@ class Sampled:
 def decode_sflow(
     datagrams: Datagrams, headers: Headers, exporters: NDArray[np.int32], tunnels: NDArray[np.uint8] | None,
     skipped: Skipped,
-) -> Sampled:  # fmt: skip
+) -> Sampled:
     """Flows of flow samples: a packet each, scaled by its sampling rate, at the time of arrival (sFlow has no clock).
 
     Args:

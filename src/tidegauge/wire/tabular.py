@@ -256,11 +256,11 @@ class TableReader:
         flows = FlowBatch.build(
             src=src[rows], dst=dst[rows], time_start=starts_us, time_end=ends_us,
             exporter=codes[rows], exporters=exporters, **taken,
-        )  # fmt: skip
+        )
         self.ledger.add(
             exporters=exporters, exporter=flows["exporter"], domain=flows["domain"],
             minute_s=flows["time_end"] // 1_000_000, records=1, unsampled=unapplied[rows],
-        )  # fmt: skip
+        )
         if (column := given("back_packets")) is not None:
             back_packets, back_bytes = (np.nan_to_num(_count(c, 0, count))[rows] for c in (column, given("back_bytes")))
             # The same counters again are the same traffic, counted behind the exporter (FortiGate).
@@ -274,7 +274,7 @@ class TableReader:
     def _sampled(
         self, exporters: tuple[str, ...], codes: NDArray[np.int32], applied: NDArray[np.float64] | None,
         stated: NDArray[np.float64], good: NDArray[np.bool_],
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """By what the counters of each row are multiplied, and which rows state an interval that is not applied.
 
         An interval that a table states counts only where the site names one for its exporter: some programs apply it
@@ -287,7 +287,7 @@ class TableReader:
         if left.any():
             interval = int(stated[left].max())
             self.skipped.add("sampling interval", f"1:{interval:,} is stated and not applied, since tables may hold"
-                             " estimates already: name it under [exporters] to apply it", int(left.sum()))  # fmt: skip
+                             " estimates already: name it under [exporters] to apply it", int(left.sum()))
         return np.maximum(named, 1), left
 
     def _exporters(

@@ -123,7 +123,7 @@ def _segments(packets: Packets) -> Iterator[tuple[Key, int, int, bytes]]:
     for src, src_port, dst, dst_port, sequence, flags, first, last in zip(
         ip.src[tcp], ip.src_ports[tcp].tolist(), ip.dst[tcp], ip.dst_ports[tcp].tolist(), sequences.tolist(),
         ip.tcp_flags[tcp].tolist(), firsts.tolist(), lasts.tolist(), strict=True,
-    ):  # fmt: skip
+    ):
         begin = sequence + 1 if flags & SYN else sequence
         yield (src.tobytes(), src_port, dst.tobytes(), dst_port), begin % 2**32, flags, bytes(raw[first:last])
 

@@ -18,15 +18,15 @@ from tidegauge.wire.sets import SetTable
 START_CLOCKS = (
     e.FLOW_START_MILLISECONDS, e.FLOW_START_MICROSECONDS, e.FLOW_START_NANOSECONDS, e.FLOW_START_SECONDS,
     e.FLOW_START_DELTA_MICROSECONDS, e.FLOW_START_SYS_UP_TIME,
-)  # fmt: skip
+)
 END_CLOCKS = (
     e.FLOW_END_MILLISECONDS, e.FLOW_END_MICROSECONDS, e.FLOW_END_NANOSECONDS, e.FLOW_END_SECONDS,
     e.FLOW_END_DELTA_MICROSECONDS, e.FLOW_END_SYS_UP_TIME,
-)  # fmt: skip
+)
 OBSERVED_CLOCKS = (
     e.OBSERVATION_TIME_MILLISECONDS, e.OBSERVATION_TIME_MICROSECONDS, e.OBSERVATION_TIME_NANOSECONDS,
     e.OBSERVATION_TIME_SECONDS, -1, -1,
-)  # fmt: skip
+)
 """In milliseconds, microseconds, nanoseconds, seconds, before the export, since boot."""
 NTP_EPOCH_S = 2_208_988_800
 NTP_ERA_S = 1 << 32
@@ -55,7 +55,7 @@ class _Times:
 def times_of(
     records: Records, sets: SetTable, known: Connections, skipped: Skipped, enterprise: int = 0,
     fallback: tuple[Column, Column] | None = None,
-) -> tuple[Column, Column]:  # fmt: skip
+) -> tuple[Column, Column]:
     """Start and end in microseconds UTC, from the finest clock of the template that says one; where none does, of the
     other end, or of the export."""
     owners = records.owners

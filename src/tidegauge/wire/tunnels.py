@@ -51,7 +51,7 @@ def decapsulated(
         for kind in np.unique(kinds[~good]).tolist():
             name = TUNNELS[int(kind).bit_length() - 1]
             skipped.add("tunnelled packet", f"no whole IP header in its {name}, kept as the outer packet",
-                        int((~good & (kinds == kind)).sum()))  # fmt: skip
+                        int((~good & (kinds == kind)).sum()))
         inside = found[good]
         ip = _replaced(ip, inside, inner, good)
     return ip

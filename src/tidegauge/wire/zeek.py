@@ -40,12 +40,12 @@ from tidegauge.wire.text import (
 CONN = (
     "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "duration",
     "orig_bytes", "resp_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "history",
-)  # fmt: skip
+)
 LOSS = ("ts", "ts_delta", "peer", "percent_lost")
 STATS = ("ts", "peer")
 TEXT = (
     "id.orig_h", "id.resp_h", "proto", "history", "peer", "_node_name", "query", "qtype_name", "server_name",
-)  # fmt: skip
+)
 LISTS = {"answers": pa.string(), "TTLs": pa.float64()}
 STATS_INTERVAL_S = 300
 DNS = ("ts", "id.orig_h", "id.resp_h", "query", "qtype_name", "answers", "TTLs")
@@ -132,7 +132,7 @@ class ZeekReader:
             src=src, dst=dst, src_port=np.where(icmp, 0, orig_port), dst_port=np.where(icmp, kinds, resp_port),
             packets=forward_packets, bytes=forward_bytes, exporters=(self.exporter,),
             time_start=starts, time_end=ends, proto=protos, tcp_flags=flags,
-        )  # fmt: skip
+        )
         kept = np.flatnonzero(good)
         both = forward.take(kept).both_ways(back_packets[kept], back_bytes[kept], tcp_flags=back_flags[kept])
         # Zeek writes a connection when it ends: that is when the sensor was awake.
@@ -178,7 +178,7 @@ class ZeekReader:
         if path == "dns":
             answers = _lists(kept["answers"], pa.string())
             ttls = np.array([min((t for t in row if t is not None), default=0.0) for row in
-                             _lists(kept["TTLs"], pa.float64()).to_pylist()])  # fmt: skip
+                             _lists(kept["TTLs"], pa.float64()).to_pylist()])
         names = pc.utf8_slice_codeunits(pc.utf8_lower(pc.utf8_rtrim(kept[column_name(path)], ".")), 0, LONGEST_NAME)
         self.names.append(
             names_table(
@@ -187,7 +187,7 @@ class ZeekReader:
                 names=names.combine_chunks(), answers=answers, ttls_s=ttls,
                 query_types=kept["qtype_name"].combine_chunks() if path == "dns" else None,
             )
-        )  # fmt: skip
+        )
 
     def _coverage(self, table: pa.Table, path: str) -> None:
         ends = epoch_seconds(numbers(table["ts"]))
@@ -207,7 +207,7 @@ class ZeekReader:
             self.ledger.add(
                 exporters=(self.exporter,), exporter=np.zeros(len(minutes), dtype=np.int32), minute_s=minutes,
                 stated=np.full(len(minutes), 1 - share),
-            )  # fmt: skip
+            )
 
 
 def column_name(path: str) -> str:
@@ -325,7 +325,7 @@ def _json_block(block: bytes, wanted: tuple[str, ...], skipped: Skipped) -> pa.T
             block = block.replace(b'"id_' + name + b'"', b'"id.' + name + b'"')
     kinds = [
         (n, pa.list_(LISTS[n]) if n in LISTS else pa.string() if n in TEXT else pa.float64()) for n in wanted
-    ]  # fmt: skip
+    ]
     if b'"ts":"' in block or b'"ts": "' in block:
         kinds = [(n, pa.string() if n == "ts" else t) for n, t in kinds]
     options = pajson.ParseOptions(explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore")

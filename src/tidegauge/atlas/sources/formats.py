@@ -66,7 +66,7 @@ FORMATS = {f.name: f for f in (
     Format("drop", "list", 9, "Spamhaus DROP, text or JSON lines", "Spamhaus terms, free of charge",
            "https://www.spamhaus.org/drop/drop.txt", class_bit("leased"), lists.read_drop),
     Format("list", "list", 9, "any list of prefixes, addresses, ranges or ASes, with --class", PUBLISHER),
-)}  # fmt: skip
+)}
 
 
 def detect(head: bytes, name: str) -> str:

@@ -46,12 +46,12 @@ def read_list(stream: Stream, classes: int) -> Parsed:
         raise InputError(
             f"{bad:,} of {bad + len(rows) + len(ases):,} lines hold no prefix, address, range or AS",
             where=f"{stream.name}, before offset {stream.offset}",
-        )  # fmt: skip
+        )
     numbers = [a[0] for a in ases]
     return Parsed(
         prefix_rows(joined(r[0] for r in rows), joined(r[1] for r in rows), classes=classes, name=[r[2] for r in rows]),
         as_rows(numbers, numbers, classes=classes, name=[a[1] for a in ases]), None, skipped,
-    )  # fmt: skip
+    )
 
 
 def _cut(line: str) -> tuple[str, str | None]:
@@ -137,10 +137,10 @@ def _of_texts(rows: list[tuple[str, str]], bits: int, stream: Stream, date_s: in
         too_many(len(good), stream.name)
     if not good or len(rows) > 2 * len(good):
         raise InputError(f"{len(rows) - len(good):,} of {len(rows):,} entries are no prefixes", where=stream.name,
-                         hint="is this file what it claims to be?")  # fmt: skip
+                         hint="is this file what it claims to be?")
     table = prefix_rows(
         joined(g[0] for g in good), joined(g[1] for g in good), classes=bits, name=[g[2] for g in good]
-    )  # fmt: skip
+    )
     return Parsed(table, date_s=date_s, skipped=skipped)
 
 
@@ -215,10 +215,10 @@ def read_c2(stream: Stream) -> Parsed:
         too_many(len(rows), stream.name)
     if not rows:
         raise InputError("no addresses of command servers in it", where=f"{stream.name}, offset {stream.offset}",
-                         hint="a header with dst_ip or ioc_value")  # fmt: skip
+                         hint="a header with dst_ip or ioc_value")
     addresses = joined(r[0] for r in rows)
     table = prefix_rows(addresses, addresses, classes=C2, from_s=[r[1] for r in rows], since_s=[r[1] for r in rows],
-                        name=[r[2] for r in rows])  # fmt: skip
+                        name=[r[2] for r in rows])
     return Parsed(table, date_s=date_s, skipped=skipped)
 
 

@@ -35,7 +35,7 @@ HEADERS = {
     "asn": "as", "as": "as", "as_number": "as", "autonomous_system_number": "as",
     "as_name": "name", "as_organization": "name", "autonomous_system_organization": "name", "name": "name",
     "organization": "name",
-}  # fmt: skip
+}
 """Names of columns that publishers use, and what we call them."""
 
 
@@ -123,7 +123,7 @@ def _places(row: list[str], name: str) -> dict[str, int]:
         places = {"range": 0}
     else:
         raise InputError("no ranges of addresses in its first line", where=f"{name}, offset 0",
-                         hint="first,last,country or prefix,country, or a header")  # fmt: skip
+                         hint="first,last,country or prefix,country, or a header")
     return {**places, "as": value, "country": value, "name": value + 1}
 
 
@@ -158,14 +158,14 @@ def _something(firsts: list[bytes], stream: Stream, skipped: Skipped) -> None:
         raise InputError(
             f"{bad:,} of {bad + len(firsts):,} lines say nothing that can be read",
             where=f"{stream.name}, before offset {stream.offset}", hint="is this file what it claims to be?",
-        )  # fmt: skip
+        )
 
 
 TRAITS = {
     "is_tor_exit_node": "tor-exit", "is_anonymous_vpn": "vpn", "is_public_proxy": "proxy",
     "is_residential_proxy": "proxy", "is_hosting_provider": "hosting", "is_satellite_provider": "satellite",
     "is_anycast": "anycast",
-}  # fmt: skip
+}
 MMDB_MOST_BYTES = 2 << 30
 
 
@@ -202,7 +202,7 @@ def read_mmdb(path: str) -> Parsed:
                     names.setdefault(number, name[:LONGEST_NAME])
                 too_many(len(numbers), path)
     except (maxminddb.InvalidDatabaseError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-            UnicodeDecodeError, OverflowError, RecursionError) as error:  # fmt: skip
+            UnicodeDecodeError, OverflowError, RecursionError) as error:
         cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise InputError(f"not a sound MMDB: {cause}", where=path) from None
     if not firsts:
@@ -214,7 +214,7 @@ def read_mmdb(path: str) -> Parsed:
             pa.array(places, mask=places < 0), pa.array([c for c in codes if c is not None], pa.string())
         ),
         "as": np.frombuffer(numbers, dtype=np.uint32), "classes": np.frombuffer(classes, dtype=np.uint16),
-    }  # fmt: skip
+    }
     first, last = (np.frombuffer(ends, dtype=np.uint8).reshape(-1, 16) for ends in (firsts, lasts))
     return Parsed(
         prefix_rows(first, last, **columns),

@@ -98,7 +98,7 @@ def _blocks(stream: Stream, skipped: Skipped) -> Iterator[tuple[bytes, Ints]]:
         yield block, np.array(found, dtype=np.int64).reshape(-1, 5)
     if rest:
         raise InputError("cut within a record", where=f"{stream.name}, offset {stream.offset - len(rest)}",
-                         hint="fetch it again")  # fmt: skip
+                         hint="fetch it again")
 
 
 def _routes(buffer: Buffer, records: Ints, skipped: Skipped) -> Iterator[tuple[Prefixes, Routes, int]]:
@@ -266,7 +266,7 @@ def _summed(buffer: Buffer, prefixes: Prefixes, routes: Routes, width: int, skip
     columns: dict[str, Any] = {
         "as": main.astype(np.uint32), "others": others, "upstreams": _lists(hosts[rank], ups[rank], count),
         "since_s": np.where(oldest < 1 << 40, oldest, 0),
-    }  # fmt: skip
+    }
     table = prefix_rows(prefixes.first, prefixes.last, **columns)
     return table if kept.all() else table.filter(pa.array(kept))
 

@@ -94,7 +94,7 @@ def read_delegated(stream: Stream) -> Parsed:
         raise InputError(
             f"its header announces {announced:,} records, it holds {records:,}: it is cut",
             where=f"{stream.name}, offset {stream.offset}", hint="fetch it again",
-        )  # fmt: skip
+        )
     prefixes = prefix_rows(joined(firsts), joined(lasts), country=countries, since_s=since, name=names)
     table = as_rows(
         [a[0] for a in ases], [a[1] for a in ases], country=[a[2] for a in ases], since_s=[a[3] for a in ases]
@@ -123,7 +123,7 @@ def _packed(text: str) -> bytes:
 
 
 KEPT = ("inetnum", "inet6num", "route", "route6", "aut-num", "origin", "country", "netname", "as-name", "created",
-        "last-modified")  # fmt: skip
+        "last-modified")
 FIELD = re.compile(rf"(?m)^({'|'.join(KEPT)}):[ \t]*([^\n#]*)|^[ \t]*$")
 MOST_FIELDS = 40
 
@@ -160,7 +160,7 @@ def read_rpsl(stream: Stream) -> Parsed:
         else:
             announced = int(origin) if kind.startswith("route") else 0
             rows.append((*found, None if announced else country, announced, _moment(current.get("created", "")),
-                         current.get("netname", "")[:LONGEST_NAME]))  # fmt: skip
+                         current.get("netname", "")[:LONGEST_NAME]))
             too_many(len(rows), stream.name)
 
     for block in stream.lines():
@@ -180,7 +180,7 @@ def read_rpsl(stream: Stream) -> Parsed:
     prefixes = prefix_rows(
         joined(r[0] for r in rows), joined(r[1] for r in rows), country=[r[2] for r in rows],
         **{"as": [r[3] for r in rows]}, since_s=[r[4] for r in rows], name=[r[5] or None for r in rows],
-    )  # fmt: skip
+    )
     numbers = [a[0] for a in ases]
     return Parsed(prefixes, as_rows(numbers, numbers, name=[a[1] or None for a in ases]), None, skipped)
 

@@ -73,14 +73,14 @@ def read_consensus(stream: Stream) -> Parsed:
             flush(RELAY)
             if not (0 < after < until):
                 raise InputError("a consensus that does not say when it holds",
-                                 where=f"{stream.name}, offset {stream.offset}")  # fmt: skip
+                                 where=f"{stream.name}, offset {stream.offset}")
             documents.append((after, until, relays))
             open_document = False
     if open_document or not documents:
         raise InputError(
             "a consensus cut before its end" if open_document else "no consensus in it",
             where=f"{stream.name}, offset {stream.offset}", hint="fetch it again",
-        )  # fmt: skip
+        )
     return Parsed(_held(documents), date_s=min(d[0] for d in documents), skipped=skipped)
 
 
@@ -95,7 +95,7 @@ def _held(documents: list[tuple[int, int, list[tuple[bytes, int, str]]]]) -> pa.
     return prefix_rows(
         addresses, addresses, classes=np.array([r[1] for r in rows], dtype=np.uint16), name=[r[2] for r in rows],
         from_s=np.array([r[3] for r in rows], dtype=np.int64), until_s=np.array([r[4] for r in rows], dtype=np.int64),
-    )  # fmt: skip
+    )
 
 
 def _relay(rest: str) -> tuple[str, bytes | None]:

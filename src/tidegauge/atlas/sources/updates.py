@@ -80,14 +80,14 @@ def read_updates(stream: Stream) -> Parsed:
         until_s=np.array([r[3] for r in rows], dtype=np.int64),
         since_s=np.array([r[2].from_s for r in rows], dtype=np.int64),
         upstreams=[[r[2].upstream] if r[2].upstream else [] for r in rows],
-    )  # fmt: skip
+    )
     return Parsed(table, date_s=first_s, skipped=skipped)
 
 
 def _withdraw(
     open_routes: dict[Range, dict[int, _Open]], closed: list[tuple[Range, int, _Open, int]], prefix: Range,
     peer: bytes, when: int, kept_origin: int,
-) -> None:  # fmt: skip
+) -> None:
     """Take a peer's routes to a prefix away, but for those to one origin; what no peer has any more is over."""
     routes = open_routes.get(prefix)
     if not routes:
@@ -110,7 +110,7 @@ def _messages(stream: Stream, skipped: Skipped) -> Iterator[tuple[int, int, byte
         when, kind, subtype, length = HEADER.unpack(header)
         if length > LONGEST_RECORD:
             raise InputError(f"a record of {length:,} bytes: not MRT, or damaged",
-                             where=f"{stream.name}, offset {stream.offset - 12}")  # fmt: skip
+                             where=f"{stream.name}, offset {stream.offset - 12}")
         body = stream.read(length)
         if len(body) < length:
             raise InputError("cut within a record", where=f"{stream.name}, offset {stream.offset}")

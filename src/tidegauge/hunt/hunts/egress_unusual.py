@@ -200,7 +200,7 @@ def _finding(context: HuntContext, day: Day, score: float, expected: float, fres
             "bytes": int(sent), "to_one": int(mine), "times_the_most": round(times, 2),
             "expected_by_chance": expected, "new_places": fresh,
         },
-    )  # fmt: skip
+    )
 
 
 def _night_limit(context: HuntContext, known: Habit) -> float | None:

@@ -73,7 +73,7 @@ def _finding(context: HuntContext, row: Exchange) -> Finding:
     score = float(np.clip(0.2 + 0.1 * np.log10(max(row.came, row.went, 1)) / 1.2, 0.2, 0.7))
     peers: tuple[str, ...] = (context.watch_name,)
     evidence: dict[str, Any] = {"bytes_in": int(row.came), "bytes_out": int(row.went), "flows": row.flows,
-                                "watch": context.watch_name}  # fmt: skip
+                                "watch": context.watch_name}
     if (on := _sent_on(context, row)) is not None:
         reasons.append(
             f"within {MATCH_S // DAY_S} days after it took from it, it sent {format_bytes(on.sent)} to {on.far}"
@@ -81,7 +81,7 @@ def _finding(context: HuntContext, row: Exchange) -> Finding:
             f" length that is seen with a probability of {on.chance:.2g}"
         )
         evidence |= {"matched_to": on.far, "matched_bytes": int(on.sent), "chance": on.chance,
-                     "matched_from": format_time(on.start_s)}  # fmt: skip
+                     "matched_from": format_time(on.start_s)}
         peers += (on.far,)
         severity = "high" if on.chance < 0.01 else "medium"
         score = max(score, 0.9 - min(on.chance, 0.5))

@@ -32,7 +32,7 @@ def find(context: HuntContext) -> list[Finding]:
         Rare, "few_calls", few=FEW, many=MANY, apart_us=APART_S * 1_000_000, least_us=LEAST_LASTED_S * 1_000_000,
         small_up=SMALL_UP, small_down=SMALL_DOWN, common_ports=sorted(COMMON_PORTS), most_doors=MOST_DOORS,
         listed=MOST_LISTED,
-    )  # fmt: skip
+    )
     return [finding for row in rows if (finding := _finding(context, row)) is not None]
 
 
@@ -63,4 +63,4 @@ def _finding(context: HuntContext, pair: Rare) -> Finding | None:
             "service": what, "door": what, "calls": pair.calls, "an_hour": round(an_hour, 2), "callers": pair.callers,
             "way": pair.way, **displayed(pair),
         },
-    )  # fmt: skip
+    )

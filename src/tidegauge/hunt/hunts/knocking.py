@@ -15,7 +15,7 @@ def find(context: HuntContext) -> list[Finding]:
     """The most calls first."""
     rows = context.rows(
         Pair, "knocking", knocks=KNOCKS, unanswered_ways=context.one_sided, listed=MOST_LISTED
-    )  # fmt: skip
+    )
     return [_finding(row) for row in rows if not context.expects(row)]
 
 
@@ -40,4 +40,4 @@ def _finding(pair: Pair) -> Finding:
             "shape": "knocking", "door": door, "calls": pair.calls, "port": pair.port, "held": pair.held,
             "way": pair.way, **displayed(pair),
         },
-    )  # fmt: skip
+    )

@@ -60,4 +60,4 @@ def _finding(context: HuntContext, held: Held) -> Finding:
             "service": service(held.proto, held.port), "duration_s": round(held.lasted_s), "bytes_out": held.up_bytes,
             "bytes_back": held.down_bytes, **displayed(held), "way": held.way,
         },
-    )  # fmt: skip
+    )

@@ -58,7 +58,7 @@ def find(context: HuntContext) -> list[Finding]:
         _finding(context, row, before.get(row.key, row.first_us) / 1e6,
                  down=row.silent and (row.held > 0 or row.key in opened))
         for row in rows[:MOST_LISTED]
-    ]  # fmt: skip
+    ]
 
 
 def _finding(context: HuntContext, burst: Burst, began_s: float, *, down: bool) -> Finding:
@@ -108,7 +108,7 @@ def _finding(context: HuntContext, burst: Burst, began_s: float, *, down: bool) 
             "bytes_back": round(back), "callers": burst.callers, "answered": answered, "way": burst.way, "name": name,
             **displayed(burst),
         },
-    )  # fmt: skip
+    )
 
 
 def _reasons(burst: Burst, name: str, spent: str, up: float, back: float) -> list[str]:

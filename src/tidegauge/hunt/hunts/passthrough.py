@@ -79,7 +79,7 @@ def _flows_of(context: HuntContext, candidates: list[Candidate]) -> Flows:
     context.pairs.join(pa.table({
         "home": pa.array(homes, pa.binary()), "far": pa.array(fars, pa.binary()), "way": ways,
         "place": np.arange(len(ordered)),
-    }))  # fmt: skip
+    }))
     table = context.table("compared_flows")
     scales = (("start_us", 1e6), ("end_us", 1e6), ("bytes", 1.0))
     columns = [table[name].to_numpy().astype(np.float64) / scale for name, scale in scales]
@@ -132,4 +132,4 @@ def _finding(row: Candidate, follow: Followed, tried: int) -> Finding:
             "lag_s": round(follow.lag_s, 1), "correlation": round(follow.correlation, 3), "z": round(follow.z, 1),
             "rank": follow.rank, "shifts": follow.shifts, "relay": ONE_PAIR,
         },
-    )  # fmt: skip
+    )

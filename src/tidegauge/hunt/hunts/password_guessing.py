@@ -21,7 +21,7 @@ from tidegauge.model import Finding, Severity, format_address, format_bytes, for
 GUESSES = 20
 GUESSED = {21: "FTP", 22: "SSH", 23: "telnet", 25: "mail", 110: "mail", 143: "mail", 445: "SMB", 465: "mail",
            587: "mail", 993: "mail", 995: "mail", 1433: "SQL Server", 3306: "MySQL", 3389: "RDP", 5432: "PostgreSQL",
-           5900: "VNC", 5985: "WinRM", 5986: "WinRM"}  # fmt: skip
+           5900: "VNC", 5985: "WinRM", 5986: "WinRM"}
 REQUESTS = (53, 80, 443, 853, 1883, 5222, 5223, 6379, 8000, 8008, 8080, 8081, 8088, 8443, 8883, 8888, 9200)
 """Ports at which requests are short and alike by nature."""
 LEAST_PACKETS = 7
@@ -77,7 +77,7 @@ def _many_short(pair: Pair, a_minute: float) -> bool:
         pair.proto == 6 and pair.held >= GUESSES and pair.calls > a_minute * minutes
         and pair.up_bytes < MOST_UP * pair.calls and pair.down_bytes < MOST_DOWN * pair.calls
         and pair.up_packets < MOST_PACKETS * pair.calls
-    )  # fmt: skip
+    )
 
 
 def _shaped(context: HuntContext) -> list[Pair]:
@@ -85,7 +85,7 @@ def _shaped(context: HuntContext) -> list[Pair]:
     context.make(
         "shaped", others=[*GUESSED, *REQUESTS], guesses=GUESSES, public_clients=PUBLIC_CLIENTS,
         least_packets=LEAST_PACKETS,
-    )  # fmt: skip
+    )
     pairs = [pair for pair in context.pairs.rows(Pair, "FROM shaped ORDER BY held DESC") if _many_short(pair, A_MINUTE)]
     if not pairs:
         return []
@@ -143,7 +143,7 @@ def _finding(context: HuntContext, pair: Pair) -> Finding | None:
             "service": GUESSED.get(pair.port, door), "conversations": pair.held, "a_minute": round(a_minute, 2),
             "way": pair.way, **displayed(pair),
         },
-    )  # fmt: skip
+    )
 
 
 def guess_score(conversations: int, a_minute: float) -> float:

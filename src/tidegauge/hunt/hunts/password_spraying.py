@@ -52,7 +52,7 @@ def find(context: HuntContext) -> list[Finding]:
         Spray, "spraying", guessed=[port for port, name in GUESSED.items() if name != "mail"], guesses=GUESSES,
         most_up=MOST_UP, most_down=MOST_DOWN, most_packets=MOST_PACKETS, least_packets=LEAST_PACKETS, sprayed=SPRAYED,
         sprayed_at=SPRAYED_AT, listed=MOST_LISTED,
-    )  # fmt: skip
+    )
     rows = [row for row in rows if row.held >= A_MINUTE * row.lasted_s / 60]
     known = context.asked_before([*rows])
     found = []
@@ -88,4 +88,4 @@ def _finding(spray: Spray) -> Finding:
             "service": name, "conversations": spray.held, "servers": spray.servers, "a_minute": round(a_minute, 2),
             "way": spray.way, **displayed(spray),
         },
-    )  # fmt: skip
+    )

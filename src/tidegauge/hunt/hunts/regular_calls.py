@@ -112,7 +112,7 @@ def find(context: HuntContext) -> list[Finding]:
         Regular(rows[key], judged, attempts, before.get(key, rows[key].first_us) / 1e6, dead,
                 max(doors, 1) if dead else kept)
         for key, judged, attempts in chosen for dead in (key in shut and key not in opened,)
-    ]  # fmt: skip
+    ]
     found = _upkeep([finding for regular in regulars if (finding := _finding(context, regular)) is not None])
     found.sort(key=lambda f: (f.severity not in ("high", "critical"), f.severity == "info", -f.score))
     if len(found) > SHOWN:
@@ -206,7 +206,7 @@ class Facts:
         self.callers = pair.callers
         self.answered = (
             pair.down_packets > 0 or pair.way in context.one_sided or pair.sampling > 1
-        ) and (pair.proto != 6 or pair.held >= 0.3 * pair.calls)  # fmt: skip
+        ) and (pair.proto != 6 or pair.held >= 0.3 * pair.calls)
         self.name = context.name_of(pair.far)
         self.expected = context.expects(pair)
         self.chance = min(1.0, self.judged.p_value * regular.tried)
@@ -270,7 +270,7 @@ SEVERITIES: tuple[tuple[Severity, Callable[[Facts], bool]], ...] = (
                and f.telling),
     ("low", lambda f: f.callers <= 10 * RARE_CALLERS),
     ("info", lambda f: True),
-)  # fmt: skip
+)
 """The first that holds decides."""
 CORRECTIONS: tuple[tuple[frozenset[Severity], Severity, Callable[[Facts], bool]], ...] = (
     (frozenset({"low"}), "medium", lambda f: f.dead and f.insists and f.rare),
@@ -311,7 +311,7 @@ def _finding(context: HuntContext, regular: Regular) -> Finding | None:
         "chance": facts.chance, "bytes_out": pair.up_bytes, "bytes_back": pair.down_bytes,
         **displayed(pair), "name": name, "way": pair.way, "answered": facts.answered, "addresses": addresses,
         "expected": facts.expected,
-    }  # fmt: skip
+    }
     return Finding(
         kind="beacon",
         title=f"{who} calls {whom} every {period}",
@@ -351,7 +351,7 @@ def _reasons(facts: Facts, who: str, whom: str, period: str, addresses: list[str
         f"{pair.callers:,} {'host calls' if pair.callers == 1 else 'hosts call'} that service"
         + (", most of those that call out at all: a program that all have" if facts.everybodys else ""),
         ROLES.get(pair.way, ROLES["internal"]),
-    ]  # fmt: skip
+    ]
     if facts.new is not None:
         began = f"it began {format_time(regular.began_s)}: it is new here"
         reasons.append(began if facts.new else "it called so as far back as the data reach")

@@ -13,7 +13,7 @@ RELAY_PORTS = {
     1080: "SOCKS", 3128: "an HTTP proxy", 8118: "an HTTP proxy", 8080: "an HTTP proxy", 8888: "an HTTP proxy",
     9001: "Tor", 9030: "Tor", 9050: "Tor", 1194: "OpenVPN", 51820: "WireGuard", 500: "IPsec", 4500: "IPsec",
     1723: "PPTP", 1701: "L2TP", 22: "SSH",
-}  # fmt: skip
+}
 MAIL_PORT = 25
 LEAST_RELAYED = 10_000_000
 MANY = 10
@@ -62,11 +62,11 @@ def find(context: HuntContext) -> list[Finding]:
     """Those that relay, the most bytes first, then those that a consensus of Tor lists besides."""
     listed = {
         row["home"]: int(row["classes"]) for row in context.table("listed_relays", classes=TOR).to_pylist()
-    }  # fmt: skip
+    }
     width_s = SAMPLED_WIDTH_S if int(context.value("greatest_sampling")) > 1 else WIDTH_S
     rows = context.rows(
         Balanced, "balanced", width_us=width_s * 1_000_000, least_relayed=LEAST_RELAYED, many=MANY
-    )  # fmt: skip
+    )
     relaying = [row for row in rows if row.back >= LEAST_BACK and row.forward >= LEAST_FORWARD]
     seen = {row.home for row in relaying}
     found = [_finding(row, listed.get(row.home, 0), width_s) for row in relaying]
@@ -125,4 +125,4 @@ def _finding(row: Balanced, bits: int, width_s: int) -> Finding:
             "bytes_in": int(row.came), "bytes_out": int(row.went), "clients": row.clients, "servers": row.servers,
             "port": row.port, "correlation": round(row.correlation, 3), "relay": kind or "unknown",
         },
-    )  # fmt: skip
+    )

@@ -72,7 +72,7 @@ def find(context: HuntContext) -> list[Finding]:
     context.make("name_queries", nbstat=NBSTAT)
     context.make("contacts", nbstat=NBSTAT, again=AGAIN, again_us=AGAIN_US, unanswered_ways=unanswered_ways)
     context.make("judged", wide=WIDE, often=OFTEN, least_targets=LEAST_TARGETS, watched=WATCHED, step=STEP,
-                 rarely_fails=RARELY_FAILS)  # fmt: skip
+                 rarely_fails=RARELY_FAILS)
     rows = context.rows(Scanner, "scanners", threshold=threshold(), listed=4 * MOST_LISTED)
     context.examined["hosts that called"] += int(context.value("clients"))
     context.limits += _limits(context)
@@ -162,4 +162,4 @@ def _finding(scanner: Scanner) -> Finding:
             "succeeded": scanner.succeeded, "calls": scanner.calls, "ratio": round(scanner.ratio, 1),
             **displayed(scanner), "way": scanner.way,
         },
-    )  # fmt: skip
+    )

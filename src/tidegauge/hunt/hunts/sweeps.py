@@ -69,7 +69,7 @@ def _found(context: HuntContext, protocols: tuple[int, ...], least: int, within_
     rows = context.rows(
         Sweep, "sweeps", protocols=list(protocols), least=least, width_us=within_s * 1_000_000,
         public_clients=PUBLIC_CLIENTS, listed=4 * MOST_LISTED,
-    )  # fmt: skip
+    )
     others = [row for row in rows if not row.watches]
     if len(rows) > len(others):
         context.skipped["client of many", "comes back to them again and again: it watches them"] += len(rows) - len(
@@ -119,4 +119,4 @@ def _finding(sweep: Sweep) -> Finding:
             "shape": "ping sweep" if ping else "horizontal", "servers": sweep.most, "within_s": spent,
             "answered": round(sweep.answered, 3), "ports": 1, "way": sweep.way, **displayed(sweep),
         },
-    )  # fmt: skip
+    )
