@@ -15,10 +15,9 @@ from fastapi.responses import Response
 
 from tidegauge import __version__
 from tidegauge.api import schemas
-from tidegauge.api.access import OPEN, Here, Reader, not_our_address, takes
+from tidegauge.api.access import OPEN, Here, Reader, takes
 from tidegauge.api.problems import MissingError
-from tidegauge.api.questions import Prefer, answered, asks
-from tidegauge.app import NamesQuestion, ReachQuestion, WorldQuestion
+from tidegauge.api.questions import CONSOLE_QUESTIONS, routes
 from tidegauge.app.completing import MOST, complete
 from tidegauge.health import check_site
 from tidegauge.lake import COLUMNS, Lake
@@ -69,31 +68,7 @@ def completing(
     return {"found": complete(text, [watch.name for watch in Watches(service.store).all()], limit)}
 
 
-@router.get(
-    "/world", **asks({"width_s": 86400, "start_s": [0], "countries": [{"country": "KP", "value": [1]}]}, schemas.World)
-)
-async def world(
-    request: Request, service: Here, person: Reader, question: Annotated[WorldQuestion, Query()], prefer: Prefer = None
-) -> Response:
-    """Every country's amount over time, beside what its own history lets expect."""
-    return await answered(request, service, person, "world", question)
-
-
-@router.get("/names", **asks({"address": "192.0.2.1", "names": [], "left_out": 0}, schemas.Names))
-async def names(
-    request: Request, service: Here, person: Reader, question: Annotated[NamesQuestion, Query()], prefer: Prefer = None
-) -> Response:
-    """Names that a host asked for, and that led to it."""
-    not_our_address(service, person, question.address)
-    return await answered(request, service, person, "names", question)
-
-
-@router.get("/reach", **asks({"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []}, schemas.Reach))
-async def reach(
-    request: Request, service: Here, person: Reader, question: Annotated[ReachQuestion, Query()], prefer: Prefer = None
-) -> Response:
-    """Over which upstreams a country or AS was reached."""
-    return await answered(request, service, person, "reach", question)
+routes(router, CONSOLE_QUESTIONS)
 
 
 @cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -19,17 +20,11 @@ from tidegauge.api import schemas
 from tidegauge.api.access import Analyst, Here, Reader, Service, not_our_address, takes, without_our_addresses
 from tidegauge.api.middleware import LARGE_BODIES
 from tidegauge.app import (
-    AskQuestion,
-    CoverageQuestion,
-    FlowsQuestion,
-    HuntQuestion,
     LeakQuestion,
     LureQuestion,
     OriginQuestion,
-    OriginsQuestion,
-    SeriesQuestion,
-    TopQuestion,
 )
+from tidegauge.app.answers import ANSWERS
 from tidegauge.model import UsageError
 from tidegauge.serve.answer_cache import Given
 from tidegauge.serve.question_pool import StoppedError
@@ -111,74 +106,70 @@ def sent(request: Request, service: Service, person: Person, given: Given) -> Re
     return Response(body, headers=headers, media_type="application/json")
 
 
-@router.get(
-    "/ask",
-    **asks(
-        {"verdict": "no_surge", "detection_limit": [{"duration_s": 3600, "bytes": 38_000_000}]},
-        schemas.Answer | schemas.Ranking,
-    ),
+@dataclass(frozen=True)
+class Asked:
+    """One question that is put in a URL's query: what it is answered with, an example of that, and what it is about.
+
+    Attributes:
+        of_ours: the field that may hold an address of ours, which not everybody may ask about; empty where none does.
+    """
+
+    verb: str
+    answer: Any
+    example: dict[str, Any]
+    says: str
+    of_ours: str = ""
+
+
+QUESTIONS = (
+    Asked("ask", schemas.Answer | schemas.Ranking,
+          {"verdict": "no_surge", "detection_limit": [{"duration_s": 3600, "bytes": 38_000_000}]},
+          "Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats."),
+    Asked("series", schemas.Series, {"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]},
+          "An amount over time."),
+    Asked("top", schemas.Top, {"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]},
+          "The groups with the largest sums."),
+    Asked("coverage", schemas.Coverage, {"share": 0.997, "exporters": []},
+          "What was seen of a time, by exporter, and when we were blind."),
+    Asked("flows", schemas.Flows, {"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None},
+          "A page of flows by start time; `next` is the cursor of the page behind it."),
+    Asked("hunt", schemas.Hunted, {"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []},
+          "Look for hosts that send out, pass on, are commanded, or scan."),
+    Asked("origins", schemas.Showings, {"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]},
+          "Every prefix by which an origin can show itself."),
 )
-async def ask(
-    request: Request, service: Here, person: Reader, question: Annotated[AskQuestion, Query()], prefer: Prefer = None
-) -> Response:
-    """Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats."""
-    return await answered(request, service, person, "ask", question)
-
-
-@router.get(
-    "/series", **asks({"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]}, schemas.Series)
+CONSOLE_QUESTIONS = (
+    Asked("world", schemas.World,
+          {"width_s": 86400, "start_s": [0], "countries": [{"country": "KP", "value": [1]}]},
+          "Every country's amount over time, beside what its own history lets expect."),
+    Asked("names", schemas.Names, {"address": "192.0.2.1", "names": [], "left_out": 0},
+          "Names that a host asked for, and that led to it.", of_ours="address"),
+    Asked("reach", schemas.Reach, {"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []},
+          "Over which upstreams a country or AS was reached."),
 )
-async def series(
-    request: Request, service: Here, person: Reader, question: Annotated[SeriesQuestion, Query()], prefer: Prefer = None
-) -> Response:
-    """An amount over time."""
-    return await answered(request, service, person, "series", question)
 
 
-@router.get(
-    "/top", **asks({"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]}, schemas.Top)
-)
-async def top(
-    request: Request, service: Here, person: Reader, question: Annotated[TopQuestion, Query()], prefer: Prefer = None
-) -> Response:
-    """The groups with the largest sums."""
-    return await answered(request, service, person, "top", question)
+def routes(to: APIRouter, questions: tuple[Asked, ...]) -> None:
+    """Make the route of each question; its form is the one of `ANSWERS`."""
+    for asked in questions:
+        to.get(f"/{asked.verb}", **asks(asked.example, asked.answer))(_route(asked))
 
 
-@router.get("/coverage", **asks({"share": 0.997, "exporters": []}, schemas.Coverage))
-async def coverage(
-    request: Request, service: Here, person: Reader, question: Annotated[CoverageQuestion, Query()],
-    prefer: Prefer = None,
-) -> Response:
-    """What was seen of a time, by exporter, and when we were blind."""
-    return await answered(request, service, person, "coverage", question)
+def _route(asked: Asked) -> Callable[..., Coroutine[Any, Any, Response]]:
+    async def route(
+        request: Request, service: Here, person: Reader, question: Any, prefer: Prefer = None
+    ) -> Response:
+        if asked.of_ours:
+            not_our_address(service, person, getattr(question, asked.of_ours))
+        return await answered(request, service, person, asked.verb, question)
+
+    form, _ = ANSWERS[asked.verb]
+    route.__annotations__["question"] = Annotated[form, Query()]
+    route.__name__, route.__doc__ = asked.verb, asked.says
+    return route
 
 
-@router.get("/flows", **asks({"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None}, schemas.Flows))
-async def flows(
-    request: Request, service: Here, person: Reader, question: Annotated[FlowsQuestion, Query()], prefer: Prefer = None
-) -> Response:
-    """A page of flows by start time; `next` is the cursor of the page behind it."""
-    return await answered(request, service, person, "flows", question)
-
-
-@router.get("/hunt", **asks({"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []}, schemas.Hunted))
-async def hunt(
-    request: Request, service: Here, person: Reader, question: Annotated[HuntQuestion, Query()], prefer: Prefer = None
-) -> Response:
-    """Look for hosts that send out, pass on, are commanded, or scan."""
-    return await answered(request, service, person, "hunt", question)
-
-
-@router.get(
-    "/origins", **asks({"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]}, schemas.Showings)
-)
-async def origins(
-    request: Request, service: Here, person: Reader, question: Annotated[OriginsQuestion, Query()],
-    prefer: Prefer = None,
-) -> Response:
-    """Every prefix by which an origin can show itself."""
-    return await answered(request, service, person, "origins", question)
+routes(router, QUESTIONS)
 
 
 @router.get(
