@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -191,48 +191,69 @@ def _flat(text: str) -> str:
 
 def _sentences(entry: Entry, language: Language, length: Length) -> Iterator[str]:
     """What a piece of evidence says, in sentences that cite it."""
-    said, verb, result = words(language), entry.body["verb"], entry.body["result"]
-    question, name = entry.body["question"], entry.id
-    if verb == "ask" and "detection_limit" in result:
-        yield from _of_answer(result, name, language, length)
-    elif verb == "hunt" and "findings" in result:
-        serious = [f for f in result["findings"] if f["severity"] in SERIOUS]
-        asked = question.get("kind") or ["egress", "passthrough", "beacons", "scans"]
-        kinds = said["separator"].join(_said(said, kind) for kind in asked)
-        yield said["hunt"].format(
-            kinds=kinds,
-            since=moment(result["since"]),
-            until=moment(result["until"]),
-            id=name,
-            count=len(result["findings"]),
-            serious=len(serious),
-        )
-        if length == "long":
-            for finding in serious[:MOST_FINDINGS]:
-                yield said["finding"].format(
-                    title=_worded(finding["title"], language), severity=_said(said, finding["severity"]), id=name
-                )
-    elif verb == "origin" and "trust" in result:
-        yield said["origin"].format(
-            **{k: moment(str(result[k])) for k in ("address", "displayed", "at")},
-            trust=_said(said, result["trust"]),
-            id=name,
-        )
-    elif verb == "origins" and "prefixes" in result:
-        yield said["origins"].format(of=result["of"], at=moment(result["at"]), count=len(result["prefixes"]), id=name)
-    elif verb == "coverage" and "share" in result:
-        yield said["coverage"].format(
-            share=percent(result["share"]), since=moment(result["since"]), until=moment(result["until"]), id=name
-        )
-    elif verb == "lure" and "items" in result:
-        phishing = sum(item.get("verdict") == "phishing" for item in result["items"])
-        yield said["lure"].format(count=len(result["items"]), phishing=phishing, id=name)
-    elif verb == "leak" and "summary" in result:
-        yield said["leak"].format(persons=f"{result['summary']['persons']:,}", id=name)
-    elif verb == "file":
-        yield said["file"].format(bytes=f"{result['bytes']:,}", name=_flat(result["name"]), id=name)
+    verb, result = entry.body["verb"], entry.body["result"]
+    needed, tell = TELLING.get(verb) or ("", None)
+    if tell is not None and (not needed or needed in result):
+        yield from tell(entry, result, language, length)
     elif length == "long":
-        yield said["other"].format(command=entry.body["command"], id=name)
+        yield words(language)["other"].format(command=entry.body["command"], id=entry.id)
+
+
+def _of_hunt(entry: Entry, result: dict[str, Any], language: Language, length: Length) -> Iterator[str]:
+    said = words(language)
+    serious = [f for f in result["findings"] if f["severity"] in SERIOUS]
+    asked = entry.body["question"].get("kind") or ["egress", "passthrough", "beacons", "scans"]
+    yield said["hunt"].format(
+        kinds=said["separator"].join(_said(said, kind) for kind in asked), since=moment(result["since"]),
+        until=moment(result["until"]), id=entry.id, count=len(result["findings"]), serious=len(serious),
+    )
+    for finding in serious[:MOST_FINDINGS] if length == "long" else ():
+        title, severity = _worded(finding["title"], language), _said(said, finding["severity"])
+        yield said["finding"].format(title=title, severity=severity, id=entry.id)
+
+
+def _of_origin(entry: Entry, result: dict[str, Any], language: Language, length: Length) -> Iterator[str]:
+    said = words(language)
+    shown = {k: moment(str(result[k])) for k in ("address", "displayed", "at")}
+    yield said["origin"].format(**shown, trust=_said(said, result["trust"]), id=entry.id)
+
+
+def _of_origins(entry: Entry, result: dict[str, Any], language: Language, length: Length) -> Iterator[str]:
+    yield words(language)["origins"].format(
+        of=result["of"], at=moment(result["at"]), count=len(result["prefixes"]), id=entry.id
+    )
+
+
+def _of_coverage(entry: Entry, result: dict[str, Any], language: Language, length: Length) -> Iterator[str]:
+    yield words(language)["coverage"].format(
+        share=percent(result["share"]), since=moment(result["since"]), until=moment(result["until"]), id=entry.id
+    )
+
+
+def _of_lures(entry: Entry, result: dict[str, Any], language: Language, length: Length) -> Iterator[str]:
+    phishing = sum(item.get("verdict") == "phishing" for item in result["items"])
+    yield words(language)["lure"].format(count=len(result["items"]), phishing=phishing, id=entry.id)
+
+
+def _of_leaks(entry: Entry, result: dict[str, Any], language: Language, length: Length) -> Iterator[str]:
+    yield words(language)["leak"].format(persons=f"{result['summary']['persons']:,}", id=entry.id)
+
+
+def _of_file(entry: Entry, result: dict[str, Any], language: Language, length: Length) -> Iterator[str]:
+    yield words(language)["file"].format(bytes=f"{result['bytes']:,}", name=_flat(result["name"]), id=entry.id)
+
+
+def _of_ask(entry: Entry, result: dict[str, Any], language: Language, length: Length) -> Iterator[str]:
+    yield from _of_answer(result, entry.id, language, length)
+
+
+Telling = Callable[[Entry, dict[str, Any], Language, Length], Iterator[str]]
+TELLING: dict[str, tuple[str, Telling]] = {
+    "ask": ("detection_limit", _of_ask), "hunt": ("findings", _of_hunt), "origin": ("trust", _of_origin),
+    "origins": ("prefixes", _of_origins), "coverage": ("share", _of_coverage), "lure": ("items", _of_lures),
+    "leak": ("summary", _of_leaks), "file": ("", _of_file),
+}
+"""Who tells a result of each verb, and what it must hold."""
 
 
 def _of_answer(result: dict[str, Any], name: str, language: Language, length: Length) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NOT_SHOWN, Left, Row
@@ -110,45 +111,61 @@ def _without_port(value: str) -> str:
     return value.rpartition("|" if "|" in value else ":")[0].strip("[]")
 
 
+@dataclass
+class _Parts:
+    """What an object holds: attributes to watch as (entry, type, end, value), and ports as (end, number)."""
+
+    kept: list[tuple[dict[str, Any], str, str, str]] = field(default_factory=list)
+    ports: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def ends(self) -> set[str]:
+        """Ends of the connection whose addresses or names it has; an empty one says nothing of ends."""
+        return {end for _, name, end, _ in self.kept if name.split("|")[0] in KIND_OF}
+
+
 def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
     """An object: its ports belong to its addresses and names, each to that of its own end."""
-    kept, ports = [], []
+    parts = _Parts()
     for entry in _listed(one.get("Attribute")):
-        value = _text(entry)
-        name = str(entry.get("type") or "").lower()
-        if value is None:
-            yield Left(f"MISP {name[:40]}", "it has no value")
-            continue
-        end = _end(str(entry.get("object_relation") or name).lower())
-        why = _refused(entry)
-        # A port goes with its address: objects mark ports as context.
-        if why and (name not in PORTS or why == "deleted"):
-            yield Left(f"MISP {name[:40]}", why)
-        elif name in PORTS and end == "src" and one.get("name") == "network-connection":
-            yield Left("MISP src-port", "the source port of a connection is another one each time")
-        elif name in PORTS:
-            number = re.match(r"\s*(\d{1,5})\s*(?:/\s*(?:tcp|udp))?\s*$", value, re.IGNORECASE)
-            if number and 0 < int(number[1]) < 65536:
-                ports.append((end, number[1]))
-            else:
-                yield Left(f"MISP {name}", NO_PORT)
-        else:
-            kept.append((entry, name, end, value))
-    ends = {end for _, name, end, _ in kept if name.split("|")[0] in KIND_OF}
+        if (left := _sort_in(entry, parts, connection=one.get("name") == "network-connection")) is not None:
+            yield left
+    ends, ports = parts.ends, parts.ports
     taken = False
-    for entry, name, end, value in kept:
+    for entry, name, end, value in parts.kept:
         far = [port for place, port in ports if _same(place, end, ends)]
         home = [] if far else [port for place, port in ports if place == "dst" and end == "src" and place not in ends]
-        start = _first_seen(entry, one)
         for far_port, home_port in [(p, "") for p in far] or [("", p) for p in home] or [("", "")]:
             far_port = far_port or _port(entry, name, value)
-            for row in _typed(name, value, far_port, home_port, start):
+            for row in _typed(name, value, far_port, home_port, _first_seen(entry, one)):
                 taken |= isinstance(row, Row)
                 yield row
     if any(end == "src" for end, _ in ports) and not ends.isdisjoint({"dst", ""}) and "src" not in ends:
         yield Left("MISP src-port", "the port of our end is another one each time")
     if ports and not taken:
         yield Left(f"MISP object {str(one.get('name'))[:40]}", LONELY_PORT)
+
+
+def _sort_in(entry: dict[str, Any], parts: _Parts, *, connection: bool) -> Left | None:
+    """Sort an attribute of an object in; what is left out of it."""
+    value, name = _text(entry), str(entry.get("type") or "").lower()
+    if value is None:
+        return Left(f"MISP {name[:40]}", "it has no value")
+    end = _end(str(entry.get("object_relation") or name).lower())
+    why = _refused(entry)
+    # A port goes with its address: objects mark ports as context.
+    if why and (name not in PORTS or why == "deleted"):
+        return Left(f"MISP {name[:40]}", why)
+    if name not in PORTS:
+        parts.kept.append((entry, name, end, value))
+        return None
+    if end == "src" and connection:
+        return Left("MISP src-port", "the source port of a connection is another one each time")
+    number = re.match(r"\s*(\d{1,5})\s*(?:/\s*(?:tcp|udp))?\s*$", value, re.IGNORECASE)
+    if number is None or not 0 < int(number[1]) < 65536:
+        return Left(f"MISP {name}", NO_PORT)
+    parts.ports.append((end, number[1]))
+    return None
 
 
 def _end(name: str) -> str:

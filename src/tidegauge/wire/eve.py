@@ -261,18 +261,28 @@ def _seen_names(source: str, row: dict[str, Any]) -> Iterator[Name]:
     answered = about.get("type") in ("answer", "response")
     # An answer goes from the resolver to the client, whichever end the event calls the source.
     client, server = (dst, src) if answered and row.get("src_port") == 53 else (src, dst)
-    listed = about.get("answers")
-    answers = [a for a in (listed if isinstance(listed, list) else [about]) if isinstance(a, dict)] if answered else []
-    data = [str(a["rdata"])[:LONGEST_NAME] for a in answers[:MOST_ANSWERS] if a.get("rdata")]
-    ttls = [a["ttl"] for a in answers if isinstance(a.get("ttl"), int)]
-    grouped = about.get("grouped")
-    if not data and isinstance(grouped, dict):
-        lists = (grouped.get(kind) for kind in ("A", "AAAA", "CNAME"))
-        data = [str(a)[:LONGEST_NAME] for found in lists if isinstance(found, list) for a in found][:MOST_ANSWERS]
+    data, ttl = _answers(about) if answered else ([], 0.0)
+    if not data:
+        data = _grouped(about)
     queries = about.get("queries")
     for query in queries[:MOST_ANSWERS] if isinstance(queries, list) else [about]:
         if isinstance(query, dict) and (name := _name(query.get("rrname"))):
-            yield time, client, server, name, str(query.get("rrtype", ""))[:16], data, float(min(ttls, default=0))
+            yield time, client, server, name, str(query.get("rrtype", ""))[:16], data, ttl
+
+
+def _answers(about: dict[str, Any]) -> tuple[list[str], float]:
+    """What an answer holds, and the shortest time to live in it (seconds)."""
+    listed = about.get("answers")
+    answers = [a for a in (listed if isinstance(listed, list) else [about]) if isinstance(a, dict)]
+    data = [str(a["rdata"])[:LONGEST_NAME] for a in answers[:MOST_ANSWERS] if a.get("rdata")]
+    return data, float(min((a["ttl"] for a in answers if isinstance(a.get("ttl"), int)), default=0))
+
+
+def _grouped(about: dict[str, Any]) -> list[str]:
+    """The same by type of record, as later versions write it."""
+    grouped = about.get("grouped")
+    lists = (grouped.get(kind) for kind in ("A", "AAAA", "CNAME")) if isinstance(grouped, dict) else ()
+    return [str(a)[:LONGEST_NAME] for found in lists if isinstance(found, list) for a in found][:MOST_ANSWERS]
 
 
 def _name(value: Any) -> str:

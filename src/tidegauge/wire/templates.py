@@ -159,17 +159,16 @@ def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skippe
             break  # padding
         position += 4
         scopes = 0
-        if options and not (version == 10 and count == 0):
+        withdrawal = version == 10 and count == 0
+        if options and not withdrawal:
             if position + 2 > len(body):
                 skipped.add(kind, "cut short")
                 break
             (second,) = struct.unpack_from(">H", body, position)
             position += 2
-            if version == 9:  # lengths in bytes of scope and option specifiers
-                scopes, count = count // 4, count // 4 + second // 4
-            else:
-                scopes = second
-        if template_id < 256 and not (version == 10 and count == 0 and template_id in (2, 3)):
+            # Version 9 has the lengths of scope and option specifiers, in bytes.
+            scopes, count = (count // 4, count // 4 + second // 4) if version == 9 else (second, count)
+        if template_id < 256 and not (withdrawal and template_id in (2, 3)):
             skipped.add(kind, f"template id below 256 ({template_id})")
             break
         if count == 0:
@@ -178,28 +177,30 @@ def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skippe
         if count > MOST_FIELDS:
             skipped.add(kind, f"more than {MOST_FIELDS} fields")
             break
-        fields = []
-        for i in range(count):
-            if position + 4 > len(body):
-                break
-            element, length = struct.unpack_from(">HH", body, position)
-            position += 4
-            enterprise = 0
-            if version == 10 and element & 0x8000:
-                if position + 4 > len(body):
-                    break
-                (enterprise,) = struct.unpack_from(">I", body, position)
-                element &= 0x7FFF
-                position += 4
-            elif version == 9 and i < scopes:
-                enterprise = SCOPE_V9
-            fields.append(Field(element, length, enterprise))
-        template = Template(tuple(fields), options)
+        fields, position = _fields(body, position, count, version, scopes)
         if len(fields) < count:
             skipped.add(kind, "cut short")
             break
+        template = Template(tuple(fields), options)
         if template.size == 0:
             skipped.add(kind, "record of no bytes")
             continue
         found.append((template_id, template))
     return found
+
+
+def _fields(body: bytes, position: int, count: int, version: int, scopes: int) -> tuple[list[Field], int]:
+    """So many field specifiers from a place on, fewer where the set ends before; and the place behind them."""
+    fields: list[Field] = []
+    while len(fields) < count and position + 4 <= len(body):
+        element, length = struct.unpack_from(">HH", body, position)
+        position += 4
+        enterprise = SCOPE_V9 if version == 9 and len(fields) < scopes else 0
+        if version == 10 and element & 0x8000:
+            if position + 4 > len(body):
+                break
+            (enterprise,) = struct.unpack_from(">I", body, position)
+            element &= 0x7FFF
+            position += 4
+        fields.append(Field(element, length, enterprise))
+    return fields, position
