@@ -135,11 +135,13 @@ def _claims(
 
     Raises:
         RefusedError: the code or the token does not hold.
+        SiteError: the provider does not answer.
     """
     from authlib.common.errors import AuthlibBaseError
     from joserfc import jwt
     from joserfc.errors import JoseError
     from joserfc.jwk import KeySet
+    from requests import RequestException
 
     provider = _provider(settings)
     try:
@@ -153,6 +155,8 @@ def _claims(
             aud={"essential": True, "value": settings.client}, exp={"essential": True}, sub={"essential": True},
             nonce={"essential": True, "value": kept["nonce"]},
         ).validate(read.claims)
+    except RequestException as error:
+        raise SiteError(f"the provider does not answer: {error}", where="[openid] issuer") from None
     except (AuthlibBaseError, JoseError, KeyError, ValueError, OSError) as error:
         raise RefusedError(f"what the provider said does not hold: {type(error).__name__}") from None
     claims: dict[str, Any] = dict(read.claims)
