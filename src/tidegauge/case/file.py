@@ -121,7 +121,7 @@ class CaseFile:
         if value not in VALUES or weight not in WEIGHTS:
             raise UsageError(f"not a rating: {value} {weight}", hint=f"{', '.join(VALUES)}; {', '.join(WEIGHTS)}")
         if not reason.strip():
-            raise UsageError("--reason is required.", hint="--reason TEXT")
+            raise UsageError("--reason is required.", hint="Say in a few words why.")
         body = {
             "evidence": evidence,
             "hypothesis": hypothesis,

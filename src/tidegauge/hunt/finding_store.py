@@ -71,7 +71,7 @@ class HuntLedger:
             UsageError: no such finding, or no reason.
         """
         if not reason.strip():
-            raise UsageError("--reason is required.", hint="--reason TEXT")
+            raise UsageError("--reason is required.", hint="Say in a few words why the finding is expected.")
         from tidegauge.store.writing import note_change, put, select, tables
 
         with self._store.changing() as session:
