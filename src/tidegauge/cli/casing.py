@@ -1,4 +1,4 @@
-"""case: a group of verbs."""
+"""`tidegauge case`: a group of commands."""
 
 from __future__ import annotations
 
@@ -414,4 +414,3 @@ def _check(name: str, edited: Path, found: Any, as_json: bool) -> None:
             click.echo("every number and verdict is held by the evidence that its line cites")
     if problems:
         sys.exit(CHANGED)
-

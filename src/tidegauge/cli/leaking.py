@@ -1,4 +1,4 @@
-"""leak."""
+"""`tidegauge leak`: whose data lie in files?"""
 
 from __future__ import annotations
 

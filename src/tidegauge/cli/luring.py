@@ -1,4 +1,4 @@
-"""lure."""
+"""`tidegauge lure`: is this a lure, and who went where it leads?"""
 
 from __future__ import annotations
 

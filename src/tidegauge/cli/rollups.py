@@ -1,4 +1,4 @@
-"""rollup."""
+"""`tidegauge rollup`: sums beside the flows."""
 
 from __future__ import annotations
 

@@ -240,7 +240,6 @@ def ole_text(data: bytes) -> list[Paged]:
 
 def _old_sheets(data: bytes) -> list[Paged]:
 
-
     import xlrd
 
     with open(os.devnull, "w") as nowhere:

@@ -65,7 +65,6 @@ class Capacity:
             most = f"more than {TIMES} times all traffic of that direction in the busiest such time ({largest})"
         return f"No detection limit over {named}: only {found} would have been found, {most}."
 
-
     def surely(self, limit: Limit) -> bool:
         """Whether a limit is within this by whole bins alone: the busiest part of the busiest bin has its share of it
         at least."""

@@ -30,7 +30,6 @@ class Ours:
         text = json.dumps(told, sort_keys=True)
         return cls(hashlib.blake2b(text.encode(), digest_size=10).hexdigest(), told)
 
-
     def to_state(self) -> dict[str, Any]:
         """What the manifest keeps, so that the name can be read later."""
         return {self.name: self.told}

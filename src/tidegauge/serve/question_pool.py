@@ -27,6 +27,8 @@ from tidegauge.site import Site, load_site
 QUESTIONS_A_PROCESS = 200
 """After so many a process makes way for a fresh one."""
 NICE = 5
+
+
 class SealQuestion(BaseModel):
     """A question whose answer becomes evidence."""
 

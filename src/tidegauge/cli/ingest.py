@@ -1,4 +1,4 @@
-"""init, ingest."""
+"""`tidegauge ingest`: take files in."""
 
 from __future__ import annotations
 
@@ -15,25 +15,6 @@ from tidegauge.model import UsageError, format_count
 if TYPE_CHECKING:
     from tidegauge.lake import Source
     from tidegauge.site import Site
-
-
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=Path())
-@click.option("--home", multiple=True, metavar="PREFIX", help="A prefix that is ours; once for each.")
-@click.option("--name", help="The site's name; the folder's where left out.")
-@json_option
-def init(folder: Path, home: tuple[str, ...], name: str | None, as_json: bool) -> None:
-    """Write a commented tidegauge.toml.
-
-    Example: tidegauge init mysite --home 192.0.2.0/24 --home 2001:db8::/32
-    """
-    from tidegauge.site import init_site
-
-    path = init_site(folder, home=list(home), name=name)
-    if as_json:
-        print_json({"site": str(path)})
-    else:
-        click.echo(f"wrote {path}")
 
 
 FORMATS = ("auto", "pcap", "netflow", "ipfix", "zeek", "eve", "argus", "nfcapd", "json", "csv", "parquet")
