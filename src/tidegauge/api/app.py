@@ -11,7 +11,21 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from tidegauge import __version__
-from tidegauge.api import auth, cases, console, jobs, kept, openid, plain_pages, problems, questions
+from tidegauge.api import (
+    alarms,
+    audit,
+    auth,
+    cases,
+    console,
+    editions,
+    findings,
+    jobs,
+    openid,
+    plain_pages,
+    problems,
+    questions,
+    watches,
+)
 from tidegauge.api.access import Service, roles
 from tidegauge.api.middleware import LOOPBACK, Guard
 from tidegauge.serve.answer_cache import Desk
@@ -19,7 +33,9 @@ from tidegauge.serve.question_pool import Work
 from tidegauge.settings import parse_listen
 from tidegauge.site import Site
 
-PARTS = (questions, jobs, kept, cases, console, auth, openid, plain_pages)
+PARTS = (
+    questions, jobs, editions, watches, findings, alarms, audit, cases, console, auth, openid, plain_pages,
+)
 ROUTERS = (*(part.router for part in PARTS), console.pages)
 ABOUT = (
     "Was there a surge of traffic from a country, an AS, a prefix? What would have been seen? When were we blind?"
