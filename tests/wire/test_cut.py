@@ -203,3 +203,82 @@ def test_flow_logs_of_aws_with_chosen_columns_are_known(make_site: Callable[...,
     head = "srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n"
     (tmp_path / "in").write_text(head + f"203.0.113.5 192.0.2.9 1 443 6 10 840 {NOW_S} {NOW_S + 60} ACCEPT OK\n")
     assert Ingest(make_site()).run([str(tmp_path / "in")]).flows == 1
+
+
+def test_a_later_report_of_a_destination_alone_is_its_own(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    later = google(1, "DEST")
+    later["jsonPayload"] |= {"start_time": "2024-05-01T18:00:00Z", "end_time": "2024-05-01T18:00:05Z"}
+    (tmp_path / "in.json").write_text("\n".join(map(json.dumps, [google(1, "SRC"), google(1, "DEST"), later])))
+    assert Ingest(make_site()).run([str(tmp_path / "in.json")]).flows == 2
+
+
+def test_flows_without_a_byte_count_are_lost_in_their_minute(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    head = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes\n"
+    start = "2024-05-01T12:00:00Z,2024-05-01T12:00:05Z,203.0.113.5,192.0.2.9"
+    (tmp_path / "in.csv").write_text(head + f"{start},1,2,6,3,500\n{start},1,3,6,3,200.0 K\n{start},1,4,6,3,\n")
+    site = make_site()
+    report = Ingest(site).run([str(tmp_path / "in.csv")])
+    assert (report.flows, [count for _, _, count in report.skipped]) == (1, [2])
+    assert covered(Lake(site.data), 1_714_564_800, 1_714_564_860).share == pytest.approx(1 / 3)
+
+
+def test_a_time_of_which_aws_skipped_records_was_not_observed(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    began = MINUTE_S
+    flow = "2 123456789012 eni-1 203.0.113.5 192.0.2.9 1 443 6 10 840 {0} {1} ACCEPT OK\n"
+    gap = f"2 123456789012 eni-2 - - - - - - - {began + 120} {began + 240} - SKIPDATA\n"
+    none = f"2 123456789012 eni-3 - - - - - - - {began} {began + 600} - NODATA\n"
+    lines = [flow.format(began + 60 * n, began + 60 * n + 5) for n in range(10)]
+    (tmp_path / "in").write_text("".join([*lines, gap, none]))
+    site = make_site()
+    report = Ingest(site).run([str(tmp_path / "in")])
+    assert (report.flows, sorted(count for _, _, count in report.skipped)) == (10, [1, 1])
+    assert covered(Lake(site.data), began, began + 600).share == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("port", ["8.x", "8.0.0", "8."])
+def test_a_port_that_is_no_type_of_icmp_ends_nothing(
+    make_site: Callable[..., Site], tmp_path: Path, port: str
+) -> None:
+    head = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes\n"
+    (tmp_path / "in.csv").write_text(
+        head + f"2024-05-01T12:00:00Z,2024-05-01T12:00:05Z,203.0.113.5,192.0.2.9,0,{port},1,3,500\n"
+    )
+    assert Ingest(make_site()).run([str(tmp_path / "in.csv")]).flows == 1
+
+
+def dropping(source: int, drops: int, packet: bytes = b"", protocol: int = 1, frame: int = 0) -> bytes:
+    """A flow sample of a data source that says how many packets it dropped."""
+    packet = packet or ethernet(tcp4("192.0.2.1", "198.51.100.2"))
+    header = struct.pack(">IIII", protocol, frame or len(packet) + 4, 4, len(packet)) + packet + bytes(-len(packet) % 4)
+    body = struct.pack(">IIIIIIII", 1, source, 100, 0, drops, 1, 2, 1) + struct.pack(">II", 1, len(header)) + header
+    return struct.pack(">II", 1, len(body)) + body
+
+
+def test_each_data_source_of_sflow_counts_its_own_drops() -> None:
+    alternating = [sflow([dropping(n % 2, 1000 if n % 2 else 10)], sequence=n) for n in range(40)]
+    assert lost(*alternating) == (40, 0)
+    growing = [sflow([dropping(1, 1_000_000), dropping(2, 100 * n)], sequence=n) for n in range(40)]
+    assert lost(*growing) == (80, 3900)
+
+
+def test_regular_loss_of_sflow_is_not_taken_for_numbers_of_samples() -> None:
+    samples = [sflow_sample(ethernet(tcp4("192.0.2.1", "198.51.100.2")))] * 2
+    assert lost(*(sflow(samples, sequence=2 * n) for n in range(40))) == (80, 78)
+
+
+def test_sflow_of_ppp_mpls_and_of_packets_without_a_length() -> None:
+    packet = tcp4("192.0.2.1", "198.51.100.2")
+    flows, _ = decode(sflow([
+        dropping(1, 0, b"\x00\x21" + packet, 7), dropping(1, 0, bytes.fromhex("00064140") + packet, 13),
+        dropping(1, 0, ethernet(tcp4("192.0.2.1", "198.51.100.2", length=0)), 1, 9018),
+    ]))
+    assert flows["bytes"].tolist() == [6000, 6000, (9018 - 4 - 14) * 100]
+
+
+def test_a_sampling_probability_may_be_a_float32() -> None:
+    options = struct.pack(">HHHHHHH", 257, 2, 1, 149, 4, 311, 4)
+    announced = struct.pack(">If", 0, 0.01)
+    flow = ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">II", 500, 5)
+    fields = template(256, (8, 4), (12, 4), (1, 4), (2, 4))
+    flows, _ = decode(ipfix(sets((3, options), (257, announced), (2, fields), (256, flow))))
+    assert flows["bytes"].tolist() == [50_000]

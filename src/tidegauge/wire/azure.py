@@ -48,6 +48,7 @@ def azure_table(records: Iterable[dict[str, Any]], skipped: Skipped) -> pa.Table
     table = pacsv.read_csv(
         io.BytesIO("\n".join(tuples[len(NSG)]).encode()),
         read_options=pacsv.ReadOptions(column_names=list(names)),
+        parse_options=pacsv.ParseOptions(quote_char=False),
         convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True),
     )
     denied = pc.equal(table["state"], "D") if vnet else pc.equal(table["decision"], "D")

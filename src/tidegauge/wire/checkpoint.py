@@ -140,7 +140,7 @@ def whole_state(decoder: Decoder) -> dict[str, Any]:
         "system_boots": [[names[e], session, at_ms] for (e, session), at_ms in decoder.connections.boots_ms.items()],
         "agents": decoder.parts.agents,
         "parts": [[names[e], list(own.items())] for e, own in decoder.parts.heard_us.items()],
-        "drops": [[names[e], d, count] for (e, d), count in decoder.drops.items()],
+        "drops": [[names[e], d, list(known.items())] for (e, d), known in decoder.drops.items()],
         "boots": [[names[e], d, *known] for (e, d), known in decoder.boots.items()],
         "shifts": [[names[e], shift] for e, shift in decoder.clocks.shifts_ms.items()],
         "doubts": [[names[e], *doubt] for e, doubt in decoder.clocks.doubts.items()],
@@ -172,8 +172,9 @@ def resume(decoder: Decoder, state: dict[str, Any]) -> None:
     decoder.parts.agents = state.get("agents", decoder.parts.agents)
     for name, own in state.get("parts", []):
         decoder.parts.heard_us[position(name)] = dict(own)
-    for name, domain, count in state.get("drops", []):
-        decoder.drops[position(name), domain] = count
+    for name, domain, known in state.get("drops", []):
+        if isinstance(known, list):  # older states have one number for all sources, which says nothing of any
+            decoder.drops[position(name), domain] = dict(known)
     for name, domain, boot_ms, sequence in state.get("boots", []):
         decoder.boots[position(name), domain] = (boot_ms, sequence)
     for name, shift_ms in state.get("shifts", []):

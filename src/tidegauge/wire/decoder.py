@@ -41,10 +41,12 @@ from tidegauge.wire.sender_quality import Conduct
 from tidegauge.wire.sequence import COUNTED, Recent, SequenceTracker
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT, Sessions
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
-from tidegauge.wire.sflow import Headers, decode_sflow, read_headers
+from tidegauge.wire.sflow import Drops, Headers, decode_sflow, read_headers
 from tidegauge.wire.tcpexport import IPFIX
 from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templates
 
+MOST_SOURCES = 4096
+"""Data sources of an sFlow agent whose drops are remembered."""
 MOST_PENDING_BYTES = 32 << 20
 """Data sets that wait for their template, in all; the oldest go first."""
 ORDINARY_RECORD = 48
@@ -92,12 +94,13 @@ class Decoder:
     parts: Parts = field(default_factory=Parts)
     sequences: dict[int, SequenceTracker] = field(
         default_factory=lambda: {
-            kind: SequenceTracker(counts_records=kind in (V5, IPFIX)) for kind in (V5, V9, IPFIX, SFLOW)
+            kind: SequenceTracker(counts_records=kind in (V5, IPFIX), may_count_records=kind != SFLOW)
+            for kind in (V5, V9, IPFIX, SFLOW)
         }
     )
     _recent: Recent = field(default_factory=Recent)
     clocks: Clocks = field(default_factory=Clocks)
-    drops: dict[tuple[int, int], int] = field(default_factory=dict)
+    drops: dict[tuple[int, int], dict[int, int]] = field(default_factory=dict)
     boots: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     pending: list[SetTable] = field(default_factory=list)
     sessions: Sessions = field(default_factory=Sessions)
@@ -410,15 +413,26 @@ class Decoder:
         return masks if masks.any() else None
 
     def _newly_dropped(
-        self, exporters: NDArray[np.int32], parts: NDArray[np.int64], drops: NDArray[np.int64]
+        self, exporters: NDArray[np.int32], parts: NDArray[np.int64], drops: Drops
     ) -> NDArray[np.int64]:
-        """Samples that agents say they dropped since the datagram before; the counter is cumulative."""
-        new = np.zeros(len(drops), dtype=np.int64)
-        for i in np.flatnonzero(drops > 0).tolist():
-            key = (int(exporters[i]), int(parts[i]))
-            before = self.drops.get(key, int(drops[i]))
-            new[i] = max(int(drops[i]) - before, 0)
-            self.drops[key] = int(drops[i])
+        """Samples that data sources of agents say they dropped since their sample before; the counters are cumulative.
+        By datagram."""
+        new = np.zeros(len(exporters), dtype=np.int64)
+        if not drops.counts.any():
+            return new
+        part, exporter = parts[drops.owner], exporters[drops.owner]
+        order = np.lexsort((drops.source, part, exporter))  # keeps the order of arrival within a source
+        part, exporter, source, counts = part[order], exporter[order], drops.source[order], drops.counts[order]
+        begins = np.r_[True, (np.diff(source) != 0) | (np.diff(part) != 0) | (np.diff(exporter) != 0)]
+        gained = np.maximum(np.diff(counts, prepend=counts[0]), 0)
+        firsts = np.flatnonzero(begins)
+        for first, end in zip(firsts.tolist(), [*firsts[1:].tolist(), len(counts)], strict=True):
+            known = self.drops.setdefault((int(exporter[first]), int(part[first])), {})
+            gained[first] = max(int(counts[first]) - known.pop(int(source[first]), int(counts[first])), 0)
+            if len(known) >= MOST_SOURCES:
+                del known[next(iter(known))]  # the one that was not heard of for longest
+            known[int(source[first])] = int(counts[end - 1])
+        np.add.at(new, drops.owner[order], gained)
         return new
 
     def _decode_sets(self, datagrams: Datagrams, kinds: NDArray[np.int64]) -> Iterator[FlowBatch]:

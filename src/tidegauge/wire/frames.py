@@ -15,6 +15,7 @@ from tidegauge.wire.buffer import Buffer, Offsets
 
 ETHERNET, RAW_IP, NULL, SLL, SLL2 = 1, 101, 0, 113, 276
 PPP, PPP_HDLC, PPP_ETHER, C_HDLC, ENC, PFLOG, NFLOG, WLAN, RADIOTAP = 9, 50, 51, 104, 109, 117, 239, 105, 127
+LABELLED = 219
 """Link types (tcpdump.org, "Link-layer header types")."""
 IP4, IP6, MPLS = 0x0800, 0x86DD, 0x8847
 PPP_PROTOCOLS = {0x21: IP4, 0x57: IP6, 0x281: MPLS}
@@ -137,6 +138,7 @@ def _rare_links(
         at[rows] += np.where(short, 1, 2)
         for protocol, kind in PPP_PROTOCOLS.items():
             types[rows[protocols == protocol]] = kind
+    types[links == LABELLED] = MPLS
     cisco = links == C_HDLC
     types[cisco], at[cisco] = buffer.u16(at[cisco] + 2), at[cisco] + 4
     at[links == ENC] += 12

@@ -20,7 +20,7 @@ from tidegauge.model import FlowBatch, InputError, NoFlowsError
 from tidegauge.wire.azure import azure_table, is_azure
 from tidegauge.wire.columns import PLAIN, plain_name
 from tidegauge.wire.stream import Stream
-from tidegauge.wire.tabular import NEEDED, ColumnMap, TableReader
+from tidegauge.wire.tabular import NEEDED, ColumnMap, TableReader, times_us
 
 MOST_DEPTH = 6
 ROWS = 20_000
@@ -78,7 +78,7 @@ class JsonReader(TableReader):
 
     def _told_once(self, table: pa.Table) -> pa.Table:
         """Without what Google Cloud tells twice: the reports of a destination (`reporter`) on connections of which the
-        source's own are there."""
+        source's own of the same minute (or one beside it) are there."""
         if "reporter" not in table.column_names:
             return table
         again = self._reported_by_source(table)
@@ -88,15 +88,18 @@ class JsonReader(TableReader):
     def _reported_by_source(self, table: pa.Table) -> NDArray[np.bool_]:
         ours = _ours(table)
         ends = [ours[n].to_pylist() for n in ("src", "dst", "src_port", "dst_port", "proto") if n in ours]
-        keys = list(zip(*ends, strict=True))
-        reporters = table["reporter"].to_pylist()
-        own = {key for key, who in zip(keys, reporters, strict=True) if str(who).startswith("SRC")}
+        begun_us = times_us(ours["time_start"], None) if "time_start" in ours else np.zeros(table.num_rows)
+        minutes = np.nan_to_num(begun_us // 60e6).astype(np.int64).tolist()
+        told = list(zip(table["reporter"].to_pylist(), minutes, zip(*ends, strict=True), strict=True))
+        own = {(minute, key) for who, minute, key in told if str(who).startswith("SRC")}
         if len(self._sources) < MOST_REMEMBERED:
             self._sources |= own
-        return np.array(
-            [str(who).startswith("DEST") and (key in own or key in self._sources)
-             for key, who in zip(keys, reporters, strict=True)], dtype=bool,
-        )
+        return np.array([
+            str(who).startswith("DEST") and any(
+                (minute + beside, key) in known for beside in (0, -1, 1) for known in (own, self._sources)
+            )
+            for who, minute, key in told
+        ], dtype=bool)
 
     def _tables(self, stream: Stream) -> Iterator[pa.Table]:
         """Records as columns with plain names."""

@@ -37,11 +37,12 @@ def announced_intervals(records: Records) -> NDArray[np.int64] | None:
     size, population = number(e.SAMPLING_SIZE), number(e.SAMPLING_POPULATION)
     if size is not None and population is not None:
         return _bounded(population / np.maximum(size.astype(np.float64), 1))
-    raw = records.octets(e.SAMPLING_PROBABILITY, 8)
-    if raw is not None:
-        probability = np.ascontiguousarray(raw).view(">f8").reshape(-1).astype(np.float64)
-        good = (probability > 0) & (probability <= 1)
-        return _bounded(np.where(good, 1 / np.where(good, probability, 1), 0))
+    for width in (8, 4):  # a float64 may be sent as a float32 (RFC 7011, 6.2)
+        raw = records.octets(e.SAMPLING_PROBABILITY, width)
+        if raw is not None:
+            probability = np.ascontiguousarray(raw).view(f">f{width}").reshape(-1).astype(np.float64)
+            good = (probability > 0) & (probability <= 1)
+            return _bounded(np.where(good, 1 / np.where(good, probability, 1), 0))
     return None
 
 

@@ -93,10 +93,15 @@ class Followed:
 
 
 class SequenceTracker:
-    """Follows the sequence numbers of many streams (exporter and domain) across blocks of datagrams."""
+    """Follows the sequence numbers of many streams (exporter and domain) across blocks of datagrams.
 
-    def __init__(self, *, counts_records: bool) -> None:
-        self._counts_records = counts_records
+    Args:
+        counts_records: numbers count records by the protocol's standard, else datagrams.
+        may_count_records: some exporters of the protocol count records though the standard says datagrams.
+    """
+
+    def __init__(self, *, counts_records: bool, may_count_records: bool = True) -> None:
+        self._counts_records, self._may_count_records = counts_records, may_count_records
         self.streams: dict[tuple[int, int], Stream] = {}
 
     def follow(
@@ -133,9 +138,10 @@ class SequenceTracker:
             stream.records += int(records[rows].sum())
             doubt = np.zeros(len(rows), bool) if unsure is None else unsure[rows]
             ones = np.ones(len(rows), dtype=np.int64)
-            counted = steps[rows] if self._counts_records else records[rows]
+            told = records[rows] if self._may_count_records else ones
+            counted = steps[rows] if self._counts_records else told
             defined = 0 * ones if templates is None else templates[rows]
-            by_rule = np.stack([steps[rows], records[rows], ones, records[rows], 0 * ones, counted + defined])
+            by_rule = np.stack([steps[rows], told, ones, told, 0 * ones, counted + defined])
             before = stream.counting.rule
             rule = self._learn(key, stream, numbers[rows], by_rule, doubt, found)
             found.rules[rows] = rule

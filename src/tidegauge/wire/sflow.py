@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from tidegauge.model import Addresses, FlowBatch, Skipped, mapped_ipv4
 from tidegauge.wire.buffer import Buffer, Offsets
 from tidegauge.wire.datagrams import Datagrams
-from tidegauge.wire.frames import ETHERNET, NULL, RAW_IP, IpHeaders, network_offsets, parse_ip
+from tidegauge.wire.frames import ETHERNET, LABELLED, NULL, PPP, RAW_IP, IpHeaders, network_offsets, parse_ip
 from tidegauge.wire.information_elements import header_columns
 from tidegauge.wire.tunnels import decapsulated
 
 FLOW_SAMPLE, COUNTER_SAMPLE, EXPANDED_FLOW, EXPANDED_COUNTER, DISCARDED = 1, 2, 3, 4, 5
 RAW_HEADER, SAMPLED_IPV4, SAMPLED_IPV6, EXTENDED_GATEWAY = 1, 3, 4, 1003
-HEADER_PROTOCOLS = {1: ETHERNET, 11: RAW_IP, 12: RAW_IP}
+HEADER_PROTOCOLS = {1: ETHERNET, 7: PPP, 11: RAW_IP, 12: RAW_IP, 13: LABELLED}
 TAGGED = np.dtype([("tag", ">u4"), ("length", ">u4")])
 SAMPLE = np.dtype(
     [(name, ">u4") for name in ("sequence", "source", "rate", "pool", "drops", "input", "output", "count")]
@@ -112,19 +112,34 @@ def _walk(
 
 
 @dataclass(frozen=True)
+class Drops:
+    """Packets that data sources could not sample since they began (`drops` of sFlow v5); a row for each flow sample.
+
+    Attributes:
+        owner: the position of its datagram.
+        source: type and index of its data source.
+        counts: how many were dropped, modulo 2^32.
+    """
+
+    owner: NDArray[np.int64]
+    source: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Sampled:
     """Flows of sFlow datagrams.
 
     Attributes:
         flows: a packet each, scaled; `exporter` holds what the caller gave.
         owner: for each the position of its datagram.
-        drops: for each datagram the drops counter that its samples state (the largest; packets the agent could not
-            sample); shape (n,), as `broken`: lists in it are not what they say, and `cut`: samples that were cut off.
+        drops: what the flow samples say that their data source dropped.
+        broken, cut: for each datagram whether lists in it are not what they say, and how many samples were cut off.
     """
 
     flows: FlowBatch
     owner: NDArray[np.int64]
-    drops: NDArray[np.int64]
+    drops: Drops
     broken: NDArray[np.bool_]
     cut: NDArray[np.int64]
 
@@ -149,11 +164,12 @@ def decode_sflow(
     flow = np.flatnonzero((samples.tags == FLOW_SAMPLE) | (samples.tags == EXPANDED_FLOW))
     at, expanded = samples.begins[flow], samples.tags[flow] == EXPANDED_FLOW
     compact = buffer.rows_at(at, SAMPLE)
-    rates, drops, counts = (compact[name].astype(np.int64) for name in ("rate", "drops", "count"))
+    rates, drops, counts, sources = (compact[name].astype(np.int64) for name in ("rate", "drops", "count", "source"))
     in_ifs, out_ifs = (_interface(compact[name].astype(np.int64)) for name in ("input", "output"))
     if expanded.any():
         long = buffer.rows_at(at[expanded], EXPANDED_SAMPLE)
         rates[expanded], drops[expanded], counts[expanded] = long["rate"], long["drops"], long["count"]
+        sources[expanded] = long["source_type"].astype(np.int64) << 32 | long["source"]
         in_ifs[expanded] = np.where(long["input_format"] == 0, long["input"], 0)
         out_ifs[expanded] = np.where(long["output_format"] == 0, long["output"], 0)
     rates = np.maximum(rates, 1)
@@ -182,11 +198,9 @@ def decode_sflow(
         src_as=src_as[found],
         dst_as=dst_as[found],
     )
-    dropped = np.zeros(len(datagrams), dtype=np.int64)
-    np.maximum.at(dropped, samples.owners[flow], drops)
     honest = np.where(headers.counts > MOST_SAMPLES, 0, headers.counts)
     missing = np.maximum(honest - np.bincount(samples.owners, minlength=len(datagrams)), 0)
-    return Sampled(flows, owner, dropped, broken, missing)
+    return Sampled(flows, owner, Drops(samples.owners[flow], sources, drops), broken, missing)
 
 
 def _interface(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -257,6 +271,10 @@ def _raw_headers(
         links[raw["protocol"] == protocol] = link
     network, known = network_offsets(buffer, at, ends, links)
     ip = parse_ip(buffer, network, np.where(known, ends, network))
+    unstated = ip.valid & (ip.ip_lengths == np.where(ip.six, 40, 0))
+    if unstated.any():  # taken before the network card cut it into segments: the frame's length is what there is
+        behind = raw["frame"].astype(np.int64) - raw["stripped"] - (network - at)
+        ip = replace(ip, ip_lengths=np.where(unstated, np.maximum(behind, ip.ip_lengths), ip.ip_lengths))
     return samples, ip if tunnels is None else decapsulated(buffer, ip, ends, tunnels[samples], skipped)
 
 

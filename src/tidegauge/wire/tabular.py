@@ -44,6 +44,8 @@ VPC_FIELDS = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 ).split()
 """Of AWS VPC flow logs in their default format, whose records often come without a line of names."""
+LONGEST_SKIPPED = 60
+"""Minutes that a record of AWS can tell of, with room (it aggregates over ten at most)."""
 TIMES_US = (-(2**62), 2**62)
 """Microseconds that 64 bits hold with room; what lies outside is no time."""
 UNITS_US = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
@@ -213,15 +215,14 @@ class TableReader:
         count = table.num_rows
         src, src_ok = _addresses(given("src"), chosen.constants.get("src"), count)
         dst, dst_ok = _addresses(given("dst"), chosen.constants.get("dst"), count)
-        starts = _times_us(given("time_start"), chosen.units.get("time_start"))
+        starts = times_us(given("time_start"), chosen.units.get("time_start"))
         ends = starts
         if (column := given("time_end")) is not None:
-            ends = _times_us(column, chosen.units.get("time_end"))
+            ends = times_us(column, chosen.units.get("time_end"))
         elif (column := given("duration")) is not None:
             ends = starts + np.nan_to_num(numbers(_stripped(column))) * UNITS_US[chosen.units.get("duration", "s")]
         octets = _count(given("bytes"), chosen.constants.get("bytes"), count)
         good = src_ok & dst_ok & are_times(starts / 1e6) & np.isfinite(octets)
-        self.skipped.add("record", "no time, address or byte count", int((~good).sum()))
         rows = np.flatnonzero(good)
         whole = (np.rint(np.clip(np.nan_to_num(t[rows]), *TIMES_US)).astype(np.int64) for t in (starts, ends))
         starts_us, ends_us = sane_times(*whole)
@@ -247,6 +248,8 @@ class TableReader:
             ports = np.where(kinds <= 255, kinds * 256 + np.minimum(subkinds, 255), 0)
             columns["dst_port"] = np.where(np.isin(proto, (1, 58)), ports, columns.get("dst_port", 0))
         exporters, codes = self._exporters(given("exporter"), chosen, count)
+        uncounted = src_ok & dst_ok & are_times(starts / 1e6) & ~np.isfinite(octets)
+        self._left_out(good, uncounted, exporters, codes, starts, ends, given("log_status"))
         stated = np.ones(count) if (column := given("unapplied_sampling")) is None else np.nan_to_num(numbers(column))
         times, unapplied = self._sampled(exporters, codes, columns.get("sampling"), stated, good)
         for name in ("bytes", "packets", "sampling"):
@@ -270,6 +273,37 @@ class TableReader:
             if back_packets.any():
                 return flows.both_ways(_fitted("packets", back_packets), _fitted("bytes", back_bytes), said=0)
         return flows
+
+    def _left_out(
+        self, good: NDArray[np.bool_], uncounted: NDArray[np.bool_],
+        exporters: tuple[str, ...], codes: NDArray[np.int32],
+        starts: NDArray[np.float64], ends: NDArray[np.float64], status: pa.ChunkedArray | None,
+    ) -> None:
+        """Count the rows that are no flows. Flows without a byte count are lost in their minute; while AWS says that it
+        skipped records (`SKIPDATA`), nothing counts as seen."""
+        texts = pa.nulls(len(good), pa.string()) if status is None else _stripped(status).cast(pa.string())
+        passed, empty = (
+            np.asarray(pc.equal(texts, word).fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+            for word in ("SKIPDATA", "NODATA")
+        )
+        self.skipped.add("record", "AWS skipped records of that time: it counts as not observed", int(passed.sum()))
+        self.skipped.add("record", "AWS had no traffic to tell of", int((empty & ~good).sum()))
+        uncounted = uncounted & ~passed & ~empty
+        self.skipped.add("record", "no byte count: counts as lost", int(uncounted.sum()))
+        other = ~good & ~uncounted & ~passed & ~empty
+        self.skipped.add("record", "no time, address or byte count", int(other.sum()))
+        self.ledger.add(
+            exporters=exporters, exporter=codes[uncounted], minute_s=starts[uncounted].astype(np.int64) // 1_000_000,
+            lost=1,
+        )
+        placed = np.flatnonzero(passed & are_times(starts / 1e6) & are_times(ends / 1e6))
+        first_s, last_s = ((times[placed] // 1e6).astype(np.int64) for times in (starts, ends))
+        minutes = np.clip(-(-(last_s - first_s) // 60), 1, LONGEST_SKIPPED)
+        within = np.arange(minutes.sum()) - np.repeat(np.cumsum(minutes) - minutes, minutes)
+        self.ledger.add(
+            exporters=exporters, exporter=np.repeat(codes[placed], minutes),
+            minute_s=np.repeat(first_s, minutes) + within * 60, stated=0,
+        )
 
     def _sampled(
         self, exporters: tuple[str, ...], codes: NDArray[np.int32], applied: NDArray[np.float64] | None,
@@ -336,7 +370,7 @@ def _addresses(
     return packed_addresses(column.cast(pa.string()))
 
 
-def _times_us(column: pa.ChunkedArray | None, unit: str | None) -> NDArray[np.float64]:
+def times_us(column: pa.ChunkedArray | None, unit: str | None) -> NDArray[np.float64]:
     """Microseconds since 1970; numbers whose unit nobody stated are told apart by their size."""
     assert column is not None  # `ColumnMap.check` has seen to it
     if pa.types.is_timestamp(column.type):
@@ -366,8 +400,9 @@ def _ports(column: pa.ChunkedArray, proto: NDArray[np.uint8]) -> NDArray[np.floa
     dotted = np.asarray(pc.match_substring(column, ".").fill_null(False).to_numpy(), dtype=bool)
     icmp = dotted & np.isin(proto, (1, 58))
     if icmp.any():
-        texts = column.filter(pa.array(icmp)).to_pylist()
-        values[icmp] = [int(a) * 256 + int(b or 0) for a, _, b in (t.partition(".") for t in texts)]
+        parts = pc.extract_regex(column.filter(pa.array(icmp)), r"^\s*(?P<kind>[0-9]{1,3})\.(?P<code>[0-9]{0,3})\s*$")
+        kind, code = (numbers(pc.struct_field(parts, name)) for name in ("kind", "code"))
+        values[icmp] = np.nan_to_num(kind) * 256 + np.nan_to_num(code)
     return values
 
 
