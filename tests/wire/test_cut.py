@@ -222,6 +222,16 @@ def test_flows_without_a_byte_count_are_lost_in_their_minute(make_site: Callable
     assert covered(Lake(site.data), 1_714_564_800, 1_714_564_860).share == pytest.approx(1 / 3)
 
 
+def test_connections_of_zeek_without_a_byte_count_are_lost(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    ends = {"id.orig_h": "203.0.113.5", "id.orig_p": 1, "id.resp_h": "192.0.2.9", "id.resp_p": 443, "proto": "tcp"}
+    of_it = {"ts": MINUTE_S + 1, **ends, "conn_state": "SF", "orig_pkts": 3, "resp_pkts": 0}
+    rows = [of_it | more for more in ({"orig_ip_bytes": 300}, {}, {"orig_bytes": "200,000"})]
+    (tmp_path / "conn.log").write_text("\n".join(map(json.dumps, rows)))
+    site = make_site()
+    Ingest(site).run([str(tmp_path / "conn.log")])
+    assert covered(Lake(site.data), MINUTE_S, MINUTE_S + 60).share == pytest.approx(1 / 3)
+
+
 def test_a_time_of_which_aws_skipped_records_was_not_observed(make_site: Callable[..., Site], tmp_path: Path) -> None:
     began = MINUTE_S
     flow = "2 123456789012 eni-1 203.0.113.5 192.0.2.9 1 443 6 10 840 {0} {1} ACCEPT OK\n"

@@ -123,8 +123,10 @@ class ZeekReader:
         icmp = (protos == 1) | (protos == 58)
         orig_port = np.nan_to_num(self._numbers(table, "id.orig_p"))
         resp_port = np.nan_to_num(self._numbers(table, "id.resp_p"))
-        forward_packets, forward_bytes = self._volume(table, "orig")
-        back_packets, back_bytes = self._volume(table, "resp")
+        forward_packets, forward_bytes, forward_uncounted = self._volume(table, "orig")
+        back_packets, back_bytes, back_uncounted = self._volume(table, "resp")
+        uncounted = good & (forward_uncounted | back_uncounted)
+        self.skipped.add("value", "packets without a byte count: the connection counts as lost", int(uncounted.sum()))
         # Zeek keeps ICMP's type and code in the ports.
         kinds = np.where(icmp, orig_port * 256 + resp_port, 0)
         flags, back_flags = (np.where(protos == 6, _flags(table["history"], s), 0) for s in ("orig", "resp"))
@@ -141,7 +143,8 @@ class ZeekReader:
             exporters=(self.exporter,),
             exporter=np.zeros(len(kept), dtype=np.int32),
             minute_s=written,
-            records=1,
+            records=~uncounted[kept],
+            lost=uncounted[kept],
         )
         return both.take(np.argsort(both["time_start"], kind="stable"))
 
@@ -152,18 +155,21 @@ class ZeekReader:
         self.skipped.add("value", f"{name} is not a number", int((np.isnan(found) & given).sum()))
         return found
 
-    def _volume(self, table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _volume(self, table: pa.Table, side: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
         """Packets and IP bytes of one side; payload bytes, and one packet where there were any, if that is all there
-        is."""
+        is. Last, where packets are stated and no bytes at all."""
         packets = self._numbers(table, f"{side}_pkts")
         ip_bytes = self._numbers(table, f"{side}_ip_bytes")
-        payload = np.nan_to_num(self._numbers(table, f"{side}_bytes"))
+        payload = self._numbers(table, f"{side}_bytes")
+        uncounted = (packets > 0) & np.isnan(ip_bytes) & np.isnan(payload)
+        payload = np.nan_to_num(payload)
         history = table["history"].fill_null("")
         signs = "[A-Z]" if side == "orig" else "[a-z]"
         seen = np.asarray(pc.match_substring_regex(history, signs).to_numpy(zero_copy_only=False))
         packets = np.where(np.isfinite(packets), packets, np.where((payload > 0) | seen, 1, 0))
         octets = np.where(np.isfinite(ip_bytes) & (ip_bytes > 0), ip_bytes, payload)
-        return np.clip(packets, 0, MOST_COUNT).astype(np.uint64), np.clip(octets, 0, MOST_COUNT).astype(np.uint64)
+        packets, octets = (np.clip(values, 0, MOST_COUNT).astype(np.uint64) for values in (packets, octets))
+        return packets, octets, uncounted
 
     def _names(self, table: pa.Table, path: str) -> None:
         column = table[column_name(path)]
