@@ -38,7 +38,7 @@ from tidegauge.wire.sampling import (
     speaks_of_sampling,
 )
 from tidegauge.wire.sender_quality import Conduct
-from tidegauge.wire.sequence import COUNTED, Recent, SequenceTracker
+from tidegauge.wire.sequence import COUNT_RECORDS, COUNTED, Recent, SequenceTracker
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT, Sessions
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
 from tidegauge.wire.sflow import Drops, Headers, decode_sflow, read_headers
@@ -325,6 +325,10 @@ class Decoder:
         lost[own], overtaken[own], restarted[own], unknown[own], counts[own] = (
             found.lost, found.overtaken, found.restarted, found.unknown, COUNTED[kind][found.rules]
         )
+        if kind == IPFIX:  # what was cut off its messages shows already in numbers that count records
+            by_number = np.zeros(len(parts), dtype=bool)
+            by_number[own] = np.isin(found.rules, COUNT_RECORDS)
+            more_lost = np.where(by_number, 0, more_lost)
         if self.bounds is not None:
             for position in np.unique(exporters).tolist():
                 mine = exporters == position
@@ -480,9 +484,8 @@ class Decoder:
             chosen = kinds == kind
             if chosen.any():
                 steps = np.where(kinds == V9, 1, records + optional)[chosen]
-                # What was cut off IPFIX messages shows in the numbers that count records.
                 told = heads.counts - defined - records - optional
-                cut = _records_in(cut_bytes, told, fresh, records)[chosen] if kind == V9 else 0
+                cut = _records_in(cut_bytes, told, fresh, records)[chosen]
                 self._account(
                     kind, datagrams.take(chosen), heads.export_ms[chosen], datagrams.senders[chosen],
                     heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],

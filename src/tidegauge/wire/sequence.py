@@ -28,6 +28,8 @@ REMEMBERED = 1 << 15
 SENDER_BITS = 15
 """Positions of senders have fewer bits (`MOST_NAMES`)."""
 SAMPLES = 12
+COUNT_RECORDS = (STANDARD, RECORDS, RECORDS_TOO, TEMPLATES_TOO)
+"""Rules by which IPFIX counts records."""
 COUNTED = {
     kind: np.array([
         SEQUENCES.index(name) for name in (standard, records, "messages", records, "none", records, "unclear")
