@@ -160,6 +160,7 @@ class TableReader:
     sampling: dict[str, int] = field(default_factory=dict)
     skipped: Skipped = field(default_factory=Skipped)
     ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
+    _counted: bool = False
 
     def read_csv(self, stream: Stream) -> Iterator[FlowBatch]:
         """Flows of a CSV stream with a header line.
@@ -280,7 +281,9 @@ class TableReader:
         starts: NDArray[np.float64], ends: NDArray[np.float64], status: pa.ChunkedArray | None,
     ) -> None:
         """Count the rows that are no flows. Flows without a byte count are lost in their minute; while AWS says that it
-        skipped records (`SKIPDATA`), nothing counts as seen."""
+        skipped records (`SKIPDATA`), nothing counts as seen. Where no row ever had a byte count, it is the map that is
+        wrong."""
+        self._counted |= bool(good.any())
         texts = pa.nulls(len(good), pa.string()) if status is None else _stripped(status).cast(pa.string())
         passed, empty = (
             np.asarray(pc.equal(texts, word).fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
@@ -288,7 +291,7 @@ class TableReader:
         )
         self.skipped.add("record", "AWS skipped records of that time: it counts as not observed", int(passed.sum()))
         self.skipped.add("record", "AWS had no traffic to tell of", int((empty & ~good).sum()))
-        uncounted = uncounted & ~passed & ~empty
+        uncounted = uncounted & ~passed & ~empty & self._counted
         self.skipped.add("record", "no byte count: counts as lost", int(uncounted.sum()))
         other = ~good & ~uncounted & ~passed & ~empty
         self.skipped.add("record", "no time, address or byte count", int(other.sum()))
