@@ -292,3 +292,23 @@ def test_a_sampling_probability_may_be_a_float32() -> None:
     fields = template(256, (8, 4), (12, 4), (1, 4), (2, 4))
     flows, _ = decode(ipfix(sets((3, options), (257, announced), (2, fields), (256, flow))))
     assert flows["bytes"].tolist() == [50_000]
+
+
+def test_what_is_cut_off_messages_whose_numbers_count_no_records_is_lost() -> None:
+    flow = ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">II", 500, 5)
+    fields = template(256, (8, 4), (12, 4), (1, 4), (2, 4))
+    first = ipfix(sets((2, fields)), sequence=0)
+    messages = [ipfix(sets((256, flow * 30)), sequence=n) for n in range(1, 60)]
+    flows, missing = lost(first, *(message[: 20 + 6 * len(flow)] for message in messages))
+    assert flows == 59 * 6
+    assert missing == pytest.approx(59 * 24, rel=0.2)
+
+
+def test_a_quote_in_a_tuple_of_azure_costs_that_tuple_alone(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    good = f"{NOW_S},203.0.113.5,192.0.2.9,1,443,T,I,A,E,3,500,2,300"
+    group = {"mac": "0", "flowTuples": [good, good.replace("203.0.113.5", '"203')]}
+    record = {"time": "2014-11-24T12:00:00Z", "category": "NetworkSecurityGroupFlowEvent",
+              "properties": {"Version": 2, "flows": [{"rule": "r", "flows": [group]}]}}
+    (tmp_path / "in.json").write_text(json.dumps({"records": [record]}))
+    report = Ingest(make_site()).run([str(tmp_path / "in.json")])
+    assert (report.flows, report.failures) == (2, [])
