@@ -181,8 +181,8 @@ def plausible(batch: FlowBatch, skipped: Skipped) -> FlowBatch:
     began. Both are counted."""
     if not len(batch):
         return batch
-    starts, ends = batch["time_start"], batch["time_end"]
-    never = (ends - starts > LONGEST_US) | ((ends > time.time() * 1e6 + AHEAD_US) & (starts <= time.time() * 1e6))
+    starts, ends, now_us = batch["time_start"], batch["time_end"], time.time() * 1e6
+    never = (ends - starts > LONGEST_US) | ((ends > now_us + AHEAD_US) & (starts <= now_us))
     if never.any():
         skipped.add("end of a flow", "impossible: the flow ends when it began", int(never.sum()))
         batch = FlowBatch({**batch.columns, "time_end": np.where(never, starts, ends)}, batch.exporters)

@@ -7,12 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidegauge.model import DIRECTIONS, METRICS, format_time
-
-if TYPE_CHECKING:
-
-    from tidegauge.app import Direction, Metric
-
 from tidegauge import app
 from tidegauge.cli.common import (
     amount_text,
@@ -28,6 +22,10 @@ from tidegauge.cli.common import (
     where_option,
     working,
 )
+from tidegauge.model import DIRECTIONS, METRICS, format_time
+
+if TYPE_CHECKING:
+    from tidegauge.app import Direction, Metric
 
 
 @click.command()

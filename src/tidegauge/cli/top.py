@@ -7,12 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidegauge.model import METRICS
-
-if TYPE_CHECKING:
-
-    from tidegauge.app import Metric
-
 from tidegauge import app
 from tidegauge.cli.common import (
     explain_option,
@@ -27,6 +21,10 @@ from tidegauge.cli.common import (
     where_option,
     working,
 )
+from tidegauge.model import METRICS
+
+if TYPE_CHECKING:
+    from tidegauge.app import Metric
 
 
 @click.command()

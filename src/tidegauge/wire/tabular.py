@@ -284,6 +284,8 @@ class TableReader:
         skipped records (`SKIPDATA`), nothing counts as seen. Where no row ever had a byte count, it is the map that is
         wrong."""
         self._counted |= bool(good.any())
+        if good.all():
+            return
         texts = pa.nulls(len(good), pa.string()) if status is None else _stripped(status).cast(pa.string())
         passed, empty = (
             np.asarray(pc.equal(texts, word).fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
