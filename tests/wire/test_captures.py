@@ -105,7 +105,7 @@ def test_a_map_names_the_columns_of_any_table(make_site: Callable[..., Site], tm
     site = make_site()
     report = Ingest(site, column_map=ColumnMap.load(mapping)).run([str(table)])
     assert sums(site) == (1, 500, 1)
-    assert list(report.skipped) == [("record", "no time, address or byte count", 1)]
+    assert list(report.skipped) == [("record", "no time, address or count that can be read: counts as lost", 1)]
 
 
 @pytest.mark.parametrize(

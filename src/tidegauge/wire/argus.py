@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, sane_times
+from tidegauge.wire.lines import Unread, csv_block, of_hardware
 from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import (
     are_times,
-    csv_block,
     epoch_seconds,
     flags_of_letters,
     numbers,
@@ -29,6 +29,7 @@ OPTIONAL = (
 )
 COUNTS = ("TotBytes", "SrcBytes", "DstBytes", "TotPkts", "SrcPkts", "DstPkts")
 MANAGEMENT = ("man", "", None)
+NO_IP = ("arp", "rarp", "llc")
 
 
 def is_argus(head: bytes) -> bool:
@@ -63,11 +64,12 @@ class ArgusReader:
                     raise InputError(f"no column {', '.join(missing)}", where=stream.name, hint="not a binetflow file")
             wanted = [name for name in (*NEEDED, *OPTIONAL) if name in header]
             if block.strip():
+                unread = Unread()
                 with damage_named(stream):
-                    table = csv_block(block, header, delimiter, wanted, self.skipped)
-                yield self._flows(table)
+                    table = csv_block(block, header, delimiter, wanted, self.skipped, unread)
+                yield self._flows(table, unread)
 
-    def _flows(self, table: pa.Table) -> FlowBatch:
+    def _flows(self, table: pa.Table, unread: Unread) -> FlowBatch:
         columns = {name: pc.utf8_trim_whitespace(table[name]) for name in table.column_names}
         count = table.num_rows
 
@@ -79,14 +81,17 @@ class ArgusReader:
         self.skipped.add("record", "Argus management record", int(management.sum()))
         src, src_ok = packed_addresses(text("SrcAddr"))
         dst, dst_ok = packed_addresses(text("DstAddr"))
-        arp = np.isin(proto_names, ("arp", "rarp", "llc"))
+        no_ip = np.isin(proto_names, NO_IP) | of_hardware(text("SrcAddr")) | of_hardware(text("DstAddr"))
         starts = epoch_seconds(numbers(text("StartTime")))
-        good = src_ok & dst_ok & ~arp & ~management & are_times(starts)
-        self.skipped.add("record", "not IP, or without an address or a time", int((~good & ~management).sum()))
+        good = src_ok & dst_ok & ~no_ip & ~management & are_times(starts)
+        self.skipped.add("record", "not IP", int((no_ip & ~management).sum()))
         amounts = {name: numbers(columns[name]) for name in COUNTS if name in columns}
         counted = np.all([np.isfinite(a) & (a >= 0) for a in amounts.values()], axis=0)
-        self.skipped.add("record", "a count of bytes or packets that is no number", int((good & ~counted).sum()))
         good &= counted
+        unread.lose(
+            self.ledger, self.skipped, (self.exporter,), np.zeros(count, dtype=np.int32), starts,
+            ~good & ~no_ip & ~management & (src_ok | dst_ok | counted),
+        )
         if "Dur" in columns:
             ends = np.nan_to_num(starts) + np.clip(np.nan_to_num(numbers(columns["Dur"])), 0, 1e9)
         else:

@@ -16,6 +16,7 @@ import pyarrow.json as pajson
 from numpy.typing import NDArray
 
 from tidegauge.model import LONGEST_NAME, FlowBatch, LedgerBuilder, Skipped, names_table, sane_times
+from tidegauge.wire.lines import Unread
 from tidegauge.wire.stream import Stream
 from tidegauge.wire.text import are_times, looked_up, numbers, packed_addresses, protocol_numbers
 
@@ -111,24 +112,22 @@ class EveReader:
         return lines
 
     def _flows(self, lines: list[bytes], kind: str, name: str) -> FlowBatch:
-        table = self._table(lines)
-        counts = table[kind]
+        unread = Unread()
+        table = self._table(lines, unread)
+        counters = {name: numbers(pc.struct_field(table[kind], name)) for name in COUNTERS[kind]}
 
-        def count(field_name: str) -> NDArray[Any]:
-            values = np.nan_to_num(numbers(pc.struct_field(counts, field_name)))
-            return np.clip(values, 0, 2**53).astype(np.uint64)
+        def count(name: str) -> NDArray[Any]:
+            return np.clip(np.nan_to_num(counters[name]), 0, 2**53).astype(np.uint64)
 
         src, src_ok = packed_addresses(table["src_ip"])
         dst, dst_ok = packed_addresses(table["dest_ip"])
-        starts, ends = (numbers(pc.struct_field(counts, n)) for n in ("start", "end"))
+        starts, ends = (numbers(pc.struct_field(table[kind], n)) for n in ("start", "end"))
         starts = np.where(np.isfinite(starts), starts, numbers(table["timestamp"]))
         ends = np.where(np.isfinite(ends), ends, starts)
-        good = src_ok & dst_ok & are_times(starts)
-        self.skipped.add("record", "no time or no address", int((~good).sum()))
-        counters = COUNTERS[kind]
-        counted = ~np.any([numbers(pc.struct_field(counts, name)) < 0 for name in counters], axis=0)
-        self.skipped.add("record", "a count of bytes or packets below 0", int((good & ~counted).sum()))
-        good &= counted
+        octets = [values for name, values in counters.items() if "bytes" in name]
+        counted = np.any(np.isfinite(octets), axis=0) & ~np.any([values < 0 for values in counters.values()], axis=0)
+        good = src_ok & dst_ok & are_times(starts) & counted
+        unread.lose(self.ledger, self.skipped, (name,), np.zeros(len(good), dtype=np.int32), starts, ~good)
         starts_us, ends_us = sane_times(*(np.rint(np.nan_to_num(t) * 1e6).astype(np.int64) for t in (starts, ends)))
         protos = protocol_numbers(table["proto"])
         icmp = (protos == 1) | (protos == 58)
@@ -157,7 +156,7 @@ class EveReader:
         back_packets, back_bytes = count("pkts_toclient")[kept], count("bytes_toclient")[kept]
         return flows.both_ways(back_packets, back_bytes, tcp_flags=flags[2][kept])
 
-    def _table(self, lines: list[bytes]) -> pa.Table:
+    def _table(self, lines: list[bytes], unread: Unread) -> pa.Table:
         options = pajson.ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="ignore")
         block = b"\n".join(lines) + b"\n"
         try:
@@ -167,18 +166,20 @@ class EveReader:
                 parse_options=options,
             )
         except pa.ArrowInvalid:
-            table = self._table_by_line(lines)
+            table = self._table_by_line(lines, unread)
         return table
 
-    def _table_by_line(self, lines: list[bytes]) -> pa.Table:
+    def _table_by_line(self, lines: list[bytes], unread: Unread) -> pa.Table:
         """The same, line by line: slow, for blocks in which some line is not what it should be."""
-        rows = [row for line in lines if (row := self._object(line)) is not None]
-        kept = []
-        for row in rows:
+        kept: list[pa.RecordBatch] = []
+        for line in lines:
             try:
-                kept.append(pa.RecordBatch.from_pylist([row], schema=SCHEMA))
+                if (row := self._object(line)) is not None:
+                    kept.append(pa.RecordBatch.from_pylist([row], schema=SCHEMA))
+                    continue
             except (pa.ArrowException, TypeError, ValueError, OverflowError):
                 self.skipped.add("record", "a field of another type than EVE's")
+            unread.line(line.decode("utf-8", "replace"), len(kept))
         return pa.Table.from_batches(kept, schema=SCHEMA)
 
     def _object(self, line: bytes) -> dict[str, Any] | None:

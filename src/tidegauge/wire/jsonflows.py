@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tidegauge.model import FlowBatch, InputError, NoFlowsError
 from tidegauge.wire.azure import azure_table, is_azure
 from tidegauge.wire.columns import PLAIN, plain_name
+from tidegauge.wire.lines import Unread
 from tidegauge.wire.stream import Stream
 from tidegauge.wire.tabular import NEEDED, ColumnMap, TableReader, times_us
 
@@ -56,14 +57,16 @@ class JsonReader(TableReader):
             InputError: not JSON, with the offset.
         """
         known = False
-        for table in self._tables(stream):
+        unread = Unread()
+        for table in self._tables(stream, unread):
             if not table.num_columns:
                 continue
             table = self._told_once(table)
             ours = _ours(table)
             if not (missing := [name for name in NEEDED if name not in ours]):
                 known = True
-                yield self._flows(pa.table(ours), ColumnMap({name: name for name in ours}))
+                yield self._flows(pa.table(ours), ColumnMap({name: name for name in ours}), unread)
+                unread.lines.clear()
             elif known:
                 self.skipped.add("record", f"JSON without {', '.join(missing)}", table.num_rows)
             else:
@@ -101,7 +104,7 @@ class JsonReader(TableReader):
             for who, minute, key in told
         ], dtype=bool)
 
-    def _tables(self, stream: Stream) -> Iterator[pa.Table]:
+    def _tables(self, stream: Stream, unread: Unread) -> Iterator[pa.Table]:
         """Records as columns with plain names."""
         head = stream.peek(1 << 16)
         if is_azure(head):
@@ -112,16 +115,16 @@ class JsonReader(TableReader):
                 yield _rows(some)
         else:
             for block in stream.lines():
-                yield self._table(BEFORE_JSON.sub(b"", block))
+                yield self._table(BEFORE_JSON.sub(b"", block), unread)
 
-    def _table(self, block: bytes) -> pa.Table:
+    def _table(self, block: bytes, unread: Unread) -> pa.Table:
         """The lines of a block as columns with plain names."""
         try:
             table = pajson.read_json(
                 io.BytesIO(block), read_options=pajson.ReadOptions(use_threads=False, block_size=len(block) + 1)
             )
         except pa.ArrowInvalid:
-            return _rows(self._lines(block))
+            return _rows(self._lines(block, unread))
         for _ in range(MOST_DEPTH):
             if not any(pa.types.is_struct(column.type) for column in table.schema):
                 break
@@ -133,8 +136,9 @@ class JsonReader(TableReader):
             columns[plain] = column
         return pa.table(columns)
 
-    def _lines(self, block: bytes) -> Iterator[dict[str, Any]]:
+    def _lines(self, block: bytes, unread: Unread) -> Iterator[dict[str, Any]]:
         """The objects of lines, one by one: slow, for blocks in which some line is not like the others."""
+        rows = 0
         for line in block.splitlines():
             if not line.strip():
                 continue
@@ -143,9 +147,11 @@ class JsonReader(TableReader):
             except (ValueError, RecursionError):
                 found = None
             if isinstance(found, dict):
+                rows += 1
                 yield found
             else:
                 self.skipped.add("record", "not a JSON object")
+                unread.line(line.decode("utf-8", "replace"), rows)
 
 
 def _ours(table: pa.Table) -> dict[str, pa.ChunkedArray]:

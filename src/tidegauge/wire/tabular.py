@@ -28,10 +28,10 @@ from tidegauge.model import (
     sane_times,
 )
 from tidegauge.wire.columns import ALIASES, recognised
+from tidegauge.wire.lines import Unread, csv_block, matching, of_hardware
 from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import (
     are_times,
-    csv_block,
     epoch_seconds,
     flags_of_letters,
     numbers,
@@ -180,10 +180,11 @@ class TableReader:
             while block.strip():
                 part, further = _until_header(block, header, delimiter)
                 if part.strip():
+                    unread = Unread()
                     with damage_named(stream):
                         wanted = list(dict.fromkeys(chosen.columns.values()))
-                        table = csv_block(part, header, delimiter, wanted, self.skipped)
-                    yield self._flows(table, chosen)
+                        table = csv_block(part, header, delimiter, wanted, self.skipped, unread)
+                    yield self._flows(table, chosen, unread)
                 block = b""
                 if further:
                     header, delimiter, block = _header(further, self.column_map)
@@ -209,7 +210,7 @@ class TableReader:
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"damaged Parquet: {str(error).splitlines()[0]}", where=path) from None
 
-    def _flows(self, table: pa.Table, chosen: ColumnMap) -> FlowBatch:
+    def _flows(self, table: pa.Table, chosen: ColumnMap, unread: Unread | None = None) -> FlowBatch:
         def given(name: str) -> pa.ChunkedArray | None:
             return table[chosen.columns[name]] if name in chosen.columns else None
 
@@ -249,8 +250,11 @@ class TableReader:
             ports = np.where(kinds <= 255, kinds * 256 + np.minimum(subkinds, 255), 0)
             columns["dst_port"] = np.where(np.isin(proto, (1, 58)), ports, columns.get("dst_port", 0))
         exporters, codes = self._exporters(given("exporter"), chosen, count)
-        uncounted = src_ok & dst_ok & are_times(starts / 1e6) & ~np.isfinite(octets)
-        self._left_out(good, uncounted, exporters, codes, starts, ends, given("log_status"))
+        tells = (src_ok & dst_ok) | (octets > 0)
+        for ok, name in ((src_ok, "src"), (dst_ok, "dst")):
+            if not ok.all() and (column := given(name)) is not None:
+                tells &= ~of_hardware(column)
+        self._left_out(good, tells, unread or Unread(), exporters, codes, starts, ends, given("log_status"))
         stated = np.ones(count) if (column := given("unapplied_sampling")) is None else np.nan_to_num(numbers(column))
         times, unapplied = self._sampled(exporters, codes, columns.get("sampling"), stated, good)
         for name in ("bytes", "packets", "sampling"):
@@ -276,15 +280,15 @@ class TableReader:
         return flows
 
     def _left_out(
-        self, good: NDArray[np.bool_], uncounted: NDArray[np.bool_],
+        self, good: NDArray[np.bool_], tells: NDArray[np.bool_], unread: Unread,
         exporters: tuple[str, ...], codes: NDArray[np.int32],
         starts: NDArray[np.float64], ends: NDArray[np.float64], status: pa.ChunkedArray | None,
     ) -> None:
-        """Count the rows that are no flows. Flows without a byte count are lost in their minute; while AWS says that it
-        skipped records (`SKIPDATA`), nothing counts as seen. Where no row ever had a byte count, it is the map that is
-        wrong."""
+        """Count the rows that are no flows. Those that tell of traffic are lost in their minute, unless no row was ever
+        good: then it is the map that is wrong. While AWS says that it skipped records (`SKIPDATA`), nothing counts as
+        seen."""
         self._counted |= bool(good.any())
-        if good.all():
+        if good.all() and not unread.lines:
             return
         texts = pa.nulls(len(good), pa.string()) if status is None else _stripped(status).cast(pa.string())
         passed, empty = (
@@ -293,17 +297,14 @@ class TableReader:
         )
         self.skipped.add("record", "AWS skipped records of that time: it counts as not observed", int(passed.sum()))
         self.skipped.add("record", "AWS had no traffic to tell of", int((empty & ~good).sum()))
-        uncounted = uncounted & ~passed & ~empty & self._counted
-        self.skipped.add("record", "no byte count: counts as lost", int(uncounted.sum()))
-        other = ~good & ~uncounted & ~passed & ~empty
-        self.skipped.add("record", "no time, address or byte count", int(other.sum()))
-        self.ledger.add(
-            exporters=exporters, exporter=codes[uncounted], minute_s=starts[uncounted].astype(np.int64) // 1_000_000,
-            lost=1,
-        )
+        left = ~good & ~passed & ~empty
+        lost = left & tells & self._counted
+        self.skipped.add("record", "no time, address or byte count", int((left & ~lost).sum()))
+        if self._counted:
+            unread.lose(self.ledger, self.skipped, exporters, codes, starts / 1e6, lost)
         placed = np.flatnonzero(passed & are_times(starts / 1e6) & are_times(ends / 1e6))
         first_s, last_s = ((times[placed] // 1e6).astype(np.int64) for times in (starts, ends))
-        minutes = np.clip(-(-(last_s - first_s) // 60), 1, LONGEST_SKIPPED)
+        minutes = np.clip((last_s - 1) // 60 - first_s // 60 + 1, 1, LONGEST_SKIPPED)
         within = np.arange(minutes.sum()) - np.repeat(np.cumsum(minutes) - minutes, minutes)
         self.ledger.add(
             exporters=exporters, exporter=np.repeat(codes[placed], minutes),
@@ -344,6 +345,8 @@ def _stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_trim_whitespace(column) if pa.types.is_string(column.type) else column
 
 
+DOTTED, DECIMAL = r"^[0-9]{1,3}\.[0-9]{3}$", r"^[0-9]{4,}\.[0-9]{3}$"
+"""Counts that may be of thousands (`200.000`), unless others of the table show that they have decimals."""
 MOST_COUNTED = 2.0**53
 """No flow has more bytes or packets: a link of 1 Tbit/s carries so much in 20 hours."""
 
@@ -351,7 +354,10 @@ MOST_COUNTED = 2.0**53
 def _count(column: pa.ChunkedArray | None, constant: int | str | None, count: int) -> NDArray[np.float64]:
     if column is None:
         return np.full(count, float(constant) if isinstance(constant, int) else np.nan)
-    values = numbers(_stripped(column))
+    column = _stripped(column)
+    values = numbers(column)
+    if (dotted := matching(column, DOTTED)).any() and not matching(column, DECIMAL).any():
+        values = np.where(dotted, np.nan, values)
     return np.where((values >= 0) & (values <= MOST_COUNTED), values, np.nan)
 
 

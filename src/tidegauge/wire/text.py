@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import socket
 import time
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from tidegauge.model import PROTOCOLS, Addresses, Skipped
+from tidegauge.model import PROTOCOLS, Addresses
 
 FLAG_LETTERS = "FSRPAUECN"
 AHEAD_S = 100 * 366 * 86400
 """No clock is wrong by a century: what lies so far ahead is no time, or one of another form."""
-
-
-def csv_block(block: bytes, header: list[str], delimiter: str, wanted: list[str], skipped: Skipped) -> pa.Table:
-    """Columns of a block of whole CSV lines without a header, all as text; lines of another width are counted.
-
-    Of columns with equal names the first is meant.
-    """
-
-    def passed_over(row: Any) -> str:
-        skipped.add("record", f"has {row.actual_columns} columns, not {row.expected_columns}")
-        return "skip"
-
-    if b'"' in block:
-        block = _balanced(block, skipped)
-    unique = [name if header.index(name) == i else f"{name}#{i}" for i, name in enumerate(header)]
-    return pacsv.read_csv(
-        io.BytesIO(block),
-        read_options=pacsv.ReadOptions(column_names=unique, use_threads=False, block_size=len(block) + 1),
-        parse_options=pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=passed_over),
-        convert_options=pacsv.ConvertOptions(
-            include_columns=wanted,
-            column_types={name: pa.string() for name in unique},
-            strings_can_be_null=True,
-            check_utf8=False,
-        ),
-    )
-
-
-def _balanced(block: bytes, skipped: Skipped) -> bytes:
-    """The lines without those in which a quote is opened and not closed: it would swallow what follows."""
-    lines = block.split(b"\n")
-    whole = [line for line in lines if line.count(b'"') % 2 == 0]
-    skipped.add("record", "has a quote that is not closed", len(lines) - len(whole))
-    return block if len(whole) == len(lines) else b"\n".join(whole)
 
 
 def flags_of_letters(column: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -78,7 +43,8 @@ def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     if not pa.types.is_string(column.type):  # times in nanoseconds are wider than a double: they lose some of these
         return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     try:
-        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+        values = np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+        return np.where(np.isinf(values), np.nan, values)
     except pa.ArrowInvalid:
         pass
     found: dict[Any, float] = {}
@@ -97,8 +63,9 @@ def _number(text: str | None) -> float:
         return float("nan")
     text = text.strip()
     try:
-        return float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
-    except ValueError:
+        value = float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
+        return value if isfinite(value) else float("nan")
+    except (ValueError, OverflowError):
         pass
     try:
         moment = datetime.fromisoformat(text.replace("/", "-"))

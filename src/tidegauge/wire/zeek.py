@@ -26,6 +26,7 @@ from tidegauge.model import (
     names_table,
     sane_times,
 )
+from tidegauge.wire.lines import Unread
 from tidegauge.wire.stream import BYTE_ORDER_MARK, Stream, damage_named
 from tidegauge.wire.text import (
     are_times,
@@ -100,20 +101,27 @@ class ZeekReader:
         if path not in KINDS:
             self.skipped.add("file", f"Zeek log without flows ({path or 'unknown kind'})")
             return
-        for table in _tables(stream, KINDS[path], self.skipped):
+        unread = Unread()
+        for table in _tables(stream, KINDS[path], self.skipped, unread):
             if path == "conn":
-                yield self._flows(table, stream)
+                yield self._flows(table, unread)
             elif path in ("dns", "ssl"):
                 self._names(table, path)
             else:
                 self._coverage(table, path)
+            unread.lines.clear()
 
-    def _flows(self, table: pa.Table, stream: Stream) -> FlowBatch:
+    def _flows(self, table: pa.Table, unread: Unread) -> FlowBatch:
         src, src_ok = packed_addresses(table["id.orig_h"])
         dst, dst_ok = packed_addresses(table["id.resp_h"])
         seconds = epoch_seconds(numbers(table["ts"]))
         good = src_ok & dst_ok & are_times(seconds)
-        self.skipped.add("record", "no time or no address", int((~good).sum()))
+        ends_given = np.asarray(pc.or_(table["id.orig_h"].is_valid(), table["id.resp_h"].is_valid()).to_numpy())
+        self.skipped.add("record", "not of a connection", int((~ends_given).sum()))
+        unread.lose(
+            self.ledger, self.skipped, (self.exporter,), np.zeros(len(good), dtype=np.int32), seconds,
+            ~good & ends_given,
+        )
         lasted = np.nan_to_num(self._numbers(table, "duration"))
         starts, ends = sane_times(
             np.rint(np.where(good, seconds, 0) * 1e6).astype(np.int64),
@@ -126,7 +134,7 @@ class ZeekReader:
         forward_packets, forward_bytes, forward_uncounted = self._volume(table, "orig")
         back_packets, back_bytes, back_uncounted = self._volume(table, "resp")
         uncounted = good & (forward_uncounted | back_uncounted)
-        self.skipped.add("value", "packets without a byte count: the connection counts as lost", int(uncounted.sum()))
+        self.skipped.add("value", "no byte count that can be read: the connection counts as lost", int(uncounted.sum()))
         # Zeek keeps ICMP's type and code in the ports.
         kinds = np.where(icmp, orig_port * 256 + resp_port, 0)
         flags, back_flags = (np.where(protos == 6, _flags(table["history"], s), 0) for s in ("orig", "resp"))
@@ -161,7 +169,11 @@ class ZeekReader:
         packets = self._numbers(table, f"{side}_pkts")
         ip_bytes = self._numbers(table, f"{side}_ip_bytes")
         payload = self._numbers(table, f"{side}_bytes")
-        uncounted = (packets > 0) & np.isnan(ip_bytes) & np.isnan(payload)
+        unreadable = [
+            np.isnan(values) & np.asarray(table[f"{side}_{name}"].is_valid().to_numpy())
+            for name, values in (("ip_bytes", ip_bytes), ("bytes", payload))
+        ]
+        uncounted = ((packets > 0) | np.any(unreadable, axis=0)) & np.isnan(ip_bytes) & np.isnan(payload)
         payload = np.nan_to_num(payload)
         history = table["history"].fill_null("")
         signs = "[A-Z]" if side == "orig" else "[a-z]"
@@ -261,7 +273,7 @@ def _flags(history: pa.ChunkedArray, side: str) -> NDArray[np.int64]:
     return looked_up(history, of)
 
 
-def _tables(stream: Stream, wanted: tuple[str, ...], skipped: Skipped) -> Iterator[pa.Table]:
+def _tables(stream: Stream, wanted: tuple[str, ...], skipped: Skipped, unread: Unread) -> Iterator[pa.Table]:
     """The wanted columns in blocks, all as text or double; absent ones are null."""
     tsv = stream.peek(4).removeprefix(BYTE_ORDER_MARK).startswith(b"#")
     header: list[str] = []
@@ -272,10 +284,10 @@ def _tables(stream: Stream, wanted: tuple[str, ...], skipped: Skipped) -> Iterat
                 if not header:
                     raise InputError("no #fields line before the data", where=stream.name, hint="not a whole Zeek log")
                 with damage_named(stream):
-                    table = _tsv_block(part, header, wanted, skipped)
+                    table = _tsv_block(part, header, wanted, skipped, unread)
                 yield pa.table({name: column_or_nulls(table, name) for name in wanted})
         else:
-            table = _json_block(block, wanted, skipped)
+            table = _json_block(block, wanted, skipped, unread)
             yield pa.table({name: column_or_nulls(table, name) for name in wanted})
 
 
@@ -293,7 +305,9 @@ def _sections(block: bytes, header: list[str]) -> Iterator[tuple[list[str], byte
     yield header, block[begin:]
 
 
-def _tsv_block(block: bytes, header: list[str], wanted: tuple[str, ...], skipped: Skipped) -> pa.Table:
+def _tsv_block(
+    block: bytes, header: list[str], wanted: tuple[str, ...], skipped: Skipped, unread: Unread
+) -> pa.Table:
     comments = block.count(b"\n#") + block.startswith(b"#")
     seen_comments = 0
 
@@ -303,6 +317,7 @@ def _tsv_block(block: bytes, header: list[str], wanted: tuple[str, ...], skipped
             seen_comments += 1
         else:
             skipped.add("record", f"has {row.actual_columns} columns, not {row.expected_columns}")
+            unread.line(row.text or "", row.number - 1)
         return "skip"
 
     table = pacsv.read_csv(
@@ -325,7 +340,7 @@ def _tsv_block(block: bytes, header: list[str], wanted: tuple[str, ...], skipped
     return table
 
 
-def _json_block(block: bytes, wanted: tuple[str, ...], skipped: Skipped) -> pa.Table:
+def _json_block(block: bytes, wanted: tuple[str, ...], skipped: Skipped, unread: Unread) -> pa.Table:
     if b'"id_orig_h"' in block:  # `Log::default_scope_sep = "_"`, as on the way to Elasticsearch and Kafka
         for name in (b"orig_h", b"orig_p", b"resp_h", b"resp_p"):
             block = block.replace(b'"id_' + name + b'"', b'"id.' + name + b'"')
@@ -342,10 +357,10 @@ def _json_block(block: bytes, wanted: tuple[str, ...], skipped: Skipped) -> pa.T
             parse_options=options,
         )
     except pa.ArrowInvalid:
-        return _json_rows(block, kinds, skipped)
+        return _json_rows(block, kinds, skipped, unread)
 
 
-def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped) -> pa.Table:
+def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped, unread: Unread) -> pa.Table:
     """The same, line by line: slow, for blocks in which some line is not what it should be."""
     rows = []
     for line in block.splitlines():
@@ -356,6 +371,7 @@ def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped) -> 
             rows.append({name: row.get(name) for name, _ in kinds})
         except (ValueError, AttributeError, RecursionError):
             skipped.add("record", "not a JSON object")
+            unread.line(line.decode("utf-8", "replace"), len(rows))
     columns = {}
     for name, kind in kinds:
         values = [row[name] for row in rows]
