@@ -109,3 +109,28 @@ def test_ipfix_that_counts_messages_shows_what_was_lost() -> None:
     _, decoder = decode(*messages)
     lost = sum(decoder.ledger.table()["lost"].to_pylist())
     assert 40 <= lost <= 70  # 11 messages of about 5 records between the first and the last
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    each=st.integers(2, 5), blocks=st.sampled_from([1, 7, 40]), others=st.floats(0, 0.7), seed=st.integers(0, 2**32 - 1)
+)
+def test_every_nth_datagram_of_n_records_does_not_prove_that_numbers_count_records(
+    each: int, blocks: int, others: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    other = random.integers(1, 8, DATAGRAMS)
+    records = np.where(random.random(DATAGRAMS) < others, other, each).tolist()
+    came = [n % each == 0 for n in range(DATAGRAMS)]
+    lost, unknown, really = followed("messages", records, came, counts_records=False, blocks=blocks)
+    assert unknown or abs(lost - really) <= 0.35 * sum(records)
+
+
+def test_sets_whose_template_never_comes_make_the_loss_beside_them_unknown() -> None:
+    layout = (2, template(300, (8, 4), (12, 4), (1, 4), (2, 4)))
+    row = ip("192.0.2.1") + ip("198.51.100.2") + bytes([0, 0, 0, 100, 0, 0, 0, 1])
+    messages = [ipfix(sets(layout, (300, row * 4), (999, row * 2)), sequence=6 * n) for n in range(60) if n % 2]
+    _, decoder = decode(*messages)
+    list(decoder.finish())
+    table = decoder.ledger.table()
+    assert sum(table["unfollowed"].to_pylist()) > 0.01 * sum(table["records"].to_pylist())

@@ -50,7 +50,8 @@ READ: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         row(src="203[.]0[.]113[.]5"), row(dst="host.example.net"), row(src="203.0.113.5:443"), row(bytes="200.000"),
         row(time_start="yesterday"), row() + ",7", row()[:45], row(src='"203.0.113.5'),
     ], [row(src="00:1b:44:11:3a:b7", dst="ff:ff:ff:ff:ff:ff"), CSV, "Summary", "flows,bytes", "3,1200"]),
-    "argus": (ARGUS, [argus()], [argus("host.example.net"), argus(octets="2,5"), argus(when="never"), argus(octets="x")],
+    "argus": (ARGUS, [argus()],
+              [argus("host.example.net"), argus(octets="2,5"), argus(when="never"), argus(octets="x")],
               [argus("00:1b:44:11:3a:b7", "arp"), argus("00:1b:44:11:3a:b7", "lldp")]),
     "zeek": ("", [json.dumps(CONN)], [
         json.dumps(CONN | {"id.orig_h": "host"}), json.dumps(CONN | {"ts": "never"}), json.dumps(CONN)[:-9],

@@ -23,6 +23,9 @@ ENOUGH_UNKNOWN, ENOUGH_MESSAGES, FEWEST_SHARE, BEHIND_SHARE = 16, 4, 0.1, 0.25
 """After so many steps (fewer of messages) of which less than this share fits the standard's rule, and this share
 advances by less than it says, no rule fits. Records that only ever advance by more are those of a stream that loses
 much; messages that never advance by one count something else, or two rules would fit."""
+LEAST_ELSEWHERE, MOST_COUNTS = 2, 256
+"""Where the standard counts messages, records have to fit so many messages of other than the one most frequent count
+of records: of messages that are all alike, each second one with two records shows the same numbers as all with one."""
 REMEMBERED = 4096
 """Older steps count half whenever so many have been seen: an exporter may be upgraded."""
 
@@ -36,6 +39,8 @@ class Counting:
         behind: of them those that advance by less than the standard says.
         telling, fits, standard: by rule, steps of which it says something else than the standard's, those of them that
             fit it, and those that fit the standard's (for the standard itself: all that fit it).
+        by_count: by rule that counts records where the standard counts messages: by how far a step should advance by
+            it, the steps that tell the two apart, and those of them that fit it.
         of_messages: steps of which the standard counts one and records would count more.
         last: the last number, and by rule how far it should advance; empty where not known.
         rule: what the numbers count, as far as is known.
@@ -46,11 +51,15 @@ class Counting:
     telling: list[int] = field(default_factory=lambda: [0] * RULES)
     fits: list[int] = field(default_factory=lambda: [0] * RULES)
     standard: list[int] = field(default_factory=lambda: [0] * RULES)
+    by_count: dict[int, dict[int, list[int]]] = field(default_factory=dict)
     of_messages: int = 0
     last: list[int] = field(default_factory=list)
     rule: int = STANDARD
 
     def __post_init__(self) -> None:
+        self.by_count = {  # keys are texts in a checkpoint
+            int(rule): {int(count): found for count, found in counts.items()} for rule, counts in self.by_count.items()
+        }
         for counts in (self.telling, self.fits, self.standard):  # kept by a version that knew fewer rules
             counts += [0] * (RULES - len(counts))
 
@@ -81,12 +90,35 @@ class Counting:
             self.telling[rule] += int(telling[rule].sum())
             self.fits[rule] += int((telling[rule] & moved[rule]).sum())
             self.standard[rule] += int((telling[rule] & moved[STANDARD]).sum())
+        if telling[RECORDS].any():
+            for rule in (RECORDS, RECORDS_TOO, TEMPLATES_TOO):
+                if self.fits[rule]:
+                    self._by_count(rule, by_rule[rule][known][telling[rule]], moved[rule][telling[rule]])
         self.of_messages += int((by_rule[RECORDS] > by_rule[STANDARD])[known].sum())
         self.rule = self._best()
         if self.steps >= REMEMBERED:
             self.steps, self.behind, self.of_messages = self.steps // 2, self.behind // 2, self.of_messages // 2
             for counts in (self.telling, self.fits, self.standard):
                 counts[:] = [count // 2 for count in counts]
+            for by_count in self.by_count.values():
+                for count, found in list(by_count.items()):
+                    by_count[count] = [steps // 2 for steps in found]
+
+    def _by_count(self, rule: int, counts: NDArray[np.int64], fit: NDArray[np.bool_]) -> None:
+        known = self.by_count.setdefault(rule, {})
+        for count in np.unique(counts).tolist():
+            if count in known or len(known) < MOST_COUNTS:
+                found = known.setdefault(count, [0, 0])
+                found[0] += int((counts == count).sum())
+                found[1] += int((fit & (counts == count)).sum())
+
+    def _fits_elsewhere(self, rule: int) -> bool:
+        """Whether a rule fits messages of other counts of records than the one at which it fits most often."""
+        if rule not in self.by_count:
+            return True
+        found = sorted(self.by_count[rule].values(), key=lambda steps: steps[1])[:-1]
+        telling, fits = (sum(steps[i] for steps in found) for i in (0, 1))
+        return fits >= max(LEAST_ELSEWHERE, LEAST_SHARE * telling)
 
     def _best(self) -> int:
         better = [
@@ -94,6 +126,7 @@ class Counting:
             for rule in range(1, RULES)
             if self.telling[rule] >= ENOUGH
             and self.fits[rule] >= max(LEAST_FITS, LEAST_SHARE * self.telling[rule], 2 * self.standard[rule] + 1)
+            and self._fits_elsewhere(rule)
         ]
         if better:
             best = max(better, key=lambda rule: self.fits[rule])

@@ -252,12 +252,14 @@ class Decoder:
         return flows
 
     def _missed(self, sets: SetTable, why: str) -> None:
-        """Sets that are given up: their records are lost, as many as would fit at an ordinary size."""
+        """Sets that are given up: their records are lost, as many as would fit at an ordinary size. By how much they
+        moved numbers that count records is not known, so nor is what was lost besides."""
         self.skipped.add("data set", why, len(sets))
+        about = np.maximum(sets.lengths // ORDINARY_RECORD, 1)
         self.ledger.add(
             exporters=self.names.names, exporter=sets.senders, domain=self._told_apart(sets),
             minute_s=self._minutes_s(sets.export_ms, sets.arrived_us), misses=1,
-            lost=np.maximum(sets.lengths // ORDINARY_RECORD, 1),
+            lost=about, unfollowed=np.where(sets.versions == IPFIX, about, 0),
         )
 
     def _behave(self, exporters: NDArray[np.int32], what: str, counted: NDArray[np.bool_]) -> None:
