@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,8 @@ class Report:
     """Flows that began before flow export was invented, or after now."""
     span_us: tuple[int, int] | None = None
     """From the first start to the last start of the flows that were taken in."""
+    applied: Counter[str] = field(default_factory=Counter)
+    """How many records were read by each rule for exporters that do as no standard says."""
 
     def count(self, table: pa.Table) -> None:
         """Count labelled flows."""
@@ -142,6 +145,7 @@ class Report:
             "direction": self.direction,
             "warnings": self.warnings,
             **({"removed": self.removed} if self.removed else {}),
+            **({"applied": dict(+self.applied)} if +self.applied else {}),
         }
 
 
@@ -261,6 +265,7 @@ class Ingest:
             self._commit(writer)
         if not (self.report.files or self.report.duplicates or self.report.failures):
             self.report.failures.append(f"nothing was taken in: no file of flows among {len(files):,} found")
+        self.report.applied = self._decoder.connections.applied
         self.report.warnings += self._doubts()
         return self.report
 

@@ -205,6 +205,15 @@ def test_flow_logs_of_aws_with_chosen_columns_are_known(make_site: Callable[...,
     assert Ingest(make_site()).run([str(tmp_path / "in")]).flows == 1
 
 
+@pytest.mark.parametrize("first", ["SRC", "DEST"])
+def test_both_ends_of_a_connection_in_two_files_are_one(
+    make_site: Callable[..., Site], tmp_path: Path, first: str
+) -> None:
+    for name, who in (("1.json", first), ("2.json", "DEST" if first == "SRC" else "SRC")):
+        (tmp_path / name).write_text("\n".join(json.dumps(google(n, who)) for n in range(1, 9)))
+    assert Ingest(make_site()).run([str(tmp_path / "1.json"), str(tmp_path / "2.json")]).flows == 8
+
+
 def test_a_later_report_of_a_destination_alone_is_its_own(make_site: Callable[..., Site], tmp_path: Path) -> None:
     later = google(1, "DEST")
     later["jsonPayload"] |= {"start_time": "2024-05-01T18:00:00Z", "end_time": "2024-05-01T18:00:05Z"}

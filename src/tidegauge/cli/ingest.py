@@ -82,6 +82,8 @@ def ingest(
             click.echo(f"  replaced {format_count(report.removed, 'flow')} taken in before")
         for warning in report.warnings:
             click.secho(f"  warning: {warning}", fg="yellow")
+        for rule, count in sorted((+report.applied).items()):
+            click.echo(f"  read by rule: {count:,} {rule}")
         for what, why, count in report.skipped:
             click.echo(f"  skipped {count:,} x {what}: {why}")
     if report.failures:

@@ -145,6 +145,10 @@ def _told_before(records: Records, reading: Reading) -> Callable[..., tuple[Colu
 
         return of_firewall
     named = template.has(e.FLOW_ID) or any(template.has(n) for n in STARTS)
+    if template.has(e.OCTET_TOTAL_COUNT) and not named and not template.has(e.OCTET_DELTA_COUNT):
+        reading.known.applied["records of totals that name neither a start nor a flow: each counts in full"] += len(
+            records.owners
+        )
     if template.has(e.OCTET_TOTAL_COUNT) and named:
         deltas = records.number(e.OCTET_DELTA_COUNT)
 

@@ -85,6 +85,10 @@ class Datagrams:
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def payload(self, row: int) -> bytes:
+        """The bytes of one datagram."""
+        return self.buffer.data[self.offsets[row] : self.offsets[row] + self.lengths[row]].tobytes()
+
     def take(self, index: NDArray[np.bool_] | NDArray[np.int64]) -> Datagrams:
         return Datagrams(
             self.buffer, self.offsets[index], self.lengths[index], self.arrived_us[index], self.senders[index],

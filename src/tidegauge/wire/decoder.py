@@ -698,9 +698,10 @@ class Decoder:
         for rows, exporter, domain, order, selector in _combinations(sets, owners, selectors, self.sampling.changes()):
             interval = self.sampling.lookup(exporter, domain, (kind, selector), order) if kind else None
             interval = interval or self.sampling.lookup(exporter, domain, DEFAULT, order)
-            if interval is None and kind != "interface" and (interval := self.sampling.only(exporter)) is not None:
-                self.skipped.add("sampler", "announced under another source id: it is the exporter's only one, and was"
-                                 " used", len(rows))
+            if interval is None and kind != "interface":
+                interval = self.sampling.only(exporter, of_none=kind == "sampler" and selector == 0)
+                told = "announced under another source id: it is the exporter's only one, and was used"
+                self.skipped.add("sampler", told, len(rows) if interval is not None else 0)
             waits = kind == "sampler" and selector != 0 and self._name(exporter) not in self.overrides
             found[rows] = interval or (0 if waits else 1)
         return found if own is None else np.where(own > 0, own, found)

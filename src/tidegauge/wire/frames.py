@@ -5,7 +5,7 @@ Serves captured packets, sFlow's raw headers and IPFIX's frame sections alike; f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -266,4 +266,19 @@ def parse_ip(buffer: Buffer, at: Offsets, ends: Offsets) -> IpHeaders:
         fragments=fragments,
         six=six,
         segments=segments,
+    )
+
+
+def of_frames(headers: IpHeaders, lengths: NDArray[np.int64]) -> IpHeaders:
+    """Headers whose packets have the lengths of their frames where they state none: they were taken before the network
+    card cut them into segments.
+
+    Args:
+        lengths: of each frame from its IP header on, in bytes; shape (n,).
+    """
+    unstated = headers.valid & (headers.ip_lengths == np.where(headers.six, 40, 0))
+    if not unstated.any():
+        return headers
+    return replace(
+        headers, ip_lengths=np.where(unstated, np.maximum(lengths, headers.ip_lengths), headers.ip_lengths)
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tidegauge.model import FlowBatch, Skipped, interleaved, mapped_ipv4, sane_times, turned
 from tidegauge.wire import elements as e
 from tidegauge.wire.counters import Reading, amounts_of, connection_keys, first_amount, records_kept
-from tidegauge.wire.frames import ETHERNET, ICMP, ICMP6, IpHeaders, network_offsets, parse_ip
+from tidegauge.wire.frames import ETHERNET, ICMP, ICMP6, IpHeaders, network_offsets, of_frames, parse_ip
 from tidegauge.wire.records import MOST, Column, Records, as_int64
 from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import REVERSE_PEN, Template
@@ -239,6 +239,8 @@ def _from_section(
     if framed:
         at, known = network_offsets(buffer, begins, ends, np.full(len(begins), ETHERNET))
     header = parse_ip(buffer, at, np.where(known, ends, at))
+    if framed and (frames := records.number(e.DATA_LINK_FRAME_SIZE)) is not None:
+        header = of_frames(header, frames.astype(np.int64) - (at - begins))
     if tunnels is not None:
         header = decapsulated(buffer, header, ends, tunnels, skipped)
     return {**header_columns(header), **_counters(records), "header": header}

@@ -27,7 +27,7 @@ MOST_DEPTH = 6
 ROWS = 20_000
 LARGEST_RECORD = 64 << 20
 MOST_REMEMBERED = 2_000_000
-"""Connections of Google Cloud's logs of which the source's report is there."""
+"""Reports of Google Cloud's logs, by either end of a connection, that are remembered."""
 WANTED = frozenset(chain.from_iterable(PLAIN.values()))
 WITH_PORT = r"^(\d+\.\d+\.\d+\.\d+|\[.*\]):\d+$"
 BETWEEN = re.compile(r"[\s,\[\]}]*")
@@ -47,7 +47,7 @@ class JsonReader(TableReader):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._sources: set[tuple[Any, ...]] = set()
+        self._reported: dict[str, set[tuple[Any, ...]]] = {"SRC": set(), "DEST": set()}
 
     def read(self, stream: Stream) -> Iterator[FlowBatch]:
         """Yield the flows of a stream.
@@ -80,29 +80,30 @@ class JsonReader(TableReader):
             raise NoFlowsError("JSON without a flow in it", where=stream.name)
 
     def _told_once(self, table: pa.Table) -> pa.Table:
-        """Without what Google Cloud tells twice: the reports of a destination (`reporter`) on connections of which the
-        source's own of the same minute (or one beside it) are there."""
+        """Without what Google Cloud tells twice (`reporter`): the report of one end of a connection, where that of the
+        other end of the same minute, or one beside it, was taken in before or lies in the same block. Within a block
+        the source's stays."""
         if "reporter" not in table.column_names:
             return table
-        again = self._reported_by_source(table)
-        self.skipped.add("record", "the destination's report of what its source reported", int(again.sum()))
+        again = self._told_by_other_end(table)
+        self.skipped.add("record", "the report of the other end of a connection that was reported", int(again.sum()))
         return table.filter(pa.array(~again))
 
-    def _reported_by_source(self, table: pa.Table) -> NDArray[np.bool_]:
+    def _told_by_other_end(self, table: pa.Table) -> NDArray[np.bool_]:
         ours = _ours(table)
         ends = [ours[n].to_pylist() for n in ("src", "dst", "src_port", "dst_port", "proto") if n in ours]
         begun_us = times_us(ours["time_start"], None) if "time_start" in ours else np.zeros(table.num_rows)
         minutes = np.nan_to_num(begun_us // 60e6).astype(np.int64).tolist()
-        told = list(zip(table["reporter"].to_pylist(), minutes, zip(*ends, strict=True), strict=True))
-        own = {(minute, key) for who, minute, key in told if str(who).startswith("SRC")}
-        if len(self._sources) < MOST_REMEMBERED:
-            self._sources |= own
-        return np.array([
-            str(who).startswith("DEST") and any(
-                (minute + beside, key) in known for beside in (0, -1, 1) for known in (own, self._sources)
-            )
-            for who, minute, key in told
-        ], dtype=bool)
+        reporters = np.array([str(who).split("_")[0] for who in table["reporter"].to_pylist()])
+        keys = list(zip(minutes, zip(*ends, strict=True), strict=True))
+        again = np.zeros(table.num_rows, dtype=bool)
+        for own, other in (("SRC", "DEST"), ("DEST", "SRC")):
+            for i in np.flatnonzero(reporters == own).tolist():
+                minute, ends_of_it = keys[i]
+                again[i] = any((minute + beside, ends_of_it) in self._reported[other] for beside in (0, -1, 1))
+                if not again[i] and len(self._reported[own]) < MOST_REMEMBERED:
+                    self._reported[own].add(keys[i])
+        return again
 
     def _tables(self, stream: Stream, unread: Unread) -> Iterator[pa.Table]:
         """Records as columns with plain names."""

@@ -119,9 +119,14 @@ class SamplingTable:
             return self.remembered.get((exporter, domain & DOMAIN_MASK, selector))
         return history[max(bisect_right(history, order, key=lambda entry: entry[0]) - 1, 0)][1]
 
-    def only(self, exporter: int) -> int | None:
-        """The one interval that an exporter announced, wherever it did; None where there is none, or several."""
-        found = {self.histories[key][-1][1] for key in self.own.get(exporter, {})}
+    def only(self, exporter: int, *, of_none: bool) -> int | None:
+        """The one interval that an exporter announced, wherever it did; None where there is none, or several.
+
+        Args:
+            of_none: leave out those of named samplers: the records name sampler 0, which is none.
+        """
+        own = self.own.get(exporter, {})
+        found = {self.histories[key][-1][1] for key in own if not of_none or key[2] == DEFAULT}
         return found.pop() if len(found) == 1 else None
 
     def by_interface(self) -> bool:

@@ -254,9 +254,11 @@ class Recent:
     def seen_before(self, datagrams: Datagrams) -> NDArray[np.bool_]:
         """Which datagrams are the very same as one before, of this block or the last ones."""
         marks = signatures(datagrams)
-        _, first = np.unique(marks, return_index=True)
+        distinct, first = np.unique(marks, return_index=True)
         again = np.ones(len(marks), dtype=bool)
         again[first] = False
+        for row in np.flatnonzero(again).tolist():  # signatures do not look at every byte
+            again[row] = datagrams.payload(first[np.searchsorted(distinct, marks[row])]) == datagrams.payload(row)
         again |= np.isin(marks, self._known)
         self._known = np.r_[self._known, marks[~again]][-REMEMBERED:]
         return again

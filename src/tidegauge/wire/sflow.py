@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tidegauge.model import Addresses, FlowBatch, Skipped, mapped_ipv4
 from tidegauge.wire.buffer import Buffer, Offsets
 from tidegauge.wire.datagrams import Datagrams
-from tidegauge.wire.frames import ETHERNET, LABELLED, NULL, PPP, RAW_IP, IpHeaders, network_offsets, parse_ip
+from tidegauge.wire.frames import ETHERNET, LABELLED, NULL, PPP, RAW_IP, IpHeaders, network_offsets, of_frames, parse_ip
 from tidegauge.wire.information_elements import header_columns
 from tidegauge.wire.tunnels import decapsulated
 
@@ -165,6 +165,7 @@ def decode_sflow(
     at, expanded = samples.begins[flow], samples.tags[flow] == EXPANDED_FLOW
     compact = buffer.rows_at(at, SAMPLE)
     rates, drops, counts, sources = (compact[name].astype(np.int64) for name in ("rate", "drops", "count", "source"))
+    sources = sources >> 24 << 32 | sources & 0xFFFFFF  # type and index, as in an expanded sample
     in_ifs, out_ifs = (_interface(compact[name].astype(np.int64)) for name in ("input", "output"))
     if expanded.any():
         long = buffer.rows_at(at[expanded], EXPANDED_SAMPLE)
@@ -271,10 +272,7 @@ def _raw_headers(
         links[raw["protocol"] == protocol] = link
     network, known = network_offsets(buffer, at, ends, links)
     ip = parse_ip(buffer, network, np.where(known, ends, network))
-    unstated = ip.valid & (ip.ip_lengths == np.where(ip.six, 40, 0))
-    if unstated.any():  # taken before the network card cut it into segments: the frame's length is what there is
-        behind = raw["frame"].astype(np.int64) - raw["stripped"] - (network - at)
-        ip = replace(ip, ip_lengths=np.where(unstated, np.maximum(behind, ip.ip_lengths), ip.ip_lengths))
+    ip = of_frames(ip, raw["frame"].astype(np.int64) - raw["stripped"] - (network - at))
     return samples, ip if tunnels is None else decapsulated(buffer, ip, ends, tunnels[samples], skipped)
 
 
