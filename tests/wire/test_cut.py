@@ -17,6 +17,7 @@ from tests.make import (
     ethernet,
     ip,
     ipfix,
+    options_template_v9,
     pcap,
     run_json,
     sets,
@@ -321,3 +322,47 @@ def test_a_quote_in_a_tuple_of_azure_costs_that_tuple_alone(make_site: Callable[
     (tmp_path / "in.json").write_text(json.dumps({"records": [record]}))
     report = Ingest(make_site()).run([str(tmp_path / "in.json")])
     assert (report.flows, report.failures) == (2, [])
+
+
+def test_sampler_0_is_none_where_others_have_names() -> None:
+    options = (1, options_template_v9(257, [(1, 4)], [(48, 1), (50, 4)]))
+    announced = (257, struct.pack(">IBI", 7, 1, 100) + bytes(3))
+    layout = (0, template(300, (8, 4), (12, 4), (1, 4), (2, 4), (48, 1)))
+    row = ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">II", 1000, 1)
+    body = sets(options, announced, layout, (300, row + b"\x00" + row + b"\x01"))
+    assert decode(v9(body, count=5))[0]["bytes"].tolist() == [1000, 100_000]
+
+
+def test_datagrams_that_differ_in_one_byte_anywhere_are_two() -> None:
+    layout = (2, template(300, (8, 4), (12, 4), (1, 4), (2, 4)))
+    row = ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">II", 1000, 1)
+    messages = [ipfix(sets(layout, (300, row * 80)))]
+    for at in range(40, len(messages[0]), 7):
+        changed = bytearray(messages[0])
+        changed[at] ^= 1
+        messages.append(bytes(changed))
+    _, decoder = decode(*messages, messages[0], messages[0])
+    assert [count for what, why, count in decoder.skipped if why == "came twice"] == [2]
+
+
+def test_a_sampled_frame_without_a_length_has_that_of_its_frame() -> None:
+    packet = ethernet(tcp4("192.0.2.1", "198.51.100.2", length=0))
+    layout = (2, template(300, (305, 4), (306, 4), (312, 2), (315, len(packet))))
+    row = struct.pack(">IIH", 1, 99, 9014) + packet
+    assert decode(ipfix(sets(layout, (300, row))))[0]["bytes"].tolist() == [900_000]
+
+
+def test_totals_of_no_start_and_no_name_are_said_to_count_in_full(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    layout = (2, template(300, (8, 4), (12, 4), (85, 4), (86, 4)))
+    row = ip("192.0.2.1") + ip("198.51.100.2") + struct.pack(">II", 1000, 1)
+    report = Ingest(make_site()).run([str(pcap(tmp_path / "in.pcap", ipfix(sets(layout, (300, row * 2)))))])
+    assert list(report.to_json()["applied"].values()) == [2]
+
+
+def test_a_data_source_of_sflow_is_one_however_its_samples_are_written() -> None:
+    compact = dropping(3 << 24 | 7, 500)
+    body = struct.pack(">IIIIIIIIIII", 1, 3, 7, 100, 0, 900, 0, 1, 0, 2, 0)
+    expanded = struct.pack(">II", 3, len(body)) + body
+    assert lost(sflow([compact], sequence=1), sflow([expanded], sequence=2))[1] == 400
