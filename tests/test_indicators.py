@@ -411,6 +411,9 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
         ("type,value\nip-dst|port,203.0.113.7|" + "9" * 5000 + "\nip-dst,203.0.113.8\n", ["prefix 203.0.113.8/32"], 1),
         ("ip\n0.0.0.0/0\n::/0\n203.0.113.7\n", ["prefix 203.0.113.7/32"], 2),
         ("url\nhxxp://evil[.]example:8080/a\n", ["domain evil.example port 8080"], 0),
+        ("ip\n203.0.113.6-203.0.113.7\n203.0.113.8 - 203.0.113.9\n",
+         ["prefix 203.0.113.6/31", "prefix 203.0.113.8/31"], 0),
+        ("src_ip,dst_port\n203.0.113.7,22\n", ["prefix 203.0.113.7/32"], 1),
         ("ip,domain,comment\n203.0.113.7,evil.example,both\n", ["prefix 203.0.113.7/32", "domain evil.example"], 0),
     ],
 )

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 
-from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NO_VALUE, NOT_SHOWN, Left, Row, is_address
+from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NO_VALUE, NOT_SHOWN, OTHER_END, Left, Row, is_address
 
 LONGEST_LINE = 100_000
 KIND_OF = {
@@ -121,6 +121,8 @@ def _by_name(cells: dict[str, str]) -> Iterator[Row | Left]:
     found = [(name, TYPED[name], cells[name]) for name in TYPED if cells.get(name)]
     for name, its_kind, value in found:
         yield Row(its_kind, value, start, end, "" if its_kind == "as" or name in SOURCES else port)
+    if port and found and all(name in SOURCES for name, _, _ in found):
+        yield Left("port", OTHER_END)
     if not found:
         yield Left("line", "none of its columns that name an indicator is filled")
 

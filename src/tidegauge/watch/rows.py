@@ -43,6 +43,7 @@ MALFORMED, COMPARED, TOO_MANY, NO_VALUE = "malformed", "compared by", "it can ma
 UNREAD = (MALFORMED, COMPARED, TOO_MANY, NO_VALUE)
 """How the reasons begin of what was meant to be watched but could not be read."""
 NO_PORT = "not a port: its address is watched at every port"
+OTHER_END = "of the other end than the address: that is watched at every port"
 LONELY_PORT = "a port without an address would match every host: --port takes it all the same"
 NOT_SHOWN = "flows do not show it: it holds no address, name or AS"
 
@@ -74,9 +75,24 @@ def _host(row: Row, value: str) -> Iterator[Row | Left]:
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\s]+):(\d{1,5})", value)
     if match and not row.far_port:
         value, row = match[1].strip("[]"), replace(row, far_port=match[2])
+    if prefixes := _range(value):
+        yield from (replace(row, kind="prefix", value=prefix) for prefix in prefixes)
+        return
     if "/" in value and is_address(value):
         value = _network(value)
     yield replace(row, kind="prefix" if is_address(value) else "domain", value=value)
+
+
+def _range(text: str) -> list[str]:
+    """The prefixes of a range of addresses, `first-last`; none where the text is no range."""
+    ends = re.fullmatch(r"([0-9a-fA-F:.]+)\s*-\s*([0-9a-fA-F:.]+)", text)
+    if not ends:
+        return []
+    try:
+        first, last = (ipaddress.ip_address(end) for end in ends.groups())
+        return [str(network) for network in ipaddress.summarize_address_range(first, last)]
+    except (ValueError, TypeError):
+        return []
 
 
 def _network(text: str) -> str:

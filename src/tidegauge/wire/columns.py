@@ -28,10 +28,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "src": (
         "src", "sa", "srcaddr", "sip", "src_ip", "ip_src", "src4_addr", "src6_addr", "source_ipv4_address",
         "source_ipv6_address", "ipv4_src_addr", "ipv6_src_addr", "source.ip",
+        "pkt_srcaddr",
     ),
     "dst": (
         "dst", "da", "dstaddr", "dip", "dst_ip", "dest_ip", "ip_dst", "dst4_addr", "dst6_addr",
         "destination_ipv4_address", "destination_ipv6_address", "ipv4_dst_addr", "ipv6_dst_addr", "destination.ip",
+        "pkt_dstaddr",
     ),
     "src_port": ("src_port", "sp", "sport", "port_src", "source_transport_port", "l4_src_port", "source.port"),
     "dst_port": (
