@@ -104,7 +104,7 @@ LEFT_OUT = {
     "[ipv4-addr:value = ]": "malformed",
     "[" + "(" * 5000 + "ipv4-addr:value = '1.1.1.1'" + ")" * 5000 + "]": "malformed",
     "[ipv4-addr:value = 'no address']": "not a domain",
-    "[ipv4-addr:value = '198.51.100.1-198.51.100.20']": "not a domain",
+    "[ipv4-addr:value = '198.51.100.20-198.51.100.1']": "not a domain",
     "[ipv4-addr:value = '300.1.1.1']": "not a domain",
     "[ipv4-addr:value IN (" + ", ".join(f"'10.0.{i // 250}.{i % 250}'" for i in range(2000)) + ")"
     " AND network-traffic:dst_port IN (1, 2, 3, 4, 5, 6)]": "more than 10,000 ways",
