@@ -572,3 +572,48 @@ def test_a_hunt_for_a_watch_of_our_own_addresses_is_no_ground(site: Site) -> Non
     (told,) = run_json("hunt", "egress", "--watch", "mine", site=site)
     assert all(limit["scope"] == "site" for limit in told["limits"])
     assert "lie in home prefixes" in told["grounds"][0]
+
+
+def test_what_passed_unseen_is_held_against_the_limit_of_its_length(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    """A surge to a network of ours that is no home prefix, less than what was counted in all of the asked time."""
+    ordinary = [f"{at},{at},{KOREA},{OURS},443,1,6,9,100000" for at in range(FIRST, FIRST + 20 * 86400, 300)]
+    at = parse_time("2014-11-19", now_s=0)
+    surge = [f"{at + i * 30},{at + i * 30},{KOREA},198.51.100.9,443,1,6,99,150000" for i in range(100)]
+    site = make_site()
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", *ordinary, *surge))])
+    status, told = asked(site, "--from", "KP", **{"from": "KP"})
+    assert status == 11
+    assert any("15.0 MB with KP have neither end in a home prefix" in c for c in told["caveats"])
+    (everyone,) = run_json("ask", "--from", "all", *SINCE, site=site)
+    assert {o["origin"]: o["verdict"] for o in everyone["origins"]}["KP"] == "cannot_say"
+
+
+def test_what_came_by_an_interface_that_is_not_said_to_be_outside_is_no_ground_for_no(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    head = HEAD.strip() + ",in_if,out_if\n"
+    ordinary = [f"{at},{at},{KOREA},{OURS},443,1,6,9,100000,1,2" for at in range(FIRST, FIRST + 20 * 86400, 300)]
+    at = parse_time("2014-11-19", now_s=0)
+    surge = [f"{at + i * 30},{at + i * 30},{KOREA},{OURS},443,1,6,99,900000,3,2" for i in range(100)]
+    (tmp_path / "f.csv").write_text(head + "\n".join([*ordinary, *surge]) + "\n")
+    site = make_site()
+    with (site.folder / "tidegauge.toml").open("a") as file:
+        file.write('\n[exporters."table"]\nexternal = [1]\n')
+    site = load_site(site.folder)
+    Ingest(site).run([str(tmp_path / "f.csv")])
+    status, told = asked(site, "--from", "KP", **{"from": "KP"})
+    assert status == 11
+    assert any("came or went by interfaces that are not among" in c for c in told["caveats"])
+
+
+def test_flows_of_impossible_times_are_no_ground_for_no(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    ordinary = [f"{at},{at},{KOREA},{OURS},443,1,6,9,100000" for at in range(FIRST, FIRST + 20 * 86400, 300)]
+    at = parse_time("2049-11-19", now_s=0)
+    surge = [f"{at + i * 30},{at + i * 30},{KOREA},{OURS},443,1,6,99,900000" for i in range(100)]
+    site = make_site()
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", *ordinary, *surge))])
+    status, told = asked(site, "--from", "KP", **{"from": "KP"})
+    assert status == 11
+    assert any("have times before 1990 or in the future" in c for c in told["caveats"])

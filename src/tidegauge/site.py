@@ -242,24 +242,23 @@ def _line_of(text: str, location: tuple[int | str, ...], found: Any) -> int:
     wanted = [str(part) for part in location if isinstance(part, str) and part != "[key]"]
     inside_array = any(isinstance(part, int) for part in location)
     table: list[str] = []
-    best = 1
-    in_key = False
+    best, in_key = 1, False
     for number, line in enumerate(text.splitlines(), start=1):
         bare = line.split("#", 1)[0].strip()
         if header := re.fullmatch(r"\[+\s*(.+?)\s*\]+", bare):
-            table = [part.strip("\"' ") for part in re.findall(r'"[^"]*"|[^.\s]+', header[1])]
-            in_key = False
-            if wanted[: len(table)] == table:
-                best = number
+            table, in_key = _names_of(header[1]), False
+            best = number if wanted[: len(table)] == table else best
         elif key := re.match(r'("[^"]*"|[\w-]+)\s*=', bare):
             in_key = [*table, key[1].strip('"')] == wanted[: len(table) + 1]
-            if in_key:
-                best = number
-        if in_key and inside_array and isinstance(found, str | int) and str(found) in bare:
-            return number
-        if in_key and not inside_array:
+            best = number if in_key else best
+        if in_key and (not inside_array or (isinstance(found, str | int) and str(found) in bare)):
             return number
     return best
+
+
+def _names_of(header: str) -> list[str]:
+    """The names in the header of a table, which stand between points."""
+    return [part.strip("\"' ") for part in re.findall(r'"[^"]*"|[^.\s]+', header)]
 
 
 TEMPLATE = """\

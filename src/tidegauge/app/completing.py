@@ -43,19 +43,20 @@ def complete(text: str, watches: list[str], most: int = MOST) -> list[dict[str, 
     if not wanted:
         return []
     found: list[tuple[int, int, int, dict[str, Any]]] = []
-    number = AS.fullmatch(wanted)
     named = [(name, "watch", name, folded(name)) for name in watches]
     for order, (value, kind, name, low) in enumerate((*named, *_known())):
-        code = value.casefold()
-        if code == wanted or (number and kind == "as" and value == f"AS{number[1]}"):
-            rank = 0
-        elif low.startswith(wanted) or (kind == "class" and code.startswith(wanted)):
-            rank = 1
-        elif f" {wanted}" in low or (len(wanted) > 1 and code.startswith(wanted) and kind == "as"):
-            rank = 2
-        elif len(wanted) > 1 and wanted in low:
-            rank = 3
-        else:
-            continue
-        found.append((rank, kind == "as", order, {"kind": kind, "value": value, "name": name}))
+        if (rank := _rank(wanted, value, kind, low)) is not None:
+            found.append((rank, kind == "as", order, {"kind": kind, "value": value, "name": name}))
     return [told for *_, told in sorted(found, key=lambda one: one[:3])[:most]]
+
+
+def _rank(wanted: str, value: str, kind: str, low: str) -> int | None:
+    """How likely a name is meant, 0 the most; None where it is not."""
+    code, number = value.casefold(), AS.fullmatch(wanted)
+    if code == wanted or (number and kind == "as" and value == f"AS{number[1]}"):
+        return 0
+    if low.startswith(wanted) or (kind == "class" and code.startswith(wanted)):
+        return 1
+    if f" {wanted}" in low or (len(wanted) > 1 and code.startswith(wanted) and kind == "as"):
+        return 2
+    return 3 if len(wanted) > 1 and wanted in low else None

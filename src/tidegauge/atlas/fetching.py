@@ -48,16 +48,7 @@ def _wanted(source: AtlasSource) -> Wanted:
 
 def _folder(catalogue: Catalogue, source: AtlasSource) -> Outcome:
     """A file or a folder of a mirror: all that is new in it, in order of name; a pattern may stand at its end."""
-    place = Path(source.url.removeprefix("file://"))
-    pattern = "*"
-    if any(c in place.name for c in "*?["):
-        place, pattern = place.parent, place.name
-    if place.is_file():
-        paths = [place]
-    elif place.is_dir():
-        paths = sorted(p for p in place.iterdir() if p.is_file() and fnmatch(p.name, pattern) and not _beside(p))
-    else:
-        raise InputError("no such file or folder", where=str(place))
+    paths = _paths(Path(source.url.removeprefix("file://")))
     taken, failed = [], []
     for path in paths:
         try:
@@ -74,6 +65,22 @@ def _folder(catalogue: Catalogue, source: AtlasSource) -> Outcome:
     if failed:
         return Outcome(source.name, "failed", "; ".join(failed), new)
     return Outcome(source.name, "taken" if new else "unchanged", f"{len(new)} of {len(paths)} files were new", new)
+
+
+def _paths(place: Path) -> list[Path]:
+    """A file, or those of a folder that a pattern at its end may choose.
+
+    Raises:
+        InputError: there is neither.
+    """
+    pattern = "*"
+    if any(c in place.name for c in "*?["):
+        place, pattern = place.parent, place.name
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise InputError("no such file or folder", where=str(place))
+    return sorted(p for p in place.iterdir() if p.is_file() and fnmatch(p.name, pattern) and not _beside(p))
 
 
 def _beside(path: Path) -> bool:

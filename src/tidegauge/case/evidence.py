@@ -7,7 +7,7 @@ import hashlib
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -296,8 +296,12 @@ def _again(site: Site, sealed: dict[str, Any], hashes: dict[Path, str]) -> tuple
 
 def _altered(site: Site, sealed: dict[str, Any], hashes: dict[Path, str]) -> str:
     """Which segment or edition that the answer read has other bytes now; those that were replaced are no such."""
-    known = {s.path: s.hash for kind in ("flows", "coverage") for s in Manifest(site.data).segments(kind)}
-    wrong = []
+    wrong = [*_altered_segments(site, sealed, hashes), *_altered_editions(site, sealed)]
+    return f"other bytes than when it was sealed: {', '.join(wrong[:NAMED])}" if wrong else ""
+
+
+def _altered_segments(site: Site, sealed: dict[str, Any], hashes: dict[Path, str]) -> Iterator[str]:
+    known = {s.path for kind in ("flows", "coverage") for s in Manifest(site.data).segments(kind)}
     for path, made, *_ in sealed.get("segments", ()):
         file = site.data / path
         if path not in known or not file.exists():
@@ -305,7 +309,10 @@ def _altered(site: Site, sealed: dict[str, Any], hashes: dict[Path, str]) -> str
         if file not in hashes:
             hashes[file] = hash_file(str(file)) or ""
         if hashes[file] != made:
-            wrong.append(f"segment {path}")
+            yield f"segment {path}"
+
+
+def _altered_editions(site: Site, sealed: dict[str, Any]) -> Iterator[str]:
     editions = {(e.source, e.edition): e for e in Atlas.of(site).editions()}
     for told in sealed.get("editions", ()):
         edition = editions.get((told["source"], told["edition"]))
@@ -313,8 +320,7 @@ def _altered(site: Site, sealed: dict[str, Any], hashes: dict[Path, str]) -> str
             continue
         for name, made in _files_of(edition.folder).items():
             if told["files"].get(name, made) != made:
-                wrong.append(f"edition {told['source']} {told['edition']} ({name})")
-    return f"other bytes than when it was sealed: {', '.join(wrong[:NAMED])}" if wrong else ""
+                yield f"edition {told['source']} {told['edition']} ({name})"
 
 
 def _file_again(site: Site, sealed: dict[str, Any]) -> tuple[Status, str]:
@@ -338,20 +344,25 @@ def _why_changed(site: Site, sealed: dict[str, Any], now: dict[str, Any]) -> str
     if sealed["version"] != __version__:
         reasons.append(f"made by version {sealed['version']}, now {__version__}")
     rests = _rests_on(site, sealed["verb"], sealed["question"], now)
+    reasons += _other_data(sealed, rests)
+    told = [name for name in now if canonical(now[name]) != canonical(sealed["result"].get(name))]
+    different = ", ".join(name for name in told if name not in PASSING)
+    return f"{'; '.join(reasons) or 'the answer is another'} (different: {different})"
+
+
+def _other_data(sealed: dict[str, Any], rests: dict[str, Any]) -> Iterator[str]:
+    """What of the data that an answer rests on is another than when it was sealed."""
     before = {path: atlas for path, _, atlas in sealed.get("segments", ())}
     after = {path: atlas for path, _, atlas in rests["segments"]}
     new, old = set(after) - set(before), set(before) - set(after)
     if new:
-        reasons.append(f"data arrived, were joined or were removed: {len(new)} segments more, {len(old)} fewer")
+        yield f"data arrived, were joined or were removed: {len(new)} segments more, {len(old)} fewer"
     elif old:
-        reasons.append(f"flows were removed, by retention or from the lake's files: {len(old)} segments fewer")
+        yield f"flows were removed, by retention or from the lake's files: {len(old)} segments fewer"
     if any(after[path] != before[path] for path in set(after) & set(before)):
-        reasons.append("flows were labelled again")
+        yield "flows were labelled again"
     editions = [
         {(e["source"], e["edition"], e["hash"]) for e in part} for part in (sealed["editions"], rests["editions"])
     ]
     if editions[0] != editions[1]:
-        reasons.append("other editions of the atlas")
-    told = [name for name in now if canonical(now[name]) != canonical(sealed["result"].get(name))]
-    different = ", ".join(name for name in told if name not in PASSING)
-    return f"{'; '.join(reasons) or 'the answer is another'} (different: {different})"
+        yield "other editions of the atlas"

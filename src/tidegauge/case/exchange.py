@@ -359,14 +359,7 @@ def read_foreign(path: Path, graded: str, *, now_s: int | None = None) -> Foreig
             wrong = found.broken or next(f"{i.id}: {i.why}" for i in found.items if i.status != "same")
             raise InputError(f"the bundle was altered: {wrong}", where=str(path))
         return _of_bundle(told, graded)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        document = None
-    foreign = Foreign([], [], [], Skipped())
-    if isinstance(document, dict):
-        source = str(document.get("Event", {}).get("Orgc", {}).get("name") or "") if "Event" in document else ""
-        foreign = _of_misp(document, source, graded) if "Event" in document else _of_stix(document, graded)
+    foreign = _of_document(path, graded)
     try:
         marks, left = read_indicators(path, now_s=now_s)
     except (InputError, UsageError):
@@ -379,6 +372,19 @@ def read_foreign(path: Path, graded: str, *, now_s: int | None = None) -> Foreig
             "nothing in it that could be taken in", where=str(path), hint="STIX 2.1, MISP, CSV or a bundle"
         )
     return foreign
+
+
+def _of_document(path: Path, graded: str) -> Foreign:
+    """Claims and questions of a MISP event or a STIX document; none of anything else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        return Foreign([], [], [], Skipped())
+    if "Event" in document:
+        return _of_misp(document, str(document.get("Event", {}).get("Orgc", {}).get("name") or ""), graded)
+    return _of_stix(document, graded)
 
 
 def _of_bundle(told: dict[str, Any], graded: str) -> Foreign:

@@ -230,15 +230,16 @@ class CaseFile:
             self.add(name, "indicator", {"source": path.name, "graded": graded, "marks": told[:10_000]})
             if watch is not None:
                 Watches(self.store).add(watch, foreign.indicators, note=f"from {path.name}, graded {graded}")
-        asked = []
-        for verb, question, theirs in foreign.questions if ask else ():
-            try:
-                made = self.evidence(name, verb, question)
-                ours, identity = str(made.body["result"].get("verdict", "")), made.id
-            except TidegaugeError as error:
-                ours, identity = f"cannot be asked here: {error}", ""
-            asked.append({"verb": verb, "id": identity, "theirs": theirs, "ours": ours})
-        return foreign, asked
+        return foreign, [self._asked_here(name, *question) for question in foreign.questions] if ask else []
+
+    def _asked_here(self, name: str, verb: str, question: dict[str, Any], theirs: str) -> dict[str, str]:
+        """The evidence of another team's question, put here, and both verdicts."""
+        try:
+            made = self.evidence(name, verb, question)
+            ours, identity = str(made.body["result"].get("verdict", "")), made.id
+        except TidegaugeError as error:
+            ours, identity = f"cannot be asked here: {error}", ""
+        return {"verb": verb, "id": identity, "theirs": theirs, "ours": ours}
 
     def _ours(self, address: IPv4Address | IPv6Address) -> bool:
         first = Prefix.parse(str(address)).first

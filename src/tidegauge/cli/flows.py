@@ -5,18 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
-
-from tidegauge.model import UsageError
-
-if TYPE_CHECKING:
-
-    pass
 
 from tidegauge.cli.common import (
     open_site,
@@ -26,6 +21,10 @@ from tidegauge.cli.common import (
     time_options,
     where_option,
 )
+from tidegauge.model import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SHOWN_ROWS = 100
 SHORT = ("time_start", "direction", "src", "src_port", "dst", "dst_port", "proto", "packets", "bytes",
@@ -75,24 +74,26 @@ def flows(
     shown_columns = (*SHORT, "reason") if quarantine else SHORT
     batches = lake.quarantined(chosen, limit=most) if quarantine else lake.flows(chosen, limit=most)
     if kind == "parquet":
-        if target is None:
-            raise UsageError("Parquet goes to a file", hint="-o FILE")
-        import pyarrow.parquet as pq
-
-        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-            for batch in batches:
-                writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+        _write_parquet(target, batches, schema)
         return
+    rows = chain.from_iterable(map(plain_rows, batches))
     with output(target) as file:
         if kind == "json":
-            for batch in batches:
-                for row in plain_rows(batch):
-                    file.write(json.dumps(row) + "\n")
+            file.writelines(json.dumps(row) + "\n" for row in rows)
         elif kind == "csv":
-            rows = csv.DictWriter(file, schema.names, lineterminator="\n")
-            rows.writeheader()
-            for batch in batches:
-                rows.writerows(plain_rows(batch))
+            writer = csv.DictWriter(file, schema.names, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
         else:
-            shown = [[str(row[n]) for n in shown_columns] for batch in batches for row in plain_rows(batch)]
-            table(list(shown_columns), shown)
+            table(list(shown_columns), [[str(row[n]) for n in shown_columns] for row in rows])
+
+
+def _write_parquet(target: Path | None, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if target is None:
+        raise UsageError("Parquet goes to a file", hint="-o FILE")
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_table(pa.Table.from_batches([batch]).cast(schema))

@@ -142,19 +142,8 @@ class Consumer:
         self._fresh += sum(frame.count for frame in frames)
         if not data:
             return
-        entries = np.concatenate([frame.entries for frame in data])
-        arrived_us = np.repeat([frame.arrived_us for frame in data], [frame.count for frame in data])
-        senders = np.ascontiguousarray(entries["sender"])
-        kept = self._admitted(senders, arrived_us)
-        lengths = entries["length"].astype(np.int64)
-        block = Datagrams(
-            Buffer.of(b"".join([frame.payloads for frame in data])),
-            np.cumsum(lengths) - lengths,
-            lengths,
-            arrived_us.astype(np.int64),
-            np.full(len(entries), -1, dtype=np.int32),
-            entries["port"].astype(np.int64),
-        )
+        block, senders = _block_of(data)
+        kept = self._admitted(senders, block.arrived_us)
         if not kept.all():
             block, senders = block.take(kept), senders[kept]
         if not len(block):
@@ -314,3 +303,19 @@ class Consumer:
             "senders": {kind: {"count": len(found), "named": found[:NAMED]} for kind, found in kinds.items()},
             "quarantined": self._quarantine.total,
         }
+
+
+def _block_of(frames: list[Frame]) -> tuple[Datagrams, Addresses]:
+    """The datagrams of frames, whose senders have no position yet, and the senders' addresses."""
+    entries = np.concatenate([frame.entries for frame in frames])
+    arrived_us = np.repeat([frame.arrived_us for frame in frames], [frame.count for frame in frames])
+    lengths = entries["length"].astype(np.int64)
+    block = Datagrams(
+        Buffer.of(b"".join([frame.payloads for frame in frames])),
+        np.cumsum(lengths) - lengths,
+        lengths,
+        arrived_us.astype(np.int64),
+        np.full(len(entries), -1, dtype=np.int32),
+        entries["port"].astype(np.int64),
+    )
+    return block, np.ascontiguousarray(entries["sender"])

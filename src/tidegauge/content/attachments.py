@@ -226,30 +226,34 @@ def _zip(data: bytes, name: str, found: Inside, budget: _Budget, depth: int) -> 
             if entry.flag_bits & 1:
                 found.locked = True
                 found.names.append(f"{name}/{entry.filename}"[:300])
-                continue
-            if office:
-                wanted = entry.filename.endswith(".rels") or entry.filename in ("content.xml", "word/document.xml")
-                media = re.search(r"media/[^/]+\.(?:png|jpe?g|gif)$", entry.filename) is not None
-                if not wanted and not media:
-                    continue
-                body = _unfold(archive.open(entry).read, entry.file_size, budget)
-                if body is None:
+            elif office:
+                if not _office_part(archive, entry, found, budget, depth):
                     break
-                if wanted:
-                    found.links += [u.decode("utf-8", "replace").replace("&amp;", "&") for u in TARGET.findall(body)]
-                    found.links += [
-                        u.decode("ascii").rstrip("\"'<") for u in re.findall(rb"https?://[^\s\"'<>]{4,2000}", body)
-                    ]
-                    if entry.filename == "word/document.xml":
-                        found.text += re.sub(r"<[^>]+>", " ", to_text(body))[:MOST_TEXT]
-                else:
-                    _look(body, "image", entry.filename, found, budget, depth + 1)
-                continue
-            if not entry.is_dir():
+            elif not entry.is_dir():
                 found.names.append(f"{name}/{entry.filename}"[:300])
                 _unpacked(lambda n, e=entry: archive.open(e).read(n), entry.filename, found, budget, depth)  # type: ignore[misc]
     if office and any(n.lower().endswith(".bin") or "/macrosheets/" in n.lower() for n in names):
         _macros(data, found)
+
+
+def _office_part(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, found: Inside, budget: _Budget, depth: int
+) -> bool:
+    """Look into a part of an office document that can hold links, text or pictures; False where the budget is spent."""
+    wanted = entry.filename.endswith(".rels") or entry.filename in ("content.xml", "word/document.xml")
+    if not wanted and re.search(r"media/[^/]+\.(?:png|jpe?g|gif)$", entry.filename) is None:
+        return True
+    body = _unfold(archive.open(entry).read, entry.file_size, budget)
+    if body is None:
+        return False
+    if not wanted:
+        _look(body, "image", entry.filename, found, budget, depth + 1)
+        return True
+    found.links += [u.decode("utf-8", "replace").replace("&amp;", "&") for u in TARGET.findall(body)]
+    found.links += [u.decode("ascii").rstrip("\"'<") for u in re.findall(rb"https?://[^\s\"'<>]{4,2000}", body)]
+    if entry.filename == "word/document.xml":
+        found.text += re.sub(r"<[^>]+>", " ", to_text(body))[:MOST_TEXT]
+    return True
 
 
 def _unfold(read: Callable[[int], bytes], size: int, budget: _Budget) -> bytes | None:

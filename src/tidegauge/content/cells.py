@@ -72,15 +72,15 @@ def markup_text(markup: str) -> str:
             pieces.append("\t")
         elif name in ("input", "meta") and (value := node.attributes.get("value") or node.attributes.get("content")):
             pieces.append(f"\n{node.attributes.get('name') or ''}: {value}\n")
-        if node.child is not None:
-            node = node.child
-            continue
-        while node is not None:
-            if node.next is not None:
-                node = node.next
-                break
-            node = node.parent
+        node = node.child if node.child is not None else _behind(node)
     return re.sub(r" *\n[ \n]*", "\n", re.sub(r" *\t *", "\t", "".join(pieces))).strip("\n")
+
+
+def _behind(node: LexborNode | None) -> LexborNode | None:
+    """The node that comes after a node and all that is in it; None at the end of the page."""
+    while node is not None and node.next is None:
+        node = node.parent
+    return None if node is None else node.next
 
 
 def page_lines(page: Any) -> str:

@@ -187,16 +187,19 @@ def _silent(node: LexborNode, name: str, page: Page) -> bool:
     return name in ("head", "noscript", "object")
 
 
+LEADING = {
+    "a": ("href", "a"), "area": ("href", "area"), "form": ("action", "form"), "iframe": ("src", "frame"),
+    "frame": ("src", "frame"), "embed": ("src", "frame"), "img": ("src", "image"),
+}
+"""Elements that lead somewhere: the attribute that says where, and our kind of link."""
+
+
 def _target(name: str, attributes: dict[str, str | None], page: Page) -> tuple[str, str] | None:
     """Where an element leads, with its kind; None where it leads nowhere."""
-    if name in ("a", "area") and attributes.get("href"):
-        return name, (attributes["href"] or "").strip()[:8000]
-    if name == "form":
-        return "form", (attributes.get("action") or "").strip()[:8000]
-    if name in ("iframe", "frame", "embed") and attributes.get("src"):
-        return "frame", (attributes["src"] or "").strip()[:8000]
-    if name == "img" and attributes.get("src"):
-        return "image", (attributes["src"] or "").strip()[:8000]
+    if name in LEADING:
+        attribute, kind = LEADING[name]
+        place = attributes.get(attribute) or ""
+        return (kind, place.strip()[:8000]) if place or name == "form" else None
     if name == "input":
         page.fields.append((attributes.get("type") or "text").strip().lower()[:20])
     if name == "textarea":

@@ -17,15 +17,11 @@ from tidegauge.inquiry.attribution import explained
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.grounds import (
-    FAR,
-    at_other_end,
-    at_other_ports,
-    beyond_validity,
     grounds,
     never_matched,
-    through_transit,
     watch_caveats,
 )
+from tidegauge.inquiry.missed import FAR, WIDTH_S, at_other_ports, hiding_way, missed
 from tidegauge.inquiry.origins import check_origins, origin_caveats
 from tidegauge.lake import FlowFilter, Lake, otherwise_labelled, quoted, seen_twice
 from tidegauge.model import (
@@ -57,7 +53,6 @@ from tidegauge.series import (
 from tidegauge.site import Site
 from tidegauge.watch import Selection
 
-WIDTH_S = 300
 DEFAULT_SPAN_S = 7 * 86400
 HOUR_S = 3600
 NAMED_FURTHER = 12
@@ -225,13 +220,13 @@ class Ground:
         doubts: what speaks against the home prefixes.
         hours: bytes of all traffic of the asked direction by hour, history and asked time.
         twice: which flows came from two exporters.
-        passing: traffic has neither end at home, unexpectedly: what was asked about can be among it.
+        hiding: the direction among whose flows what was asked about can be, too (`missed.hiding_way`).
     """
 
     reasons: tuple[str, ...]
     doubts: tuple[str, ...]
     hours: NDArray[np.float64]
-    passing: bool = False
+    hiding: str = ""
     twice: tuple[str, ...] = ()
 
 
@@ -244,10 +239,10 @@ def ground_of(context: SiteContext, asked: Asked, span: Span) -> Ground:
     missing, partly = one_sided(ways, asked.direction)
     reasons = tuple(reason for reason in (passing, missing, _labelled_before(lake, site, span)) if reason)
     found = list(doubts(site, homes))
-    unexpected = bool(ways.asked()["transit"]) and not site.transit and not site.external
     found += [partly] if partly else []
     return Ground(
-        (*reasons, *grounds(context, asked, span)), tuple(found), ways.hours[asked.direction], unexpected,
+        (*reasons, *grounds(context, asked, span)), tuple(found), ways.hours[asked.direction],
+        hiding_way(site, ways.asked()),
         tuple(pair.sentence() for pair in seen_twice(lake, span.since_s, span.until_s)),
     )
 
@@ -272,12 +267,10 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
     elif needs_bound(outcome, series.values, WIDTH_S, asked.metric, ground.hours):
         outcome = _capacity(lake, asked, span).bounded(outcome)
     reasons = ground.reasons
-    least = min((limit.amount for limit in outcome.limits), default=0.0)
     if outcome.verdict == "no_surge" and not reasons:
-        counted = float(series.values[chosen].sum())
-        hidden = through_transit(lake, asked, span, most=max(counted, least)) if ground.passing else None
-        more = hidden, beyond_validity(lake, asked, span, least), at_other_end(lake, asked, span, least)
-        reasons = tuple(why for why in more if why)
+        reasons = missed(
+            lake, site, asked, span, ground.hiding, outcome, float(series.values[chosen].sum())
+        )
     if reasons:
         outcome = outcome.silent(*reasons)
     relay_share, relays = _relays(context, asked, span, max(unit, 1.0), classes)

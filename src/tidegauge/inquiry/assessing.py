@@ -63,7 +63,22 @@ def read_series(path: Path, *, missing_zero: bool) -> SeriesFile:
     if len(times) < 2:
         raise InputError("fewer than two bins", where=str(path))
     starts = np.array(times, dtype=np.int64)
-    gaps = np.diff(starts)
+    width = _width_of(np.diff(starts), path)
+    count = int((starts[-1] - starts[0]) // width) + 1
+    if count > MOST_BINS:
+        raise InputError(f"{count:,} bins between the first and last time", where=str(path))
+    places = (starts - starts[0]) // width
+    filled, coverage = np.zeros(count), np.full(count, 1.0 if missing_zero else 0.0)
+    filled[places], coverage[places] = values, seen
+    return SeriesFile(width, int(starts[0]), filled, coverage)
+
+
+def _width_of(gaps: NDArray[np.int64], path: Path) -> int:
+    """The width of bins between whose starts are these gaps (seconds).
+
+    Raises:
+        InputError: times do not ascend, or not all by multiples of it.
+    """
     if (gaps <= 0).any():
         line = int(np.flatnonzero(gaps <= 0)[0]) + 3
         raise InputError("times do not ascend", where=f"{path}, line {line}")
@@ -74,13 +89,7 @@ def read_series(path: Path, *, missing_zero: bool) -> SeriesFile:
         raise InputError(
             f"a time is not a multiple of the width ({width} s) from the others", where=f"{path}, line {line}"
         )
-    count = int((starts[-1] - starts[0]) // width) + 1
-    if count > MOST_BINS:
-        raise InputError(f"{count:,} bins between the first and last time", where=str(path))
-    places = (starts - starts[0]) // width
-    filled, coverage = np.zeros(count), np.full(count, 1.0 if missing_zero else 0.0)
-    filled[places], coverage[places] = values, seen
-    return SeriesFile(width, int(starts[0]), filled, coverage)
+    return width
 
 
 def _time(text: str, path: Path, line: int) -> int:

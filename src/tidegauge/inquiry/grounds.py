@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -12,8 +11,9 @@ import numpy as np
 
 from tidegauge.atlas import Known, ranges_of
 from tidegauge.context import SiteContext
+from tidegauge.inquiry.missed import FAR
 from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, columns_in, is_intricate, possible
-from tidegauge.model import Prefix, UsageError, format_amount
+from tidegauge.model import Prefix, UsageError
 from tidegauge.series import Part, no_list, unlisted
 from tidegauge.site import Site
 from tidegauge.watch import MOST_SHOWN, at_home, unmatched
@@ -21,12 +21,10 @@ from tidegauge.watch import MOST_SHOWN, at_home, unmatched
 if TYPE_CHECKING:
     from tidegauge.inquiry.asking import Asked, Span
 
-FAR = ("in", "out")
 MOST_PARTS = 100
 """Origins of a union beyond which conditions are not held against them."""
 FILLED_BY_SOME = ("tcp_flags", "tos", "in_if", "out_if", "domain", "sampling", "biflow_direction", "src_as", "dst_as")
 """Columns that many exporters leave empty."""
-ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
 PARTS_OF_TIME = 200
 TIMES = ("time_start", "time_end")
 SIZES = ("bytes", "packets")
@@ -77,11 +75,7 @@ def _at_home(site: Site, known: Known, parts: Sequence[Part], asked: Asked, span
 
 def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) -> Iterator[str]:
     """Conditions that contradict one another, the direction, the asked time, the atlas, or what the exporters are."""
-    texts = [asked.where_text] if asked.where_text else []
-    if asked.origins and len(asked.origins.parts) <= MOST_PARTS:
-        texts.append(asked.origins.where(asked.direction))
-    if asked.watch and 0 < len(asked.watch.terms) <= MOST_SHOWN:
-        texts.append(asked.watch.where)
+    texts = _all_conditions(asked)
     if not texts:
         return
     around = _around(site, lake, known, asked, span)
@@ -103,6 +97,16 @@ def _conditions(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) 
                 f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history:"
                 " the exporters that it leaves may not export it."
             )
+
+
+def _all_conditions(asked: Asked) -> list[str]:
+    """The conditions of a question that are not too many to be held against one another."""
+    texts = [asked.where_text] if asked.where_text else []
+    if asked.origins and len(asked.origins.parts) <= MOST_PARTS:
+        texts.append(asked.origins.where(asked.direction))
+    if asked.watch and 0 < len(asked.watch.terms) <= MOST_SHOWN:
+        texts.append(asked.watch.where)
+    return texts
 
 
 def _around(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) -> Surroundings:
@@ -194,19 +198,21 @@ def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     met = replace(during, conditions=(*way, asked.where_sql or "true"))
     if not (named or sizes or own or intricate) or lake.total("sum(flows)", met):
         return
+    none = f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history"
     if sizes:
         yield (
-            f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history. How"
-            " many bytes and packets one flow holds depends on the time-outs of the exporters: that no flow meets the"
-            " condition is no evidence."
+            f"{none}. How many bytes and packets one flow holds depends on the time-outs of the exporters: that no flow"
+            " meets the condition is no evidence."
         )
     elif own or intricate:
         what = f"{own[0]} is of our own end" if own else "whether any flow can is not to be told from the condition"
-        yield (
-            f"No flow of direction '{asked.direction}' meets {asked.where_text!r}, in that time or in the history, and"
-            f" {what}: that no flow meets it is no evidence."
-        )
-    for column in named:
+        yield f"{none}, and {what}: that no flow meets it is no evidence."
+    yield from _unfilled(lake, asked, named, during)
+
+
+def _unfilled(lake: Lake, asked: Asked, columns: Sequence[str], during: FlowFilter) -> Iterator[str]:
+    """Columns that hold the same in every flow: their exporters may not fill them."""
+    for column in columns:
         lowest, highest = (lake.total(f"{end}({column})", during) for end in ("min", "max"))
         if lowest is not None and lowest == highest:
             yield (
@@ -258,82 +264,3 @@ def never_matched(lake: Lake, asked: Asked, *, seen: bool) -> Iterator[str]:
             f"No flow in these data ever met {asked.selection()} with direction '{asked.direction}': that nothing was"
             " seen may mean that the question names something else than what was meant."
         )
-
-
-def through_transit(lake: Lake, asked: Asked, span: Span, *, most: float) -> str | None:
-    """Return why a no would be unsafe where much traffic has no end at home: what was asked about is in it too.
-
-    Args:
-        most: so much of it is too little to matter.
-    """
-    if asked.direction not in FAR or not (asked.origins or asked.where_sql or asked.watch):
-        return None
-    amount = _amount(lake, asked, span, passing_conditions(asked))
-    if amount <= most:
-        return None
-    return (
-        f"{format_amount(amount, asked.metric)} with {asked.selection()} have neither end in a home prefix, more than"
-        " what is counted here: if an end of that is yours, this answer misses it."
-    )
-
-
-def passing_conditions(asked: Asked) -> tuple[str, ...]:
-    """Return the selection of a question as it is for traffic in transit, as if the other end were ours."""
-    sql = [asked.where_sql or "", asked.watch.sql if asked.watch else ""]
-    taken = [ENDS_BY_DIRECTION.sub(r"\1" if asked.direction == "in" else r"\2", text) for text in sql if text]
-    origin = asked.origins.sql("transit") if asked.origins else "direction = 'transit'"
-    return (origin, *(text.replace("direction IN ('in', 'out')", "true") for text in taken))
-
-
-def beyond_validity(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
-    """Return why a no would be unsafe where more passed with a watch's indicators outside the times for which they
-    hold than could have been missed."""
-    watch = asked.watch
-    if watch is None or not watch.partly(span.since_s, span.until_s):
-        return None
-    always = replace(asked, watch=watch.with_history(span.until_s))
-    amount = _amount(lake, asked, span, always.conditions()) - _amount(lake, asked, span, asked.conditions())
-    if amount <= least:
-        return None
-    return (
-        f"{format_amount(amount, asked.metric)} with indicators of the watch {watch.name} lie outside the times for"
-        " which these hold, and are not counted: ask about the times for which they hold, or add them with another"
-        " --valid."
-    )
-
-
-def at_other_end(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
-    """Return why a no would be unsafe where more passed with a watch's addresses at their port of *our* end than could
-    have been missed: indicators do not always say whose port they name."""
-    watch = asked.watch
-    if watch is None or not watch.ported:
-        return None
-    amount = _amount(lake, asked, span, replace(asked, watch=watch.swapped()).conditions())
-    if amount <= least:
-        return None
-    return (
-        f"{format_amount(amount, asked.metric)} with addresses of the watch {watch.name} have the port of the indicator"
-        " at the other end, and are not counted: if that was meant, ask about the addresses at every port."
-    )
-
-
-def at_other_ports(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
-    """Yield how much passed with a watch's addresses at other ports than those of its indicators."""
-    watch = asked.watch
-    if watch is None or not watch.ported:
-        return
-    everywhere = replace(asked, watch=watch.at_all_ports())
-    amount = _amount(lake, asked, span, everywhere.conditions()) - _amount(lake, asked, span, asked.conditions())
-    if amount > 0:
-        yield (
-            f"{format_amount(amount, asked.metric)} with addresses of the watch {watch.name} went to or from ports that"
-            " its indicators do not name: they are not in this answer."
-        )
-
-
-def _amount(lake: Lake, asked: Asked, span: Span, conditions: tuple[str, ...]) -> float:
-    """What began in the asked time, by the question's metric."""
-    far = "dst" if asked.direction == "out" else "src"
-    expression = f"count(DISTINCT {far})" if asked.metric == "hosts" else f"sum({asked.metric})"
-    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, conditions)
-    return float(lake.total(expression, chosen) or 0)

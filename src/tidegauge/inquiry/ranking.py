@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from tidegauge import __version__
 from tidegauge.context import SiteContext
 from tidegauge.detect import Calendar, Outcome, Pool, conclude, evidence, learn, pooled, settle
-from tidegauge.inquiry.asking import WIDTH_S, Asked, Span, calendar_of, doubt_caveats, ground_of, span_of
+from tidegauge.inquiry.asking import Asked, calendar_of, doubt_caveats, ground_of, span_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
-from tidegauge.inquiry.grounds import FAR, never_matched, passing_conditions, watch_caveats
-from tidegauge.lake import FlowFilter, Lake
+from tidegauge.inquiry.grounds import never_matched, watch_caveats
+from tidegauge.inquiry.missed import FAR, WIDTH_S, missed_by_origin
 from tidegauge.model import TidegaugeError, Verdict, format_time
 from tidegauge.series import build_many, covered, doubtful
 from tidegauge.site import Site
@@ -31,7 +31,6 @@ RELAYED = (
     "Each origin counts the addresses that are registered to it. Traffic that came through a relay (VPN, Tor, proxy)"
     " counts towards the country of the relay."
 )
-MOST_NAMED = 10
 FEW = 8
 """With fewer series a second process is not worth its start."""
 
@@ -215,8 +214,9 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
     reasons = (*ground.reasons, *(() if asked.direction in FAR else (NO_FAR_END,)))
     if reasons:
         outcomes = [outcome.silent() for outcome in outcomes]
-    elif ground.passing:
-        outcomes, hidden = _not_hidden(lake, asked, span, names, table[:, first:].sum(axis=1), outcomes)
+    elif ground.hiding:
+        counted = table[:, first:].sum(axis=1)
+        outcomes, hidden = missed_by_origin(lake, site, asked, span, ground.hiding, names, counted, outcomes)
         reasons = (*reasons, *hidden)
     ranked = [
         Ranked(name, float(values[first:].sum()), outcome)
@@ -245,30 +245,6 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
         ),
         dict(lake.reads),
     )
-
-
-def _not_hidden(
-    lake: Lake, asked: Asked, span: Span, names: Sequence[str], totals: Floats, outcomes: list[Outcome]
-) -> tuple[list[Outcome], list[str]]:
-    """Outcomes without a no for origins of which more passed in transit than was counted, and the sentence on them."""
-    theirs = "dst_country" if asked.direction == "out" else "src_country"
-    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, passing_conditions(asked))
-    passed, _ = lake.top([theirs], chosen, metric=asked.metric, limit=1000)
-    amounts = dict(zip(passed[theirs].to_pylist(), passed[asked.metric].to_pylist(), strict=True))
-    silent, found = [], []
-    for name, total, outcome in zip(names, totals, outcomes, strict=True):
-        least = min((limit.amount for limit in outcome.limits), default=0.0)
-        if outcome.verdict == "no_surge" and amounts.get(name, 0) > max(total, least):
-            silent.append(name)
-            outcome = outcome.silent()
-        found.append(outcome)
-    if not silent:
-        return found, []
-    more = f" and {len(silent) - MOST_NAMED} more" if len(silent) > MOST_NAMED else ""
-    return found, [
-        f"Of {', '.join(silent[:MOST_NAMED])}{more} more traffic has neither end in a home prefix than is counted here:"
-        " if an end of that is yours, this answer misses it."
-    ]
 
 
 def discoveries(p_values: Sequence[float], rate: float) -> int:

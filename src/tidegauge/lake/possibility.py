@@ -6,8 +6,10 @@ Only what is certain counts: where a part of a condition is not understood, it i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from math import prod
 from string import ascii_uppercase
 from typing import Any, cast
 
@@ -172,24 +174,20 @@ def _fits(atoms: list[exp.Expression], around: Surroundings) -> bool:
 def _displayable(values: _Values, around: Surroundings) -> bool:
     """Whether the atlas knows of addresses that display the countries and ASes that are left."""
     for end in ("src", "dst"):
-        ases, countries = values.numbers[f"{end}_as"], values.texts.get(f"{end}_country")
-        few = all(a == b for a, b in ases) and len(ases) <= MOST_LOOKED_UP
-        if few and not any(around.knows_as(a) for a, _ in ases):
-            return False
-        if countries and len(countries) <= MOST_LOOKED_UP and not any(map(around.knows_country, countries)):
-            return False
-        if (
-            countries and few and end == around.theirs and len(ases) * len(countries) <= MOST_LOOKED_UP
-            and not any(around.is_in(asn, code) for asn, _ in ases for code in countries)
-        ):
-            return False
-        spans = values.numbers[end]
-        if (
-            countries and end == around.theirs and len(spans) * len(countries) <= MOST_LOOKED_UP
-            and not any(around.displays(span, code) for span in spans for code in countries)
-        ):
+        ases, countries = values.numbers[f"{end}_as"], values.texts.get(f"{end}_country") or set()
+        numbers = [a for a, _ in ases] if all(a == b for a, b in ases) else []
+        ruled_out = _none_holds(around.knows_as, numbers) or _none_holds(around.knows_country, countries)
+        if end == around.theirs:
+            ruled_out = ruled_out or _none_holds(around.is_in, numbers, countries)
+            ruled_out = ruled_out or _none_holds(around.displays, values.numbers[end], countries)
+        if ruled_out:
             return False
     return True
+
+
+def _none_holds(holds: Callable[..., bool], *candidates: Collection[Any]) -> bool:
+    """Whether none of some combinations holds; not where they are too many to be looked up, or none is named."""
+    return 0 < prod(map(len, candidates)) <= MOST_LOOKED_UP and not any(holds(*each) for each in product(*candidates))
 
 
 def _apply(atom: exp.Expression, values: _Values) -> bool:
@@ -200,26 +198,31 @@ def _apply(atom: exp.Expression, values: _Values) -> bool:
         return bool(node.this) != negated
     if isinstance(node, exp.Null):
         return False
-    if isinstance(node, exp.Anonymous):
-        if node.name.lower() == "inside" and isinstance(node.expressions[0], exp.Column):
-            name, span = node.expressions[0].name.lower(), _span(Prefix.parse(node.expressions[1].name))
-            _meet(values, name, _outside([span], BOUNDS.get(name, span)) if negated else [span])
-        return True
-    if isinstance(node, exp.Between) and isinstance(node.this, exp.Column) and not negated:
-        low, high = (_number(node.this.name.lower(), node.args[end]) for end in ("low", "high"))
-        if low is not None and high is not None:
-            _meet(values, node.this.name.lower(), [(low, high)])
-        return True
-    if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null) and isinstance(node.this, exp.Column):
-        return negated or node.this.name.lower() not in BOUNDS  # each flow has these
-    if isinstance(node, exp.In):
-        return _one_of(node, values, negated=negated)
-    if isinstance(node, exp.Like | exp.ILike):
-        return _like(node, values, negated=negated)
     kind = type(node)
     if kind in TURN:
         return _compared(node, OPPOSITE[kind] if negated else kind, values)
+    narrow = NARROWED.get(kind)
+    return narrow is None or narrow(node, values, negated)
+
+
+def _inside(node: exp.Expression, values: _Values, negated: bool) -> bool:
+    if node.name.lower() == "inside" and isinstance(node.expressions[0], exp.Column):
+        name, span = node.expressions[0].name.lower(), _span(Prefix.parse(node.expressions[1].name))
+        _meet(values, name, _outside([span], BOUNDS.get(name, span)) if negated else [span])
     return True
+
+
+def _between(node: exp.Expression, values: _Values, negated: bool) -> bool:
+    if isinstance(node.this, exp.Column) and not negated:
+        low, high = (_number(node.this.name.lower(), node.args[end]) for end in ("low", "high"))
+        if low is not None and high is not None:
+            _meet(values, node.this.name.lower(), [(low, high)])
+    return True
+
+
+def _is_null(node: exp.Expression, values: _Values, negated: bool) -> bool:
+    of_column = isinstance(node.expression, exp.Null) and isinstance(node.this, exp.Column)
+    return not of_column or negated or node.this.name.lower() not in BOUNDS  # each flow has these
 
 
 def _compared(node: exp.Expression, kind: Any, values: _Values) -> bool:
@@ -233,12 +236,8 @@ def _compared(node: exp.Expression, kind: Any, values: _Values) -> bool:
         return True
     name = left.name.lower()
     if name in TEXTS and isinstance(right, exp.Literal):
-        text = _text(name, right)
-        if kind is exp.EQ:
-            before = values.texts.get(name)
-            values.texts[name] = {text} if before is None else before & {text}
-        elif kind is exp.NEQ:
-            values.excluded.setdefault(name, set()).add(text)
+        if kind in (exp.EQ, exp.NEQ):
+            _meet_texts(values, name, {_text(name, right)}, kind is exp.NEQ)
         return True
     if kind is exp.EQ and name in BOUNDS and isinstance(right, exp.Literal) and _is_fraction(right):
         return False
@@ -253,7 +252,16 @@ def _compared(node: exp.Expression, kind: Any, values: _Values) -> bool:
     return True
 
 
-def _one_of(node: exp.In, values: _Values, *, negated: bool) -> bool:
+def _meet_texts(values: _Values, name: str, texts: set[str], negated: bool) -> None:
+    """Leave of a column's texts only some; where `negated` all but these."""
+    if negated:
+        values.excluded.setdefault(name, set()).update(texts)
+    else:
+        before = values.texts.get(name)
+        values.texts[name] = texts if before is None else texts & before
+
+
+def _one_of(node: exp.Expression, values: _Values, negated: bool) -> bool:
     literal = all(isinstance(v, exp.Literal) for v in node.expressions)
     if isinstance(node.this, exp.Literal) and literal:
         return any(v.name == node.this.name for v in node.expressions) != negated
@@ -261,35 +269,38 @@ def _one_of(node: exp.In, values: _Values, *, negated: bool) -> bool:
         return True
     name = node.this.name.lower()
     if name in TEXTS and literal:
-        given = {_text(name, v) for v in node.expressions}
-        if negated:
-            values.excluded.setdefault(name, set()).update(given)
-            return True
-        before = values.texts.get(name)
-        values.texts[name] = given if before is None else before & given
-        return True
-    if negated:
-        return True
-    numbers = [_number(name, v) for v in node.expressions]
-    if all(n is not None for n in numbers):
-        _meet(values, name, [(n, n) for n in numbers if n is not None])
+        _meet_texts(values, name, {_text(name, v) for v in node.expressions}, negated)
+    elif not negated:
+        numbers = [_number(name, v) for v in node.expressions]
+        if all(n is not None for n in numbers):
+            _meet(values, name, [(n, n) for n in numbers if n is not None])
     return True
 
 
-def _like(node: exp.Expression, values: _Values, *, negated: bool) -> bool:
+def _like(node: exp.Expression, values: _Values, negated: bool) -> bool:
     if not (isinstance(node.expression, exp.Literal) and node.expression.is_string):
         return True
     name = node.this.name.lower() if isinstance(node.this, exp.Column) else ""
     of_country = name.endswith("_country")
-    flags = re.DOTALL | (re.IGNORECASE if isinstance(node, exp.ILike) or of_country else 0)
-    parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in node.expression.name)
-    pattern = re.compile("".join(parts), flags)
+    pattern = _pattern(node.expression.name, any_case=isinstance(node, exp.ILike) or of_country)
     if isinstance(node.this, exp.Literal):
         return bool(pattern.fullmatch(node.this.name)) != negated
     known = values.texts.get(name) or (CODES if of_country else None)
     if name and known is not None:
         values.texts[name] = {text for text in known if bool(pattern.fullmatch(text)) != negated}
     return True
+
+
+def _pattern(like: str, *, any_case: bool) -> re.Pattern[str]:
+    parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in like)
+    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if any_case else 0))
+
+
+NARROWED: dict[type[exp.Expression], Callable[[exp.Expression, _Values, bool], bool]] = {
+    exp.Anonymous: _inside, exp.Between: _between, exp.Is: _is_null, exp.In: _one_of, exp.Like: _like,
+    exp.ILike: _like,
+}
+"""What narrows the values by an atom of each kind, given whether it is negated."""
 
 
 def _text(name: str, node: exp.Expression) -> str:

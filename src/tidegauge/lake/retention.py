@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegauge.lake.manifest import DELETED, KEPT_S, Manifest
+from tidegauge.lake.manifest import DELETED, KEPT_S, Manifest, Segment
 from tidegauge.model import merge_intervals, without
 
 KINDS = ("flows", "names")
@@ -24,6 +24,10 @@ class Retained:
     rows: int
     size: int
     held: int
+
+
+def _touches(segment: Segment, times_us: Sequence[tuple[int, int]]) -> bool:
+    return any(segment.first_us < until and segment.end_us >= since for since, until in times_us)
 
 
 def retain(
@@ -40,7 +44,7 @@ def retain(
     """
     manifest = Manifest(folder)
     old = [s for kind in KINDS for s in manifest.segments(kind, None, before_us) if s.end_us < before_us]
-    going = [s for s in old if not any(s.first_us < until and s.end_us >= since for since, until in held_us)]
+    going = [s for s in old if not _touches(s, held_us)]
     done = Retained(len(going), sum(s.rows for s in going), sum(s.size for s in going), len(old) - len(going))
     if going and not only_look:
         paths = {s.path for s in going}

@@ -120,17 +120,7 @@ def named(known: Sequence[Source], wanted: Iterable[str], *, besides: Collection
     Raises:
         UsageError: none or several are meant, or one cannot be told from others that are not named with it.
     """
-    found: dict[str, Source] = {}
-    for text in wanted:
-        meant = [
-            s for s in known
-            if s.name == text or Path(s.name).name == text or (len(text) >= LEAST_NAMED and s.hash.startswith(text))
-        ]
-        if len(meant) != 1:
-            how = "no file of that name was taken in" if not meant else f"{len(meant)} files are called that"
-            hint = "tidegauge lake sources lists them" if not meant else "name one: " + ", ".join(s.id for s in meant)
-            raise UsageError(f"{how}: {text!r}", hint=hint)
-        found[meant[0].hash] = meant[0]
+    found = {source.hash: source for source in (_one_named(known, text) for text in wanted)}
     for source in found.values():
         if source.mark is None:
             raise UsageError(
@@ -145,6 +135,22 @@ def named(known: Sequence[Source], wanted: Iterable[str], *, besides: Collection
                 hint="name all of them: " + " ".join(s.id for s in [source, *others]),
             )
     return list(found.values())
+
+
+def _one_named(known: Sequence[Source], text: str) -> Source:
+    meant = [
+        s for s in known
+        if s.name == text or Path(s.name).name == text or (len(text) >= LEAST_NAMED and s.hash.startswith(text))
+    ]
+    if not meant:
+        raise UsageError(
+            f"no file of that name was taken in: {text!r}", hint="tidegauge lake sources lists them"
+        )
+    if len(meant) > 1:
+        raise UsageError(
+            f"{len(meant)} files are called that: {text!r}", hint="name one: " + ", ".join(s.id for s in meant)
+        )
+    return meant[0]
 
 
 def remove(folder: Path, sources: Sequence[Source]) -> int:

@@ -7,14 +7,14 @@ Exporters that sample packets see different flows, so that this finds nothing th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow.parquet as pq
 
-from tidegauge.lake.manifest import MARK, Source
+from tidegauge.lake.manifest import MARK, Segment, Source
 from tidegauge.lake.query import FLOW_COLUMNS, Lake
 from tidegauge.lake.statements import text_of, view
 
@@ -127,6 +127,18 @@ def _once(found: list[TwoFiles]) -> list[TwoFiles]:
     return list(pairs.values())
 
 
+def _windows(segments: Sequence[Segment], begin_us: int, end_us: int) -> list[tuple[int, int]]:
+    """Times in the middle of some segments, that hold about as many flows as are looked at; half-open."""
+    windows = []
+    for segment in segments[:: -(-len(segments) // WINDOWS)]:
+        first, last = max(segment.first_us, begin_us), min(segment.last_us + 1, end_us)
+        share = min(SAMPLE_ROWS / WINDOWS / segment.rows, 1.0)
+        width = max(int((last - first) * share), WINDOW_US)
+        middle = (first + last) // 2
+        windows.append((max(middle - width // 2, begin_us), min(middle + width // 2 + 1, end_us)))
+    return windows
+
+
 @contextmanager
 def _sample(lake: Lake, since_s: int, until_s: int) -> Iterator[duckdb.DuckDBPyConnection | None]:
     """DuckDB with a table `seen` of some flows of a time; None where there are none."""
@@ -135,13 +147,7 @@ def _sample(lake: Lake, since_s: int, until_s: int) -> Iterator[duckdb.DuckDBPyC
     if not segments:
         yield None
         return
-    windows: list[tuple[int, int]] = []
-    for segment in segments[:: -(-len(segments) // WINDOWS)]:
-        first, last = max(segment.first_us, begin_us), min(segment.last_us + 1, end_us)
-        share = min(SAMPLE_ROWS / WINDOWS / segment.rows, 1.0)
-        width = max(int((last - first) * share), WINDOW_US)
-        middle = (first + last) // 2
-        windows.append((max(middle - width // 2, begin_us), min(middle + width // 2 + 1, end_us)))
+    windows = _windows(segments, begin_us, end_us)
     near = [s for s in segments if any(s.first_us < b and s.last_us >= a for a, b in windows)]
     rows = sum(
         s.rows * min((b - a) / max(s.last_us - s.first_us, 1), 1.0)

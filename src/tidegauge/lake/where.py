@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import sqlglot
 from sqlglot import exp
@@ -110,28 +110,29 @@ def _rebuild(node: exp.Expression, now_s: int) -> exp.Expression:
         )
     if isinstance(node, exp.Column):
         return _column(node)
-    if isinstance(node, exp.In) and (node.args.get("query") or node.args.get("unnest") or node.args.get("field")):
+    if isinstance(node, exp.In) and any(map(node.args.get, ("query", "unnest", "field"))):
         raise UsageError("not allowed in --where: IN takes a list of values")
+    beside = {v.name.lower() for v in _children(node) if isinstance(v, exp.Column)}
     if isinstance(node, exp.Is) and isinstance(node.this, exp.Column) and node.this.name.lower() in COUNTRY:
-        unknown = exp.EQ(this=_column(node.this), expression=exp.Literal.string("ZZ"))
-        return exp.Paren(this=exp.Or(this=exp.Is(this=_column(node.this), expression=exp.Null()), expression=unknown))
-    kinds = {c.name.lower() for c in node.find_all(exp.Column)} if isinstance(node, COMPARISONS) else set()
-    operands = [v for v in _children(node) if isinstance(v, exp.Column)]
-    own = {c.name.lower() for c in operands} & kinds
-    within = isinstance(node, ARITHMETIC)
+        return _unknown_country(node.this)
     if isinstance(node, exp.Like | exp.ILike) and isinstance(node.expression, exp.Literal):
-        pattern = node.expression.name
-        if any(c.name.lower() in COUNTRY for c in operands):  # codes are in capitals
-            pattern = pattern.upper()
+        pattern = node.expression.name.upper() if beside & COUNTRY else node.expression.name  # codes are in capitals
         return type(node)(this=_rebuild(node.this, now_s), expression=exp.Literal.string(pattern))
+    compared, within = beside if isinstance(node, COMPARISONS) else set(), isinstance(node, ARITHMETIC)
+
+    def operand(value: Any) -> Any:
+        return _operand(value, compared, now_s, within=within) if isinstance(value, exp.Expression) else value
+
     copy = node.copy()
     for name, value in list(copy.args.items()):
-        if isinstance(value, exp.Expression):
-            copy.set(name, _operand(value, own, now_s, within=within))
-        elif isinstance(value, list):
-            parts = [_operand(v, own, now_s, within=within) if isinstance(v, exp.Expression) else v for v in value]
-            copy.set(name, parts)
+        copy.set(name, list(map(operand, value)) if isinstance(value, list) else operand(value))
     return copy
+
+
+def _unknown_country(column: exp.Column) -> exp.Expression:
+    """The condition that a country is not known: none, or the code that stands for that."""
+    unknown = exp.EQ(this=_column(column), expression=exp.Literal.string("ZZ"))
+    return exp.Paren(this=exp.Or(this=exp.Is(this=_column(column), expression=exp.Null()), expression=unknown))
 
 
 def _children(node: exp.Expression) -> list[exp.Expression]:
@@ -149,24 +150,29 @@ def _operand(node: exp.Expression, columns: set[str], now_s: int, *, within: boo
     """
     if isinstance(node, exp.Literal) and not node.is_string and within:
         return exp.cast(node.copy(), "DOUBLE" if "." in node.name or "e" in node.name.lower() else "HUGEINT")
-    if isinstance(node, exp.Literal) and node.is_string:
-        if columns & ADDRESS:
-            if "/" in node.name:
-                raise UsageError(f"a prefix, not an address: {node.name[:60]!r}", hint="inside(far, '192.0.2.0/24')")
-            return _blob(parse_address(node.name))
-        if columns & TIME:
-            seconds = parse_time(node.name, now_s=now_s)
-            return exp.Anonymous(this="make_timestamptz", expressions=[exp.Literal.number(seconds * 1_000_000)])
-        if columns & COUNTRY:  # a code that there is not would match nothing, which reads like a no
-            return exp.Literal.string(parse_country(node.name))
-        if counts := columns & COUNTS:
-            return exp.Literal.number(count_of(node.name, min(counts)))
+    if isinstance(node, exp.Literal) and node.is_string and (read := _text_beside(columns, node.name, now_s)):
+        return read
     if isinstance(node, exp.Identifier):
         return node
     rebuilt = _rebuild(node, now_s)
     if isinstance(node, exp.Column) and node.name.lower() in COUNTS and within:
         return exp.cast(rebuilt, "HUGEINT")  # the difference of two ports is no port
     return rebuilt
+
+
+def _text_beside(columns: set[str], text: str, now_s: int) -> exp.Expression | None:
+    """A text beside columns as what they hold; None where that is text."""
+    if columns & ADDRESS:
+        if "/" in text:
+            raise UsageError(f"a prefix, not an address: {text[:60]!r}", hint="inside(far, '192.0.2.0/24')")
+        return _blob(parse_address(text))
+    if columns & TIME:
+        seconds = parse_time(text, now_s=now_s)
+        return exp.Anonymous(this="make_timestamptz", expressions=[exp.Literal.number(seconds * 1_000_000)])
+    if columns & COUNTRY:  # a code that there is not would match nothing, which reads like a no
+        return exp.Literal.string(parse_country(text))
+    counts = columns & COUNTS
+    return exp.Literal.number(count_of(text, min(counts))) if counts else None
 
 
 def _kind(node: exp.Expression) -> str:
@@ -184,31 +190,34 @@ def _kind(node: exp.Expression) -> str:
     if isinstance(node, exp.Column):
         return _kind_of_column(node.name.lower())
     if isinstance(node, exp.Literal):
-        if not node.is_string and len(node.name) > 40:
-            raise UsageError(f"a number too large: {node.name[:40]}")
-        return "text" if node.is_string else "number"
+        return _kind_of_literal(node)
     kinds = [_kind(part) for part in _children(node)]
-    if isinstance(node, exp.Is):
-        return "condition"
-    if isinstance(node, LOGIC):
-        if any(kind != "condition" for kind in kinds):
-            raise UsageError("AND, OR and NOT join conditions", where=repr(node.sql(dialect="duckdb")[:80]))
-        return "condition"
     if isinstance(node, ARITHMETIC):
-        if any(kind != "number" for kind in kinds):
-            raise UsageError("only numbers can be calculated with", where=repr(node.sql(dialect="duckdb")[:80]))
-        divisor = node.expression if isinstance(node, exp.Div | exp.IntDiv | exp.Mod) else None
-        if isinstance(divisor, exp.Literal) and not float(divisor.name):
-            raise UsageError("nothing can be divided by 0", where=repr(node.sql(dialect="duckdb")[:80]))
+        _check_arithmetic(node, kinds)
         return "number"
+    if isinstance(node, LOGIC) and set(kinds) != {"condition"}:
+        raise UsageError("AND, OR and NOT join conditions", where=repr(node.sql(dialect="duckdb")[:80]))
     if isinstance(node, exp.Like | exp.ILike):
         if kinds != ["name", "text"]:
             raise UsageError("LIKE compares a name with a text", where=repr(node.sql(dialect="duckdb")[:80]),
                              hint="inside(far, '192.0.2.0/24') for addresses, = or IN for numbers")
-        return "condition"
-    if isinstance(node, COMPARISONS):
+    elif isinstance(node, COMPARISONS):
         _check_comparison(node, kinds)
     return "condition"
+
+
+def _kind_of_literal(node: exp.Literal) -> str:
+    if not node.is_string and len(node.name) > 40:
+        raise UsageError(f"a number too large: {node.name[:40]}")
+    return "text" if node.is_string else "number"
+
+
+def _check_arithmetic(node: exp.Expression, kinds: list[str]) -> None:
+    if set(kinds) != {"number"}:
+        raise UsageError("only numbers can be calculated with", where=repr(node.sql(dialect="duckdb")[:80]))
+    divisor = node.expression if isinstance(node, exp.Div | exp.IntDiv | exp.Mod) else None
+    if isinstance(divisor, exp.Literal) and not float(divisor.name):
+        raise UsageError("nothing can be divided by 0", where=repr(node.sql(dialect="duckdb")[:80]))
 
 
 def _check_comparison(node: exp.Expression, kinds: list[str]) -> None:

@@ -177,24 +177,29 @@ def number(
             return None
         if column >= 0:
             columns.cell(column)
-    found = [
-        (kind, value, what, chance, shaped, kind.removeprefix("national-id:") in names
-         or (national and kind.startswith(("national-id:", "tw-id"))))
-        for kind, value, what, chance, shaped in _kinds(text, names, national, column, columns, samples)
-    ]
-    if any(one[5] for one in found):
-        own = [one for one in found if one[0].removeprefix("national-id:") in names]
-        found = own or [one for one in found if one[5]][:1]
-    elif other:
-        found = []
+    found = _meant(list(_kinds(text, names, national, column, columns, samples)), names, national, other)
     hit = _chosen(found, text, sight, columns, among)
     if column >= 0 and (hit is None or hit[1] is not None):
         columns.looked(column)
     return hit
 
 
+def _meant(forms: list[Form], names: frozenset[str], national: bool, other: bool) -> list[tuple[*Form, bool]]:
+    """The forms that a label means, and whether it does; all of them where it says nothing, none where it says
+    something else."""
+
+    def named(kind: str) -> bool:
+        return kind.removeprefix("national-id:") in names
+
+    own = [form for form in forms if named(form[0])]
+    told = own or [form for form in forms if national and form[0].startswith(("national-id:", "tw-id"))][:1]
+    if told:
+        return [(*form, True) for form in told]
+    return [] if other else [(*form, False) for form in forms]
+
+
 def _chosen(
-    found: list[tuple[str, str, str, str, bool, bool]], text: str, sight: Sight, columns: Columns, among: bool
+    found: list[tuple[*Form, bool]], text: str, sight: Sight, columns: Columns, among: bool
 ) -> tuple[Hit, tuple[int, str] | None] | None:
     waiting = None
     for kind, value, what, chance, shaped, labelled in found:

@@ -117,12 +117,7 @@ def _misread(lines: list[str]) -> Zone | None:
     """A zone whose fillers and names were misread, or with one character too many in a line: only if the check
     digits of number, birth and expiry all fit, and both are dates."""
     for form, (count, length, fields) in LAYOUTS.items():
-        if len(lines) < 2 or lines[0][:1] not in STARTS[form] or "<" not in lines[0]:
-            continue
-        # The third line of a card holds its name alone.
-        if any(abs(len(line) - length) > MOST_ASTRAY for line in lines[:2]):
-            continue
-        if not re.fullmatch(r"[A-Z0-9<]+", lines[0] + lines[1]):
+        if not _could_be(form, lines[:2], length):
             continue
         proven = tuple(field for field in fields if field[0] != "optional")
         first, second = (_shifted(lines[i], NEEDED[form][i], length) for i in (0, 1))
@@ -131,6 +126,15 @@ def _misread(lines: list[str]) -> Zone | None:
             if zone is not None and zone.checks == zone.of == 3 and _dated(rows, fields):
                 return replace(zone, mended=True)
     return None
+
+
+def _could_be(form: str, lines: list[str], length: int) -> bool:
+    """Whether the first two lines look like those of a form; the third line of a card holds its name alone."""
+    return (
+        len(lines) == 2 and lines[0][:1] in STARTS[form] and "<" in lines[0]
+        and all(abs(len(line) - length) <= MOST_ASTRAY for line in lines)
+        and re.fullmatch(r"[A-Z0-9<]+", "".join(lines)) is not None
+    )
 
 
 def _shifted(line: str, need: int, length: int) -> list[str]:

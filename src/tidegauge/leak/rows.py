@@ -59,14 +59,9 @@ class Rows:
         if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[", "<")):
             return cls()
         for delimiter in DELIMITERS:
-            counts = [len(cells_of(line, delimiter)) for line in lines]
-            most = max(set(counts), key=counts.count)
-            if (
-                most >= 2
-                and counts.count(most) >= 0.9 * len(counts)
-                and (delimiter != "," or most >= 3 or '"' in beginning)
-            ):
-                if most == 2 and _pairs(lines, delimiter):
+            width = _width(lines, delimiter)
+            if width >= (3 if delimiter == "," and '"' not in beginning else 2):
+                if width == 2 and _pairs(lines, delimiter):
                     return cls()
                 return cls(delimiter, _header(cells_of(lines[0], delimiter)))
         return cls()
@@ -241,3 +236,10 @@ def tuples(text: str) -> list[list[str]]:
         else:
             value += token
     return found
+
+
+def _width(lines: list[str], delimiter: str) -> int:
+    """How many cells nearly all lines have; 0 where they differ."""
+    counts = [len(cells_of(line, delimiter)) for line in lines]
+    most = max(set(counts), key=counts.count)
+    return most if counts.count(most) >= 0.9 * len(counts) else 0

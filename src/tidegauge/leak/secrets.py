@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 import zlib
+from collections.abc import Callable
 
 from tidegauge.model.generated import entropy
 
@@ -52,6 +53,11 @@ TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 """Keys and tokens by the forms that their services document."""
 
 
+KINDS_OF_CHARACTERS: tuple[Callable[[str], bool], ...] = (
+    str.islower, str.isupper, str.isdigit, lambda character: not character.isalnum(),
+)
+
+
 def is_password(value: str, *, beside_owner: bool, in_column: bool = False) -> bool:
     """Whether a value after a word for password is one, and not code, a placeholder or a sentence.
 
@@ -63,18 +69,14 @@ def is_password(value: str, *, beside_owner: bool, in_column: bool = False) -> b
     (True, False)
     """
     value = value if in_column else value.strip("\"'`,;")
-    if not 4 <= len(value) <= 128 or any(c.isspace() for c in value) or (not in_column and CODE.search(value)):
+    if not re.fullmatch(r"\S{4,128}", value) or (not in_column and CODE.search(value)):
         return False
-    kinds = sum(
-        any(test(c) for c in value) for test in (str.islower, str.isupper, str.isdigit, lambda c: not c.isalnum())
-    )
+    kinds = sum(any(map(test, value)) for test in KINDS_OF_CHARACTERS)
     if kinds < 3 and NO_VALUE.fullmatch(value):
         return False
     if beside_owner:
         return True
-    coded = re.fullmatch(r"[A-Za-z_$][\w$]*(?:[.(\[].*|->.*)?", value) is not None and not any(
-        c.isdigit() for c in value
-    )
+    coded = re.fullmatch(r"[A-Za-z_$][\w$]*(?:[.(\[].*|->.*)?", value) is not None and not any(map(str.isdigit, value))
     return len(value) >= 6 and kinds >= 2 and not coded
 
 

@@ -62,18 +62,13 @@ class Authentic:
             found.append(
                 Standing(f"our own mail server confirmed that {domain} sent it ({', '.join(sorted(aligned))})", PASSED)
             )
-        if signed is True:
-            found.append(Standing(f"its signature by {domain} is good (DKIM, with the key given)", PASSED))
-        elif signed is False:
-            found.append(Standing("its signature (DKIM) does not fit its content, with the key given", FORGED))
-        if known and (proven or not (self.hosts or failed)):
-            found.append(Standing(f"the sender {address} is on this site's list of known ones", KNOWN))
-        elif known:
+        if signed is not None:
             found.append(
-                Standing(
-                    f"{address} is on this site's list of known senders, but nothing proves that it sent this", 0.5
-                )
+                Standing(f"its signature by {domain} is good (DKIM, with the key given)", PASSED) if signed
+                else Standing("its signature (DKIM) does not fit its content, with the key given", FORGED)
             )
+        if known:
+            found.append(_known(address, proven=proven or not (self.hosts or failed)))
         return found
 
     def _results(self, item: Item) -> list[tuple[str, str, str]]:
@@ -119,3 +114,9 @@ def read_keys(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.iterdir())
         if "._domainkey." in path.name and path.stat().st_size < 65_536
     }
+
+
+def _known(address: str, *, proven: bool) -> Standing:
+    if proven:
+        return Standing(f"the sender {address} is on this site's list of known ones", KNOWN)
+    return Standing(f"{address} is on this site's list of known senders, but nothing proves that it sent this", 0.5)

@@ -228,32 +228,35 @@ def _query(url: str) -> list[tuple[str, str]]:
 
 
 def _by_rule(url: str, rule: str, names: tuple[str, ...], marker: str) -> str | None:
-    values = [value for name, value in _query(url) if name in names]
     if rule == "proofpoint":
-        if "/v3/" in url:
-            inner = re.search(r"/v3/__(.+?)__;", url)
-            return inner[1] if inner else None
-        coded = next((value for name, value in _query(url) if name == "u"), "")
-        if "/v2/" in url:
-            coded = unquote(coded.replace("-", "%").replace("_", "/"))
-        return coded if coded.startswith("http") else None
+        return _proofpoint(url)
+    values = [value for name, value in _query(url) if name in names]
     if rule in ("base64", "bing"):
         return next((u for v in values if (u := _base64(v[2:] if rule == "bing" else v))), None)
     for value in values:
         if re.match(r"(?i)https?://", value):
             return value
-    if marker:
-        path = urlsplit_path(url)
-        at = path.find(marker)
-        rest = path[at + len(marker) :] if at >= 0 else ""
-        rest = re.sub(r"^[^/]{10,}/(?=https?)", "", rest)
-        if "%3a" in rest[:10].lower():
-            rest = unquote(rest.partition("/")[0])
-        if re.match(r"(?i)https?://", rest):
-            return rest
-        if marker == "/c/" and rest:
-            return "https://" + rest.removeprefix("s/")
-    return None
+    return _behind(urlsplit_path(url), marker) if marker else None
+
+
+def _proofpoint(url: str) -> str | None:
+    if "/v3/" in url:
+        inner = re.search(r"/v3/__(.+?)__;", url)
+        return inner[1] if inner else None
+    coded = next((value for name, value in _query(url) if name == "u"), "")
+    if "/v2/" in url:
+        coded = unquote(coded.replace("-", "%").replace("_", "/"))
+    return coded if coded.startswith("http") else None
+
+
+def _behind(path: str, marker: str) -> str | None:
+    """The link that stands in a path behind a marker."""
+    rest = re.sub(r"^[^/]{10,}/(?=https?)", "", path.partition(marker)[2])
+    if "%3a" in rest[:10].lower():
+        rest = unquote(rest.partition("/")[0])
+    if re.match(r"(?i)https?://", rest):
+        return rest
+    return "https://" + rest.removeprefix("s/") if marker == "/c/" and rest else None
 
 
 def _base64(text: str) -> str | None:
@@ -308,11 +311,7 @@ def _look_at(host: str, brands: Brands) -> Goal:
         return Goal(host, "", None, None, "", frozenset(odd | {"no-domain"}))
     platform = any(name in hosts().platforms for name in above(host))
     brand = None if platform or host in hosts().shorteners else brands.owner(host)
-    by = provider(host)
-    own = shown.removesuffix(by).strip(".") if by else shown
-    plays, how = None, ""
-    if brand is None and own and not platform:
-        plays, how = _plays(own, "" if by else public_suffix(domain), brands)
+    plays, how = (None, "") if brand or platform else _played(host, shown, domain, brands)
     marks = {
         "hosting": for_anybody(host),
         "young": domain in brands.young,
@@ -322,6 +321,13 @@ def _look_at(host: str, brands: Brands) -> Goal:
     odd |= {mark for mark, holds in marks.items() if holds}
     odd |= _odd_name(host, shown, domain) if brand is None else set()
     return Goal(host, domain, brand, plays, how, frozenset(odd))
+
+
+def _played(host: str, shown: str, domain: str, brands: Brands) -> tuple[Brand | None, str]:
+    """The brand that a host's own part of its name plays, and how."""
+    by = provider(host)
+    own = shown.removesuffix(by).strip(".") if by else shown
+    return _plays(own, "" if by else public_suffix(domain), brands) if own else (None, "")
 
 
 def _shown(host: str) -> tuple[str, set[str]]:

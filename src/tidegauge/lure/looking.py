@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tidegauge.content import (
@@ -114,13 +115,18 @@ def look_at_mail(name: str, data: bytes, brands: Brands, apart: Apart | None) ->
     for part in mail.attachments[:MOST_INSIDE]:
         inside = apart.open(part.data, part.kind, part.name) if apart is not None else None
         item.attached.append(Looked(part, inside))
-        if inside is None:
-            continue
-        item.troubles += [f"{part.name or part.declared}: {trouble}" for trouble in inside.troubles]
-        for kind, urls in (("attachment", inside.links), ("code", inside.codes)):
-            taken = (take_apart(url, brands, shown=part.name, kind=kind, recipients=recipients) for url in urls)
-            item.links += [link for link in taken if link is not None]
+        if inside is not None:
+            item.troubles += [f"{part.name or part.declared}: {trouble}" for trouble in inside.troubles]
+            item.links += _links_inside(part.name, inside, brands, recipients)
     return item
+
+
+def _links_inside(name: str, inside: Inside, brands: Brands, recipients: frozenset[str]) -> Iterator[Link]:
+    """Links of an attachment, those in its QR codes included."""
+    for kind, urls in (("attachment", inside.links), ("code", inside.codes)):
+        for url in urls:
+            if (link := take_apart(url, brands, shown=name, kind=kind, recipients=recipients)) is not None:
+                yield link
 
 
 def _plain(text: str) -> str:

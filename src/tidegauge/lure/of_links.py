@@ -135,12 +135,11 @@ def _mismatch(look: Look, link: Link, *, rewritten: bool) -> Iterator[Seen]:
     if not shown or shown == goal.domain or (organisation(shown) and organisation(shown) == organisation(goal.domain)):
         return
     theirs = look.brands.owner(shown)
-    through = goal.domain == look.rewriter or goal.domain in hosts().mailers or any(
-        registered(name) in hosts().mailers for name in link.through
-    )
+    ways = (goal.domain, *map(registered, link.through))
+    through = goal.domain == look.rewriter or not hosts().mailers.isdisjoint(ways)
     if (theirs is not None and theirs == goal.brand) or (through and look.own & {shown, organisation(shown)}):
         return
-    bare = registered(link.shown.lower()) == "" and link.shown.count(".") == 1 and "/" not in link.shown
+    bare = not registered(link.shown.lower()) and re.fullmatch(r"[^/.]*\.[^/.]*", link.shown, re.DOTALL)
     if (bare and theirs is None) or (through or look.owns(goal)) != rewritten:
         return
     yield Seen(1.0, f"a link shows {shown}, but leads to {goal.host}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
@@ -206,6 +207,16 @@ INVISIBLE = dict.fromkeys(
 """Characters that are not seen; between letters they hide words from programs."""
 
 
+def _labels(brand: Brand) -> Iterator[str]:
+    """A brand's names as labels of domains are, without hyphens."""
+    names = [domain.split(".")[0] for domain in brand.domains]
+    names += [] if brand.common else [fold(word).replace(" ", "") for word in brand.words]
+    for name in names:
+        plain = name.replace("-", "")
+        if len(plain) >= 3 and plain.isascii():
+            yield plain
+
+
 class Brands:
     """Brands by word, domain and label; and domains that a site's table says are young."""
 
@@ -216,12 +227,9 @@ class Brands:
         self.words = {fold(word): brand for brand in brands for word in brand.words}
         self.labels: dict[str, Brand] = {}
         for brand in brands:
-            names = [domain.split(".")[0] for domain in brand.domains]
-            names += [] if brand.common else [fold(word).replace(" ", "") for word in brand.words]
-            for name in names:
-                plain = name.replace("-", "")
-                if len(plain) >= 3 and plain.isascii() and plain not in self.ordinary:
-                    self.labels.setdefault(plain, brand)
+            for label in _labels(brand):
+                if label not in self.ordinary:
+                    self.labels.setdefault(label, brand)
         self.dashed = {domain.replace(".", "-"): brand for domain, brand in self.owned.items() if len(domain) >= 7}
         # A prime brand's labels by every name one letter shorter, for near misses.
         self.near: dict[str, set[str]] = {}

@@ -134,6 +134,10 @@ def _together(places: dict[int, list[tuple[int, int]]], of: int) -> list[tuple[i
     return found
 
 
+HIDDEN_WITHIN = re.compile("[A-Za-z][\u200b\u200c\u2060\u00ad\u034f]")
+"""An invisible character behind a Latin letter."""
+
+
 def disguised(text: str) -> int:
     """How many words of a text are written so that programs don't read them: letters of look-alike scripts within
     Latin words, mathematical or enclosed letters, invisible characters within words.
@@ -141,18 +145,14 @@ def disguised(text: str) -> int:
     >>> disguised("Раypal wallet"), disguised("Привет мир"), disguised("𝐖𝐢𝐧 n\u200bow")
     (1, 0, 2)
     """
-    count = 0
-    for word in text.split():
-        if word.isascii():
-            continue
-        inner = word.strip("\u200b\u200c\u200d\u2060\ufeff\u00ad")
-        letters = [c for c in inner if c.isalpha()]
-        # Full-width signs are Chinese and Japanese punctuation; letters of that form are not.
-        odd = sum(DECORATED.match(c) is not None and c.isalnum() for c in inner)
-        latin = sum(c.isascii() for c in letters)
-        strange = sum(not c.isascii() and 0x370 <= ord(c) < 0x590 for c in letters)
-        hidden = any(inner[i] in "\u200b\u200c\u2060\u00ad\u034f" and inner[i - 1].isalpha() and inner[i - 1].isascii()
-                     for i in range(1, len(inner)))
-        if odd >= 2 or (latin and strange) or hidden:
-            count += 1
-    return count
+    return sum(_is_disguised(word) for word in text.split() if not word.isascii())
+
+
+def _is_disguised(word: str) -> bool:
+    inner = word.strip("\u200b\u200c\u200d\u2060\ufeff\u00ad")
+    letters = [c for c in inner if c.isalpha()]
+    # Full-width signs are Chinese and Japanese punctuation; letters of that form are not.
+    odd = sum(DECORATED.match(c) is not None and c.isalnum() for c in inner)
+    latin = any(c.isascii() for c in letters)
+    strange = any(0x370 <= ord(c) < 0x590 for c in letters)
+    return odd >= 2 or (latin and strange) or HIDDEN_WITHIN.search(inner) is not None

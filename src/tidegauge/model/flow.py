@@ -142,19 +142,13 @@ class FlowBatch:
         if all(batch.exporters == kept[0].exporters for batch in kept):
             joined = {name: np.concatenate([batch[name] for batch in kept]) for name in kept[0].columns}
             return cls(joined, kept[0].exporters)
-        names = list(dict.fromkeys(name for batch in kept for name in batch.exporters))
-        position = {name: i for i, name in enumerate(names)}
-        columns = {}
-        for name in kept[0].columns:
-            if name == "exporter":
-                parts = [
-                    np.array([position[e] for e in batch.exporters], dtype=np.int32)[batch["exporter"]]
-                    for batch in kept
-                ]
-            else:
-                parts = [batch[name] for batch in kept]
-            columns[name] = np.concatenate(parts)
-        return cls(columns, tuple(names))
+        names = tuple(dict.fromkeys(name for batch in kept for name in batch.exporters))
+        return cls.concat([batch._named(names) for batch in kept])
+
+    def _named(self, names: tuple[str, ...]) -> FlowBatch:
+        """The same flows, whose exporters are positions among these names."""
+        positions = np.array([names.index(name) for name in self.exporters], dtype=np.int32)
+        return FlowBatch({**self.columns, "exporter": positions[self["exporter"]]}, names)
 
 
 def turned(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -54,17 +54,22 @@ def _of_folder(folder: Path, state: str | None) -> Iterator[New]:
     seen: dict[str, list[int]] = json.loads(state or "{}")
     if not folder.is_dir():
         raise MailboxError("the mailbox is no folder", where=str(folder), hint="[lure] mailbox in the site file")
-    # A Maildir moves a mail from `new` to `cur` and adds flags behind a colon: it stays the same one.
-    paths: dict[str, Path] = {}
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if f != "tmp" and not f.startswith("."))
-        paths |= {name.partition(":")[0]: Path(root) / name for name in sorted(files) if not name.startswith(".")}
+    paths = _mails_in(folder)
     now = {name: _mark(path) for name, path in paths.items() if path.is_file() and not path.is_symlink()}
     kept = {name: mark for name, mark in seen.items() if name in now}
     for name in [name for name, mark in now.items() if kept.get(name) != mark][:A_ROUND]:
         kept[name] = now[name]
         for item in given([str(paths[name])], io.BytesIO()):
             yield New(item, json.dumps(kept))
+
+
+def _mails_in(folder: Path) -> dict[str, Path]:
+    """Files by their names without flags: a Maildir moves a mail from `new` to `cur` and adds these behind a colon."""
+    paths: dict[str, Path] = {}
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if f != "tmp" and not f.startswith("."))
+        paths |= {name.partition(":")[0]: Path(root) / name for name in sorted(files) if not name.startswith(".")}
+    return paths
 
 
 def _mark(path: Path) -> list[int]:
@@ -84,27 +89,32 @@ def _of_server(settings: LureSettings, folder: Path, state: str | None) -> Itera
     password = (folder / settings.password_file).read_text(encoding="utf-8").strip()
     known = json.loads(state or "{}")
     try:
-        if url.scheme == "imaps":
-            server: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-                url.hostname, url.port or 993, ssl_context=ssl.create_default_context(), timeout=WAIT_S
-            )
-        else:
-            server = imaplib.IMAP4(url.hostname, url.port or 143, timeout=WAIT_S)
-        with server:
+        with _connected(url.scheme, url.hostname, url.port) as server:
             server.login(unquote(url.username), password)
             _good(server.select(_quoted(box), readonly=True))
-            validity = int((server.response("UIDVALIDITY")[1] or [b"0"])[0] or 0)
-            last = known.get("uid", 0) if known.get("validity") == validity else 0
-            found = _good(server.uid("SEARCH", f"UID {last + 1}:*"))
-            uids = sorted(uid for uid in map(int, (found[0] or b"").split()) if uid > last)
-            for uid in uids[:A_ROUND]:
-                fetched = _good(server.uid("FETCH", str(uid), f"(BODY.PEEK[]<0.{MOST_BYTES + 1}>)"))
-                body = next((part[1] for part in fetched if isinstance(part, tuple)), None)
-                name = f"{url.hostname}/{box}, mail {uid}"
-                item = Given(name, "mail", body) if isinstance(body, bytes) else Left(name, "the server gave nothing")
-                yield New(item, json.dumps({"validity": validity, "uid": uid}))
+            yield from _new_mails(server, f"{url.hostname}/{box}", known)
     except (OSError, imaplib.IMAP4.error) as error:
         raise MailboxError(f"the mailbox can't be read: {str(error)[:200]}", where=f"{url.hostname}/{box}") from None
+
+
+def _connected(scheme: str, host: str, port: int | None) -> imaplib.IMAP4:
+    if scheme == "imaps":
+        return imaplib.IMAP4_SSL(host, port or 993, ssl_context=ssl.create_default_context(), timeout=WAIT_S)
+    return imaplib.IMAP4(host, port or 143, timeout=WAIT_S)
+
+
+def _new_mails(server: imaplib.IMAP4, box: str, known: dict[str, int]) -> Iterator[New]:
+    """Mails of the selected mailbox behind the last known one; all of them where UIDs begin anew."""
+    validity = int((server.response("UIDVALIDITY")[1] or [b"0"])[0] or 0)
+    last = known.get("uid", 0) if known.get("validity") == validity else 0
+    found = _good(server.uid("SEARCH", f"UID {last + 1}:*"))
+    uids = sorted(uid for uid in map(int, (found[0] or b"").split()) if uid > last)
+    for uid in uids[:A_ROUND]:
+        fetched = _good(server.uid("FETCH", str(uid), f"(BODY.PEEK[]<0.{MOST_BYTES + 1}>)"))
+        body = next((part[1] for part in fetched if isinstance(part, tuple)), None)
+        name = f"{box}, mail {uid}"
+        item = Given(name, "mail", body) if isinstance(body, bytes) else Left(name, "the server gave nothing")
+        yield New(item, json.dumps({"validity": validity, "uid": uid}))
 
 
 def _good(answer: tuple[str, list[Any]]) -> list[Any]:

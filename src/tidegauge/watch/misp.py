@@ -123,6 +123,12 @@ class _Parts:
         """Ends of the connection whose addresses or names it has; an empty one says nothing of ends."""
         return {end for _, name, end, _ in self.kept if name.split("|")[0] in KIND_OF}
 
+    def ports_of(self, end: str) -> list[tuple[str, str]]:
+        """For an address of an end: its ports, else those of the other end that has no address; as (far, home)."""
+        far = [(port, "") for place, port in self.ports if _same(place, end, self.ends)]
+        home = [("", port) for place, port in self.ports if (place, end) == ("dst", "src") and place not in self.ends]
+        return far or home or [("", "")]
+
 
 def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
     """An object: its ports belong to its addresses and names, each to that of its own end."""
@@ -133,9 +139,7 @@ def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
     ends, ports = parts.ends, parts.ports
     taken = False
     for entry, name, end, value in parts.kept:
-        far = [port for place, port in ports if _same(place, end, ends)]
-        home = [] if far else [port for place, port in ports if place == "dst" and end == "src" and place not in ends]
-        for far_port, home_port in [(p, "") for p in far] or [("", p) for p in home] or [("", "")]:
+        for far_port, home_port in parts.ports_of(end):
             far_port = far_port or _port(entry, name, value)
             for row in _typed(name, value, far_port, home_port, _first_seen(entry, one)):
                 taken |= isinstance(row, Row)

@@ -291,14 +291,20 @@ def _comparison(node: Any) -> list[_Case]:
     place = _place(kind, steps)
     if place is None:
         return [_Case() if steps[-1] in NO_CONDITION else _Case(unused=(Left(f"STIX {kind}", NOT_SHOWN),))]
-    if "NOT" in words[:-1] or "!=" in operator or "<>" in operator:
+    if {"NOT", "!=", "<>"} & set(operator.split()):
         return [_Case(unused=(Left(f"STIX {kind}", "negated: it says what is not meant"),))]
-    values = [_plain(text) for text in _literals(literal)]
-    if operator == "LIKE":
-        values = [_like_link(value) if place[0] == "url" else _like(value) for value in values]
-    if operator not in ("=", "==", "IN", "LIKE", "ISSUBSET") or not all(values):
+    values = _values(place[0], operator, literal)
+    if not values:
         return [_Case(unused=(Left(f"STIX {kind}", f"{COMPARED} {operator}, which flows cannot be searched by"),))]
     return _bounded([_Case((_Term(place[0], value, place[1]),)) for value in values])
+
+
+def _values(kind: str, operator: str, literal: Any) -> list[str]:
+    """The values that a comparison allows; none where flows cannot be searched by it."""
+    values = [_plain(text) for text in _literals(literal)]
+    if operator == "LIKE":
+        values = [_like_link(value) if kind == "url" else _like(value) for value in values]
+    return values if operator in ("=", "==", "IN", "LIKE", "ISSUBSET") and all(values) else []
 
 
 def _place(kind: str, steps: list[str]) -> tuple[str, str] | None:
@@ -312,14 +318,16 @@ def _place(kind: str, steps: list[str]) -> tuple[str, str] | None:
         return "as", ENDS.get(steps[0], "")
     if kind == "process" and steps[0] == "opened_connection_refs":
         return _place("network-traffic", steps[1:]) if len(steps) > 1 else None
-    if kind == "network-traffic":
-        if steps[0] in ("src_ref", "dst_ref") and last == "value":
-            return "host", ENDS[steps[0]]
-        if steps in (["src_port"], ["dst_port"]):
-            return "port", ENDS[steps[0]]
-        if tuple(steps[1:]) == HEADERS:
-            return "host", "dst"
-    return None
+    return _of_traffic(steps) if kind == "network-traffic" else None
+
+
+def _of_traffic(steps: list[str]) -> tuple[str, str] | None:
+    """The same for a property of `network-traffic`."""
+    if steps[0] in ("src_ref", "dst_ref") and steps[-1] == "value":
+        return "host", ENDS[steps[0]]
+    if steps in (["src_port"], ["dst_port"]):
+        return "port", ENDS[steps[0]]
+    return ("host", "dst") if tuple(steps[1:]) == HEADERS else None
 
 
 def _literals(node: Any) -> Iterator[str]:
@@ -372,11 +380,15 @@ def _rows(case: _Case) -> Iterator[Row | Left]:
         yield Left(left.what, f"{left.why}; the rest of its pattern is watched without it")
     ends = {term.end for term in targets}
     for term in dict.fromkeys(targets):
-        own = [p for p in ports if p.end == term.end or (not term.end and p.end not in ends - {""})]
-        # Of an address that may be at either end it is the port that it is called at.
-        far = _first(p.value for p in sorted(own, key=lambda p: p.end == "src"))
-        home = "" if far else _first(p.value for p in ports if term.end and p.end != term.end and p.end not in ends)
-        yield Row(term.kind, term.value, case.start, case.end, far, home)
+        yield Row(term.kind, term.value, case.start, case.end, *_ports_of(term, ports, ends))
+
+
+def _ports_of(term: _Term, ports: list[_Term], ends: set[str]) -> tuple[str, str]:
+    """The port of an address, and that of the other end, of those that stand beside addresses of some ends."""
+    own = [p for p in ports if p.end == term.end or (not term.end and p.end not in ends - {""})]
+    # Of an address that may be at either end it is the port that it is called at.
+    far = _first(p.value for p in sorted(own, key=lambda p: p.end == "src"))
+    return far, "" if far else _first(p.value for p in ports if term.end and p.end != term.end and p.end not in ends)
 
 
 def _first(values: Iterable[str]) -> str:

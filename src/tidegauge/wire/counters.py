@@ -68,45 +68,53 @@ def amounts_of(records: Records, sets: SetTable, reading: Reading) -> Amounts | 
     postOctetDeltaCount that is not 0, record by record. Back: the reverse elements (RFC 5103), responderOctets, else
     postOctetDeltaCount beside octetDeltaCount where it is not about the same (`Connections.way_back`).
     """
-    number = records.number
-    back_octets = first_amount(records, (e.OCTET_DELTA_COUNT, e.OCTET_TOTAL_COUNT), REVERSE_PEN)
-    back_packets = first_amount(records, (e.PACKET_DELTA_COUNT, e.PACKET_TOTAL_COUNT), REVERSE_PEN)
-    directions = number(e.BIFLOW_DIRECTION) if back_octets is not None or back_packets is not None else None
-    responded = number(e.RESPONDER_OCTETS)
-    answers = number(e.RESPONDER_PACKETS)
-    out_octets, out_packets = number(e.POST_OCTET_DELTA_COUNT), number(e.POST_PACKET_DELTA_COUNT)
-    there = [e.OCTET_DELTA_COUNT, e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS, e.OCTET_TOTAL_COUNT]
-    packets_there = [e.PACKET_DELTA_COUNT, e.INITIATOR_PACKETS, e.PACKET_TOTAL_COUNT]
-    if records.template.has(e.RESPONDER_OCTETS):
-        there.insert(0, e.INITIATOR_OCTETS)
-        packets_there.insert(0, e.INITIATOR_PACKETS)
-    octets, packets = first_amount(records, tuple(there)), first_amount(records, tuple(packets_there))
-    if out_octets is not None or out_packets is not None:
-        count = len(records.owners)
-        given = [np.zeros(count, np.uint64) if c is None else c for c in (octets, out_octets, packets, out_packets)]
-        if octets is not None and _is_way_back(records, sets, reading, given):
-            if back_octets is None and back_packets is None and responded is None:
-                back_octets, back_packets = given[1], out_packets
-                directions = np.zeros(count, dtype=np.uint8)
-        else:
-            octets = given[1] if octets is None else np.where(given[0] == 0, given[1], given[0])
-            packets = given[3] if packets is None else np.where(given[2] == 0, given[3], given[2])
-    if responded is not None or answers is not None:
-        back_octets = responded if responded is not None else back_octets
-        back_packets = answers if answers is not None else back_packets
-    if octets is None and packets is None and back_octets is None and back_packets is None:
-        return None
+    octets, packets = _there(records)
+    back_octets, back_packets, directions = _back(records)
+    out_octets, out_packets = (records.number(n) for n in (e.POST_OCTET_DELTA_COUNT, e.POST_PACKET_DELTA_COUNT))
     zeros = np.zeros(len(records.owners), dtype=np.uint64)
+    if out_octets is not None or out_packets is not None:
+        given = [zeros if c is None else c for c in (octets, out_octets, packets, out_packets)]
+        if octets is None or not _is_way_back(records, sets, reading, given):
+            octets, packets = _or_else(octets, given[1]), _or_else(packets, given[3])
+        elif back_octets is None:
+            back_octets, back_packets = given[1], out_packets if back_packets is None else back_packets
+            directions = zeros.astype(np.uint8)
+    if all(column is None for column in (octets, packets, back_octets, back_packets)):
+        return None
     firewall = records.template.has(e.INITIATOR_OCTETS) and not records.template.has(e.OCTET_DELTA_COUNT)
     if packets is None:
         packets = np.asarray(octets > 0, dtype=np.uint64) if firewall and octets is not None else zeros
-    if octets is None:
-        octets = zeros
     if back_packets is None and back_octets is not None:
         back_packets = np.asarray(back_octets > 0, dtype=np.uint64)
     if back_octets is None and back_packets is not None:
         back_octets = zeros
-    return Amounts(octets, packets, back_octets, back_packets, directions, firewall, _told_before(records, reading))
+    return Amounts(
+        zeros if octets is None else octets, packets, back_octets, back_packets, directions, firewall,
+        _told_before(records, reading),
+    )
+
+
+def _there(records: Records) -> tuple[Column | None, Column | None]:
+    """Bytes and packets of the way there."""
+    octets = [e.OCTET_DELTA_COUNT, e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS, e.OCTET_TOTAL_COUNT]
+    packets = [e.PACKET_DELTA_COUNT, e.INITIATOR_PACKETS, e.PACKET_TOTAL_COUNT]
+    if records.template.has(e.RESPONDER_OCTETS):
+        octets.insert(0, e.INITIATOR_OCTETS)
+        packets.insert(0, e.INITIATOR_PACKETS)
+    return first_amount(records, tuple(octets)), first_amount(records, tuple(packets))
+
+
+def _back(records: Records) -> tuple[Column | None, Column | None, Column | None]:
+    """Bytes and packets of the way back by elements of its own, and `biflow_direction` where these are reverse ones."""
+    octets = first_amount(records, (e.OCTET_DELTA_COUNT, e.OCTET_TOTAL_COUNT), REVERSE_PEN)
+    packets = first_amount(records, (e.PACKET_DELTA_COUNT, e.PACKET_TOTAL_COUNT), REVERSE_PEN)
+    directions = None if octets is None and packets is None else records.number(e.BIFLOW_DIRECTION)
+    responded, answers = records.number(e.RESPONDER_OCTETS), records.number(e.RESPONDER_PACKETS)
+    return octets if responded is None else responded, packets if answers is None else answers, directions
+
+
+def _or_else(first: Column | None, second: Column) -> Column:
+    return second if first is None else np.where(first == 0, second, first)
 
 
 def first_amount(records: Records, elements: tuple[int, ...], enterprise: int = 0) -> Column | None:

@@ -191,8 +191,15 @@ class SequenceTracker:
                 due = (int(numbers[i]) - int(jumps[i])) & 0xFFFFFFFF
                 found.lost[rows[i]] = self._lose(stream, due, int(jumps[i]), int(minutes_s[i]), each)
             stream.due = None if unsure[-1] else int(follows[-1])
-            return
-        # Something is out of step: walk this block one by one, with the highest number seen so far.
+        else:
+            self._follow_one_by_one(key, stream, rows, numbers, steps, minutes_s, unsure, each, found)
+
+    def _follow_one_by_one(
+        self, key: tuple[int, int], stream: Stream, rows: NDArray[np.int64], numbers: NDArray[np.int64],
+        steps: NDArray[np.int64], minutes_s: NDArray[np.int64], unsure: NDArray[np.bool_], each: float, found: Followed,
+    ) -> None:
+        """The same of a block in which something is out of step, with the highest number seen so far."""
+        assert stream.earliest is not None
         expected = stream.due
         for i, (number, step) in enumerate(zip(numbers.tolist(), steps.tolist(), strict=True)):
             jump = 0 if expected is None else (number - expected + 0x80000000) % 0x100000000 - 0x80000000

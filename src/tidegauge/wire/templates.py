@@ -157,9 +157,8 @@ def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skippe
         template_id, count = struct.unpack_from(">HH", body, position)
         if template_id == 0 and count == 0:
             break  # padding
-        position += 4
-        scopes = 0
         withdrawal = version == 10 and count == 0
+        scopes, position = 0, position + 4
         if options and not withdrawal:
             if position + 2 > len(body):
                 skipped.add(kind, "cut short")

@@ -372,16 +372,14 @@ def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped, unr
         except (ValueError, AttributeError, RecursionError):
             skipped.add("record", "not a JSON object")
             unread.line(line.decode("utf-8", "replace"), len(rows))
-    columns = {}
-    for name, kind in kinds:
-        values = [row[name] for row in rows]
-        if name in TEXT:
-            columns[name] = pa.array([v if isinstance(v, str) else None for v in values], kind)
-        elif pa.types.is_list(kind):
-            own = str if kind.value_type == pa.string() else (int, float)
-            lists = [[x for x in v if isinstance(x, own)] if isinstance(v, list) else None for v in values]
-            columns[name] = pa.array(lists, kind)
-        else:
-            # Some write numbers as texts; what is none is counted where the column is used.
-            columns[name] = pa.array([None if v is None else str(v) for v in values], pa.string())
-    return pa.table(columns)
+    return pa.table({name: _column_of([row[name] for row in rows], name, kind) for name, kind in kinds})
+
+
+def _column_of(values: list[Any], name: str, kind: pa.DataType) -> pa.Array:
+    if name in TEXT:
+        return pa.array([v if isinstance(v, str) else None for v in values], kind)
+    if pa.types.is_list(kind):
+        own = str if kind.value_type == pa.string() else (int, float)
+        return pa.array([[x for x in v if isinstance(x, own)] if isinstance(v, list) else None for v in values], kind)
+    # Some write numbers as texts; what is none is counted where the column is used.
+    return pa.array([None if v is None else str(v) for v in values], pa.string())

@@ -41,10 +41,10 @@ def read_list(stream: Stream, classes: int) -> Parsed:
         else:
             skipped.add("line", "no prefix, address, range or AS")
         too_many(len(rows), stream.name)
-    bad = sum(count for _, _, count in skipped)
-    if bad > len(rows) + len(ases) or not (rows or ases):
+    bad, good = skipped.total, len(rows) + len(ases)
+    if bad > good or not good:
         raise InputError(
-            f"{bad:,} of {bad + len(rows) + len(ases):,} lines hold no prefix, address, range or AS",
+            f"{bad:,} of {bad + good:,} lines hold no prefix, address, range or AS",
             where=f"{stream.name}, before offset {stream.offset}",
         )
     numbers = [a[0] for a in ases]

@@ -223,17 +223,21 @@ def read_mmdb(path: str) -> Parsed:
     )
 
 
+def _as_number(given: Any) -> int:
+    """An AS number that is written as one, or as a text; 0 where it is none."""
+    if isinstance(given, str):
+        digits = given.upper().removeprefix("AS")
+        given = int(digits) if digits.isascii() and digits.isdigit() else 0
+    return given if isinstance(given, int) and 0 < given < 1 << 32 else 0
+
+
 def _mmdb_says(record: Any) -> tuple[str | None, int, int, str] | None:
     if not isinstance(record, dict):
         return None
     place = record.get("country") or record.get("registered_country") or record.get("country_code") or {}
     code = place.get("iso_code", "") if isinstance(place, dict) else place
     country = country_code(code) if isinstance(code, str) else None
-    number = record.get("autonomous_system_number") or record.get("asn") or 0
-    if isinstance(number, str):
-        digits = number.upper().removeprefix("AS")
-        number = int(digits) if digits.isascii() and digits.isdigit() else 0
-    number = number if isinstance(number, int) and 0 < number < 1 << 32 else 0
+    number = _as_number(record.get("autonomous_system_number") or record.get("asn"))
     traits: Any = record.get("traits")
     traits = traits if isinstance(traits, dict) else {}
     bits = 0

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
 from tidegauge.atlas.sources.mrt import HEADER, LONGEST_RECORD
 from tidegauge.atlas.statements import Parsed, joined, prefix_rows, too_many
@@ -72,8 +73,13 @@ def read_updates(stream: Stream) -> Parsed:
         too_many(len(closed), stream.name)
     if not messages:
         raise InputError("no BGP message in it", where=f"{stream.name}, offset {stream.offset}")
-    rows = closed + [(p, origin, o, FOREVER_S) for p, found in open_routes.items() for origin, o in found.items()]
-    table = prefix_rows(
+    still = [(p, origin, o, FOREVER_S) for p, found in open_routes.items() for origin, o in found.items()]
+    return Parsed(_table(closed + still), date_s=first_s, skipped=skipped)
+
+
+def _table(rows: list[tuple[Range, int, _Open, int]]) -> pa.Table:
+    """Statements of routes: prefix, origin, from when and upstream, until when."""
+    return prefix_rows(
         joined(r[0][0] for r in rows), joined(r[0][1] for r in rows),
         **{"as": np.array([r[1] for r in rows], dtype=np.uint32)},
         from_s=np.array([r[2].from_s for r in rows], dtype=np.int64),
@@ -81,7 +87,6 @@ def read_updates(stream: Stream) -> Parsed:
         since_s=np.array([r[2].from_s for r in rows], dtype=np.int64),
         upstreams=[[r[2].upstream] if r[2].upstream else [] for r in rows],
     )
-    return Parsed(table, date_s=first_s, skipped=skipped)
 
 
 def _withdraw(
@@ -139,16 +144,8 @@ def _parse(body: bytes, width: int) -> tuple[bytes, _Message]:
     (size,) = struct.unpack_from(">H", message, 21 + gone)
     attributes = message[23 + gone : 23 + gone + size]
     announced = _prefixes(message[23 + gone + size :], 4)
-    path, path4, at = b"", b"", 0
-    while at < len(attributes):
-        long = attributes[at] & 0x10
-        number = attributes[at + 1]
-        (count,) = struct.unpack_from(">H" if long else ">B", attributes, at + 2)
-        at += 4 if long else 3
-        value = attributes[at : at + count]
-        if len(value) < count:
-            raise ValueError("an attribute past the end")
-        at += count
+    path, path4 = b"", b""
+    for number, value in _attributes(attributes):
         if number == AS_PATH:
             path = value
         elif number == AS4_PATH:
@@ -159,6 +156,25 @@ def _parse(body: bytes, width: int) -> tuple[bytes, _Message]:
             withdrawn += _prefixes(value[3:], {1: 4, 2: 16}.get(value[1], 0))
     origin, upstream = _origin(path4, 4) if path4 and width == 2 else _origin(path, width)
     return peer, _Message(announced, withdrawn, origin, upstream)
+
+
+def _attributes(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Path attributes: type and value.
+
+    Raises:
+        ValueError, struct.error, IndexError: one reaches past the end.
+    """
+    at = 0
+    while at < len(message):
+        long = message[at] & 0x10
+        number = message[at + 1]
+        (count,) = struct.unpack_from(">H" if long else ">B", message, at + 2)
+        at += 4 if long else 3
+        value = message[at : at + count]
+        if len(value) < count:
+            raise ValueError("an attribute past the end")
+        at += count
+        yield number, value
 
 
 def _origin(path: bytes, width: int) -> tuple[int, int]:

@@ -101,6 +101,16 @@ def find(context: HuntContext) -> list[Finding]:
         share = table.num_rows / max(context.pairs.rows_chosen, 1)
         chosen += _regular(context, table, max(int(CLOSE_LOOKS * share), 100), rhythm)
     context.limits += _limits(context, kept)
+    judged = (_finding(context, regular) for regular in _regulars(context, chosen, kept))
+    found = _upkeep([finding for finding in judged if finding is not None])
+    found.sort(key=lambda f: (f.severity not in ("high", "critical"), f.severity == "info", -f.score))
+    if len(found) > SHOWN:
+        context.skipped["regular caller", "less telling than the ones listed"] += len(found) - SHOWN
+    return sorted(found[:SHOWN], key=lambda f: -f.score)
+
+
+def _regulars(context: HuntContext, chosen: list[tuple[int, Regularity, int]], kept: int) -> list[Regular]:
+    """What is known of the pairs that were chosen: of those that are never answered besides how many there are."""
     if not chosen:
         return []
     rows = {row.key: row for row in context.pairs.ends(Counted, [key for key, _, _ in chosen])}
@@ -108,16 +118,11 @@ def find(context: HuntContext) -> list[Finding]:
     shut = {key for key, row in rows.items() if _is_shut(row)}
     opened = context.pairs.first_seen(list(shut), context.history_s, context.since_s, went_on=True)
     doors = int(context.value("shut_doors", least=LEAST_CALLS, never=NEVER)) if shut else 0
-    regulars = [
+    return [
         Regular(rows[key], judged, attempts, before.get(key, rows[key].first_us) / 1e6, dead,
                 max(doors, 1) if dead else kept)
         for key, judged, attempts in chosen for dead in (key in shut and key not in opened,)
     ]
-    found = _upkeep([finding for regular in regulars if (finding := _finding(context, regular)) is not None])
-    found.sort(key=lambda f: (f.severity not in ("high", "critical"), f.severity == "info", -f.score))
-    if len(found) > SHOWN:
-        context.skipped["regular caller", "less telling than the ones listed"] += len(found) - SHOWN
-    return sorted(found[:SHOWN], key=lambda f: -f.score)
 
 
 def _upkeep(found: list[Finding]) -> list[Finding]:

@@ -1,0 +1,213 @@
+"""Traffic that an answer with no may miss: held against what would have been seen, it keeps a no from being given."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.detect import Outcome
+from tidegauge.lake import AHEAD_US, EARLIEST_US, FlowFilter, Lake
+from tidegauge.model import format_amount
+from tidegauge.series import Part, build_series, sums_by
+from tidegauge.site import Site
+
+if TYPE_CHECKING:
+    from tidegauge.inquiry.asking import Asked, Span
+
+FAR = ("in", "out")
+WIDTH_S = 300
+ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
+MOST_NAMED = 10
+
+
+def hiding_way(site: Site, octets: dict[str, int]) -> str:
+    """Return the direction among whose flows what was asked about can be: `transit` where that is not expected,
+    `internal` where interfaces say what is outside; else an empty one.
+
+    Args:
+        octets: bytes of the asked time by direction.
+    """
+    way = "internal" if site.external else "" if site.transit else "transit"
+    return way if octets.get(way) else ""
+
+
+def missed(
+    lake: Lake, site: Site, asked: Asked, span: Span, way: str, outcome: Outcome, counted: float
+) -> tuple[str, ...]:
+    """Return why a no would be unsafe: more than would have been seen passed where the question does not look.
+
+    Args:
+        way: as `hiding_way` returns it.
+        counted: what the question counts in the asked time.
+    """
+    least = min((limit.amount for limit in outcome.limits), default=0.0)
+    found = (
+        _of_other_way(lake, site, asked, span, way, outcome, counted) if way else None,
+        _beyond_validity(lake, asked, span, least),
+        _at_other_end(lake, asked, span, least),
+        _at_odd_times(lake, asked, least),
+    )
+    return tuple(why for why in found if why)
+
+
+def missed_by_origin(
+    lake: Lake, site: Site, asked: Asked, span: Span, way: str, names: Sequence[str], counted: NDArray[np.float64],
+    outcomes: list[Outcome],
+) -> tuple[list[Outcome], list[str]]:
+    """Return outcomes by country, without a no for those of which more than would have been seen passed the other way,
+    and the sentence on them."""
+    theirs = "dst_country" if asked.direction == "out" else "src_country"
+    first, last = span.history_s // WIDTH_S, -(-span.until_s // WIDTH_S)
+    split = span.since_s // WIDTH_S - first
+    others, table = sums_by(
+        lake, _other_way(site, asked, way), by=theirs, metric=asked.metric, width_s=WIDTH_S, first=first,
+        bins=last - first,
+    )
+    silent, found = [], []
+    for name, amount, outcome in zip(names, counted.tolist(), outcomes, strict=True):
+        values = table[others.index(name)] if name in others else np.zeros(0)
+        if outcome.verdict == "no_surge" and _matters(values, split, outcome, amount):
+            silent.append(name)
+            outcome = outcome.silent()
+        found.append(outcome)
+    if not silent:
+        return found, []
+    more = f" and {len(silent) - MOST_NAMED} more" if len(silent) > MOST_NAMED else ""
+    return found, [f"Of {', '.join(silent[:MOST_NAMED])}{more} more traffic {_where_it_is(way)}"]
+
+
+def at_other_ports(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
+    """Yield how much passed with a watch's addresses at other ports than those of its indicators."""
+    watch = asked.watch
+    if watch is None or not watch.ported:
+        return
+    everywhere = replace(asked, watch=watch.at_all_ports())
+    amount = _amount(lake, asked, span, everywhere.conditions()) - _amount(lake, asked, span, asked.conditions())
+    if amount > 0:
+        yield (
+            f"{format_amount(amount, asked.metric)} with addresses of the watch {watch.name} went to or from ports that"
+            " its indicators do not name: they are not in this answer."
+        )
+
+
+def _of_other_way(
+    lake: Lake, site: Site, asked: Asked, span: Span, way: str, outcome: Outcome, counted: float
+) -> str | None:
+    if asked.direction not in FAR or not (asked.origins or asked.where_sql or asked.watch):
+        return None
+    conditions = _other_way(site, asked, way)
+    amount = _amount(lake, asked, span, conditions)
+    if amount <= min((limit.amount for limit in outcome.limits), default=0.0):
+        return None
+    if asked.metric != "hosts" and amount <= counted:  # hosts are counted once in all of the time
+        series, _ = build_series(
+            lake, conditions, metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
+        )
+        if not _matters(series.values, span.since_s // WIDTH_S - series.first_bin, outcome, counted):
+            return None
+    return f"{format_amount(amount, asked.metric)} with {asked.selection()} {_where_it_is(way)}"
+
+
+def _where_it_is(way: str) -> str:
+    if way == "internal":
+        return (
+            "came or went by interfaces that are not among the `external` ones of the site file, though one end is not"
+            " in a home prefix, and more than would have been seen: if it came from outside, this answer misses it."
+        )
+    return (
+        "have neither end in a home prefix, and more than would have been seen: if an end of that is yours, this answer"
+        " misses it."
+    )
+
+
+def _other_way(site: Site, asked: Asked, way: str) -> tuple[str, ...]:
+    """The selection of a question as it is for traffic of another direction, as if its other end were ours."""
+    theirs = "src" if asked.direction == "in" else "dst"
+    sql = [asked.where_sql or "", asked.watch.sql if asked.watch else ""]
+    taken = [ENDS_BY_DIRECTION.sub(r"\1" if asked.direction == "in" else r"\2", text) for text in sql if text]
+    origin = f"direction = '{way}'"
+    if asked.origins:
+        origin += f" AND ({' OR '.join(part.sql(end) for part in asked.origins.parts for end in ('src', 'dst'))})"
+    home = " OR ".join(Part("prefix", str(prefix)).sql(theirs) for prefix in site.home)
+    outside = (f"NOT ({home})",) if way == "internal" and home else ()
+    return (origin, *outside, *(text.replace("direction IN ('in', 'out')", "true") for text in taken))
+
+
+def _matters(values: NDArray[np.float64], split: int, outcome: Outcome, counted: float) -> bool:
+    """Whether of values (of `WIDTH_S` each, the asked ones from `split` on) more passed than is counted, or in some
+    window so much more than ever before as would have been seen as an addition."""
+    if float(values[split:].sum()) > max(counted, min((limit.amount for limit in outcome.limits), default=0.0)):
+        return True
+    return any(
+        _largest(values[split:], limit.duration_s) - _largest(values[:split], limit.duration_s) > limit.amount
+        for limit in outcome.limits
+    )
+
+
+def _largest(values: NDArray[np.float64], duration_s: int) -> float:
+    """The largest sum of values within a duration."""
+    width = min(max(duration_s // WIDTH_S, 1), len(values))
+    sums = np.r_[0.0, np.cumsum(values)]
+    return float((sums[width:] - sums[:-width]).max()) if width else 0.0
+
+
+def _at_odd_times(lake: Lake, asked: Asked, least: float) -> str | None:
+    """Why a no would be unsafe where more of what was asked about has times at which no flow can have been."""
+    metric = "flows" if asked.metric == "hosts" else asked.metric
+    odd = ((None, EARLIEST_US), (int(time.time() * 1e6) + AHEAD_US, None))
+    amount = float(sum(
+        lake.total(f"sum({metric})", FlowFilter(since_us, until_us, asked.conditions())) or 0
+        for since_us, until_us in odd if lake.manifest.segments("flows", since_us, until_us)
+    ))
+    if amount <= least:
+        return None
+    return (
+        f"{format_amount(amount, metric)} with {asked.selection()} have times before 1990 or in the future, by a clock"
+        " that was wrong: if they passed in the asked time, this answer misses them."
+    )
+
+
+def _beyond_validity(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
+    """Why a no would be unsafe where more passed with a watch's indicators outside the times for which they hold than
+    could have been missed."""
+    watch = asked.watch
+    if watch is None or not watch.partly(span.since_s, span.until_s):
+        return None
+    always = replace(asked, watch=watch.with_history(span.until_s))
+    amount = _amount(lake, asked, span, always.conditions()) - _amount(lake, asked, span, asked.conditions())
+    if amount <= least:
+        return None
+    return (
+        f"{format_amount(amount, asked.metric)} with indicators of the watch {watch.name} lie outside the times for"
+        " which these hold, and are not counted: ask about the times for which they hold, or add them with another"
+        " --valid."
+    )
+
+
+def _at_other_end(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
+    """Why a no would be unsafe where more passed with a watch's addresses at their port of *our* end than could have
+    been missed: indicators do not always say whose port they name."""
+    watch = asked.watch
+    if watch is None or not watch.ported:
+        return None
+    amount = _amount(lake, asked, span, replace(asked, watch=watch.swapped()).conditions())
+    if amount <= least:
+        return None
+    return (
+        f"{format_amount(amount, asked.metric)} with addresses of the watch {watch.name} have the port of the indicator"
+        " at the other end, and are not counted: if that was meant, ask about the addresses at every port."
+    )
+
+
+def _amount(lake: Lake, asked: Asked, span: Span, conditions: tuple[str, ...]) -> float:
+    """What began in the asked time, by the question's metric."""
+    far = "dst" if asked.direction == "out" else "src"
+    expression = f"count(DISTINCT {far})" if asked.metric == "hosts" else f"sum({asked.metric})"
+    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, conditions)
+    return float(lake.total(expression, chosen) or 0)
