@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.hunt.context import MOST_LISTED, HuntContext, displayed, service, times, whereabouts
+from tidegauge.hunt.hunts.password_guessing import GUESSED
 from tidegauge.hunt.limits import HuntLimit, quantile
 from tidegauge.lake import Caller
 from tidegauge.model import Finding, Severity, format_address, format_time
@@ -36,6 +37,8 @@ watches them: monitoring goes on asking for what is away."""
 RARELY_FAILS = 0.05
 """Share of first contacts with one service that fail, at most, of a host that means to be served."""
 NBSTAT = 137
+ALIKE = 0.8
+"""Share of the hosts tried that try others at the same port, from which on they look for one another."""
 MOST_TRIED = 4000
 
 
@@ -78,7 +81,18 @@ def find(context: HuntContext) -> list[Finding]:
     context.limits += _limits(context)
     if len(rows) > MOST_LISTED:
         context.skipped["scanner", "quieter than the ones listed"] += len(rows) - MOST_LISTED
-    return [_finding(row) for row in rows[:MOST_LISTED]]
+    neighbours = _neighbours(context) if any(row.way == "internal" for row in rows) else set()
+    return [_finding(row, (row.client, row.port, row.proto) in neighbours) for row in rows[:MOST_LISTED]]
+
+
+def _neighbours(context: HuntContext) -> set[tuple[bytes, int, int]]:
+    """Client, port and protocol where most of the hosts within that it tried try others there too, but for services
+    that guessing and worms are after."""
+    rows = context.table("neighbours").to_pylist()
+    return {
+        (r["client"], r["port"], r["proto"]) for r in rows
+        if r["port"] >= 1024 and r["port"] not in GUESSED and r["alike"] >= ALIKE * r["servers"]
+    }
 
 
 def _limits(context: HuntContext) -> list[HuntLimit]:
@@ -127,14 +141,17 @@ def _shape(scanner: Scanner) -> Shape:
     return Shape("vertical", f"{ports:,} ports of {format_address(scanner.server)}{others}")
 
 
-def _finding(scanner: Scanner) -> Finding:
+def _finding(scanner: Scanner, among_neighbours: bool) -> Finding:
     who, inward = format_address(scanner.client), scanner.way == "in"
     shape, what = _shape(scanner)
     loud = float(np.clip(np.log10(max(scanner.failed, 1)) / 5, 0, 1))
     score = float(np.clip(0.3 + 0.5 * loud, 0, 0.95)) if inward else float(np.clip(0.6 + 0.35 * loud, 0, 0.98))
     severity: Severity = "low" if inward else "medium"
+    one_port = shape == "horizontal" and scanner.ports == 1
     if scanner.way == "out" and scanner.failed >= 50 and shape != "block":
         severity = "high"
+    elif among_neighbours and one_port and scanner.way == "internal":
+        severity, score = "low", score / 2
     reasons = [
         f"{who}{whereabouts(scanner) if inward else ''} tried {what} between {format_time(scanner.first_s)} and"
         f" {format_time(scanner.last_s)}: {scanner.failed:,} first contacts failed, {scanner.succeeded:,} came to"
@@ -146,7 +163,8 @@ def _finding(scanner: Scanner) -> Finding:
         reasons.append("a host of ours that scans is often commanded from outside, or used by somebody else")
         if shape == "block":
             reasons.append("programs that share files among peers look for these in the same way")
-    one_port = shape == "horizontal" and scanner.ports == 1
+    if severity == "low" and not inward:
+        reasons.append("most of these hosts try others at this port too, as programs do that share among neighbours")
     return Finding(
         kind="scan",
         title=f"{shape} scan by {who}: {what}",

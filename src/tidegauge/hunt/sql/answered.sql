@@ -3,7 +3,7 @@ WITH conversations AS (
     SELECT
         way,
         count(*) FILTER (WHERE NOT fwd) AS answers,
-        count(*) FILTER (WHERE fwd AND (tcp_flags & 16 <> 0 OR packets > 2 * sampling)) AS held
+        count(*) FILTER (WHERE fwd AND (went_on(tcp_flags, packets, bytes, sampling) OR packets > 2 * sampling)) AS held
     FROM oriented
     WHERE proto = 6 AND way <> 'transit' AND hash(client) % $one_in = 0
     GROUP BY way, hash(client, server, port)

@@ -10,7 +10,7 @@ WITH likely AS (
 ),
 forward AS (
     SELECT
-        src AS client, dst AS server, dst_port AS port, src_port AS cport, proto, packets, sampling, tcp_flags,
+        src AS client, dst AS server, dst_port AS port, src_port AS cport, proto, packets, bytes, sampling, tcp_flags,
         epoch_us(time_start) AS start_us, epoch_us(time_end) AS end_us
     FROM chosen_flows
     WHERE direction = 'out'
@@ -26,7 +26,7 @@ minutes AS (
                 ELSE greatest(count(DISTINCT cport), count(*) FILTER (WHERE tcp_flags & 18 = 18))
             END AS DOUBLE
         ) AS n,
-        count(*) FILTER (WHERE tcp_flags & 16 <> 0) AS held_n,
+        count(*) FILTER (WHERE went_on(tcp_flags, packets, bytes, sampling)) AS held_n,
         min(start_us) AS begin_us,
         max(end_us) AS end_us
     FROM forward

@@ -23,8 +23,13 @@ CREATE OR REPLACE TEMP MACRO service_rank(port) AS (
 -- The number of a pair.
 CREATE OR REPLACE TEMP MACRO pair_key(client, server, port, proto) AS (hash(client, server, port, proto));
 
--- Calls summed by pair. `held`: calls in which the client went on after the first packet (acknowledged, or sent more
--- than two). `far_*`: what the far end displays.
+-- Whether who called went on after its first packet: it acknowledged; where flags are not told it sent more than two
+-- packets, or more than headers hold.
+CREATE OR REPLACE TEMP MACRO went_on(tcp_flags, packets, bytes, sampling) AS (
+    tcp_flags & 16 <> 0 OR tcp_flags = 0 AND (packets > 2 * sampling OR bytes > 100 * packets)
+);
+
+-- Calls summed by pair. `held`: calls in which the client went on. `far_*`: what the far end displays.
 CREATE OR REPLACE TEMP MACRO pairs_of(calls) AS TABLE
 SELECT
     client, server, port, proto, way,
@@ -36,7 +41,7 @@ SELECT
     CAST(coalesce(sum(bytes) FILTER (WHERE NOT fwd), 0) AS DOUBLE) AS down_bytes,
     bit_or(tcp_flags) FILTER (WHERE fwd) AS up_flags,
     bit_or(tcp_flags) FILTER (WHERE NOT fwd) AS down_flags,
-    count(*) FILTER (WHERE fwd AND (tcp_flags & 16 <> 0 OR (tcp_flags = 0 AND packets > 2 * sampling))) AS held,
+    count(*) FILTER (WHERE fwd AND went_on(tcp_flags, packets, bytes, sampling)) AS held,
     min(epoch_us(time_start)) AS first_us,
     max(epoch_us(time_end)) AS last_us,
     max(sampling) AS sampling,
