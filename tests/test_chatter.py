@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.make import run_json
 from tests.packets import Packet, ask, capture, office, talk, tcp
 from tidegauge.hunt import KINDS, Hunted, hunt
 from tidegauge.ingest import Ingest
@@ -187,3 +189,36 @@ def test_an_update_that_most_hosts_fetch_together_is_low(found: Found) -> None:
             packets += talk(at, f"192.168.7.{20 + host}", next(ports), "198.51.100.90", 80, 400, 9000)
     own = [f for f in found(packets).findings if f.kind == "together" and f.subject == "198.51.100.90"]
     assert {f.severity for f in own} <= {"low"}
+
+
+def test_without_flags_a_channel_that_is_answered_is_not_taken_for_dead(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    packets = [*office(BEGIN, 620, 3, hosts=6), *channel("odd tls", 50, 1.0, 1)]
+    first, second = (make_site("192.168.0.0/16", name=name) for name in ("first", "second"))
+    Ingest(first).run([str(capture(tmp_path / "c.pcap", packets))])
+    flows = run_json("flows", site=first)
+    rows = [{name: value for name, value in row.items() if name != "tcp_flags"} for row in flows]
+    with (tmp_path / "f.csv").open("w") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+    Ingest(second).run([str(tmp_path / "f.csv")])
+    own = [f for f in hunt(second, tuple(KINDS), since_s=None, until_s=None).findings if MASTER in f.peers]
+    assert [f.severity for f in own if f.kind == "many-calls"] == ["medium"]
+
+
+@pytest.mark.parametrize("others", [0, 12])
+def test_neighbours_that_look_for_one_another_do_not_scan(found: Found, others: int) -> None:
+    """Windows' delivery of updates among neighbours (tcp/7680), refused; a worm tries others than those that it has."""
+    packets, ports = office(BEGIN, HOUR / 2, 3, hosts=6), count(40000)
+    hosts = [f"192.168.7.{100 + i}" for i in range(10)]
+    aims = [*hosts, *(f"192.168.7.{150 + i}" for i in range(others))]
+    for n, who in enumerate(hosts):
+        for m, whom in enumerate(aims):
+            if who != whom:
+                at, port = BEGIN + 60 * n + m, next(ports)
+                packets.append((at, tcp(who, port, whom, 7680, 0x02)))
+                packets.append((at + 0.01, tcp(whom, 7680, who, port, 0x14)))
+    scans = [f.severity for f in found(packets).findings if f.kind == "scan"]
+    assert scans == ["medium" if others else "low"] * len(hosts)
