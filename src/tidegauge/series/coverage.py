@@ -196,7 +196,7 @@ def _exporter(
     minutes = rows["minute"] // 60
     records, lost = rows["records"].astype(np.float64), rows["lost"].astype(np.float64)
     stated = rows["stated"].astype(np.float64)
-    arrived = records + rows["datagrams"].astype(np.float64) > 0
+    arrived = (records + rows["datagrams"].astype(np.float64) > 0) | (lost > 0)
     told = np.isfinite(stated)
 
     # Between two signs of life that are no further apart than usual, the exporter was alive but had nothing to say.
@@ -219,6 +219,8 @@ def _exporter(
     seen[minutes[inside] - first] = np.minimum(share[inside], 1.0)
     seen[deleted] = 0.0
 
+    missing = np.zeros(count, dtype=bool)
+    missing[minutes[inside] - first] = lost[inside] > 0
     active = np.arange(count) >= begin
     span = max(int(signs[-1] - signs[0]) + 1, 1) if len(signs) else 1
     return ExporterCoverage(
@@ -234,7 +236,7 @@ def _exporter(
         sampling=tuple(int(s) for s in np.unique(rows["sampling"][inside]) if s > 0) or (1,),
         skew_s=float(np.nanmedian(rows["skew_s"])) if np.isfinite(rows["skew_s"]).any() else 0.0,
         delay_s=float(np.nanmax(rows["delay_s"][inside], initial=0.0)) if inside.any() else 0.0,
-        reasons=_reasons(seen, active, deleted, first, _causes(rows, inside, first, count)),
+        reasons=_reasons(seen, active, deleted, missing, first, _causes(rows, inside, first, count)),
         weight=max(float(records.sum()) / span, 1e-9),
     )
 
@@ -257,14 +259,14 @@ def _causes(
 
 
 def _reasons(
-    seen: NDArray[np.float64], active: NDArray[np.bool_], deleted: NDArray[np.bool_], first: int,
-    causes: dict[str, NDArray[np.bool_]],
+    seen: NDArray[np.float64], active: NDArray[np.bool_], deleted: NDArray[np.bool_], missing: NDArray[np.bool_],
+    first: int, causes: dict[str, NDArray[np.bool_]],
 ) -> tuple[tuple[int, int, str], ...]:
     found: list[tuple[int, int, str]] = []
     for wanted, why in (
         (deleted, "its flows were deleted or set aside: they are older than the retention period, or were damaged"),
-        (active & (seen <= 0) & ~deleted, "exporter silent"),
-        (active & (seen > 0) & (seen < BLIND_BELOW), "records lost"),
+        (active & (seen <= 0) & ~deleted & ~missing, "exporter silent"),
+        (active & ((seen > 0) | (missing & ~deleted)) & (seen < BLIND_BELOW), "records lost"),
         (~active & ~deleted, "no telemetry before its first record"),
     ):
         for a, b in runs(wanted):

@@ -10,6 +10,7 @@ from .checkpoint import (
     templates_state as templates_state,
     whole_state as whole_state,
 )
+from .columnmap import ColumnMap as ColumnMap
 from .datagrams import (
     Datagrams as Datagrams,
     Names as Names,
@@ -40,7 +41,7 @@ from .stream import (
     open_stream as open_stream,
     printable as printable,
 )
-from .tabular import ColumnMap as ColumnMap, TableReader as TableReader
+from .tabular import TableReader as TableReader
 from .tcp_reassembly import TcpStream as TcpStream, tcp_streams as tcp_streams
 from .tcpexport import TcpExport as TcpExport
 from .tunnels import mask_of as mask_of

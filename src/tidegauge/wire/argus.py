@@ -17,9 +17,12 @@ from tidegauge.wire.text import (
     are_times,
     epoch_seconds,
     flags_of_letters,
+    moments,
     numbers,
     packed_addresses,
     protocol_numbers,
+    whole,
+    whole_micros,
 )
 
 NEEDED = ("StartTime", "Proto", "SrcAddr", "Dir", "DstAddr", "TotBytes")
@@ -82,21 +85,21 @@ class ArgusReader:
         src, src_ok = packed_addresses(text("SrcAddr"))
         dst, dst_ok = packed_addresses(text("DstAddr"))
         no_ip = np.isin(proto_names, NO_IP) | of_hardware(text("SrcAddr")) | of_hardware(text("DstAddr"))
-        starts = epoch_seconds(numbers(text("StartTime")))
+        starts = epoch_seconds(moments(text("StartTime")))
         good = src_ok & dst_ok & ~no_ip & ~management & are_times(starts)
         self.skipped.add("record", "not IP", int((no_ip & ~management).sum()))
         amounts = {name: numbers(columns[name]) for name in COUNTS if name in columns}
         counted = np.all([np.isfinite(a) & (a >= 0) for a in amounts.values()], axis=0)
         good &= counted
+        if "Dur" in columns:
+            ends = starts + np.clip(np.nan_to_num(numbers(columns["Dur"])), 0, 1e9)
+        else:
+            ends = epoch_seconds(moments(text("LastTime")))
+        starts_us, ends_us = sane_times(whole_micros(starts), whole_micros(ends))
         unread.lose(
-            self.ledger, self.skipped, (self.exporter,), np.zeros(count, dtype=np.int32), starts,
+            self.ledger, self.skipped, (self.exporter,), np.zeros(count, dtype=np.int32), np.fmax(starts, ends),
             ~good & ~no_ip & ~management & (src_ok | dst_ok | counted),
         )
-        if "Dur" in columns:
-            ends = np.nan_to_num(starts) + np.clip(np.nan_to_num(numbers(columns["Dur"])), 0, 1e9)
-        else:
-            ends = epoch_seconds(numbers(text("LastTime")))
-        starts_us, ends_us = sane_times(*(np.rint(np.nan_to_num(t) * 1e6).astype(np.int64) for t in (starts, ends)))
 
         protos = protocol_numbers(text("Proto"))
         protos = np.where(np.isin(proto_names, ("rtp", "rtcp", "udt")), 17, protos).astype(np.uint8)
@@ -129,7 +132,7 @@ class ArgusReader:
 
 
 def _ports(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return np.clip(np.nan_to_num(numbers(column)), 0, 65535).astype(np.int64)
+    return whole(numbers(column), 65535)
 
 
 Amount = NDArray[np.float64]

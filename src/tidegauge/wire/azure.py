@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from tidegauge.model import Skipped
+from tidegauge.wire.text import numbers
 
 NSG = ("time", "src", "dst", "src_port", "dst_port", "proto", "way", "decision", "state", "packets", "bytes",
        "back_packets", "back_bytes")
@@ -55,7 +55,7 @@ def azure_table(records: Iterable[dict[str, Any]], skipped: Skipped) -> pa.Table
     empty = pc.or_(denied, pc.equal(table["state"], "B")).fill_null(False)
     skipped.add("event", "Azure: a connection that begins or was denied carries nothing", pc.sum(empty).as_py() or 0)
     table = table.filter(pc.invert(empty))
-    ends = np.nan_to_num(np.asarray(pc.cast(table["time"], pa.float64()).to_numpy()))
+    ends = numbers(table["time"])
     ends_ms = ends if vnet else ends * 1000
     proto = table["proto"]
     for letter, number in PROTOCOLS.items():

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from tidegauge.model import LONGEST_NAME, FlowBatch, LedgerBuilder, Skipped, names_table, sane_times
 from tidegauge.wire.lines import Unread
 from tidegauge.wire.stream import Stream
-from tidegauge.wire.text import are_times, looked_up, numbers, packed_addresses, protocol_numbers
+from tidegauge.wire.text import (
+    are_times,
+    looked_up,
+    moments,
+    numbers,
+    packed_addresses,
+    protocol_numbers,
+    whole,
+    whole_micros,
+)
 
 EVENT = re.compile(rb'"event_type"\s*:\s*"([a-z_]+)"')
 COUNTS = pa.struct(
@@ -121,18 +130,18 @@ class EveReader:
 
         src, src_ok = packed_addresses(table["src_ip"])
         dst, dst_ok = packed_addresses(table["dest_ip"])
-        starts, ends = (numbers(pc.struct_field(table[kind], n)) for n in ("start", "end"))
-        starts = np.where(np.isfinite(starts), starts, numbers(table["timestamp"]))
+        starts, ends = (moments(pc.struct_field(table[kind], n)) for n in ("start", "end"))
+        starts = np.where(np.isfinite(starts), starts, moments(table["timestamp"]))
         ends = np.where(np.isfinite(ends), ends, starts)
         octets = [values for name, values in counters.items() if "bytes" in name]
         counted = np.any(np.isfinite(octets), axis=0) & ~np.any([values < 0 for values in counters.values()], axis=0)
         good = src_ok & dst_ok & are_times(starts) & counted
-        unread.lose(self.ledger, self.skipped, (name,), np.zeros(len(good), dtype=np.int32), starts, ~good)
-        starts_us, ends_us = sane_times(*(np.rint(np.nan_to_num(t) * 1e6).astype(np.int64) for t in (starts, ends)))
+        unread.lose(self.ledger, self.skipped, (name,), np.zeros(len(good), dtype=np.int32), ends, ~good)
+        starts_us, ends_us = sane_times(whole_micros(starts), whole_micros(ends))
         protos = protocol_numbers(table["proto"])
         icmp = (protos == 1) | (protos == 58)
         types, codes, src_ports, dst_ports = (
-            np.clip(np.nan_to_num(numbers(table[n])), 0, 65535).astype(np.int64)
+            whole(numbers(table[n]), 65535)
             for n in ("icmp_type", "icmp_code", "src_port", "dest_port")
         )
         two_way = kind == "flow"
@@ -198,7 +207,7 @@ class EveReader:
             if not rows:
                 continue
             times, clients, servers, names, types, answers, ttls = zip(*rows, strict=True)
-            seconds = numbers(pa.chunked_array([pa.array(times, pa.string())]))
+            seconds = moments(pa.chunked_array([pa.array(times, pa.string())]))
             client, client_ok = packed_addresses(pa.chunked_array([pa.array(clients, pa.string())]))
             server, server_ok = packed_addresses(pa.chunked_array([pa.array(servers, pa.string())]))
             good = client_ok & server_ok & np.isfinite(seconds)
@@ -206,7 +215,7 @@ class EveReader:
             keep = pa.array(good)
             self.names.append(
                 names_table(
-                    exporter=exporter, source=source, times_us=np.rint(seconds[good] * 1e6).astype(np.int64),
+                    exporter=exporter, source=source, times_us=whole_micros(seconds[good]),
                     clients=client[good], servers=server[good], names=pa.array(names, pa.string()).filter(keep),
                     query_types=pa.array(types, pa.string()).filter(keep),
                     answers=pa.array(answers, pa.list_(pa.string())).filter(keep),
@@ -219,7 +228,7 @@ class EveReader:
         row = self._object(line) or {}
         stats = row.get("stats")
         capture = stats.get("capture") if isinstance(stats, dict) else None
-        when = numbers(pa.chunked_array([pa.array([str(row.get("timestamp"))], pa.string())]))[0]
+        when = moments(pa.chunked_array([pa.array([str(row.get("timestamp"))], pa.string())]))[0]
         if not isinstance(capture, dict) or not np.isfinite(when):
             return packets_before, drops_before
         packets, drops = (

@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, NoFlowsError
 from tidegauge.wire.azure import azure_table, is_azure
+from tidegauge.wire.cells import times_us
+from tidegauge.wire.columnmap import NEEDED, ColumnMap
 from tidegauge.wire.columns import PLAIN, plain_name
 from tidegauge.wire.lines import Unread
 from tidegauge.wire.stream import Stream
-from tidegauge.wire.tabular import NEEDED, ColumnMap, TableReader, times_us
+from tidegauge.wire.tabular import TableReader
+from tidegauge.wire.text import whole_us
 
 MOST_DEPTH = 6
 ROWS = 20_000
@@ -91,9 +94,10 @@ class JsonReader(TableReader):
 
     def _told_by_other_end(self, table: pa.Table) -> NDArray[np.bool_]:
         ours = _ours(table)
+        if not {"src", "dst", "time_start"} <= ours.keys():
+            return np.zeros(table.num_rows, dtype=bool)
         ends = [ours[n].to_pylist() for n in ("src", "dst", "src_port", "dst_port", "proto") if n in ours]
-        begun_us = times_us(ours["time_start"], None) if "time_start" in ours else np.zeros(table.num_rows)
-        minutes = np.nan_to_num(begun_us // 60e6).astype(np.int64).tolist()
+        minutes = (whole_us(times_us(ours["time_start"], None)) // 60_000_000).tolist()
         reporters = np.array([str(who).split("_")[0] for who in table["reporter"].to_pylist()])
         keys = list(zip(minutes, zip(*ends, strict=True), strict=True))
         again = np.zeros(table.num_rows, dtype=bool)

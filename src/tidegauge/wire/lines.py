@@ -45,7 +45,7 @@ class Unread:
 
         Args:
             exporters: names; the exporter of each row is its position in `codes`.
-            codes, seconds, rows: exporter and time (since 1970) of each row, and which cannot be read; shape (n,).
+            codes, seconds, rows: exporter and end (since 1970) of each row, and which cannot be read; shape (n,).
         """
         skipped.add("record", REASON, int(rows.sum()))
         if not self.lines and not rows.any():

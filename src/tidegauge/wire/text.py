@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from math import isfinite
-from typing import Any
+from datetime import UTC, datetime
+from math import isfinite, isnan
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tidegauge.model import PROTOCOLS, Addresses
 
 FLAG_LETTERS = "FSRPAUECN"
+FARTHEST_US = 2.0**62
 AHEAD_S = 100 * 366 * 86400
 """No clock is wrong by a century: what lies so far ahead is no time, or one of another form."""
 
@@ -39,7 +40,17 @@ def column_or_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Doubles; NaN where the text is no number. RFC 3339 times become epoch seconds."""
+    """Doubles; NaN where the text is no number, or none that a double holds."""
+    return _read(column, _number)
+
+
+def moments(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """The same of times: RFC 3339 ones become epoch seconds, numbers stay in their own unit."""
+    return _read(column, _moment)
+
+
+def _read(column: pa.ChunkedArray, read: Callable[[str], float]) -> NDArray[np.float64]:
+    """Texts as doubles, each distinct one read once; all at once where all of them are plain numbers."""
     if not pa.types.is_string(column.type):  # times in nanoseconds are wider than a double: they lose some of these
         return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     try:
@@ -47,31 +58,45 @@ def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
         return np.where(np.isinf(values), np.nan, values)
     except pa.ArrowInvalid:
         pass
-    found: dict[Any, float] = {}
     unique = pc.unique(column).to_pylist()
-    for text in unique:
-        found[text] = _number(text)
-    encoded = pc.index_in(column, value_set=pa.array(unique, pa.string()))
-    table = np.array([found[text] for text in unique], dtype=np.float64)
-    return table[np.asarray(encoded.to_numpy(), dtype=np.int64)] if len(unique) else np.zeros(0)
+    table = np.array([np.nan if text is None else read(text.strip()) for text in unique], dtype=np.float64)
+    codes = pc.index_in(column, value_set=pa.array(unique, pa.string()))
+    return table[np.asarray(codes.to_numpy(), dtype=np.int64)] if len(unique) else np.zeros(0)
 
 
-def _number(text: str | None) -> float:
-    from datetime import UTC, datetime
-
-    if text is None:
-        return float("nan")
-    text = text.strip()
+def _number(text: str) -> float:
     try:
         value = float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
-        return value if isfinite(value) else float("nan")
     except (ValueError, OverflowError):
-        pass
+        return float("nan")
+    return value if isfinite(value) else float("nan")
+
+
+def _moment(text: str) -> float:
+    value = _number(text)
+    if not isnan(value):
+        return value
     try:
         moment = datetime.fromisoformat(text.replace("/", "-"))
     except ValueError:
-        return float("nan")
+        return value
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def whole_micros(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Seconds since 1970 as microseconds; 0 where there is no number, and no further off than 64 bits hold."""
+    with np.errstate(over="ignore"):
+        return whole_us(np.nan_to_num(seconds) * 1e6)
+
+
+def whole_us(micros: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The same of microseconds."""
+    return np.rint(np.clip(np.nan_to_num(micros), -FARTHEST_US, FARTHEST_US)).astype(np.int64)
+
+
+def whole(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Whole numbers from 0 to the largest; 0 where there is none."""
+    return np.clip(np.nan_to_num(values), 0, most).astype(np.int64)
 
 
 def epoch_seconds(times: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -33,9 +33,12 @@ from tidegauge.wire.text import (
     column_or_nulls,
     epoch_seconds,
     looked_up,
+    moments,
     numbers,
     packed_addresses,
     protocol_numbers,
+    whole,
+    whole_micros,
 )
 
 CONN = (
@@ -114,23 +117,18 @@ class ZeekReader:
     def _flows(self, table: pa.Table, unread: Unread) -> FlowBatch:
         src, src_ok = packed_addresses(table["id.orig_h"])
         dst, dst_ok = packed_addresses(table["id.resp_h"])
-        seconds = epoch_seconds(numbers(table["ts"]))
+        seconds = epoch_seconds(moments(table["ts"]))
         good = src_ok & dst_ok & are_times(seconds)
         ends_given = np.asarray(pc.or_(table["id.orig_h"].is_valid(), table["id.resp_h"].is_valid()).to_numpy())
         self.skipped.add("record", "not of a connection", int((~ends_given).sum()))
+        until = seconds + np.clip(np.nan_to_num(self._numbers(table, "duration")), 0, 1e9)
         unread.lose(
-            self.ledger, self.skipped, (self.exporter,), np.zeros(len(good), dtype=np.int32), seconds,
-            ~good & ends_given,
+            self.ledger, self.skipped, (self.exporter,), np.zeros(len(good), dtype=np.int32), until, ~good & ends_given
         )
-        lasted = np.nan_to_num(self._numbers(table, "duration"))
-        starts, ends = sane_times(
-            np.rint(np.where(good, seconds, 0) * 1e6).astype(np.int64),
-            np.rint((np.where(good, seconds, 0) + np.clip(lasted, 0, 1e9)) * 1e6).astype(np.int64),
-        )
+        starts, ends = sane_times(whole_micros(seconds), whole_micros(until))
         protos = protocol_numbers(table["proto"])
         icmp = (protos == 1) | (protos == 58)
-        orig_port = np.nan_to_num(self._numbers(table, "id.orig_p"))
-        resp_port = np.nan_to_num(self._numbers(table, "id.resp_p"))
+        orig_port, resp_port = (whole(self._numbers(table, f"id.{end}_p"), 65535) for end in ("orig", "resp"))
         forward_packets, forward_bytes, forward_uncounted = self._volume(table, "orig")
         back_packets, back_bytes, back_uncounted = self._volume(table, "resp")
         uncounted = good & (forward_uncounted | back_uncounted)
@@ -187,7 +185,7 @@ class ZeekReader:
         column = table[column_name(path)]
         client, client_ok = packed_addresses(table["id.orig_h"])
         server, server_ok = packed_addresses(table["id.resp_h"])
-        seconds = epoch_seconds(numbers(table["ts"]))
+        seconds = epoch_seconds(moments(table["ts"]))
         named = np.asarray(pc.and_(pc.is_valid(column), pc.not_equal(column, "")).fill_null(False).to_numpy())
         good = client_ok & server_ok & np.isfinite(seconds) & named
         self.skipped.add("name", "no time, address or name", int((~good).sum()))
@@ -201,14 +199,14 @@ class ZeekReader:
         self.names.append(
             names_table(
                 exporter=self.exporter, source="dns" if path == "dns" else "tls",
-                times_us=np.rint(seconds[good] * 1e6).astype(np.int64), clients=client[good], servers=server[good],
+                times_us=whole_micros(seconds[good]), clients=client[good], servers=server[good],
                 names=names.combine_chunks(), answers=answers, ttls_s=ttls,
                 query_types=kept["qtype_name"].combine_chunks() if path == "dns" else None,
             )
         )
 
     def _coverage(self, table: pa.Table, path: str) -> None:
-        ends = epoch_seconds(numbers(table["ts"]))
+        ends = epoch_seconds(moments(table["ts"]))
         if path == "capture_loss":
             lengths = np.clip(np.nan_to_num(numbers(table["ts_delta"])), 0, 86400)
             lost = np.clip(np.nan_to_num(numbers(table["percent_lost"])) / 100, 0, 1)
