@@ -16,6 +16,7 @@ from tidegauge.wire.buffer import Buffer
 from tidegauge.wire.connections import MOST_KEPT, MOST_KEYS_KEPT, Key as Connection, Sighted, Told, without_session
 from tidegauge.wire.counting import Counting
 from tidegauge.wire.decoder import Decoder
+from tidegauge.wire.scopes import Scope
 from tidegauge.wire.sequence import Gap, Stream
 from tidegauge.wire.sessions import DOMAIN_MASK
 from tidegauge.wire.sets import SetTable
@@ -133,6 +134,10 @@ def whole_state(decoder: Decoder) -> dict[str, Any]:
             for kind, tracker in decoder.sequences.items()
             for (e, d), stream in tracker.streams.items()
         ],
+        "scopes": [
+            [kind, names[e], {**asdict(scope), "last": [list(known.items()) for known in scope.last]}]
+            for kind, tracker in decoder.sequences.items() for e, scope in tracker.scopes.items()
+        ],
         "sessions": [
             [names[e], [[port, *known] for port, known in own.items()]] for e, own in decoder.sessions.known.items()
         ],
@@ -158,10 +163,13 @@ def resume(decoder: Decoder, state: dict[str, Any]) -> None:
     for kind, name, domain, stream in state.get("sequences", []):
         gaps = [Gap(**gap) for gap in stream.pop("gaps")]
         counting = Counting(**stream.pop("counting", {}))
-        charged = [(minute_s, records) for minute_s, records in stream.pop("charged", [])]
+        charged = [(minute_s, records, *(part or [domain])) for minute_s, records, *part in stream.pop("charged", [])]
         decoder.sequences[kind].streams[position(name), domain] = Stream(
             **stream, gaps=gaps, counting=counting, charged=charged
         )
+    for kind, name, scope in state.get("scopes", []):
+        last = [dict(known) for known in scope.pop("last")]
+        decoder.sequences[kind].scopes[position(name)] = Scope(**scope, last=last)
     for name, ports in state.get("sessions", []):
         decoder.sessions.known[position(name)] = {port: times for port, *times in ports}
     for name, session, boot_ms in state.get("system_boots", []):

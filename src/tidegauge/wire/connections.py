@@ -114,6 +114,12 @@ class Connections:
                 added[:, i] = [a - b for a, b in zip(now, before.amounts, strict=True)]
                 begins[i] = min(max(int(starts_us[i]), before.until_us), int(ends_us[i]))
                 self.applied["records with running totals, of which what was new was counted"] += 1
+            elif before is not None and int(ends_us[i]) < before.until_us and all(
+                a <= b for a, b in zip(now, before.amounts, strict=True)
+            ):
+                added[:, i] = 0
+                self.applied["records with running totals that came after later ones, of which nothing was new"] += 1
+                continue
             self._remember(key, Told(now, int(ends_us[i])))
         return added, begins
 

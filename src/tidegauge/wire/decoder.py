@@ -165,6 +165,8 @@ class Decoder:
         self.sessions.known.pop(position, None)
         self.connections.forget(position)
         self.conduct.pop(position, None)
+        for tracker in self.sequences.values():
+            tracker.scopes.pop(position, None)
         self._forget()
         self.pending = [sets.take(sets.senders != position) for sets in self.pending]
 
@@ -322,6 +324,7 @@ class Decoder:
         found = self.sequences[kind].follow(
             exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
             None if unsure is None else unsure[own], None if templates is None else templates[own],
+            parts[own], (parts | datagrams.ports << STREAM_SHIFT)[own],
         )
         lost, overtaken, restarted, unknown, counts = (np.zeros(len(parts), dtype=np.int64) for _ in range(5))
         lost[own], overtaken[own], restarted[own], unknown[own], counts[own] = (

@@ -27,13 +27,16 @@ RECORD = np.dtype(
 JUST_BOOTED_MS, AHEAD_MS, AGO_MS = 60_000, 300_000, 86_400_000
 DAY_MS = 86_400_000
 EARLIEST_CLOCK_S = 631_152_000  # 1990: a header time before it is an unset clock
+YEAR_2000_S = (946_684_800, 978_307_200)
 
 
 def clock_ms(secs: NDArray[np.int64], millis: NDArray[np.int64], arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
     """The header's time in milliseconds; the arrival where the exporter's clock is not set, or is more than a day ahead
-    of it: a datagram cannot have been sent after it came."""
+    of it: a datagram cannot have been sent after it came. Boxes without a battery begin at 1970, 1980 or 2000: the year
+    2000 is believed only of a capture that is as old."""
     arrived_ms = arrived_us // 1000
-    wrong = (secs < EARLIEST_CLOCK_S) | ((arrived_ms > 0) & (secs * 1000 > arrived_ms + DAY_MS))
+    never_set = (secs >= YEAR_2000_S[0]) & (secs < YEAR_2000_S[1]) & (arrived_ms > YEAR_2000_S[1] * 1000)
+    wrong = (secs < EARLIEST_CLOCK_S) | never_set | ((arrived_ms > 0) & (secs * 1000 > arrived_ms + DAY_MS))
     return np.where(wrong, arrived_ms, secs * 1000 + millis)
 
 

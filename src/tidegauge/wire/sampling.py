@@ -27,9 +27,9 @@ Selector = tuple[str, int]
 def announced_intervals(records: Records) -> NDArray[np.int64] | None:
     """The sampling interval that each record states (RFC 5477, RFC 3954), 0 where it states none."""
     number = records.number
-    for element in (e.SAMPLING_INTERVAL, e.SAMPLER_RANDOM_INTERVAL):
-        if (interval := number(element)) is not None:
-            return _bounded(interval)
+    stated = [given for n in (e.SAMPLING_INTERVAL, e.SAMPLER_RANDOM_INTERVAL) if (given := number(n)) is not None]
+    if stated:
+        return _bounded(stated[0] if len(stated) == 1 else np.where(stated[0] == 0, stated[1], stated[0]))
     kept, passed = number(e.SAMPLING_PACKET_INTERVAL), number(e.SAMPLING_PACKET_SPACE)
     if kept is not None and passed is not None:
         kept = np.maximum(kept.astype(np.float64), 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tidegauge.wire.buffer import Offsets
 from tidegauge.wire.counting import RECORDS, RECORDS_TOO, STANDARD, TEMPLATES_TOO, UNKNOWN, Counting
 from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams
 from tidegauge.wire.grouping import groups
+from tidegauge.wire.scopes import DOMAIN, SESSION, Scope
 from tidegauge.wire.tcpexport import IPFIX
 
 WINDOW = 1 << 16
@@ -27,6 +28,7 @@ MOST_GAPS = 256
 REMEMBERED = 1 << 15
 SENDER_BITS = 15
 """Positions of senders have fewer bits (`MOST_NAMES`)."""
+NO_STREAM = -1
 SAMPLES = 12
 COUNT_RECORDS = (STANDARD, RECORDS, RECORDS_TOO, TEMPLATES_TOO)
 """Rules by which IPFIX counts records."""
@@ -43,12 +45,14 @@ COUNTED = {
 
 @dataclass
 class Gap:
-    """Numbers that were passed over: the first, how many, when, and what one of them stands for in records."""
+    """Numbers that were passed over: the first, how many, when, what one of them stands for in records, and the part of
+    the exporter in which they were missed."""
 
     first: int
     length: int
     minute_s: int
     records_each: float
+    part: int = 0
 
 
 @dataclass
@@ -61,7 +65,7 @@ class Stream:
         gaps: newest last.
         datagrams, records: so far; their ratio is what a lost datagram stood for.
         counting: what its numbers count.
-        charged: minutes and records of losses that were told by the present rule; newest last.
+        charged: minutes, records and parts of losses that were told by the present rule; newest last.
     """
 
     due: int | None = None
@@ -70,7 +74,7 @@ class Stream:
     datagrams: int = 0
     records: int = 0
     counting: Counting = field(default_factory=Counting)
-    charged: list[tuple[int, int]] = field(default_factory=list)
+    charged: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Followed:
         restarted: datagrams whose exporter had begun to count anew.
         rules: what the numbers of each datagram's stream count, as far as is known (`counting`).
         unknown: datagrams before which nobody can know what was lost: the numbers follow no rule.
-        credits: (exporter, domain, minute in seconds, records) of losses, counted before, that were none.
+        credits: (exporter, part, minute in seconds, records) of losses, counted before, that were none.
     """
 
     lost: NDArray[np.int64]
@@ -105,6 +109,7 @@ class SequenceTracker:
     def __init__(self, *, counts_records: bool, may_count_records: bool = True) -> None:
         self._counts_records, self._may_count_records = counts_records, may_count_records
         self.streams: dict[tuple[int, int], Stream] = {}
+        self.scopes: dict[int, Scope] = {}
 
     def follow(
         self,
@@ -116,6 +121,8 @@ class SequenceTracker:
         minutes_s: NDArray[np.int64],
         unsure: NDArray[np.bool_] | None = None,
         templates: NDArray[np.int64] | None = None,
+        parts: NDArray[np.int64] | None = None,
+        keys: NDArray[np.int64] | None = None,
     ) -> Followed:
         """Hold the numbers of a block, in order of arrival, against those before.
 
@@ -127,14 +134,20 @@ class SequenceTracker:
             minutes_s: its minute.
             templates: template records in it; none where left out.
             unsure: its step is not known (data whose template is missing): what follows it is taken as it comes.
+            parts: its domain without its session, by which losses are told; the stream where left out.
+            keys: what tells sessions apart in `scopes`; the stream where left out.
         """
         count = len(numbers)
         found = Followed(
             np.zeros(count, dtype=np.int64), np.zeros(count, bool), np.zeros(count, bool),
             np.zeros(count, dtype=np.int8), np.zeros(count, bool), [],
         )
-        for rows in groups(domains << SENDER_BITS | senders):
-            key = (int(senders[rows[0]]), int(domains[rows[0]]))
+        parts = domains if parts is None else parts
+        streams = self._scoped(senders, domains, parts, domains if keys is None else keys, numbers, records, found)
+        for rows in groups(streams << SENDER_BITS | senders):
+            key = (int(senders[rows[0]]), int(streams[rows[0]]))
+            if key[1] == NO_STREAM:
+                continue
             stream = self.streams.setdefault(key, Stream())
             stream.datagrams += len(rows)
             stream.records += int(records[rows].sum())
@@ -145,7 +158,7 @@ class SequenceTracker:
             defined = 0 * ones if templates is None else templates[rows]
             by_rule = np.stack([steps[rows], told, ones, told, 0 * ones, counted + defined])
             before = stream.counting.rule
-            rule = self._learn(key, stream, numbers[rows], by_rule, doubt, found)
+            rule = self._learn(key[0], stream, numbers[rows], by_rule, doubt, found)
             found.rules[rows] = rule
             if rule != before and stream.datagrams > len(rows):
                 found.unknown[rows] = True  # what was lost before the rule was known cannot be told any more
@@ -154,17 +167,41 @@ class SequenceTracker:
                 continue
             own = numbers[rows] if rule != RECORDS_TOO else (numbers[rows] - records[rows]) & 0xFFFFFFFF
             of_records = (RECORDS, RECORDS_TOO, TEMPLATES_TOO, *((STANDARD,) if self._counts_records else ()))
-            counts_records = rule in of_records
-            each = 1.0 if counts_records else max(stream.records / stream.datagrams, 1.0)
-            self._follow_one(key, stream, rows, own, by_rule[rule], minutes_s[rows], doubt, each, found)
+            each = 1.0 if rule in of_records else max(stream.records / stream.datagrams, 1.0)
+            walk = Walk(key[0], rows, own, by_rule[rule], minutes_s[rows], parts[rows], doubt, each)
+            self._follow_one(stream, walk, found)
             lossy = rows[found.lost[rows] > 0]
-            stream.charged += zip(minutes_s[lossy].tolist(), found.lost[lossy].tolist(), strict=True)
+            stream.charged += zip(*(column[lossy].tolist() for column in (minutes_s, found.lost, parts)), strict=True)
             del stream.charged[:-MOST_GAPS]
         return found
 
+    def _scoped(
+        self, senders: NDArray[np.int32], streams: NDArray[np.int64], parts: NDArray[np.int64],
+        keys: NDArray[np.int64], numbers: NDArray[np.int64], records: NDArray[np.int64], found: Followed,
+    ) -> NDArray[np.int64]:
+        """The stream of each datagram by what its exporter's numbers count over; `NO_STREAM` where that is not known.
+        Where it turns out to be something else than before, the losses that were told by that are taken back."""
+        streams = streams.copy()
+        for rows in groups(senders):
+            exporter = int(senders[rows[0]])
+            scope = self.scopes.setdefault(exporter, Scope())
+            before, earlier = scope.chosen, scope.datagrams
+            chosen = scope.learn(keys[rows], parts[rows], numbers[rows], records[rows])
+            if chosen != before:
+                for key in [key for key in self.streams if key[0] == exporter]:
+                    found.credits.extend(
+                        (exporter, part, minute_s, units) for minute_s, units, part in self.streams.pop(key).charged
+                    )
+                found.unknown[rows] = earlier > 0
+            if chosen is None:
+                streams[rows], found.unknown[rows], found.rules[rows] = NO_STREAM, True, UNKNOWN
+            elif chosen != SESSION:
+                streams[rows] = parts[rows] if chosen == DOMAIN else scope.part
+        return streams
+
     @staticmethod
     def _learn(
-        key: tuple[int, int], stream: Stream, numbers: NDArray[np.int64], by_rule: NDArray[np.int64],
+        exporter: int, stream: Stream, numbers: NDArray[np.int64], by_rule: NDArray[np.int64],
         doubt: NDArray[np.bool_], found: Followed,
     ) -> int:
         """What the numbers count; where that turns out to be something else than before, the losses that were told by
@@ -172,59 +209,75 @@ class SequenceTracker:
         before = stream.counting.rule
         stream.counting.learn(numbers, by_rule, doubt)
         if stream.counting.rule != before:
-            found.credits.extend((*key, minute_s, records) for minute_s, records in stream.charged)
+            found.credits.extend((exporter, part, minute_s, records) for minute_s, records, part in stream.charged)
             stream.due, stream.earliest, stream.gaps, stream.charged = None, None, [], []
         return stream.counting.rule
 
-    def _follow_one(
-        self, key: tuple[int, int], stream: Stream, rows: NDArray[np.int64], numbers: NDArray[np.int64],
-        steps: NDArray[np.int64], minutes_s: NDArray[np.int64], unsure: NDArray[np.bool_], each: float, found: Followed,
-    ) -> None:
-        follows = (numbers + steps) & 0xFFFFFFFF
+    def _follow_one(self, stream: Stream, walk: Walk, found: Followed) -> None:
+        numbers, follows = walk.numbers, (walk.numbers + walk.steps) & 0xFFFFFFFF
         first = int(numbers[0]) if stream.due is None else stream.due
         if stream.earliest is None:
             stream.earliest = int(numbers[0])
         jumps = _signed(numbers - np.r_[first, follows[:-1]])
         if ((jumps >= 0) & (jumps < FARTHEST)).all():
-            jumps[1:][unsure[:-1]] = 0
+            jumps[1:][walk.unsure[:-1]] = 0
             for i in np.flatnonzero(jumps).tolist():
                 due = (int(numbers[i]) - int(jumps[i])) & 0xFFFFFFFF
-                found.lost[rows[i]] = self._lose(stream, due, int(jumps[i]), int(minutes_s[i]), each)
-            stream.due = None if unsure[-1] else int(follows[-1])
+                found.lost[walk.rows[i]] = walk.lose(stream, i, due, int(jumps[i]))
+            stream.due = None if walk.unsure[-1] else int(follows[-1])
         else:
-            self._follow_one_by_one(key, stream, rows, numbers, steps, minutes_s, unsure, each, found)
+            self._follow_one_by_one(stream, walk, found)
 
-    def _follow_one_by_one(
-        self, key: tuple[int, int], stream: Stream, rows: NDArray[np.int64], numbers: NDArray[np.int64],
-        steps: NDArray[np.int64], minutes_s: NDArray[np.int64], unsure: NDArray[np.bool_], each: float, found: Followed,
-    ) -> None:
+    @staticmethod
+    def _follow_one_by_one(stream: Stream, walk: Walk, found: Followed) -> None:
         """The same of a block in which something is out of step, with the highest number seen so far."""
         assert stream.earliest is not None
         expected = stream.due
-        for i, (number, step) in enumerate(zip(numbers.tolist(), steps.tolist(), strict=True)):
+        for i, (number, step) in enumerate(zip(walk.numbers.tolist(), walk.steps.tolist(), strict=True)):
             jump = 0 if expected is None else (number - expected + 0x80000000) % 0x100000000 - 0x80000000
+            row = walk.rows[i]
             if 0 <= jump < FARTHEST:
                 if jump:
-                    found.lost[rows[i]] = self._lose(stream, expected or 0, jump, int(minutes_s[i]), each)
-                expected = None if unsure[i] else (number + step) & 0xFFFFFFFF
-            elif -WINDOW <= jump < 0 and (filled := _fill(stream, number, step, int(minutes_s[i]))) is not None:
-                found.overtaken[rows[i]] = True
+                    found.lost[row] = walk.lose(stream, i, expected or 0, jump)
+                expected = None if walk.unsure[i] else (number + step) & 0xFFFFFFFF
+            elif -WINDOW <= jump < 0 and (filled := _fill(stream, number, step, int(walk.minutes_s[i]))) is not None:
+                found.overtaken[row] = True
                 gap, units = filled
-                found.credits.append((*key, gap.minute_s, round(units * gap.records_each)))
+                found.credits.append((walk.exporter, gap.part, gap.minute_s, round(units * gap.records_each)))
             elif -WINDOW <= jump < 0 and 0 < _signed_one(stream.earliest - number) <= EARLY:
-                found.overtaken[rows[i]] = True
+                found.overtaken[row] = True
                 stream.earliest = number
             else:
-                found.restarted[rows[i]] = True
+                found.restarted[row] = True
                 stream.gaps, stream.earliest = [], number
-                expected = None if unsure[i] else (number + step) & 0xFFFFFFFF
+                expected = None if walk.unsure[i] else (number + step) & 0xFFFFFFFF
         stream.due = expected
 
-    @staticmethod
-    def _lose(stream: Stream, due: int, units: int, minute_s: int, each: float) -> int:
-        stream.gaps.append(Gap(due, units, minute_s, each))
+
+@dataclass(frozen=True)
+class Walk:
+    """The datagrams of one stream in a block, in order of arrival; arrays of shape (n,).
+
+    Attributes:
+        rows: their positions in the block.
+        steps: by how much each advances the numbers, by their rule.
+        each: records that one number stands for.
+    """
+
+    exporter: int
+    rows: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    minutes_s: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    unsure: NDArray[np.bool_]
+    each: float
+
+    def lose(self, stream: Stream, at: int, due: int, units: int) -> int:
+        """Note numbers that were passed over before a datagram; the records that they stand for."""
+        stream.gaps.append(Gap(due, units, int(self.minutes_s[at]), self.each, int(self.parts[at])))
         del stream.gaps[:-MOST_GAPS]
-        return round(units * each)
+        return round(units * self.each)
 
 
 def _fill(stream: Stream, number: int, step: int, minute_s: int) -> tuple[Gap, int] | None:
@@ -236,8 +289,8 @@ def _fill(stream: Stream, number: int, step: int, minute_s: int) -> tuple[Gap, i
             continue
         units = min(max(step, 1), gap.length - offset)
         rest = [
-            Gap(gap.first, offset, gap.minute_s, gap.records_each),
-            Gap((number + units) & 0xFFFFFFFF, gap.length - offset - units, gap.minute_s, gap.records_each),
+            replace(gap, length=offset),
+            replace(gap, first=(number + units) & 0xFFFFFFFF, length=gap.length - offset - units),
         ]
         stream.gaps[place : place + 1] = [g for g in rest if g.length]
         return gap, units

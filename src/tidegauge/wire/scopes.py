@@ -1,0 +1,103 @@
+"""Over what an exporter's sequence numbers count: each session's observation domain, as the standards say, a domain
+over all its UDP ports, or everything that it sends. Learned from the numbers.
+
+Some open a socket for each message, or sit behind an address translator that gives each a port of its own; older
+devices have one counter for all their engines. Followed apart, such numbers show losses that were none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.wire.grouping import groups
+
+SESSION, DOMAIN, EXPORTER = 0, 1, 2
+SCOPES = 3
+ENOUGH = 16
+"""Another scope than the standard's needs so many steps."""
+BETTER, AT_LEAST = 1.4, 0.1
+"""It has to explain so many times the standard's share of steps, and so much more."""
+ORDERLY = 0.95
+"""Share of steps ahead from which on numbers are of one counter, where sessions are too short to tell."""
+SHORT = 0.25
+"""Sessions of which fewer datagrams than this share follow another of the same one tell nothing."""
+MOST_KEYS = 4096
+FARTHEST = 1 << 28
+
+
+@dataclass
+class Scope:
+    """The evidence of one exporter, by scope.
+
+    Attributes:
+        datagrams: so far.
+        part: the first that was seen; it names the counter of all.
+        steps, fits, ahead: steps between two numbers of one counter, those that are as long as what was sent, and
+            those that go ahead.
+        last: by what would be one counter, its last number, and by how much it should advance by messages and records.
+        chosen: the scope; None where none fits.
+    """
+
+    datagrams: int = 0
+    part: int = 0
+    steps: list[int] = field(default_factory=lambda: [0] * SCOPES)
+    fits: list[int] = field(default_factory=lambda: [0] * SCOPES)
+    ahead: list[int] = field(default_factory=lambda: [0] * SCOPES)
+    last: list[dict[int, tuple[int, int]]] = field(default_factory=lambda: [{} for _ in range(SCOPES)])
+    chosen: int | None = SESSION
+
+    def learn(
+        self, streams: NDArray[np.int64], parts: NDArray[np.int64], numbers: NDArray[np.int64],
+        records: NDArray[np.int64],
+    ) -> int | None:
+        """Take datagrams into account, in order of arrival; the scope by then.
+
+        Args:
+            streams, parts: of each datagram its session's domain, and its domain alone; shape (n,), as the others.
+        """
+        self.part = self.part if self.datagrams else int(parts[0])
+        self.datagrams += len(numbers)
+        first = int(streams[0])
+        if (streams == first).all() and self.last[SESSION].keys() <= {first}:
+            self.last[SESSION] = {first: (int(numbers[-1]), int(records[-1]))}
+            self.steps[SESSION] += len(numbers) - 1
+            self.fits[SESSION] += len(numbers) - 1
+            return self.chosen
+        for scope, keys in ((SESSION, streams), (DOMAIN, parts), (EXPORTER, np.zeros_like(parts))):
+            self._look(scope, keys, numbers, records)
+        self.chosen = self._best()
+        return self.chosen
+
+    def _look(
+        self, scope: int, keys: NDArray[np.int64], numbers: NDArray[np.int64], records: NDArray[np.int64]
+    ) -> None:
+        last = self.last[scope]
+        for rows in groups(keys):
+            key = int(keys[rows[0]])
+            own, sent = numbers[rows], records[rows]
+            if key in last:
+                own, sent = np.r_[last[key][0], own], np.r_[last[key][1], sent]
+            advanced = (np.diff(own) + 0x80000000) % 0x100000000 - 0x80000000
+            self.steps[scope] += len(advanced)
+            self.fits[scope] += int(((advanced == 1) | (advanced == sent[:-1])).sum())
+            self.ahead[scope] += int(((advanced > 0) & (advanced < FARTHEST)).sum())
+            last.pop(key, None)
+            last[key] = int(own[-1]), int(sent[-1])
+            if len(last) > MOST_KEYS:
+                del last[next(iter(last))]
+
+    def _best(self) -> int | None:
+        steps, fits = self.steps, self.fits
+        if self.datagrams >= ENOUGH and steps[SESSION] < SHORT * self.datagrams:
+            return next(
+                (s for s in (DOMAIN, EXPORTER) if steps[s] >= ENOUGH and self.ahead[s] >= ORDERLY * steps[s]), None
+            )
+        shares = [fits[s] / max(steps[s], 1) for s in range(SCOPES)]
+        better = [
+            s for s in (DOMAIN, EXPORTER)
+            if steps[s] >= ENOUGH and shares[s] >= BETTER * shares[SESSION] + AT_LEAST
+        ]
+        return max(better, key=lambda s: (shares[s], -s), default=SESSION)
