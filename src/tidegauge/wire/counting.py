@@ -63,7 +63,10 @@ class Counting:
         for counts in (self.telling, self.fits, self.standard):  # kept by a version that knew fewer rules
             counts += [0] * (RULES - len(counts))
 
-    def learn(self, numbers: NDArray[np.int64], expected: NDArray[np.int64], unsure: NDArray[np.bool_]) -> None:
+    def learn(
+        self, numbers: NDArray[np.int64], expected: NDArray[np.int64], unsure: NDArray[np.bool_], *,
+        of_messages: bool = False,
+    ) -> None:
         """Take more numbers of the stream into account, in order of arrival.
 
         Args:
@@ -71,6 +74,7 @@ class Counting:
             expected: by how much each advances the sequence by each rule; shape (RULES, n). By `RECORDS_TOO` a number
                 stands for the one before it, advanced by the records of its own message.
             unsure: whose step is not known; shape (n,).
+            of_messages: the standard counts messages.
         """
         if len(self.last) == 1 + RULES:
             numbers = np.r_[self.last[0], numbers]
@@ -90,7 +94,7 @@ class Counting:
             self.telling[rule] += int(telling[rule].sum())
             self.fits[rule] += int((telling[rule] & moved[rule]).sum())
             self.standard[rule] += int((telling[rule] & moved[STANDARD]).sum())
-        if telling[RECORDS].any():
+        if of_messages:
             for rule in (RECORDS, RECORDS_TOO, TEMPLATES_TOO):
                 if self.fits[rule]:
                     self._by_count(rule, by_rule[rule][known][telling[rule]], moved[rule][telling[rule]])

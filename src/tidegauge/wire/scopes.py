@@ -35,8 +35,8 @@ class Scope:
     Attributes:
         datagrams: so far.
         part: the first that was seen; it names the counter of all.
-        steps, fits, ahead: steps between two numbers of one counter, those that are as long as what was sent, and
-            those that go ahead.
+        steps, ahead: steps between two numbers of one counter, and those that go ahead.
+        fits: those that advance by one message; those that advance by the records of one.
         last: by what would be one counter, its last number, and by how much it should advance by messages and records.
         chosen: the scope; None where none fits.
     """
@@ -44,7 +44,7 @@ class Scope:
     datagrams: int = 0
     part: int = 0
     steps: list[int] = field(default_factory=lambda: [0] * SCOPES)
-    fits: list[int] = field(default_factory=lambda: [0] * SCOPES)
+    fits: list[list[int]] = field(default_factory=lambda: [[0] * SCOPES, [0] * SCOPES])
     ahead: list[int] = field(default_factory=lambda: [0] * SCOPES)
     last: list[dict[int, tuple[int, int]]] = field(default_factory=lambda: [{} for _ in range(SCOPES)])
     chosen: int | None = SESSION
@@ -64,7 +64,8 @@ class Scope:
         if (streams == first).all() and self.last[SESSION].keys() <= {first}:
             self.last[SESSION] = {first: (int(numbers[-1]), int(records[-1]))}
             self.steps[SESSION] += len(numbers) - 1
-            self.fits[SESSION] += len(numbers) - 1
+            for fits in self.fits:
+                fits[SESSION] += len(numbers) - 1
             return self.chosen
         for scope, keys in ((SESSION, streams), (DOMAIN, parts), (EXPORTER, np.zeros_like(parts))):
             self._look(scope, keys, numbers, records)
@@ -82,7 +83,8 @@ class Scope:
                 own, sent = np.r_[last[key][0], own], np.r_[last[key][1], sent]
             advanced = (np.diff(own) + 0x80000000) % 0x100000000 - 0x80000000
             self.steps[scope] += len(advanced)
-            self.fits[scope] += int(((advanced == 1) | (advanced == sent[:-1])).sum())
+            self.fits[0][scope] += int((advanced == 1).sum())
+            self.fits[1][scope] += int((advanced == sent[:-1]).sum())
             self.ahead[scope] += int(((advanced > 0) & (advanced < FARTHEST)).sum())
             last.pop(key, None)
             last[key] = int(own[-1]), int(sent[-1])
@@ -90,12 +92,12 @@ class Scope:
                 del last[next(iter(last))]
 
     def _best(self) -> int | None:
-        steps, fits = self.steps, self.fits
+        steps = self.steps
         if self.datagrams >= ENOUGH and steps[SESSION] < SHORT * self.datagrams:
             return next(
                 (s for s in (DOMAIN, EXPORTER) if steps[s] >= ENOUGH and self.ahead[s] >= ORDERLY * steps[s]), None
             )
-        shares = [fits[s] / max(steps[s], 1) for s in range(SCOPES)]
+        shares = [max(fits[s] for fits in self.fits) / max(steps[s], 1) for s in range(SCOPES)]
         better = [
             s for s in (DOMAIN, EXPORTER)
             if steps[s] >= ENOUGH and shares[s] >= BETTER * shares[SESSION] + AT_LEAST

@@ -199,15 +199,14 @@ class SequenceTracker:
                 streams[rows] = parts[rows] if chosen == DOMAIN else scope.part
         return streams
 
-    @staticmethod
     def _learn(
-        exporter: int, stream: Stream, numbers: NDArray[np.int64], by_rule: NDArray[np.int64],
+        self, exporter: int, stream: Stream, numbers: NDArray[np.int64], by_rule: NDArray[np.int64],
         doubt: NDArray[np.bool_], found: Followed,
     ) -> int:
         """What the numbers count; where that turns out to be something else than before, the losses that were told by
         the rule before are taken back."""
         before = stream.counting.rule
-        stream.counting.learn(numbers, by_rule, doubt)
+        stream.counting.learn(numbers, by_rule, doubt, of_messages=not self._counts_records)
         if stream.counting.rule != before:
             found.credits.extend((exporter, part, minute_s, records) for minute_s, records, part in stream.charged)
             stream.due, stream.earliest, stream.gaps, stream.charged = None, None, [], []
