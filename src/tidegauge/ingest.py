@@ -58,6 +58,7 @@ from tidegauge.wire import (
     TcpExport,
     ZeekReader,
     connections_state,
+    content_before_end,
     datagrams_in,
     flow_export,
     hash_file,
@@ -283,9 +284,13 @@ class Ingest:
     def _forget_unread(self, writer: LakeWriter) -> None:
         """Files all of whose data waited for a template that did not come can be taken in again with it."""
         for source in self._taken.values():
-            unread = source.chain == self._chain and self._chain is not None and not source.counts["flows"]
-            if unread and not writer.take_back(source):
-                withdraw(writer, [source])
+            if source.chain == self._chain and self._chain is not None and not source.counts["flows"]:
+                if not writer.take_back(source):
+                    withdraw(writer, [source])
+                self.report.failures.append(str(InputError(
+                    "none of its data could be read, since their templates are missing", where=source.name,
+                    hint="take it in again together with the capture that holds them",
+                )))
 
     def _doubts(self) -> list[str]:
         """What the flows that were taken in say against the home prefixes, and against having been taken in."""
@@ -436,7 +441,7 @@ class Ingest:
         self._mark = mark
         self._note_rows(writer, mark)
         digest = digest or stream.content_hash()
-        content, length = stream.content(digest) if kind not in ON_DISK else ("", 0)
+        content, length = self._content(stream, path, kind, digest)
         if chain is None and self._decoder.pending:
             chain = mark
         chain = self._chained(writer, chain, self._decoder.connections.leans_on)
@@ -452,6 +457,17 @@ class Ingest:
             writer.rest_on(source)
             if source.chain != chain:
                 writer.chain_source(source.hash, chain)
+
+    @staticmethod
+    def _content(stream: Stream, path: str, kind: str, digest: str) -> tuple[str, int]:
+        """By what a file is known again when it has grown: hash and length of what it holds."""
+        if kind in ON_DISK:
+            return "", 0
+        if kind == "json" and path != "-":
+            with open_stream(path) as again:
+                if again.peek(64).lstrip().startswith(b"["):
+                    return content_before_end(again)
+        return stream.content(digest)
 
     def _chained(self, writer: LakeWriter, chain: int | None, marks: set[int]) -> int | None:
         """The chain of a file that would count more without what others told of the same connections; these are put

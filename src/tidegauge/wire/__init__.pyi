@@ -34,6 +34,7 @@ from .stream import (
     HEADS as HEADS,
     Begin as Begin,
     Stream as Stream,
+    content_before_end as content_before_end,
     damage_named as damage_named,
     hash_file as hash_file,
     heads_of as heads_of,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ MAGICS = {
     b"\xd4\xc3\xb2\xa1": ("<", 1), b"\xa1\xb2\xc3\xd4": (">", 1),
     b"\x4d\x3c\xb2\xa1": ("<", 1000), b"\xa1\xb2\x3c\x4d": (">", 1000),
 }
+VERSIONS = (b"\x02\x00\x04\x00", b"\x00\x02\x00\x04")
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 
 
@@ -59,19 +60,31 @@ def read_packets(stream: Stream, skipped: Skipped) -> Iterator[Packets]:
 
 
 def _read_pcap(stream: Stream) -> Iterator[Packets]:
-    header = stream.read(24)
+    """Packets of a capture, and of others that were joined to it."""
+    held: bytes | None = b""
+    while held is not None:
+        held = yield from _one_capture(stream, held)
+
+
+def _one_capture(stream: Stream, held: bytes) -> Generator[Packets, None, bytes | None]:
+    """Packets of a capture that begins with what was read already; what was read of another behind it."""
+    begun = held + stream.read(max(24 - len(held), 0))
+    header, held = begun[:24], begun[24:]
     if len(header) < 24:
-        raise InputError("the capture's header is cut short", where=f"{stream.name}, offset 0")
+        place = stream.offset - len(header)
+        raise InputError("the capture's header is cut short", where=f"{stream.name}, offset {place}")
     order, divisor = MAGICS[header[:4]]
     link = struct.unpack(order + "I", header[20:])[0] & 0xFFFF
     read_u32 = struct.Struct(order + "I").unpack_from
-    held = b""
     while True:
         start = stream.offset - len(held)
         more = stream.read(BLOCK)
         block = held + more
-        places, position, damage = [], 0, ""
+        places, position, damage, further = [], 0, "", False
         while position + 16 <= len(block):
+            if block[position : position + 4] in MAGICS and block[position + 4 : position + 8] in VERSIONS:
+                further = True  # another capture, joined to this one
+                break
             captured = read_u32(block, position + 8)[0]
             if captured > LARGEST_PACKET:
                 damage = f"a packet record claims {captured} bytes"
@@ -83,12 +96,14 @@ def _read_pcap(stream: Stream) -> Iterator[Packets]:
         if places:
             yield _pcap_block(block[:position], np.array(places, dtype=np.int64), order, divisor, link)
         held = block[position:]
+        if further:
+            return held
         if damage:
             raise InputError(damage, where=f"{stream.name}, offset {start + position}")
         if not more:
             if held:
                 raise InputError("the last packet is cut short", where=f"{stream.name}, offset {start + position}")
-            return
+            return None
 
 
 def _pcap_block(block: bytes, places: NDArray[np.int64], order: str, divisor: int, link: int) -> Packets:

@@ -20,6 +20,7 @@ from tidegauge.model import InputError
 MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"), (b"\xfd7zXZ\0", "xz"))
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK = 1 << 20
+END_BYTES = 64
 HEADS = (512, 64)
 """Bytes at the begin of a file by which one that may have grown is found: of one with so many the first, else the
 second."""
@@ -264,6 +265,21 @@ def heads_of(stream: Stream) -> dict[int, str]:
     """Hashes of the begin of a stream of which nothing has been read, by length: of those in `HEADS` that it has."""
     head = stream.peek(HEADS[0])
     return {size: hashlib.blake2b(head[:size], digest_size=20).hexdigest() for size in HEADS if len(head) >= size}
+
+
+def content_before_end(stream: Stream) -> tuple[str, int]:
+    """Hash and length of what a stream unpacks to, but for the brackets that end a list: a list that has grown begins
+    so."""
+    digest, length, tail = hashlib.blake2b(digest_size=20), 0, b""
+    while block := stream.read(BLOCK):
+        block = tail + block
+        kept = block[:-END_BYTES]
+        tail = block[len(kept) :]
+        digest.update(kept)
+        length += len(kept)
+    tail = tail.rstrip(b" \t\r\n]")
+    digest.update(tail)
+    return digest.hexdigest(), length + len(tail)
 
 
 def known_begins(stream: Stream, known: set[tuple[int, str]]) -> list[Begin]:

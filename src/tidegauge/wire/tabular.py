@@ -176,7 +176,7 @@ class TableReader:
     ) -> None:
         """Count the rows that are no flows. Those that tell of traffic are lost in their minute, unless no row was ever
         good: then it is the map that is wrong. While AWS says that it skipped records (`SKIPDATA`), nothing counts as
-        seen.
+        seen; where it had none (`NODATA`), all does.
 
         Args:
             half: rows whose way back cannot be read; of a flow as much is lost as is there.
@@ -196,13 +196,13 @@ class TableReader:
         self.skipped.add("record", "no time, address or byte count", int((left & ~lost).sum()))
         if self._counted:
             unread.lose(self.ledger, self.skipped, exporters, codes, np.fmax(starts, ends) / 1e6, lost)
-        placed = np.flatnonzero(passed & are_times(starts / 1e6) & are_times(ends / 1e6))
+        placed = np.flatnonzero((passed | empty) & are_times(starts / 1e6) & are_times(ends / 1e6))
         first_s, last_s = ((times[placed] // 1e6).astype(np.int64) for times in (starts, ends))
         minutes = np.clip((last_s - 1) // 60 - first_s // 60 + 1, 1, LONGEST_SKIPPED)
         within = np.arange(minutes.sum()) - np.repeat(np.cumsum(minutes) - minutes, minutes)
         self.ledger.add(
             exporters=exporters, exporter=np.repeat(codes[placed], minutes),
-            minute_s=np.repeat(first_s, minutes) + within * 60, stated=0,
+            minute_s=np.repeat(first_s, minutes) + within * 60, stated=np.repeat(empty[placed], minutes),
         )
 
     def _sampled(
