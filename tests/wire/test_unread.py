@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.make import NOW_S
+from tests.make import NOW_S, ipfix, pcap, sets, simple_v9, v5, v5_record
 from tidegauge.ingest import Ingest
-from tidegauge.lake import Lake
+from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import format_time
 from tidegauge.series import covered
 from tidegauge.site import Site
@@ -95,3 +95,90 @@ def share(site: Site, folder: Path, kind: str, lines: list[str]) -> tuple[int, f
     (folder / f"in.{kind}").write_text("\n".join(line for line in lines if line) + "\n")
     report = Ingest(site).run([str(folder / f"in.{kind}")])
     return report.flows, covered(Lake(site.data), MINUTE_S, MINUTE_S + 60).share
+
+
+@pytest.mark.parametrize("kind", ["nfdump", "azure"])
+def test_a_way_back_that_cannot_be_read_is_lost(make_site: Callable[..., Site], tmp_path: Path, kind: str) -> None:
+    rows = [PMACCT | {"in_bytes": 300, "out_bytes": count, "out_packets": 5} for count in (900, "4.1 M")]
+    tuples = [f"{MINUTE_S * 1000},203.0.113.5,192.0.2.9,1,443,6,I,C,NX,3,300,5,{count}" for count in ("900", "4.1M")]
+    lines = [json.dumps(row) for row in rows]
+    if kind == "azure":
+        flows = {"aclID": "x", "flowGroups": [{"rule": "r", "flowTuples": tuples}]}
+        lines = [json.dumps({"records": [{"flowRecords": {"flows": [flows]}}]})]
+    (tmp_path / "in.json").write_text("\n".join(lines))
+    site = make_site()
+    report = Ingest(site).run([str(tmp_path / "in.json")])
+    assert report.flows == 4
+    assert covered(Lake(site.data), MINUTE_S, MINUTE_S + 60).share == pytest.approx(2 / 3)
+
+
+def test_a_tuple_of_azure_without_a_time_costs_that_tuple_alone(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    tuples = [f"{when},203.0.113.5,192.0.2.9,1,443,6,I,C,NX,3,300,0,0" for when in (MINUTE_S * 1000, "17000x", "-inf")]
+    flows = {"aclID": "x", "flowGroups": [{"rule": "r", "flowTuples": tuples}]}
+    (tmp_path / "in.json").write_text(json.dumps({"records": [{"flowRecords": {"flows": [flows]}}]}))
+    site = make_site()
+    report = Ingest(site).run([str(tmp_path / "in.json")])
+    assert (report.flows, report.failures) == (1, [])
+    assert covered(Lake(site.data), MINUTE_S, MINUTE_S + 60).share == pytest.approx(1 / 3)
+
+
+def test_a_date_is_no_count(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    assert share(make_site(), tmp_path, "csv", [CSV, row(), row(bytes=CLOCK)]) == (1, pytest.approx(0.5))
+
+
+def test_a_record_with_a_reporter_and_no_ends_is_of_an_unknown_kind(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    (tmp_path / "in.json").write_text(json.dumps({"reporter": "source", "bytes": 1, "start_time": CLOCK}))
+    (failure,) = Ingest(make_site()).run([str(tmp_path / "in.json")]).failures
+    assert "JSON of an unknown kind" in failure
+
+
+def test_a_firewall_told_by_another_collector_counts_once(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    """Cisco's updates tell what passed since the last one, the end repeats the sum; as Filebeat writes them."""
+    lines = [
+        {"@timestamp": CLOCK, "netflow": {"firewall_event": event, "flow_id": 77, "type": "netflow_flow"},
+         "event": {"start": CLOCK, "end": CLOCK}, "network": {"iana_number": 6},
+         "source": {"ip": "203.0.113.5", "port": 1, "bytes": sent, "packets": 1},
+         "destination": {"ip": "192.0.2.9", "port": 443, "bytes": back, "packets": 1}}
+        for event, sent, back in ((5, 1000, 100), (5, 500, 50), (2, 1500, 150))
+    ]
+    (tmp_path / "in.json").write_text("\n".join(map(json.dumps, lines)))
+    site = make_site()
+    Ingest(site).run([str(tmp_path / "in.json")])
+    assert Lake(site.data).total("sum(bytes)", FlowFilter()) == 1650
+
+
+def test_a_list_that_has_grown_counts_once(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site, path = make_site(), tmp_path / "in.json"
+    rows = [PMACCT | {"port_src": n} for n in range(200)]
+    for count in (100, 200, 200):
+        path.write_text(json.dumps(rows[:count]))
+        assert Ingest(site).run([str(path)]).failures == []
+    assert Lake(site.data).total("sum(flows)", FlowFilter()) == 200
+
+
+def test_captures_that_were_joined_are_read_whole(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    for n in (0, 1):
+        pcap(tmp_path / f"{n}.pcap", simple_v9(n, 3))
+    joined = b"".join((tmp_path / f"{n}.pcap").read_bytes() for n in (0, 1))
+    (tmp_path / "in.pcap").write_bytes(joined)
+    assert Ingest(make_site()).run([str(tmp_path / "in.pcap")]).flows == 6
+
+
+def test_data_whose_templates_are_missing_fail(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    path = pcap(tmp_path / "in.pcap", ipfix(sets((300, bytes(480)))))
+    (failure,) = Ingest(make_site()).run([str(path)]).failures
+    assert "templates are missing" in failure
+
+
+def test_sequence_of_a_year_that_no_clock_was_set_in_gives_way(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    unset = 946_684_900
+    row5 = v5_record("203.0.113.5", "192.0.2.9")
+    for name, payload in (("v5", v5([row5], secs=unset)), ("old", v5([row5], secs=1_100_000_000))):
+        site = make_site(name=name)
+        Ingest(site).run([str(pcap(tmp_path / f"{name}.pcap", payload))])
+        began_s = Lake(site.data).total("min(epoch(time_start))", FlowFilter())
+        assert (began_s > 1_600_000_000) == (name == "v5")

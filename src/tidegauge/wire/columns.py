@@ -66,6 +66,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "sampling": ("sampling",),
     "unapplied_sampling": ("sampling_rate", "sampling_interval"),
     "log_status": ("log_status",),
+    "firewall_event": ("firewall_event",),
+    "flow_id": ("flow_id", "conn_id"),
     "biflow_direction": ("biflow_direction",),
     "src_as": ("src_as", "sas", "as_src", "bgp_source_as_number"),
     "dst_as": ("dst_as", "das", "as_dst", "bgp_destination_as_number"),
@@ -75,7 +77,8 @@ logs; goflow2 (1 and 2); pmacct; nProbe; Filebeat and Logstash; information elem
 super_mediator write them; Google Cloud's VPC flow logs. Compared are `plain_name`s.
 
 `back_packets` and `back_bytes` are of the way back in a two-way record. `sampling` has been applied to the counters,
-`unapplied_sampling` has not. `log_status` is what AWS says of the records of a time."""
+`unapplied_sampling` has not. `log_status` is what AWS says of the records of a time;
+`firewall_event` and `flow_id` those of Cisco's firewalls (elements 233 and 148)."""
 
 CONTAINERS = frozenset({"netflow", "flow", "flows", "connection", "jsonPayload", "_source", "fields"})
 """Objects in which records or parts of them lie, and which say nothing more."""

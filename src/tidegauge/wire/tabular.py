@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, NoFlowsError, Skipped, sane_times
 from tidegauge.wire.cells import Cells, fitted, stripped
 from tidegauge.wire.columnmap import ColumnMap
+from tidegauge.wire.connections import Connections
+from tidegauge.wire.elements import FIREWALL_DELETED, FIREWALL_UPDATE
 from tidegauge.wire.lines import Unread, csv_block
 from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import are_times, numbers, whole_us
@@ -66,6 +68,7 @@ class TableReader:
     Attributes:
         exporter: name for flows whose table has no such column.
         sampling: by exporter, the interval that the site names; it is applied where the table's counters are not.
+        connections: what firewalls told of theirs, so that nothing is counted twice.
     """
 
     exporter: str
@@ -73,6 +76,7 @@ class TableReader:
     sampling: dict[str, int] = field(default_factory=dict)
     skipped: Skipped = field(default_factory=Skipped)
     ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
+    connections: Connections = field(default_factory=Connections)
     _counted: bool = False
 
     def read_csv(self, stream: Stream) -> Iterator[FlowBatch]:
@@ -133,6 +137,10 @@ class TableReader:
         rows = np.flatnonzero(good)
         columns = {"bytes": octets, **cells.others()}
         exporters, codes = self._exporters(cells.column("exporter"), chosen, table.num_rows)
+        if cells.column("firewall_event") is not None and cells.column("flow_id") is not None:
+            amounts = np.nan_to_num([octets, columns["packets"], back_octets, back_packets]).astype(np.int64)
+            added, starts[rows] = self._told_by_firewall(cells, rows, codes, amounts, starts, ends)
+            octets[rows], columns["packets"][rows], back_octets[rows], back_packets[rows] = added
         tells = (src_ok & dst_ok) | (octets > 0)
         for ok, name in ((src_ok, "src"), (dst_ok, "dst")):
             if not ok.all():
@@ -157,6 +165,21 @@ class TableReader:
             minute_s=flows["time_end"] // 1_000_000, records=1, unsampled=unapplied[rows],
         )
         return self._with_way_back(flows, back_octets[rows] * times[rows], back_packets[rows] * times[rows])
+
+    def _told_by_firewall(
+        self, cells: Cells, rows: NDArray[np.int64], codes: NDArray[np.int32], amounts: NDArray[np.int64],
+        starts: NDArray[np.float64], ends: NDArray[np.float64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What records of a firewall add to those of the same connection, and from when; of some rows."""
+        events = cells.counts("firewall_event")[rows]
+        names = cells.column("flow_id")
+        assert names is not None
+        taken = names.take(pa.array(rows)).cast(pa.string()).to_pylist()
+        keys = [(code, 0, name) for code, name in zip(codes[rows].tolist(), taken, strict=True)]
+        return self.connections.of_firewall(
+            keys, events == FIREWALL_UPDATE, events == FIREWALL_DELETED, amounts[:, rows], whole_us(starts[rows]),
+            whole_us(ends[rows]),
+        )
 
     @staticmethod
     def _with_way_back(flows: FlowBatch, octets: NDArray[np.float64], packets: NDArray[np.float64]) -> FlowBatch:
