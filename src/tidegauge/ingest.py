@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,35 +44,23 @@ from tidegauge.series import doubts
 from tidegauge.site import Site
 from tidegauge.wire import (
     HEADS,
-    ArgusReader,
     Begin,
     ColumnMap,
     Decoder,
     EveReader,
-    FlowMeter,
-    Fragments,
-    JsonReader,
+    FileReaders,
     Names,
     Stream,
-    TableReader,
-    TcpExport,
     ZeekReader,
     connections_state,
     content_before_end,
-    datagrams_in,
-    flow_export,
     hash_file,
     header_of,
     heads_of,
-    ipfix_messages,
-    is_pcap,
     known_begins,
-    late_messages,
     mask_of,
-    nfdump_table,
     open_stream,
     printable,
-    read_packets,
     remember_connections,
     remember_templates,
     sniff,
@@ -92,9 +80,6 @@ ON_DISK = ("nfcapd", "parquet")
 HEADER_BYTES = 4 << 20
 EVE_COUNTS = "eve_counts"
 """The state that holds which events of Suricata's count, by exporter (`EveReader.counted`)."""
-
-Reader = ZeekReader | EveReader | ArgusReader | TableReader | JsonReader | FlowMeter
-R = TypeVar("R", ZeekReader, EveReader, ArgusReader, TableReader, JsonReader, FlowMeter)
 
 
 @dataclass
@@ -198,6 +183,12 @@ def plausible(batch: FlowBatch, skipped: Skipped) -> FlowBatch:
     return batch.take(np.flatnonzero(~many))
 
 
+def _size_of(path: str) -> int | None:
+    """Bytes of a file, as far as it is read; None where it has no end yet."""
+    place = Path(path)
+    return place.stat().st_size if path != "-" and place.is_file() else None
+
+
 class Ingest:
     """One run of `tidegauge ingest`: state such as templates lives from file to file."""
 
@@ -217,7 +208,7 @@ class Ingest:
             again: take files in anew, in place of what was taken in of them before.
             replaces: is told before flows of files go, and may refuse by raising `UsageError`.
         """
-        self._site, self._kind, self._exporter, self._map = site, kind, exporter, column_map
+        self._site, self._kind = site, kind
         self._again, self._replaces = again, replaces
         self._manifest = Manifest(site.data)
         self._known = Known(self._manifest.sources())
@@ -225,17 +216,18 @@ class Ingest:
         self._going: dict[str, Source] = {}
         self._called: set[str | None] = set()
         self._told_before = False
-        self._eve_counts: dict[str, str] = {}
         self._mark: int | None = None
         self._chain: int | None = None
         self._atlas = Atlas.of(site)
         self.report = Report()
-        self._tunnels = {name: mask_of(kinds) for name, kinds in site.decapsulate.items()}
+        tunnels = {name: mask_of(kinds) for name, kinds in site.decapsulate.items()}
         self._decoder = Decoder(
-            Names(site.exporter_names), site.sampling, self.report.skipped, relays=site.relays, tunnels=self._tunnels,
+            Names(site.exporter_names), site.sampling, self.report.skipped, relays=site.relays, tunnels=tunnels,
             out_bytes=site.out_bytes, count=site.count,
         )
-        self._readers: dict[str, Reader] = {}
+        self._readers = FileReaders(
+            self._decoder, self.report.skipped, exporter, column_map, site.exporter_names, site.sampling, tunnels
+        )
 
     def run(self, paths: list[str], progress: Callable[[str], None] = lambda name: None) -> Report:
         """Take in files; each that fails is one line in `failures`, and what was good in it is kept.
@@ -252,7 +244,7 @@ class Ingest:
             told = self._manifest.load_state(CONNECTIONS) or {}
             self._told_before = bool(told)
             remember_connections(self._decoder, told, besides=anew)
-            self._eve_counts |= self._manifest.load_state(EVE_COUNTS) or {}
+            self._readers.eve_counts |= self._manifest.load_state(EVE_COUNTS) or {}
             for file in files:
                 progress(printable(file.path))
                 self._file(file, writer)
@@ -266,7 +258,7 @@ class Ingest:
             self._commit(writer)
         if not (self.report.files or self.report.duplicates or self.report.failures):
             self.report.failures.append(f"nothing was taken in: no file of flows among {len(files):,} found")
-        self.report.applied = self._decoder.connections.applied
+        self.report.applied, self.report.datagrams = self._decoder.connections.applied, self._decoder.datagrams
         self.report.warnings += self._doubts()
         return self.report
 
@@ -276,8 +268,8 @@ class Ingest:
             self._going = {}
         templates, told = templates_state(self._decoder), connections_state(self._decoder)
         state: dict[str, Any] = {"templates": templates} if any(templates.values()) else {}
-        if self._eve_counts:
-            state[EVE_COUNTS] = self._eve_counts
+        if self._readers.eve_counts:
+            state[EVE_COUNTS] = self._readers.eve_counts
         writer.commit({**state, **({CONNECTIONS: told} if told or self._told_before else {})})
         self._told_before = bool(told)
 
@@ -315,7 +307,7 @@ class Ingest:
 
     def _note_rows(self, writer: LakeWriter, mark: int | None) -> None:
         """Hand over what the decoders counted, and the names that they saw, since the last file."""
-        for source in (self._decoder, *self._readers.values()):
+        for source in self._readers.sources():
             writer.add_ledger(source.ledger.table(), mark)
             source.ledger = LedgerBuilder()
             if isinstance(source, ZeekReader | EveReader):
@@ -324,9 +316,7 @@ class Ingest:
                 source.names.clear()
 
     def _file(self, file: Found, writer: LakeWriter) -> None:
-        path = file.path
-        place = Path(path)
-        size = place.stat().st_size if path != "-" and place.is_file() else None
+        path, size = file.path, _size_of(file.path)
         try:
             digest = hash_file(path, most=size)
             known = self._known.by_hash.get(digest or "")
@@ -421,19 +411,19 @@ class Ingest:
         flows, mark, passed_over = self.report.flows, new_mark(), self.report.skipped.total
         waits = bool(self._decoder.pending)
         chain = next((source.chain or source.mark for _, source in reversed(before)), self._chain if waits else None)
-        counts: dict[str, Any] = {}
+        damaged = False
         self._decoder.connections.mark, self._decoder.connections.leans_on = mark, set()
         try:
-            self._write(self._flows(stream, path, kind), writer, mark)
+            self._write(self._readers.flows(stream, path, kind), writer, mark)
         except NoFlowsError:
             raise  # it may be one with another map or format
         except InputError as error:
-            counts["damaged"] = True
+            damaged = True
             self._failed(path, error)
         given = self.report.flows - flows
         unread = not given and not self._decoder.pending and not self._noted()
         if unread and (going or before or self.report.skipped.total > passed_over):
-            if not counts and not before:
+            if not damaged and not before:
                 hint = "what was taken in of it before stays" if going else "--format and --map say how it is read"
                 self._failed(path, InputError("nothing in it could be read", where=stream.name, hint=hint))
             self._drop_rows()
@@ -444,19 +434,22 @@ class Ingest:
         content, length = self._content(stream, path, kind, digest)
         if chain is None and self._decoder.pending:
             chain = mark
-        chain = self._chained(writer, chain, self._decoder.connections.leans_on)
-        self._chain = chain
+        self._chain = self._chained(writer, chain, self._decoder.connections.leans_on)
         head = next((heads[size] for size in HEADS if size in heads), "")
-        made = Source(digest, stream.name, {"flows": given, **counts}, mark, chain, head, content, length)
-        self._taken[digest] = made
-        if given:
+        counts: dict[str, Any] = {"flows": given, **({"damaged": True} if damaged else {})}
+        self._going |= {source.hash: source for source in going}
+        self._enter(writer, Source(digest, stream.name, counts, mark, self._chain, head, content, length), before[-1:])
+
+    def _enter(self, writer: LakeWriter, made: Source, before: list[tuple[Begin, Source]]) -> None:
+        """A file into the list of those that were taken in; what it goes on from belongs to its chain."""
+        self._taken[made.hash] = made
+        if made.counts["flows"]:
             self._known.add(made)
         writer.add_source(made)
-        self._going |= {source.hash: source for source in going}
-        for _, source in before[-1:]:
+        for _, source in before:
             writer.rest_on(source)
-            if source.chain != chain:
-                writer.chain_source(source.hash, chain)
+            if source.chain != made.chain:
+                writer.chain_source(source.hash, made.chain)
 
     @staticmethod
     def _content(stream: Stream, path: str, kind: str, digest: str) -> tuple[str, int]:
@@ -485,12 +478,13 @@ class Ingest:
     def _noted(self) -> bool:
         """Whether the decoders counted something, or saw names, since the last file."""
         return any(
-            source.ledger.rows or getattr(source, "names", None) for source in self._readers.values()
-        ) or bool(self._decoder.ledger.rows)
+            source.ledger.rows or (isinstance(source, ZeekReader | EveReader) and source.names)
+            for source in self._readers.sources()
+        )
 
     def _drop_rows(self) -> None:
         """Forget what the decoders counted since the last file, of which nothing is taken in."""
-        for source in (self._decoder, *self._readers.values()):
+        for source in self._readers.sources():
             source.ledger = LedgerBuilder()
 
     def _failed(self, path: str, error: InputError) -> None:
@@ -504,95 +498,3 @@ class Ingest:
                 table = label(batch, self._site, self._atlas)
                 self.report.count(table)
                 writer.add_flows(table, mark)
-
-    def _flows(self, stream: Stream, path: str, kind: str) -> Iterator[FlowBatch]:
-        tables = {"column_map": self._map, "sampling": self._site.sampling}
-        if kind == "empty":
-            raise NoFlowsError("empty", where=stream.name)
-        if kind in ("netflow", "pcap", "capture"):
-            yield from self._capture(stream, kind)
-        elif kind == "ipfix":
-            yield from self._ipfix(stream)
-        elif kind == "zeek":
-            yield from self._reader(ZeekReader, self._exporter or "zeek").read(stream)
-        elif kind == "eve":
-            yield from self._reader(EveReader, self._exporter, counted=self._eve_counts).read(stream)
-        elif kind == "argus":
-            yield from self._reader(ArgusReader, self._exporter or "argus").read(stream)
-        elif kind == "json":
-            yield from self._reader(JsonReader, self._exporter or "json", sampling=self._site.sampling).read(stream)
-        elif kind == "nfcapd":
-            if path == "-" or stream.compression:
-                raise InputError("an nfcapd file must lie on disk as it is", where=stream.name, hint="unpack it first")
-            with nfdump_table(path) as table:
-                yield from self._reader(TableReader, self._exporter or "nfcapd", **tables).read_csv(table)
-        elif kind == "csv":
-            yield from self._reader(TableReader, self._exporter or "table", **tables).read_csv(stream)
-        elif kind == "parquet":
-            if path == "-":
-                raise InputError("Parquet cannot be read from standard input", where=stream.name, hint="name the file")
-            yield from self._reader(TableReader, self._exporter or "table", **tables).read_parquet(path)
-        else:
-            raise NoFlowsError(
-                "not a kind of file that holds flows",
-                where=stream.name,
-                hint="pcap, IPFIX file, Zeek log, Suricata EVE, Argus, nfcapd, JSON, CSV or Parquet",
-            )
-
-    def _reader(self, kind: type[R], exporter: str | None, **more: Any) -> R:
-        """The run's one reader of a kind: its counters go on from file to file."""
-        key = f"{kind.__name__} {exporter}"
-        if key not in self._readers:
-            make: Callable[..., R] = kind
-            called = self._site.exporter_names.get(exporter, exporter) if exporter else exporter
-            self._readers[key] = make(called, skipped=self.report.skipped, **more)
-        found = self._readers[key]
-        assert isinstance(found, kind)
-        return found
-
-    def _ipfix(self, stream: Stream) -> Iterator[FlowBatch]:
-        """The messages of an IPFIX file, which names no exporter."""
-        self._decoder.new_capture()
-        before = self._decoder.datagrams
-        for messages in ipfix_messages(stream, self._decoder.names.position(self._exporter or "ipfix")):
-            yield from self._decoder.decode(messages)
-        self.report.datagrams += self._decoder.datagrams - before
-
-    def _capture(self, stream: Stream, kind: str) -> Iterator[FlowBatch]:
-        """A capture of flow export, or of anything else, which is then metered; its first packets tell which."""
-        if not is_pcap(stream.peek(4)):
-            raise InputError("not a pcap or pcapng capture", where=f"{stream.name}, offset 0")
-        self._decoder.new_capture()
-        name = self._exporter or "pcap"
-        meter = None if kind == "netflow" else self._reader(FlowMeter, name, tunnels=self._tunnels.get(name))
-        damage: InputError | None = None
-        fragments, streams = Fragments(self.report.skipped), TcpExport(self.report.skipped)
-        blocks = read_packets(stream, self.report.skipped)
-        while True:
-            try:
-                packets = next(blocks, None)
-            except InputError as error:  # what came before the damage is good
-                damage, packets = error, None
-            if packets is None:
-                break
-            if kind == "capture":
-                spoken = flow_export(packets)
-                kind = "netflow" if spoken.mostly else "pcap"
-                if kind == "pcap" and spoken.datagrams:
-                    told = "of flow export among other packets: metered as traffic; --format netflow reads it"
-                    self.report.skipped.add("datagram", told, spoken.datagrams)
-            if kind == "pcap":
-                assert meter is not None
-                yield from meter.meter(packets)
-                continue
-            before = self._decoder.datagrams
-            found = datagrams_in(packets, self._decoder.names, self.report.skipped, fragments, streams)
-            yield from self._decoder.decode(found)
-            self.report.datagrams += self._decoder.datagrams - before
-        fragments.finish()
-        for message in late_messages(streams, self._decoder.names):
-            yield from self._decoder.decode(message)
-        if meter is not None:
-            yield from meter.finish()
-        if damage is not None:
-            raise damage

@@ -339,28 +339,34 @@ def check(case: Case, text: str) -> list[Problem]:
     scores = weigh(case).scores() if case.of("hypothesis") else {}
     for number, line in enumerate(text.splitlines(), 1):
         cited = CITED.findall(line)
+        wrong = [(line.index(f"[{n}]"), f"there is no {n} in this case") for n in cited if n not in known]
         entries = [known[name] for name in cited if name in known]
-        for name in cited:
-            if name not in known:
-                found.append(Problem(number, line.index(f"[{name}]") + 1, f"there is no {name} in this case"))
         bare = CITED.sub(lambda m: " " * len(m[0]), line).replace(case.name, " " * len(case.name))
-        held: set[str] = set()
-        for entry in entries:
-            held |= _held(entry, scores)
-        for match in TOKEN.finditer(bare):
-            if match[0] not in held and match[0] != "SHA-256":
-                cause = f"not in {', '.join(cited)}" if cited else "cites no evidence"
-                found.append(Problem(number, match.start() + 1, f"{match[0]}: {cause}"))
-        for form, verdict in VERDICTS:
-            match_ = re.search(form, bare)
-            if match_ is None or (verdict == "surge" and re.search(VERDICTS[0][0], bare)):
-                continue
-            if not any(_says(entry, verdict, line) for entry in entries):
-                found.append(Problem(number, match_.start() + 1, f"“{match_[0]}”: no evidence cited here says so"))
-        never = NEVER.search(bare)
-        if never and not any(e.kind == "claim" for e in entries):
-            found.append(Problem(number, never.start() + 1, f"“{never[0]}”: no flow record can show that"))
+        cause = f"not in {', '.join(cited)}" if cited else "cites no evidence"
+        wrong += _not_held(bare, set().union(*(_held(entry, scores) for entry in entries)), cause)
+        wrong += _not_said(bare, line, entries)
+        found += [Problem(number, place + 1, what) for place, what in wrong]
     return found
+
+
+def _not_held(bare: str, held: set[str], cause: str) -> Iterator[tuple[int, str]]:
+    """Numbers and names of a line that no evidence holds, and where they stand."""
+    for match in TOKEN.finditer(bare):
+        if match[0] not in held and match[0] != "SHA-256":
+            yield match.start(), f"{match[0]}: {cause}"
+
+
+def _not_said(bare: str, line: str, entries: list[Entry]) -> Iterator[tuple[int, str]]:
+    """Verdicts in a line that no evidence cited there says, and what no flow record can show."""
+    for form, verdict in VERDICTS:
+        match = re.search(form, bare)
+        if match is None or (verdict == "surge" and re.search(VERDICTS[0][0], bare)):
+            continue
+        if not any(_says(entry, verdict, line) for entry in entries):
+            yield match.start(), f"“{match[0]}”: no evidence cited here says so"
+    never = NEVER.search(bare)
+    if never and not any(entry.kind == "claim" for entry in entries):
+        yield never.start(), f"“{never[0]}”: no flow record can show that"
 
 
 def _says(entry: Entry, verdict: str, line: str) -> bool:

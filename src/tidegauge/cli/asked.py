@@ -31,15 +31,7 @@ def question_of(words: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     command = program.get_command(click.Context(program), verb)
     if command is None or verb not in {*ANSWERS} - {"origins"}:
         raise UsageError(f"not a question: {verb!r}", hint="ask, series, top, coverage, hunt, origin, lure, leak")
-    context = command.make_context(verb, rest, resilient_parsing=False)
-    given: dict[str, Any] = {}
-    for parameter in command.params:
-        value = context.params.get(parameter.name or "")
-        if value is None or value in ((), "", False) or value == parameter.get_default(context):
-            continue
-        option = max(parameter.opts, key=len)
-        name = option.lstrip("-").replace("-", "_") if option.startswith("-") else BARE.get(verb, option)
-        given[name] = [str(v) for v in value] if isinstance(value, tuple) else value
+    given = _given(command, verb, command.make_context(verb, rest, resilient_parsing=False))
     if verb == "origin" and "of" in given:
         verb = "origins"
     form = ANSWERS[verb][0]
@@ -52,3 +44,16 @@ def question_of(words: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
             raise UsageError(f"one {bare} at a time is sealed", hint=f"tidegauge case evidence NAME -- {verb} ONE")
         question[bare] = question[bare][0]
     return verb, question
+
+
+def _given(command: click.Command, verb: str, context: click.Context) -> dict[str, Any]:
+    """What a command line says otherwise than by default, by the names of options."""
+    given: dict[str, Any] = {}
+    for parameter in command.params:
+        value = context.params.get(parameter.name or "")
+        if value is None or value in ((), "", False) or value == parameter.get_default(context):
+            continue
+        option = max(parameter.opts, key=len)
+        name = option.lstrip("-").replace("-", "_") if option.startswith("-") else BARE.get(verb, option)
+        given[name] = [str(v) for v in value] if isinstance(value, tuple) else value
+    return given

@@ -107,13 +107,7 @@ def _closing(site: Site, words: tuple[str, ...], reason: str | None, until: str 
 
 def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) -> None:
     shown = [f for f in found.findings if everything or f.severity != "info"]
-    hidden = len(found.findings) - len(shown)
-    span = f"between {format_time(found.since_s)} and {format_time(found.until_s)}"
-    click.secho(
-        f"{format_count(len(shown), 'finding')} {span}"
-        + (f"; {hidden} more {'is' if hidden == 1 else 'are'} expected (--all)" if hidden else ""),
-        bold=True,
-    )
+    click.secho(_headline(found, len(shown)), bold=True)
     for ground in found.grounds:
         click.echo(f"  That nothing{' more' if shown else ''} was found is no evidence: {ground}")
     stories = {s.subject: s for s in found.stories() if len(s.findings) > 1}
@@ -133,6 +127,14 @@ def _print(found: Hunted, here: SiteContext, explain: bool, everything: bool) ->
     click.echo("\nlooked at " + ", ".join(f"{count:,} {what}" for what, count in found.examined.items()))
     for left in found.skipped:
         click.echo(f"not looked at: {left['what']} ({left['count']:,}): {left['why']}")
+
+
+def _headline(found: Hunted, shown: int) -> str:
+    hidden = len(found.findings) - shown
+    more = f"; {hidden} more {'is' if hidden == 1 else 'are'} expected (--all)" if hidden else ""
+    return (
+        f"{format_count(shown, 'finding')} between {format_time(found.since_s)} and {format_time(found.until_s)}{more}"
+    )
 
 
 def _print_finding(finding: Finding) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +17,10 @@ from tidegauge.cli.common import (
     table,
 )
 from tidegauge.model import FOREVER_S, Skipped, UsageError, format_count
+
+if TYPE_CHECKING:
+    from tidegauge.site import Site
+    from tidegauge.watch import Indicator
 
 
 @click.group()
@@ -62,15 +68,15 @@ def add(
     from tidegauge.watch import Indicator, Watches, read_indicators
 
     site = open_site(site_dir)
-    span = _valid(valid)
     given = {"prefix": prefixes, "as": ases, "domain": domains}
-    marks = [Indicator.of(kind, value, *span) for kind, values in given.items() for value in values]
-    if valid is not None and not (marks or ports):
+    if valid is not None and not (any(given.values()) or ports):
         raise UsageError("--valid is for what the command itself names.",
                          hint="files say themselves for which time their indicators hold")
-    if ports and not marks and (files or lures):
+    if ports and not any(given.values()) and (files or lures):
         raise UsageError("--port is for what the command itself names.",
                          hint="for a port of every outside host, a command with --port alone")
+    span = _valid(valid)
+    marks = [Indicator.of(kind, value, *span) for kind, values in given.items() for value in values]
     if ports:
         alone = [Indicator.of("port", port, *span) for port in ports]
         marks = [mark.at_port(port) for mark in marks for port in ports] or alone
@@ -80,15 +86,7 @@ def add(
         marks += read
         left.merge(unread)
     if lures:
-        from tidegauge.app.luring import indicators_of, judging, lures as judged_lures
-        from tidegauge.lure import given as items_of
-
-        with judging(site) as judge:
-            for lure in lures:
-                judged = judged_lures(judge, items_of([lure], sys.stdin.buffer))
-                marks += indicators_of(judged, lure)
-                for row in judged.skipped:
-                    left.add(row["what"], row["why"])
+        marks += _of_lures(site, lures, left)
     made = Watches(Store.of(site)).add(name, marks, note=note, sizes=sizes, left=left)
     if as_json:
         print_json({**made.to_json(), "skipped": left.to_json()})
@@ -96,6 +94,19 @@ def add(
     click.echo(f"{made.name}: {format_count(len(made.indicators), 'indicator')}")
     for what, why, count in left:
         click.echo(f"  left out: {count:,} {what}: {why}")
+
+
+def _of_lures(site: Site, files: tuple[str, ...], left: Skipped) -> Iterator[Indicator]:
+    """Where mails and links lead that are lures."""
+    from tidegauge.app.luring import indicators_of, judging, lures as judged_lures
+    from tidegauge.lure import given as items_of
+
+    with judging(site) as judge:
+        for file in files:
+            judged = judged_lures(judge, items_of([file], sys.stdin.buffer))
+            yield from indicators_of(judged, file)
+            for row in judged.skipped:
+                left.add(row["what"], row["why"])
 
 
 @watch.command(name="list")

@@ -133,27 +133,26 @@ def parse_mail(data: bytes) -> Mail:
         body = _body(part, troubles)
         disposition = str(part.get("content-disposition") or "")[:500].strip().lower()
         name = _name(part)
-        shown = not disposition.startswith("attachment") and (not name or declared.startswith("multipart/"))
-        if (shown and declared in ("text/plain", "text/html")) or (declared.startswith(("multipart/", "message/"))):
+        if _is_shown(declared, disposition, name):
             text = to_text(body, part.get_content_charset())[:MOST_TEXT]
             is_page = declared == "text/html" or (declared != "text/plain" and kind_of(body) == "html")
             (pages if is_page else texts).append(text)
         elif body:
-            attachments.append(
-                Attachment(
-                    name,
-                    declared,
-                    kind_of(body),
-                    body,
-                    disposition.startswith("inline") or bool(part.get("content-id")),
-                )
-            )
-    if not texts and not pages and not attachments and not attached and message.preamble:
+            inline = disposition.startswith("inline") or bool(part.get("content-id"))
+            attachments.append(Attachment(name, declared, kind_of(body), body, inline))
+    if message.preamble and not any((texts, pages, attachments, attached)):
         texts.append(to_text(message.preamble.encode("utf-8", "surrogateescape"))[:MOST_TEXT])
     return Mail(
         headers, "\n".join(texts)[:MOST_TEXT], "\n".join(pages)[:MOST_TEXT], tuple(attachments), tuple(attached),
         tuple(dict.fromkeys(troubles)), whole,
     )
+
+
+def _is_shown(declared: str, disposition: str, name: str) -> bool:
+    """Whether a part is read with the mail, and not attached to it."""
+    if declared.startswith(("multipart/", "message/")):
+        return True
+    return declared in ("text/plain", "text/html") and not disposition.startswith("attachment") and not name
 
 
 def _flattened(data: bytes, troubles: list[str]) -> bytes:

@@ -200,10 +200,9 @@ def _target(name: str, attributes: dict[str, str | None], page: Page) -> tuple[s
         attribute, kind = LEADING[name]
         place = attributes.get(attribute) or ""
         return (kind, place.strip()[:8000]) if place or name == "form" else None
-    if name == "input":
-        page.fields.append((attributes.get("type") or "text").strip().lower()[:20])
-    if name == "textarea":
-        page.fields.append("text")
+    if name in ("input", "textarea"):
+        kind = (attributes.get("type") if name == "input" else "") or "text"
+        page.fields.append(kind.strip().lower()[:20])
     if name == "base" and attributes.get("href"):
         page.base = (attributes["href"] or "").strip()[:2000]
     if name == "meta" and (attributes.get("http-equiv") or "").lower() == "refresh":

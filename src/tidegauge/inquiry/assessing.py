@@ -42,7 +42,7 @@ def read_series(path: Path, *, missing_zero: bool) -> SeriesFile:
         raise InputError(f"cannot be read: {error}", where=str(path)) from None
     rows = csv.reader(io.StringIO(text))
     header = [name.strip().lower() for name in next(rows, [])]
-    if header[:2] != ["time", "value"] or header[2:] not in ([], ["coverage"]):
+    if header not in (["time", "value"], ["time", "value", "coverage"]):
         raise InputError(f"the header is {','.join(header)!r}", where=f"{path}, line 1", hint="time,value[,coverage]")
     times, values, seen = [], [], []
     try:
@@ -54,10 +54,7 @@ def read_series(path: Path, *, missing_zero: bool) -> SeriesFile:
             times.append(_time(row[0], path, number))
             empty = not row[1].strip()
             values.append(0.0 if empty else _amount(row[1], path, number))
-            share = _amount(row[2], path, number) if len(row) > 2 and row[2].strip() else 1.0
-            if not 0 <= share <= 1:
-                raise InputError(f"coverage {share} is not between 0 and 1", where=f"{path}, line {number}")
-            seen.append(0.0 if empty else share)
+            seen.append(0.0 if empty else _share(row[2:], path, number))
     except csv.Error as error:
         raise InputError(f"not CSV: {error}", where=f"{path}, line {rows.line_num}") from None
     if len(times) < 2:
@@ -71,6 +68,14 @@ def read_series(path: Path, *, missing_zero: bool) -> SeriesFile:
     filled, coverage = np.zeros(count), np.full(count, 1.0 if missing_zero else 0.0)
     filled[places], coverage[places] = values, seen
     return SeriesFile(width, int(starts[0]), filled, coverage)
+
+
+def _share(cells: list[str], path: Path, line: int) -> float:
+    """The coverage of a bin, where it is told."""
+    share = _amount(cells[0], path, line) if cells and cells[0].strip() else 1.0
+    if not 0 <= share <= 1:
+        raise InputError(f"coverage {share} is not between 0 and 1", where=f"{path}, line {line}")
+    return share
 
 
 def _width_of(gaps: NDArray[np.int64], path: Path) -> int:

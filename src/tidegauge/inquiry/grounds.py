@@ -191,7 +191,7 @@ def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     named = [column for column in FILLED_BY_SOME if column in words]
     sizes = words.intersection(SIZES)
     end = {"in": "dst", "out": "src"}.get(asked.direction, "-")
-    own = [f"{end}_{what}" for what in ("country", "as", "class") if f"{end}_{what}" in words]
+    own = sorted(words.intersection(f"{end}_{what}" for what in ("country", "as", "class")))
     intricate = is_intricate(asked.where_text)
     way = (f"direction = '{asked.direction}'",)
     during = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)

@@ -312,13 +312,20 @@ def labelled(sight: Sight, owner: str, at: int) -> Hit | None:
     owned = bool(owner or LOGIN.search(before) or LOGIN.search(sight.previous))
     kind = secrets.hash_kind(value)
     if KEYED.search(sight.text):
-        random = len(value) >= 20 and entropy(value) >= 3.5 and any(map(str.isdigit, value))
-        if random and re.fullmatch(r"[A-Za-z0-9+/_=.\-]+", value):
+        if _is_random(value):
             return Hit("secret", value, "secret by its label", "a label, and a value as random as a key", 0.7,
                        shown=f"{sight.text}, {len(value)} characters")
     elif kind or secrets.is_password(value, beside_owner=owned):
         return credential(owner or str(at), value, kind or "password", 0.9 if owned else 0.7)
     return None
+
+
+def _is_random(value: str) -> bool:
+    """Whether a value is as random as a key."""
+    return (
+        len(value) >= 20 and entropy(value) >= 3.5 and any(map(str.isdigit, value))
+        and re.fullmatch(r"[A-Za-z0-9+/_=.\-]+", value) is not None
+    )
 
 
 def credential(owner: str, value: str, what: str, confidence: float) -> Hit:

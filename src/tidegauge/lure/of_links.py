@@ -127,12 +127,16 @@ def link_mismatch_rewritten(look: Look, link: Link) -> Iterator[Seen]:
     yield from _mismatch(look, link, rewritten=True)
 
 
+def _same_owner(one: str, other: str) -> bool:
+    return one == other or bool(organisation(one) and organisation(one) == organisation(other))
+
+
 def _mismatch(look: Look, link: Link, *, rewritten: bool) -> Iterator[Seen]:
     """A link that shows another domain than the one to which it leads; by way of a service that rewrites links, or to
     the sender's own domain, it says less."""
     goal = link.goal
     shown = shown_domain(link.shown) if link.kind in ("a", "area") else ""
-    if not shown or shown == goal.domain or (organisation(shown) and organisation(shown) == organisation(goal.domain)):
+    if not shown or _same_owner(shown, goal.domain):
         return
     theirs = look.brands.owner(shown)
     ways = (goal.domain, *map(registered, link.through))

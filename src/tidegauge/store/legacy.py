@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select
 
@@ -43,6 +44,10 @@ def take_over(connection: Connection, folder: Path, name: str) -> None:
                         hint="move it away to begin without it") from None
 
 
+def _without_id(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "id"}
+
+
 def pair_ports(connection: Connection) -> None:
     """Give the ports of a watch to the indicators that they narrowed, in rows of versions in which all ports narrowed
     all others.
@@ -64,8 +69,7 @@ def pair_ports(connection: Connection) -> None:
     for begin in range(0, len(gone), 500):
         connection.execute(delete(marks).where(marks.c.id.in_(gone[begin : begin + 500])))
     made = [
-        {**{name: value for name, value in row.items() if name != "id"}, "far_port": port}
-        for row in paired for port in sorted(set(by_hand[row["watch"]]))
+        {**row, "far_port": port} for row in map(_without_id, paired) for port in sorted(set(by_hand[row["watch"]]))
     ]
     if made:
         connection.execute(marks.insert(), made)

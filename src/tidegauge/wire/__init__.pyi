@@ -20,6 +20,7 @@ from .datagrams import (
 )
 from .decoder import Decoder as Decoder
 from .eve import EveReader as EveReader
+from .files import FileReaders as FileReaders
 from .fragments import Fragments as Fragments
 from .grouping import groups as groups
 from .ipfixfile import ipfix_messages as ipfix_messages

@@ -170,12 +170,12 @@ def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skippe
         if template_id < 256 and not (withdrawal and template_id in (2, 3)):
             skipped.add(kind, f"template id below 256 ({template_id})")
             break
-        if count == 0:
-            found.append((template_id, None))
-            continue
         if count > MOST_FIELDS:
             skipped.add(kind, f"more than {MOST_FIELDS} fields")
             break
+        if count == 0:
+            found.append((template_id, None))
+            continue
         fields, position = _fields(body, position, count, version, scopes)
         if len(fields) < count:
             skipped.add(kind, "cut short")

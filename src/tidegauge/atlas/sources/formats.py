@@ -69,30 +69,29 @@ FORMATS = {f.name: f for f in (
 )}
 
 
+BEGINS = tuple((name, re.compile(pattern)) for name, pattern in (
+    ("tor-consensus", rb"(?s)(?:.{0,400}?\n)?network-status-version 3"),
+    ("tor-exit-list", rb"(?s)@type tordnsel|(?:.*?\n)?ExitAddress "),
+    ("delegated", rb"(?s)(?:.{0,4096}?\n)?[\d.]+\|[a-z]+\|\d{8}\|\d+\|"),
+    ("rpsl", rb"(?s)(?:.*?\n)?(?:inetnum|inet6num|route6?|aut-num):\s"),
+    ("drop", rb"(?s).{0,400}?Spamhaus DROP|\s*\{\"cidr\""),
+    ("c2", rb"(?s).*?ioc_value|(?=.*dst_ip).*?c2_status"),
+    ("cloud", rb"\s*\{"),
+    ("mrt", rb"(?s).{4}\0[\x0c\x0d].{6}"),
+    ("mrt-updates", rb"(?s).{4}\0[\x10\x11].{6}"),
+))
+"""How files of each format begin; the first that fits is it."""
+
+
 def detect(head: bytes, name: str) -> str:
     """The format of a file by how it begins.
 
     Raises:
         UsageError: it cannot be told.
     """
-    if head.startswith(b"network-status-version 3") or b"\nnetwork-status-version 3" in head[:400]:
-        return "tor-consensus"
-    if re.search(rb"(?m)^ExitAddress ", head) or head.startswith(b"@type tordnsel"):
-        return "tor-exit-list"
-    if re.search(rb"(?m)^[\d.]+\|[a-z]+\|\d{8}\|\d+\|", head[:4096]):
-        return "delegated"
-    if re.search(rb"(?m)^(inetnum|inet6num|route6?|aut-num):\s", head):
-        return "rpsl"
-    if b"Spamhaus DROP" in head[:400] or re.match(rb'\s*\{"cidr"', head):
-        return "drop"
-    if b"ioc_value" in head or (b"dst_ip" in head and b"c2_status" in head):
-        return "c2"
-    if head.lstrip().startswith(b"{"):
-        return "cloud"
-    if len(head) >= 12 and head[4:6] in (b"\0\x0c", b"\0\x0d"):
-        return "mrt"
-    if len(head) >= 12 and head[4:6] in (b"\0\x10", b"\0\x11"):
-        return "mrt-updates"
+    for format_name, begin in BEGINS:
+        if begin.match(head):
+            return format_name
     text = head.decode("utf-8", "replace")
     lines = [s for line in text.splitlines() if (s := line.strip()) and not s.startswith(("#", ";"))]
     if lines and lines[0].count(",") >= 1:

@@ -159,12 +159,13 @@ def _finding(scanner: Scanner, among_neighbours: bool) -> Finding:
         f"log likelihood ratio of a scanner: {scanner.ratio:.0f}, above {threshold():.1f}; that takes a host that does"
         f" not scan for a scanner once in {1 / FALSE:,.0f} times",
     ]
-    if not inward:
-        reasons.append("a host of ours that scans is often commanded from outside, or used by somebody else")
-        if shape == "block":
-            reasons.append("programs that share files among peers look for these in the same way")
-    if severity == "low" and not inward:
-        reasons.append("most of these hosts try others at this port too, as programs do that share among neighbours")
+    told = {
+        "a host of ours that scans is often commanded from outside, or used by somebody else": not inward,
+        "programs that share files among peers look for these in the same way": not inward and shape == "block",
+        "most of these hosts try others at this port too, as programs do that share among neighbours":
+            severity == "low" and not inward,
+    }
+    reasons += [reason for reason, holds in told.items() if holds]
     return Finding(
         kind="scan",
         title=f"{shape} scan by {who}: {what}",
