@@ -77,6 +77,13 @@ def _tunnel(text: str) -> str:
     return text
 
 
+def _break(text: str) -> str:
+    first, slash, last = text.partition("/")
+    if not slash or date.fromisoformat(first) >= date.fromisoformat(last):
+        raise ValueError(f"not a break: {text!r}; for example 2026-12-20/2027-01-06")
+    return text
+
+
 def _zone(text: str) -> str:
     if text not in available_timezones():
         raise ValueError(f"not a time zone: {text!r}; for example Asia/Taipei")
@@ -165,6 +172,8 @@ class CalendarSettings(_Strict):
 
     holidays: list[date] = []
     one_off: list[date] = []
+    breaks: list[Annotated[str, AfterValidator(_break)]] = []
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
 
 
 ClassText = Annotated[str, AfterValidator(_class)]

@@ -100,6 +100,10 @@ class Site:
     holidays: tuple[int, ...]
     """Days since 1970-01-01 (UTC) that are like Sundays; `one_off_days` are like no others."""
     one_off_days: tuple[int, ...]
+    breaks: tuple[tuple[int, int], ...] = ()
+    """Days of breaks, half-open."""
+    holidays_of: str | None = None
+    """The country whose public holidays count; None: that of the zone."""
     atlas_sources: tuple[AtlasSource, ...] = ()
     zone: str = "UTC"
     """In which people here tell the time; all that is kept and computed is in UTC."""
@@ -129,6 +133,19 @@ def find_site(given: Path | None) -> Path:
         where=str(here),
         hint="make one with `tidegauge init --home PREFIX`, or name its folder with --site",
     )
+
+
+def break_of(text: str) -> tuple[int, int]:
+    """The days of a break (since 1970-01-01), half-open, from `FROM/UNTIL`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    first, _, last = (part for part in text.partition("/"))
+    days = date.fromisoformat(first).toordinal() - EPOCH_DAY, date.fromisoformat(last).toordinal() - EPOCH_DAY
+    if days[0] >= days[1]:
+        raise ValueError(f"not a break: {text!r}")
+    return days
 
 
 def load_site(folder: Path) -> Site:
@@ -181,6 +198,8 @@ def load_site(folder: Path) -> Site:
         snmp=file.snmp,
         holidays=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.holidays),
         one_off_days=tuple(d.toordinal() - EPOCH_DAY for d in file.calendar.one_off),
+        breaks=tuple(break_of(text) for text in file.calendar.breaks),
+        holidays_of=file.calendar.country,
         atlas_sources=tuple(_atlas_source(folder, n, s) for n, s in file.atlas.sources.items()),
         store_url=file.store.url,
         serve=file.serve,
@@ -358,6 +377,10 @@ data = "data"
 # [calendar]
 # holidays = [2026-12-25]
 # one_off = [2026-11-03]
+# Breaks teach nothing, and the first days after one are compared with other first days after breaks.
+# breaks = ["2026-12-20/2027-01-06"]
+# Public holidays are those of the zone's country ([site] zone), or of another one.
+# country = "TW"
 
 # Sources of the atlas: `tidegauge atlas update` takes what is new from a URL, or from a file or folder (a mirror).
 # [atlas.sources.cloud]

@@ -49,6 +49,7 @@ class Excess(_Shape):
     expected: float
     excess: float
     p_value: float
+    shape: Literal["burst", "step"] | None = None
     carried_by: list[Carrier] = []
 
 

@@ -132,7 +132,8 @@ def world(here: SiteContext, question: WorldQuestion) -> World:
     starts_s = np.arange(min(history_s, first_s), last_s, HOUR_S)
     expected = None
     if asked * HOUR_S >= LEAST_HISTORY_S:
-        expected = expectation(starts_s, table, seen, asked=asked, width_s=HOUR_S, calendar=calendar_of(here.site))
+        calendar = calendar_of(here.site, min(history_s, first_s), last_s)
+        expected = expectation(starts_s, table, seen, asked=asked, width_s=HOUR_S, calendar=calendar)
     frames = np.arange(0, table.shape[1] - asked, width_s // HOUR_S)
 
     def framed(hours: Floats) -> Floats:

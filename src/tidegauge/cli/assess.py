@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import click
 
@@ -30,12 +32,14 @@ from tidegauge.model import (
 @click.option(
     "--one-off", "one_off", multiple=True, metavar="DATE", help="A day that teaches nothing of what is usual."
 )
+@click.option("--zone", default="UTC", metavar="ZONE", help="By whose clocks hours and days go, and whose holidays.")
+@click.option("--break", "breaks", multiple=True, metavar="FROM/UNTIL", help="Days of a break, which teach nothing.")
 @judgement_options
 @json_option
 def assess(
     files: tuple[Path, ...], since: str, until: str | None, missing: str, holidays: tuple[str, ...],
-    one_off: tuple[str, ...], baseline: str, false_alarm: float, power: float, exit_code: bool,
-    wanted: tuple[str, ...], as_json: bool,
+    one_off: tuple[str, ...], zone: str, breaks: tuple[str, ...], baseline: str, false_alarm: float, power: float,
+    exit_code: bool, wanted: tuple[str, ...], as_json: bool,
 ) -> None:
     """The same judgement on series from any tool: CSV with a header time,value[,coverage].
 
@@ -44,11 +48,18 @@ def assess(
     Example: tidegauge assess router.csv --since 2014-11-24
     """
     from tidegauge.app import parse_wanted
-    from tidegauge.detect import Calendar
-    from tidegauge.inquiry import assess as assess_series
+    from tidegauge.inquiry import assess as assess_series, calendar_in
+    from tidegauge.site import break_of
 
     baseline_s = parse_duration(baseline)
-    calendar = Calendar(*(frozenset(parse_time(d, now_s=0) // 86400 for d in days) for days in (holidays, one_off)))
+    if zone not in available_timezones():
+        raise UsageError(f"not a time zone: {zone!r}", hint="--zone Asia/Taipei")
+    try:
+        away = [break_of(text) for text in breaks]
+    except ValueError:
+        raise UsageError("not a break", where=", ".join(breaks), hint="--break 2026-12-20/2027-01-06") from None
+    alike, apart = ([parse_time(day, now_s=0) // 86400 for day in days] for days in (holidays, one_off))
+    calendar = partial(calendar_in, zone, holidays=alike, one_off=apart, breaks=away)
     chances = parse_wanted(list(wanted))
     failed, verdicts = False, []
     for path in files:

@@ -1,7 +1,6 @@
+from .calendar import NO_CALENDAR as NO_CALENDAR, Calendar as Calendar
 from .history import (
     DURATIONS_S as DURATIONS_S,
-    NO_CALENDAR as NO_CALENDAR,
-    Calendar as Calendar,
     expectation as expectation,
     learn as learn,
     window_lengths as window_lengths,

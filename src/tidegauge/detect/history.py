@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.detect.baseline import DAY_S, fit_baseline, is_on
+from tidegauge.detect.baseline import DAY_S, fit_baseline
+from tidegauge.detect.calendar import NO_CALENDAR, Calendar
 from tidegauge.detect.peaks import single, strangers
 from tidegauge.detect.windows import SEEN_ENOUGH, Scored, Standardised
 from tidegauge.model import runs
@@ -23,22 +24,6 @@ STRANGER_LENGTHS_S = (300, 3600, 21600)
 MOST_STRANGERS = 8
 MOST_STRANGE_SHARE = 0.15
 """More past surges than this, or more of the history, are a habit and count as usual."""
-
-
-@dataclass(frozen=True)
-class Calendar:
-    """Days (numbers since 1970-01-01, UTC) that are not like others of their weekday.
-
-    Attributes:
-        holidays: they are like Sundays.
-        one_off: they teach nothing: left out of the history.
-    """
-
-    holidays: frozenset[int] = frozenset()
-    one_off: frozenset[int] = frozenset()
-
-
-NO_CALENDAR = Calendar()
 
 
 @dataclass(frozen=True)
@@ -85,7 +70,8 @@ def expectation(
     Returns:
         Shape (series, bins - asked), as seen; zeros where no bin of the history was.
     """
-    past = np.flatnonzero((seen[:asked] >= SEEN_ENOUGH) & ~is_on(starts_s[:asked], calendar.one_off))
+    starts_s = calendar.local_s(starts_s)
+    past = np.flatnonzero((seen[:asked] >= SEEN_ENOUGH) & calendar.teaches(starts_s[:asked]))
     if not len(past):
         return np.zeros((len(table), table.shape[1] - asked))
     fitted = (
@@ -101,7 +87,9 @@ def learn(
     unit: float, calendar: Calendar = NO_CALENDAR,
 ) -> Learned:
     """Learn from the bins before the asked ones; arguments as for `judge`."""
-    good = (seen >= SEEN_ENOUGH) & ~is_on(starts_s, calendar.one_off)
+    starts_s = calendar.local_s(starts_s)
+    teaches = calendar.teaches(starts_s)
+    good = (seen >= SEEN_ENOUGH) & teaches
     past = np.flatnonzero(good[: asked.start])
     present = seen[asked]
     reasons = []
@@ -126,7 +114,8 @@ def learn(
         whole = fit_baseline(starts_s[kept], values[kept], seen[kept], width_s=width_s, holidays=calendar.holidays)
         expected = _held_out(starts_s[: asked.start], values, seen, kept, calendar, width_s)
         expected = np.r_[expected, whole.expected(starts_s[asked], calendar.holidays)] * seen[: asked.stop]
-        left_out = strange | is_on(starts_s[: asked.start], calendar.one_off)
+        expected = _as_after_breaks(starts_s, values, expected, calendar, asked)
+        left_out = strange | ~teaches[: asked.start]
         series = Standardised(values[: asked.stop], expected, seen[: asked.stop], asked.start, unit, left_out, width_s)
         if strange.any():
             break
@@ -139,6 +128,19 @@ def learn(
     return Learned(
         (), days, width_s, asked, expected, series, scored, tuple(runs(alone)), tuple(runs(recurring))
     )
+
+
+def _as_after_breaks(
+    local_s: NDArray[np.int64], values: Floats, expected: Floats, calendar: Calendar, asked: slice
+) -> Floats:
+    """The expectation of the first days after a break by those of the history: as many times as high as they were."""
+    after = calendar.after_break(local_s[: asked.stop])
+    past, own = after[: asked.start], after[asked]
+    usual = expected[: asked.start][past].sum()
+    if not own.any() or not usual:
+        return expected
+    times = float(values[: asked.start][past].sum() / usual)
+    return np.where(after, expected * times, expected)
 
 
 def _held_out(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.baseline import DAY_S
-from tidegauge.detect.history import NO_CALENDAR, Calendar
+from tidegauge.detect.calendar import NO_CALENDAR, Calendar
 from tidegauge.detect.surge import Judgement, judge
 
 Floats = NDArray[np.float64]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.baseline import DAY_S
-from tidegauge.detect.history import NO_CALENDAR, Calendar, Learned, learn
+from tidegauge.detect.calendar import NO_CALENDAR, Calendar
+from tidegauge.detect.history import Learned, learn
 from tidegauge.detect.peaks import Peaks, separate_lengths, tail_of
 from tidegauge.detect.pool import Pool, unpooled
 from tidegauge.detect.resample import Remakes

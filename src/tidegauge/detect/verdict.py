@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.detect.history import DURATIONS_S, NO_CALENDAR, Calendar
+from tidegauge.detect.calendar import NO_CALENDAR, Calendar
+from tidegauge.detect.history import DURATIONS_S
 from tidegauge.detect.limits import detection_limit, found_probability
 from tidegauge.detect.pool import Pool
+from tidegauge.detect.shapes import HOUR_S, shaped
 from tidegauge.detect.surge import METHOD, Judgement, judge
 from tidegauge.model import Excess, Limit, Verdict, WouldHaveSeen, format_duration, format_time, merge_intervals
 
@@ -72,7 +74,39 @@ def decide(
         starts_s, values, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit, calendar=calendar,
         pool=pool,
     )
-    return settle(judgement, starts_s, values, seen, width_s=width_s, asked=asked, power=power, wanted=wanted)
+    outcome = settle(judgement, starts_s, values, seen, width_s=width_s, asked=asked, power=power, wanted=wanted)
+    caveats = [*outcome.caveats, *calendar.caveats(calendar.local_s(starts_s), asked)]
+    if outcome.surges and calendar.zone == "UTC":
+        moved = _moved_clocks(values, judgement.expected, asked, width_s)
+        again = judge(
+            starts_s, moved, seen, width_s=width_s, asked=asked, false_alarm=false_alarm, unit=unit, calendar=calendar,
+            pool=pool,
+        )
+        if _called(again) <= EXPLAINED * _called(judgement):
+            caveats.append(MOVED)
+    return replace(outcome, caveats=tuple(caveats))
+
+
+EXPLAINED = 0.1
+"""Where so small a share of the windows is still called with moved clocks, these explain the surges."""
+MOVED = (
+    "With the day up to an hour earlier or later hardly anything stands out: this looks like a change of clocks, not like a"
+    " burst. The zone of the place ([site] zone, --zone) follows its clocks."
+)
+
+
+def _called(judgement: Judgement) -> int:
+    """How many windows lie above their critical level."""
+    return sum(int((scan.usable & (scan.observed > scan.critical)).sum()) for scan in judgement.scans)
+
+
+def _moved_clocks(values: Floats, expected: Floats, asked: slice, width_s: int) -> Floats:
+    """Values without what clocks that were moved by an hour would explain of them."""
+    places, hour = np.arange(len(expected)) * width_s, HOUR_S
+    most = np.max([np.interp(places + by, places, expected) for by in (-hour, 0, hour)], axis=0)
+    moved = values.copy()
+    moved[asked] = np.maximum(moved[asked] - (most - expected), np.minimum(moved[asked], expected))
+    return moved
 
 
 def settle(
@@ -103,12 +137,15 @@ def settle(
         for i in np.flatnonzero(scan.usable & (scan.observed > scan.critical)).tolist()
     ]
     runs = [((a - begin_s) // width_s, (b - begin_s) // width_s) for a, b in _spans(candidates)]
-    surges = _runs(candidates, runs, begin_s, values[asked], judgement, width_s)
+    surges, level = shaped(
+        _runs(candidates, runs, begin_s, values[asked], judgement, width_s), starts_s[asked], values[asked],
+        judgement.expected, width_s,
+    )
     called = np.zeros(asked.stop - asked.start, dtype=bool)
     for first, last in runs:
         called[first:last] = True
     limits, without = _limits(judgement, seen[asked], called, width_s=width_s, power=power)
-    caveats = []
+    caveats = [] if level is None else [level]
     if judgement.history_days < 13.5:
         caveats.append(
             f"the history is short ({judgement.history_days:.1f} days of covered time; two weeks show the rhythm of"

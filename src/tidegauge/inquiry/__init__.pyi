@@ -4,9 +4,9 @@ from .asking import (
     Reply as Reply,
     ask as ask,
     borne as borne,
-    calendar_of as calendar_of,
     widened as widened,
 )
 from .assessing import assess as assess
+from .calendars import calendar_in as calendar_in, calendar_of as calendar_of
 from .origins import check_origins as check_origins
 from .ranking import Ranking as Ranking, ask_all as ask_all

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from tidegauge.atlas import showings
 from tidegauge.context import SiteContext
-from tidegauge.detect import THIN, Calendar, Outcome, Pool, decide, evidence, learn, pooled
+from tidegauge.detect import THIN, Outcome, Pool, decide, evidence, learn, pooled
 from tidegauge.inquiry.answering import answered
 from tidegauge.inquiry.assessing import MOST_BINS
 from tidegauge.inquiry.attribution import explained
+from tidegauge.inquiry.calendars import calendar_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.grounds import (
@@ -144,10 +145,6 @@ class Span:
     """What was left out of the data when the asked time was said without one, or relative."""
 
 
-def calendar_of(site: Site) -> Calendar:
-    return Calendar(frozenset(site.holidays), frozenset(site.one_off_days))
-
-
 def span_of(context: SiteContext, asked: Asked) -> Span:
     """Times on the grid, history first.
 
@@ -258,7 +255,8 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
     unit = {"bytes": mean_bytes, "packets": mean_packets}.get(asked.metric, 1.0)
     outcome = decide(
         series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=chosen,
-        false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0), calendar=calendar_of(site),
+        false_alarm=asked.false_alarm, power=asked.power, unit=max(unit, 1.0),
+        calendar=calendar_of(site, span.history_s, span.until_s),
         wanted=asked.wanted, pool=_fellows(context, asked, series, first, max(unit, 1.0)),
     )
     speed = link_speed(lake, site, coverage) if site.speeds_bps and asked.metric == "bytes" else None
@@ -335,10 +333,11 @@ def _fellows(context: SiteContext, asked: Asked, series: Series, first: int, uni
     ]
     # The last bin stands for the asked time, of which nothing is taken.
     asked_bins = slice(first - 1, first)
+    calendar = calendar_of(context.site, int(series.starts_s[0]), int(series.starts_s[-1]))
     return pooled(
         evidence(
             learn(series.starts_s[:first], table[place], series.seen[:first], width_s=WIDTH_S, asked=asked_bins,
-                  false_alarm=asked.false_alarm, unit=unit, calendar=calendar_of(context.site))
+                  false_alarm=asked.false_alarm, unit=unit, calendar=calendar)
         )
         for place in near[:MOST_FELLOWS]
     )
@@ -397,7 +396,8 @@ def _relays(
         first = span.since_s // WIDTH_S - series.first_bin
         outcome = decide(
             series.starts_s, series.values, series.seen, width_s=WIDTH_S, asked=slice(first, len(series.values)),
-            false_alarm=asked.false_alarm, power=asked.power, unit=unit, calendar=calendar_of(context.site),
+            false_alarm=asked.false_alarm, power=asked.power, unit=unit,
+            calendar=calendar_of(context.site, span.history_s, span.until_s),
         )
         answers.append(RelayAnswer(name, outcome.verdict, outcome.limits))
     return round(share, 6), tuple(answers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -114,9 +115,18 @@ def _amount(text: str, path: Path, line: int) -> float:
     return value
 
 
+CalendarOf = Callable[[int, int], Calendar]
+"""The calendar of a place for a time (epoch seconds)."""
+
+
+def no_calendar(since_s: int, until_s: int) -> Calendar:
+    """Return the calendar of no place."""
+    return NO_CALENDAR
+
+
 def assess(
     path: Path, *, since: str, until: str | None, baseline_s: int, false_alarm: float, power: float,
-    missing_zero: bool, calendar: Calendar = NO_CALENDAR, wanted: tuple[tuple[float, int], ...] = (),
+    missing_zero: bool, calendar: CalendarOf = no_calendar, wanted: tuple[tuple[float, int], ...] = (),
 ) -> Answer:
     """The same judgement on a series from any tool.
 
@@ -147,10 +157,11 @@ def assess(
     values, seen = read.values[begin:last], read.seen[begin:last]
     starts = read.first_s + (begin + np.arange(last - begin)) * width
     positive = values[values > 0]
+    known = calendar(int(starts[0]), int(starts[-1]) + width)
     outcome = decide(
         starts, values, seen, width_s=width, asked=slice(first - begin, last - begin),
         false_alarm=false_alarm, power=power, unit=float(positive.min()) if len(positive) else 1.0,
-        calendar=calendar, wanted=wanted,
+        calendar=known, wanted=wanted,
     )
     asked_since_s, asked_until_s = read.first_s + first * width, read.first_s + last * width
     question = Question(

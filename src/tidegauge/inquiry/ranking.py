@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tidegauge import __version__
 from tidegauge.context import SiteContext
 from tidegauge.detect import Calendar, Outcome, Pool, conclude, evidence, learn, pooled, settle
-from tidegauge.inquiry.asking import Asked, calendar_of, doubt_caveats, ground_of, span_of
+from tidegauge.inquiry.asking import Asked, doubt_caveats, ground_of, span_of
+from tidegauge.inquiry.calendars import calendar_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
 from tidegauge.inquiry.grounds import never_matched, watch_caveats
@@ -198,7 +199,7 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
     starts_s = (first_bin + np.arange(table.shape[1])) * WIDTH_S
     first = span.since_s // WIDTH_S - first_bin
     share = (false_discovery or asked.false_alarm) / max(len(names), 1)
-    work = _Work(starts_s, seen, first, share, asked.power, calendar_of(site))
+    work = _Work(starts_s, seen, first, share, asked.power, calendar_of(site, span.history_s, span.until_s))
     with _judges(work, table, units) as tell:
         pool = pooled(tell("evidence"))
         outcomes: list[Outcome] = tell("outcomes", pool, share)

@@ -41,9 +41,13 @@ class Excess:
     carried_by: tuple[Carrier, ...] = ()
     query: str = ""
     metric: str = ""
+    shape: str = ""
+    """`burst`, or `step` where a new level begins; only of surges."""
 
     def to_json(self) -> dict[str, Any]:
         more: dict[str, Any] = {}
+        if self.shape:
+            more["shape"] = self.shape
         if self.metric:
             more["metric"] = self.metric
         if self.carried_by:

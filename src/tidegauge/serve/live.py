@@ -195,7 +195,7 @@ class Watcher:
         known: dict[str, list[Alarm]] = {}
         for alarm in self._alarms.listed(since_s=int(starts_s[0]), until_s=until_bin * WIDTH_S):
             known.setdefault(alarm.series, []).append(alarm)
-        calendar = calendar_of(self.site)
+        calendar = calendar_of(self.site, int(starts_s[0]), int(starts_s[-1]) + WIDTH_S)
         learned = []
         for track, row in self._rows.items():
             seen = self._seen[places].copy()
