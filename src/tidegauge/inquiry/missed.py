@@ -79,7 +79,12 @@ def missed_by_origin(
     if not silent:
         return found, []
     more = f" and {len(silent) - MOST_NAMED} more" if len(silent) > MOST_NAMED else ""
-    return found, [f"Of {', '.join(silent[:MOST_NAMED])}{more} more traffic {_where_it_is(way)}"]
+    where = (
+        "came or went by interfaces that are not among the `external` ones of the site file: if it came from outside,"
+        if way == "internal" else "has neither end in a home prefix: if an end of that is yours,"
+    )
+    named = ", ".join(silent[:MOST_NAMED]) + more
+    return found, [f"More than would have been seen of {named} {where} this answer misses it."]
 
 
 def at_other_ports(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
