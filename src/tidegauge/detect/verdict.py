@@ -90,8 +90,8 @@ def decide(
 EXPLAINED = 0.1
 """Where so small a share of the windows is still called with moved clocks, these explain the surges."""
 MOVED = (
-    "With the day up to an hour earlier or later hardly anything stands out: this looks like a change of clocks, not like"
-    " a burst. The zone of the place ([site] zone, --zone) follows its clocks."
+    "With the day up to an hour earlier or later hardly anything stands out: this looks like a change of clocks, not"
+    " like a burst. The zone of the place ([site] zone, --zone) follows its clocks."
 )
 
 
