@@ -1443,6 +1443,8 @@ export interface components {
             observed: number;
             /** P Value */
             p_value: number;
+            /** Shape */
+            shape?: ("burst" | "step") | null;
             /** Start */
             start: string;
             /** Window S */
