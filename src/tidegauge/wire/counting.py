@@ -130,8 +130,9 @@ class Counting:
             for rule in range(1, RULES)
             if self.telling[rule] >= ENOUGH
             and self.fits[rule] >= max(LEAST_FITS, LEAST_SHARE * self.telling[rule], 2 * self.standard[rule] + 1)
-            and self._fits_elsewhere(rule)
         ]
+        if better and not (better := [rule for rule in better if self._fits_elsewhere(rule)]):
+            return UNKNOWN  # what fits may be regular loss
         if better:
             best = max(better, key=lambda rule: self.fits[rule])
             if best == TEMPLATES_TOO and RECORDS in better and self.fits[best] < self.fits[RECORDS] + LEAST_FITS:

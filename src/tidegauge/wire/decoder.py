@@ -199,13 +199,17 @@ class Decoder:
     def _last_chance(self, table: SetTable) -> Iterator[tuple[FlowBatch, NDArray[np.int64]]]:
         """Flows of sets that need not wait any more, and for each its row: a sampler that was never announced does not
         keep them from being read, and a template may be known from elsewhere."""
+        gone: list[NDArray[np.int64]] = []
         for key, rows in _by_key(table):
             template = self.templates.at(key, float(table.orders[rows[0]])) or self._from_elsewhere(key)
             if template is None or ((table.lengths[rows] % template.size > 3).any() and not template.variable):
-                self._missed(table.take(rows), f"no template {key[2]} came from {self._name(key[0])}")
+                self.skipped.add("data set", f"no template {key[2]} came from {self._name(key[0])}", len(rows))
+                gone.append(rows)
             elif not template.options and describes_flows(template):
                 for flows, owners in self._flows(template, table.take(rows), None, wait=False):
                     yield flows, rows[owners]
+        if gone:
+            self._missed(table.take(np.concatenate(gone)))
 
     def _before_restart(self, key: Key) -> Template | None:
         """The template of a session that was over before this one began, or began when it was over: an exporter that
@@ -253,10 +257,9 @@ class Decoder:
             flows["sampling"][rows] = interval
         return flows
 
-    def _missed(self, sets: SetTable, why: str) -> None:
+    def _missed(self, sets: SetTable) -> None:
         """Sets that are given up: their records are lost, as many as would fit at an ordinary size. By how much they
         moved numbers that count records is not known, so nor is what was lost besides."""
-        self.skipped.add("data set", why, len(sets))
         about = np.maximum(sets.lengths // ORDINARY_RECORD, 1)
         self.ledger.add(
             exporters=self.names.names, exporter=sets.senders, domain=self._told_apart(sets),
@@ -585,7 +588,8 @@ class Decoder:
         """Keep sets for a later block; where there are too many, the oldest of those exporters that have the most."""
         kept = fair_share(sets.senders, sets.lengths + 128, MOST_PENDING_BYTES)
         if not kept.all():
-            self._missed(sets.take(~kept), "waited for a template too long")
+            self.skipped.add("data set", "waited for a template too long", int((~kept).sum()))
+            self._missed(sets.take(~kept))
         sets = sets.take(kept).compact()
         sets.waiting[:] = sets.messages
         sets.messages[:] = -1
@@ -648,6 +652,7 @@ class Decoder:
             self.ledger.add(
                 exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
                 minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), records=1,
+                unfollowed=sets.versions[rows] == IPFIX,  # by how much they moved the numbers was not known then
             )
         yield flows, owner
 

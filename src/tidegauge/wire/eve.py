@@ -16,7 +16,7 @@ import pyarrow.json as pajson
 from numpy.typing import NDArray
 
 from tidegauge.model import LONGEST_NAME, FlowBatch, LedgerBuilder, Skipped, names_table, sane_times
-from tidegauge.wire.lines import Unread
+from tidegauge.wire.lines import Unread, too_deep
 from tidegauge.wire.stream import Stream
 from tidegauge.wire.text import (
     are_times,
@@ -168,6 +168,8 @@ class EveReader:
     def _table(self, lines: list[bytes], unread: Unread) -> pa.Table:
         options = pajson.ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="ignore")
         block = b"\n".join(lines) + b"\n"
+        if too_deep(block):
+            return self._table_by_line(lines, unread)
         try:
             table = pajson.read_json(
                 io.BytesIO(block),

@@ -21,7 +21,7 @@ from tidegauge.wire.azure import azure_table, is_azure
 from tidegauge.wire.cells import times_us
 from tidegauge.wire.columnmap import NEEDED, ColumnMap
 from tidegauge.wire.columns import PLAIN, plain_name
-from tidegauge.wire.lines import Unread
+from tidegauge.wire.lines import Unread, too_deep
 from tidegauge.wire.stream import Stream
 from tidegauge.wire.tabular import TableReader
 from tidegauge.wire.text import whole_us
@@ -124,6 +124,8 @@ class JsonReader(TableReader):
 
     def _table(self, block: bytes, unread: Unread) -> pa.Table:
         """The lines of a block as columns with plain names."""
+        if too_deep(block):
+            return _rows(self._lines(block, unread))
         try:
             table = pajson.read_json(
                 io.BytesIO(block), read_options=pajson.ReadOptions(use_threads=False, block_size=len(block) + 1)

@@ -19,6 +19,8 @@ from tidegauge.wire.text import are_times
 TELLING = re.compile(r"\d+\.\d+\.\d+\.\d+|[0-9A-Fa-f]+:[0-9A-Fa-f:]+")
 """An address or a time: a line with one tells of traffic; totals and titles have none."""
 OF_HARDWARE = r"^\s*[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}\s*$"
+NO_OPENING = bytes(set(range(256)) - set(b"[{\n"))
+MOST_OPENING = 500
 REASON = "no time, address or count that can be read: counts as lost"
 
 
@@ -56,6 +58,11 @@ class Unread:
         places = np.r_[np.flatnonzero(rows), np.minimum(np.array(self.lines, dtype=np.int64), len(seconds) - 1)]
         nearest = timed[np.maximum(np.searchsorted(timed, places, side="right") - 1, 0)]
         ledger.add(exporters=exporters, exporter=codes[nearest], minute_s=seconds[nearest].astype(np.int64), lost=1)
+
+
+def too_deep(block: bytes) -> bool:
+    """Whether a line of JSON has more brackets that open than any flow: parsers of whole blocks go down with them."""
+    return max(map(len, block.translate(None, delete=NO_OPENING).split(b"\n"))) > MOST_OPENING
 
 
 def csv_block(

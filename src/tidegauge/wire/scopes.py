@@ -18,12 +18,15 @@ SESSION, DOMAIN, EXPORTER = 0, 1, 2
 SCOPES = 3
 ENOUGH = 16
 """Another scope than the standard's needs so many steps."""
-BETTER, AT_LEAST = 1.4, 0.1
-"""It has to explain so many times the standard's share of steps, and so much more."""
+SURE, IN_DOUBT = 4.0, 2
+"""It has to explain more steps than the standard's by so many standard deviations; where it explains so many more, but
+not surely, nothing is known."""
 ORDERLY = 0.95
 """Share of steps ahead from which on numbers are of one counter, where sessions are too short to tell."""
 SHORT = 0.25
 """Sessions of which fewer datagrams than this share follow another of the same one tell nothing."""
+REMEMBERED = 2048
+"""Older steps count half whenever so many datagrams have been seen."""
 MOST_KEYS = 4096
 FARTHEST = 1 << 28
 
@@ -70,6 +73,10 @@ class Scope:
         for scope, keys in ((SESSION, streams), (DOMAIN, parts), (EXPORTER, np.zeros_like(parts))):
             self._look(scope, keys, numbers, records)
         self.chosen = self._best()
+        if self.datagrams >= REMEMBERED:
+            self.datagrams //= 2
+            for counts in (self.steps, self.ahead, *self.fits):
+                counts[:] = [count // 2 for count in counts]
         return self.chosen
 
     def _look(
@@ -97,9 +104,14 @@ class Scope:
             return next(
                 (s for s in (DOMAIN, EXPORTER) if steps[s] >= ENOUGH and self.ahead[s] >= ORDERLY * steps[s]), None
             )
-        shares = [max(fits[s] for fits in self.fits) / max(steps[s], 1) for s in range(SCOPES)]
-        better = [
-            s for s in (DOMAIN, EXPORTER)
-            if steps[s] >= ENOUGH and shares[s] >= BETTER * shares[SESSION] + AT_LEAST
-        ]
-        return max(better, key=lambda s: (shares[s], -s), default=SESSION)
+        told = [max(fits[s] for fits in self.fits) for s in range(SCOPES)]
+        best, more = SESSION, 0.0
+        for s in (DOMAIN, EXPORTER):
+            gained = told[s] - told[SESSION] * steps[s] / max(steps[SESSION], 1)
+            if gained > more + 0.5:
+                best, more = s, gained
+        if best == SESSION or more < IN_DOUBT:
+            return SESSION
+        share = told[best] / max(steps[best], 1)
+        deviation = (max(share * (1 - share), 1 / steps[best]) * steps[best]) ** 0.5
+        return best if steps[best] >= ENOUGH and more >= SURE * deviation else None

@@ -248,6 +248,7 @@ class SequenceTracker:
                 stream.earliest = number
             else:
                 found.restarted[row] = True
+                found.unknown[row] = True  # what was lost just before and after cannot be told
                 stream.gaps, stream.earliest = [], number
                 expected = None if walk.unsure[i] else (number + step) & 0xFFFFFFFF
         stream.due = expected

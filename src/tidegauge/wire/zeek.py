@@ -26,7 +26,7 @@ from tidegauge.model import (
     names_table,
     sane_times,
 )
-from tidegauge.wire.lines import Unread
+from tidegauge.wire.lines import Unread, too_deep
 from tidegauge.wire.stream import BYTE_ORDER_MARK, Stream, damage_named
 from tidegauge.wire.text import (
     are_times,
@@ -348,6 +348,8 @@ def _json_block(block: bytes, wanted: tuple[str, ...], skipped: Skipped, unread:
     if b'"ts":"' in block or b'"ts": "' in block:
         kinds = [(n, pa.string() if n == "ts" else t) for n, t in kinds]
     options = pajson.ParseOptions(explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore")
+    if too_deep(block):
+        return _json_rows(block, kinds, skipped, unread)
     try:
         return pajson.read_json(
             io.BytesIO(block),
