@@ -25,6 +25,9 @@ ORDERLY = 0.95
 """Share of steps ahead from which on numbers are of one counter, where sessions are too short to tell."""
 SHORT = 0.25
 """Sessions of which fewer datagrams than this share follow another of the same one tell nothing."""
+NEARER, LEAST_OFF, FAR_OFF = 0.8, 8, 1024
+"""Another scope whose steps are off by so small a share of the standard's, and by so much less, is in doubt; a step
+counts as off by no more than the last."""
 REMEMBERED = 2048
 """Older steps count half whenever so many datagrams have been seen."""
 MOST_KEYS = 4096
@@ -40,6 +43,7 @@ class Scope:
         part: the first that was seen; it names the counter of all.
         steps, ahead: steps between two numbers of one counter, and those that go ahead.
         fits: those that advance by one message; those that advance by the records of one.
+        off: by how much, in all, they advance otherwise.
         last: by what would be one counter, its last number, and by how much it should advance by messages and records.
         chosen: the scope; None where none fits.
     """
@@ -49,6 +53,7 @@ class Scope:
     steps: list[int] = field(default_factory=lambda: [0] * SCOPES)
     fits: list[list[int]] = field(default_factory=lambda: [[0] * SCOPES, [0] * SCOPES])
     ahead: list[int] = field(default_factory=lambda: [0] * SCOPES)
+    off: list[int] = field(default_factory=lambda: [0] * SCOPES)
     last: list[dict[int, tuple[int, int]]] = field(default_factory=lambda: [{} for _ in range(SCOPES)])
     chosen: int | None = SESSION
 
@@ -75,7 +80,7 @@ class Scope:
         self.chosen = self._best()
         if self.datagrams >= REMEMBERED:
             self.datagrams //= 2
-            for counts in (self.steps, self.ahead, *self.fits):
+            for counts in (self.steps, self.ahead, self.off, *self.fits):
                 counts[:] = [count // 2 for count in counts]
         return self.chosen
 
@@ -92,6 +97,8 @@ class Scope:
             self.steps[scope] += len(advanced)
             self.fits[0][scope] += int((advanced == 1).sum())
             self.fits[1][scope] += int((advanced == sent[:-1]).sum())
+            off = np.minimum(np.abs(advanced - 1), np.abs(advanced - sent[:-1]))
+            self.off[scope] += int(np.minimum(off, FAR_OFF).sum())
             self.ahead[scope] += int(((advanced > 0) & (advanced < FARTHEST)).sum())
             last.pop(key, None)
             last[key] = int(own[-1]), int(sent[-1])
@@ -110,8 +117,9 @@ class Scope:
             gained = told[s] - told[SESSION] * steps[s] / max(steps[SESSION], 1)
             if gained > more + 0.5:
                 best, more = s, gained
+        nearer = any(self.off[s] + LEAST_OFF < NEARER * self.off[SESSION] for s in (DOMAIN, EXPORTER))
         if best == SESSION or more < IN_DOUBT:
-            return SESSION
+            return None if nearer else SESSION
         share = told[best] / max(steps[best], 1)
         deviation = (max(share * (1 - share), 1 / steps[best]) * steps[best]) ** 0.5
         return best if steps[best] >= ENOUGH and more >= SURE * deviation else None

@@ -248,8 +248,10 @@ class SequenceTracker:
                 stream.earliest = number
             else:
                 found.restarted[row] = True
-                found.unknown[row] = True  # what was lost just before and after cannot be told
+                found.unknown[row] = True  # what was lost just before cannot be told
                 stream.gaps, stream.earliest = [], number
+                if number <= EARLY:  # it counts from 0 again
+                    found.lost[row] = walk.lose(stream, i, 0, number)
                 expected = None if walk.unsure[i] else (number + step) & 0xFFFFFFFF
         stream.due = expected
 
