@@ -15,13 +15,15 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, strategies as st
 
-from tests.make import run_json
+from tests.make import dns_log, run_json
 from tests.service.app import Running, roles_of
 from tidegauge.cli import program
 from tidegauge.ingest import Ingest
-from tidegauge.lake import Surroundings, possible
+from tidegauge.lake import Lake, Surroundings, possible
 from tidegauge.model import LakeError, UsageError, parse_time
 from tidegauge.site import Site, init_site, load_site
+from tidegauge.store import Store
+from tidegauge.watch import Watches, watched
 
 FIRST = parse_time("2014-11-01", now_s=0)
 SINCE = ("--since", "2014-11-18", "--until", "2014-11-20")
@@ -617,3 +619,33 @@ def test_flows_of_impossible_times_are_no_ground_for_no(make_site: Callable[...,
     status, told = asked(site, "--from", "KP", **{"from": "KP"})
     assert status == 11
     assert any("have times before 1990 or in the future" in c for c in told["caveats"])
+
+
+def test_an_address_that_a_file_names_by_itself_too_is_not_narrowed_to_a_no(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    site = make_site()
+    at = parse_time("2014-11-19", now_s=0)
+    calls = [f"{at + i},{at + i + 1},{KOREA},{OURS},4444,22,6,40,900000" for i in range(0, 9000, 100)]
+    Ingest(site).run([str(traffic(tmp_path / "f.csv", *calls))])
+    objects = [
+        {"type": "ipv4-addr", "id": "ipv4-addr--1", "value": KOREA},
+        {"type": "network-traffic", "id": "network-traffic--1", "dst_ref": "ipv4-addr--1", "dst_port": 80},
+    ]
+    (tmp_path / "b.json").write_text(json.dumps({"type": "bundle", "id": "bundle--1", "objects": objects}))
+    run_json("watch", "add", "both", "--from-file", str(tmp_path / "b.json"), site=site)
+    status, told = asked(site, "--watch", "both", watch="both")
+    assert status == 11
+    assert "that a file names by themselves too" in told["caveats"][0]
+
+
+def test_a_name_of_many_addresses_in_turn_can_be_asked_about(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    at = parse_time("2014-11-18", now_s=0)
+    answers = [(at + 200 * i, "rr.example", f"{KOREA if i % 2 else '45.9.6.2'}", 5) for i in range(800)]
+    log = dns_log(tmp_path / "dns.log", answers)
+    Ingest(site).run([str(traffic(tmp_path / "f.csv")), str(log)])
+    run_json("watch", "add", "rr", "--domain", "rr.example", site=site)
+    watch = watched(Watches(Store.of(site)).get("rr"), Lake(site.data), at, at + 3 * 86400)
+    assert len(watch.terms) == 2
+    asked(site, "--watch", "rr", watch="rr")

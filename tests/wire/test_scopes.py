@@ -25,7 +25,7 @@ def followed(
         port, domain = (np.where(random.random(DATAGRAMS) < rare, column, 0) for column in (port, domain))
     records = random.integers(2, 30, DATAGRAMS)
     moved = records if counts_records else np.ones_like(records)
-    keys = {"session": port * domains + domain, "domain": domain, "exporter": 0 * domain}[scope]
+    keys = {"session": port * domains + domain, "port": port, "domain": domain, "exporter": 0 * domain}[scope]
     numbers = np.zeros(DATAGRAMS, dtype=np.int64)
     for key in np.unique(keys):
         own = keys == key
@@ -49,7 +49,7 @@ def followed(
 
 @settings(max_examples=300, deadline=None)
 @given(
-    scope=st.sampled_from(["session", "domain", "exporter"]), ports=st.sampled_from([1, 2, 4]),
+    scope=st.sampled_from(["session", "port", "domain", "exporter"]), ports=st.sampled_from([1, 2, 4]),
     domains=st.sampled_from([1, 2, 3]), share=st.sampled_from([0.0, 0.1, 0.3]), seed=st.integers(0, 2**32 - 1),
     counts_records=st.booleans(), blocks=st.sampled_from([1, 6, 60]), rare=st.sampled_from([0.0, 0.05, 0.2]),
 )

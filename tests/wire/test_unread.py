@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.make import NOW_S, ipfix, pcap, sets, simple_v9, v5, v5_record
@@ -182,3 +184,51 @@ def test_sequence_of_a_year_that_no_clock_was_set_in_gives_way(make_site: Callab
         Ingest(site).run([str(pcap(tmp_path / f"{name}.pcap", payload))])
         began_s = Lake(site.data).total("min(epoch(time_start))", FlowFilter())
         assert (began_s > 1_600_000_000) == (name == "v5")
+
+
+@pytest.mark.parametrize("kind", ["json", "zeek", "eve"])
+@pytest.mark.parametrize("depth", [600, 20_000, 200_000])
+def test_brackets_without_end_cost_their_line_alone(
+    make_site: Callable[..., Site], tmp_path: Path, kind: str, depth: int
+) -> None:
+    _, (good,), _, _ = READ[kind]
+    bad = good[:-1] + ', "z": ' + "[" * depth + "]" * depth + "}"
+    flows, _ = share(make_site(), tmp_path, kind, [good, bad, good])
+    assert flows in (2, 3)
+
+
+def test_one_report_of_an_end_stands_for_one_of_the_other(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    def report(who: str, when: str, octets: int) -> str:
+        connection = {"src_ip": "203.0.113.5", "dest_ip": "192.0.2.9", "src_port": 1, "dest_port": 443, "protocol": 6}
+        return json.dumps({"jsonPayload": {
+            "connection": connection, "bytes_sent": str(octets), "packets_sent": "1", "reporter": who,
+            "start_time": f"2024-05-01T22:{when}Z", "end_time": f"2024-05-01T22:{when}Z"}})
+
+    lines = [report("SRC", "00:05", 100), report("DEST", "00:06", 100), report("DEST", "01:05", 7000),
+             report("DEST", "01:30", 500)]
+    (tmp_path / "in.json").write_text("\n".join(lines))
+    site = make_site()
+    Ingest(site).run([str(tmp_path / "in.json")])
+    assert Lake(site.data).total("sum(bytes)", FlowFilter()) == 7600
+
+
+def test_parquet_of_other_types_is_read(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    pq.write_table(pa.table({
+        "time_start": pa.array([CLOCK] * 2).dictionary_encode(), "duration": pa.array([1500] * 2, pa.duration("ms")),
+        "src": pa.array([bytes([203, 0, 113, 5])] * 2, pa.binary(4)), "dst": pa.array([3221225993] * 2, pa.uint32()),
+        "bytes": [300, 300], "packets": [3, 3], "more": [{"a": 1}] * 2, "proto": ["tcp", "udp"],
+    }), tmp_path / "in.parquet")
+    site = make_site()
+    assert Ingest(site).run([str(tmp_path / "in.parquet")]).flows == 2
+    (row,) = Lake(site.data).flows(FlowFilter(conditions=("proto = 6",)), limit=1)
+    told = row.to_pylist()[0]
+    assert (told["time_end"] - told["time_start"]).total_seconds() == 1.5
+    assert bytes(told["src"])[12:] == bytes([203, 0, 113, 5])
+    assert bytes(told["dst"])[12:] == bytes([192, 0, 2, 9])
+
+
+def test_durations_as_a_clock_shows_them(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    title = "time_start,duration,src,dst,proto,packets,bytes"
+    site = make_site()
+    share(site, tmp_path, "csv", [title, f"{CLOCK},00:01:05.500,203.0.113.5,192.0.2.9,6,3,300"])
+    assert Lake(site.data).total("max(epoch(time_end) - epoch(time_start))", FlowFilter()) == 65.5

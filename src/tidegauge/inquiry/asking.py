@@ -363,6 +363,8 @@ def _ordinary_flow(lake: Lake, asked: Asked, span: Span) -> tuple[float, float, 
     chosen = FlowFilter(span.history_s * 1_000_000, span.since_s * 1_000_000, (f"direction = '{asked.direction}'",))
     amounts = f"[sum(bytes) / sum(flows), sum(packets) / sum(flows), bit_or({_far_class(asked.direction)})]"
     octets, packets, classes = (float(amount or 0) for amount in lake.total(amounts, chosen))
+    if not octets:  # none of that direction was seen before: flows of the others say what one holds
+        octets, packets, _ = (float(amount or 0) for amount in lake.total(amounts, replace(chosen, conditions=())))
     return octets, packets, int(classes)
 
 

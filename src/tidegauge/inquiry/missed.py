@@ -51,6 +51,7 @@ def missed(
         _of_other_way(lake, site, asked, span, way, outcome, counted) if way else None,
         _beyond_validity(lake, asked, span, least),
         _at_other_end(lake, asked, span, least),
+        _narrowed(lake, asked, span, least),
         _at_odd_times(lake, asked, least),
     )
     return tuple(why for why in found if why)
@@ -89,16 +90,31 @@ def missed_by_origin(
 
 def at_other_ports(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
     """Yield how much passed with a watch's addresses at other ports than those of its indicators."""
-    watch = asked.watch
-    if watch is None or not watch.ported:
-        return
-    everywhere = replace(asked, watch=watch.at_all_ports())
-    amount = _amount(lake, asked, span, everywhere.conditions()) - _amount(lake, asked, span, asked.conditions())
-    if amount > 0:
+    if asked.watch is not None and (amount := _elsewhere(lake, asked, span)) > 0:
         yield (
-            f"{format_amount(amount, asked.metric)} with addresses of the watch {watch.name} went to or from ports that"
-            " its indicators do not name: they are not in this answer."
+            f"{format_amount(amount, asked.metric)} with addresses of the watch {asked.watch.name} went to or from"
+            " ports that its indicators do not name: they are not in this answer."
         )
+
+
+def _elsewhere(lake: Lake, asked: Asked, span: Span) -> float:
+    """How much passed with a watch's addresses at other ports than those of its indicators."""
+    if asked.watch is None or not asked.watch.ported:
+        return 0.0
+    everywhere = replace(asked, watch=asked.watch.at_all_ports())
+    return _amount(lake, asked, span, everywhere.conditions()) - _amount(lake, asked, span, asked.conditions())
+
+
+def _narrowed(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
+    """Why a no would be unsafe where a file names addresses by themselves too, beside connections at their ports, and
+    more passed at other ports than could have been missed."""
+    if asked.watch is None or not asked.watch.narrowed or (amount := _elsewhere(lake, asked, span)) <= least:
+        return None
+    return (
+        f"{format_amount(amount, asked.metric)} with addresses of the watch {asked.watch.name} that a file names by"
+        " themselves too went to or from other ports than its connections name, and are not counted: if all ports were"
+        " meant, ask about the addresses."
+    )
 
 
 def _of_other_way(

@@ -37,6 +37,9 @@ def csv_rows(text: str) -> Iterator[Row | Left]:
     Without a line of names the columns are kind, value, from and until, or begin with a value. The line of names may
     be a comment, as some public lists have it.
     """
+    if text.lstrip().startswith("<"):
+        yield Left("XML", "such as OpenIOC: not a form that is read")
+        return
     names: list[str] | None = None
     begun = False
     lines = text.splitlines()

@@ -43,6 +43,7 @@ MALFORMED, COMPARED, TOO_MANY, NO_VALUE = "malformed", "compared by", "it can ma
 UNREAD = (MALFORMED, COMPARED, TOO_MANY, NO_VALUE)
 """How the reasons begin of what was meant to be watched but could not be read."""
 NO_PORT = "not a port: its address is watched at every port"
+NARROWED = "a connection in the file names its port: it is watched at that port alone"
 OTHER_END = "of the other end than the address: that is watched at every port"
 LONELY_PORT = "a port without an address would match every host: --port takes it all the same"
 NOT_SHOWN = "flows do not show it: it holds no address, name or AS"

@@ -19,12 +19,14 @@ from tidegauge.model import (
     parse_address,
 )
 from tidegauge.watch.indicator import Indicator
-from tidegauge.watch.rows import UNREAD
+from tidegauge.watch.rows import NARROWED, UNREAD
 from tidegauge.watch.watches import Watch
 
 DAY_S = 86400
 LAST_ANSWER_S = DAY_S
 """How long the last answer for a name is held to point where it did, where its time to live is shorter."""
+IN_TURN_S = 3600
+"""An address that comes back within so much time was held all the while."""
 REACH_S = 7 * DAY_S
 """Answers from so long before a time can still hold in it."""
 MOST_INTERVALS, MOST_SHOWN = 20_000, 50
@@ -73,6 +75,7 @@ class Selection:
         notes: what of the watch these flows cannot show.
         indicators: how many it has, with entries of files that could not be read; `hidden` those of them that no flow
             here can show.
+        narrowed: a file has some of the addresses by themselves too, beside connections that name their port.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Selection:
     terms: tuple[Term, ...] = ()
     indicators: int = 0
     hidden: int = 0
+    narrowed: bool = False
 
     def with_history(self, until_s: int) -> Selection:
         """Return the same flows from a time on, and before it those of the same far ends at all times: what is usual of
@@ -174,6 +178,7 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
         watch.name, _whole(terms), f"({text})" if text else "(1 = 0)",
         tuple((term.from_s, term.until_s) for term in terms), tuple(_notes(watch, found, unseen)), tuple(terms),
         indicators=len(watch.indicators) + unread, hidden=unread + (len(unseen) if blind else 0),
+        narrowed=any(why == NARROWED for _, why, _ in watch.left),
     )
 
 
@@ -254,7 +259,7 @@ def pointed(
     lake: Lake, marks: Iterable[Indicator], since_s: int, until_s: int
 ) -> dict[Indicator, list[Pointed]]:
     """Return for each domain the addresses to which it (or a name below it) pointed: from an answer to the next one
-    that lacks it, or as long as its time to live."""
+    that lacks it, or as long as its time to live; less than an hour without is passed over."""
     found: dict[Indicator, list[Pointed]] = {mark: [] for mark in marks}
     if not found:
         return found
@@ -286,11 +291,29 @@ def pointed(
         if held:
             seen[name].append((stamp // 1_000_000, ttl or 0, frozenset(held)))
     for name, answers_of in seen.items():
-        intervals = list(_held(answers_of))
+        intervals = _joined(_held(answers_of))
         for mark in wanted[name]:
             within = [(a, max(s, mark.from_s), min(e, mark.until_s)) for a, s, e in intervals]
             found[mark] = [*found[mark], *(w for w in within if w[1] < w[2])][:MOST_INTERVALS]
     return found
+
+
+def _joined(held: Iterable[Pointed]) -> list[Pointed]:
+    """The same with what lies close together in one: of a name that points to others in turn addresses come and go with
+    each answer, and stay in use in between."""
+    own: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
+    for address, start, end in held:
+        own[address].append((start, end))
+    found = []
+    for address, times in own.items():
+        begin, until = min(times)
+        for start, end in sorted(times):
+            if start > until + IN_TURN_S:
+                found.append((address, begin, until))
+                begin = start
+            until = max(until, end)
+        found.append((address, begin, until))
+    return sorted(found, key=lambda one: one[1:])
 
 
 def _held(answers: list[tuple[int, int, frozenset[bytes]]]) -> Iterator[Pointed]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from tidegauge.watch.rows import COMPARED, LONELY_PORT, MALFORMED, NOT_SHOWN, TOO_MANY, Left, Row
+from tidegauge.watch.rows import COMPARED, LONELY_PORT, MALFORMED, NARROWED, NOT_SHOWN, TOO_MANY, Left, Row
 
 MOST_ALTERNATIVES = 10_000
 NO_CONDITION = {"type", "is_active", "protocols"}
@@ -99,7 +99,7 @@ def stix_rows(document: Any) -> Iterator[Row | Left]:
         elif str(one.get("id")) not in connected:
             yield from _observed(one, "")
         elif str(one.get("id")) in narrowed:
-            yield Left(f"STIX {kind}", "a connection in the file names its port: it is watched at that port alone")
+            yield Left(f"STIX {kind}", NARROWED)
 
 
 def _true(value: Any) -> bool:

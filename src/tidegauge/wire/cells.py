@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tidegauge.model import FLOW_SCHEMA, NUMBERS, Addresses
+from tidegauge.model import FLOW_SCHEMA, NUMBERS, Addresses, mapped_ipv4
 from tidegauge.wire.columnmap import UNITS_US, ColumnMap
 from tidegauge.wire.lines import matching, of_hardware
 from tidegauge.wire.text import (
@@ -70,8 +70,7 @@ class Cells:
         if (column := self.column("time_end")) is not None:
             return starts, times_us(column, self.chosen.units.get("time_end"))
         if (column := self.column("duration")) is not None:
-            unit = UNITS_US[self.chosen.units.get("duration", "s")]
-            return starts, starts + np.nan_to_num(numbers(stripped(column))) * unit
+            return starts, starts + _durations(stripped(column)) * UNITS_US[self.chosen.units.get("duration", "s")]
         return starts, starts
 
     def others(self) -> dict[str, Any]:
@@ -97,6 +96,28 @@ class Cells:
         return columns
 
 
+def plain_columns(table: pa.Table) -> pa.Table:
+    """A table of Parquet's types as one of those that are read: dictionaries unfolded, lengths of time in seconds,
+    days as times; what is of no use (structures, lists) as nulls."""
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            column, kind = column.cast(kind.value_type), kind.value_type
+        if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+            column = column.cast(pa.string())
+        elif pa.types.is_duration(kind):
+            column = pc.divide(column.cast(pa.duration("us"), safe=False).cast(pa.int64()).cast(pa.float64()), 1e6)
+        elif pa.types.is_date(kind):
+            column = column.cast(pa.timestamp("us"))
+        elif pa.types.is_time(kind):
+            column = column.cast(pa.string())
+        elif pa.types.is_nested(kind):
+            column = pa.chunked_array([pa.nulls(len(column), pa.string())])
+        columns[name] = column
+    return pa.table(columns)
+
+
 def stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_trim_whitespace(column) if pa.types.is_string(column.type) else column
 
@@ -118,6 +139,8 @@ def _addresses(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     if column is None:
         column = pa.chunked_array([pa.array([str(constant)] * count, pa.string())])
+    if pa.types.is_integer(column.type) or (pa.types.is_fixed_size_binary(column.type) and column.type.byte_width == 4):
+        return _ipv4(column)
     if (pa.types.is_fixed_size_binary(column.type) and column.type.byte_width == 16) or pa.types.is_binary(column.type):
         fixed = column.cast(pa.binary(16)).combine_chunks()
         if isinstance(fixed, pa.ChunkedArray):
@@ -125,6 +148,30 @@ def _addresses(
         raw = np.frombuffer(fixed.buffers()[1] or b"", dtype=np.uint8).reshape(-1, 16)
         return raw[fixed.offset : fixed.offset + len(fixed)].copy(), np.asarray(fixed.is_valid())
     return packed_addresses(column.cast(pa.string()))
+
+
+def _ipv4(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """IPv4 addresses that are numbers, or four bytes."""
+    valid = np.asarray(column.is_valid().to_numpy())
+    if pa.types.is_integer(column.type):
+        values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+        valid = valid & (values > 0) & (values < 2**32)
+        return mapped_ipv4(np.where(valid, values, 0).astype(np.uint32)), valid
+    raw = b"".join(cell or bytes(4) for cell in column.to_pylist())
+    return mapped_ipv4(np.frombuffer(raw, dtype=">u4").astype(np.uint32)), valid
+
+
+CLOCK = r"^\s*(?P<hours>[0-9]+):(?P<minutes>[0-9]{2}):(?P<seconds>[0-9]{2}(?:\.[0-9]+)?)\s*$"
+
+
+def _durations(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Numbers, or hours, minutes and seconds as a clock shows them (then seconds); 0 where there is neither."""
+    values = numbers(column)
+    if pa.types.is_string(column.type) and np.isnan(values).any():
+        parts = pc.extract_regex(column, CLOCK)
+        hours, minutes, seconds = (numbers(pc.struct_field(parts, n)) for n in ("hours", "minutes", "seconds"))
+        values = np.where(np.isnan(values), hours * 3600 + minutes * 60 + seconds, values)
+    return np.maximum(np.nan_to_num(values), 0)
 
 
 def times_us(column: pa.ChunkedArray | None, unit: str | None) -> NDArray[np.float64]:

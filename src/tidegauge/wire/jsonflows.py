@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -50,7 +51,7 @@ class JsonReader(TableReader):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._reported: dict[str, set[tuple[Any, ...]]] = {"SRC": set(), "DEST": set()}
+        self._reported: dict[str, Counter[tuple[Any, ...]]] = {"SRC": Counter(), "DEST": Counter()}
 
     def read(self, stream: Stream) -> Iterator[FlowBatch]:
         """Yield the flows of a stream.
@@ -84,8 +85,8 @@ class JsonReader(TableReader):
 
     def _told_once(self, table: pa.Table) -> pa.Table:
         """Without what Google Cloud tells twice (`reporter`): the report of one end of a connection, where that of the
-        other end of the same minute, or one beside it, was taken in before or lies in the same block. Within a block
-        the source's stays."""
+        other end of the same minute, or else one beside it, was taken in before or lies in the same block: each stands
+        for one. Within a block the source's stays."""
         if "reporter" not in table.column_names:
             return table
         again = self._told_by_other_end(table)
@@ -104,9 +105,13 @@ class JsonReader(TableReader):
         for own, other in (("SRC", "DEST"), ("DEST", "SRC")):
             for i in np.flatnonzero(reporters == own).tolist():
                 minute, ends_of_it = keys[i]
-                again[i] = any((minute + beside, ends_of_it) in self._reported[other] for beside in (0, -1, 1))
-                if not again[i] and len(self._reported[own]) < MOST_REMEMBERED:
-                    self._reported[own].add(keys[i])
+                near = ((minute + beside, ends_of_it) for beside in (0, -1, 1))
+                paired = next((key for key in near if self._reported[other][key] > 0), None)
+                again[i] = paired is not None
+                if paired is not None:
+                    self._reported[other][paired] -= 1
+                elif len(self._reported[own]) < MOST_REMEMBERED:
+                    self._reported[own][keys[i]] += 1
         return again
 
     def _tables(self, stream: Stream, unread: Unread) -> Iterator[pa.Table]:

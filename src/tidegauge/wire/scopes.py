@@ -1,5 +1,5 @@
-"""Over what an exporter's sequence numbers count: each session's observation domain, as the standards say, a domain
-over all its UDP ports, or everything that it sends. Learned from the numbers.
+"""Over what an exporter's sequence numbers count: each session's observation domain, as the standards say, all domains
+of a session, a domain over all UDP ports, or everything that it sends. Learned from the numbers.
 
 Some open a socket for each message, or sit behind an address translator that gives each a port of its own; older
 devices have one counter for all their engines. Followed apart, such numbers show losses that were none.
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tidegauge.wire.grouping import groups
 
-SESSION, DOMAIN, EXPORTER = 0, 1, 2
-SCOPES = 3
+SESSION, ALL_DOMAINS, DOMAIN, EXPORTER = 0, 1, 2, 3
+SCOPES = 4
 ENOUGH = 16
 """Another scope than the standard's needs so many steps."""
 SURE, IN_DOUBT = 4.0, 2
@@ -75,7 +75,8 @@ class Scope:
             for fits in self.fits:
                 fits[SESSION] += len(numbers) - 1
             return self.chosen
-        for scope, keys in ((SESSION, streams), (DOMAIN, parts), (EXPORTER, np.zeros_like(parts))):
+        keys_by_scope = ((SESSION, streams), (ALL_DOMAINS, streams - parts), (DOMAIN, parts), (EXPORTER, 0 * parts))
+        for scope, keys in keys_by_scope:
             self._look(scope, keys, numbers, records)
         self.chosen = self._best()
         if self.datagrams >= REMEMBERED:
@@ -108,16 +109,15 @@ class Scope:
     def _best(self) -> int | None:
         steps = self.steps
         if self.datagrams >= ENOUGH and steps[SESSION] < SHORT * self.datagrams:
-            return next(
-                (s for s in (DOMAIN, EXPORTER) if steps[s] >= ENOUGH and self.ahead[s] >= ORDERLY * steps[s]), None
-            )
+            others = (s for s in (ALL_DOMAINS, DOMAIN, EXPORTER) if steps[s] >= ENOUGH)
+            return next((s for s in others if self.ahead[s] >= ORDERLY * steps[s]), None)
         told = [max(fits[s] for fits in self.fits) for s in range(SCOPES)]
         best, more = SESSION, 0.0
-        for s in (DOMAIN, EXPORTER):
+        for s in (ALL_DOMAINS, DOMAIN, EXPORTER):
             gained = told[s] - told[SESSION] * steps[s] / max(steps[SESSION], 1)
             if gained > more + 0.5:
                 best, more = s, gained
-        nearer = any(self.off[s] + LEAST_OFF < NEARER * self.off[SESSION] for s in (DOMAIN, EXPORTER))
+        nearer = any(self.off[s] + LEAST_OFF < NEARER * self.off[SESSION] for s in (ALL_DOMAINS, DOMAIN, EXPORTER))
         if best == SESSION or more < IN_DOUBT:
             return None if nearer else SESSION
         share = told[best] / max(steps[best], 1)

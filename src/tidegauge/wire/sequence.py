@@ -13,7 +13,7 @@ from tidegauge.wire.buffer import Offsets
 from tidegauge.wire.counting import RECORDS, RECORDS_TOO, STANDARD, TEMPLATES_TOO, UNKNOWN, Counting
 from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams
 from tidegauge.wire.grouping import groups
-from tidegauge.wire.scopes import DOMAIN, SESSION, Scope
+from tidegauge.wire.scopes import ALL_DOMAINS, DOMAIN, SESSION, Scope
 from tidegauge.wire.tcpexport import IPFIX
 
 WINDOW = 1 << 16
@@ -195,6 +195,8 @@ class SequenceTracker:
                 found.unknown[rows] = earlier > 0
             if chosen is None:
                 streams[rows], found.unknown[rows], found.rules[rows] = NO_STREAM, True, UNKNOWN
+            elif chosen == ALL_DOMAINS:
+                streams[rows] += scope.part - parts[rows]
             elif chosen != SESSION:
                 streams[rows] = parts[rows] if chosen == DOMAIN else scope.part
         return streams

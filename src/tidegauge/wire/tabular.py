@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, NoFlowsError, Skipped, sane_times
-from tidegauge.wire.cells import Cells, fitted, stripped
+from tidegauge.wire.cells import Cells, fitted, plain_columns, stripped
 from tidegauge.wire.columnmap import ColumnMap
 from tidegauge.wire.connections import Connections
 from tidegauge.wire.elements import FIREWALL_DELETED, FIREWALL_UPDATE
@@ -123,7 +123,7 @@ class TableReader:
                 chosen.check(header, path)
                 wanted = list(dict.fromkeys(chosen.columns.values()))
                 for batch in file.iter_batches(batch_size=1 << 18, columns=wanted):
-                    yield self._flows(pa.Table.from_batches([batch]), chosen)
+                    yield self._flows(plain_columns(pa.Table.from_batches([batch])), chosen)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"damaged Parquet: {str(error).splitlines()[0]}", where=path) from None
 
