@@ -72,8 +72,10 @@ class Scope:
         if (streams == first).all() and self.last[SESSION].keys() <= {first}:
             self.last[SESSION] = {first: (int(numbers[-1]), int(records[-1]))}
             self.steps[SESSION] += len(numbers) - 1
+            self.steps[SESSION] = min(self.steps[SESSION], REMEMBERED)
             for fits in self.fits:
-                fits[SESSION] += len(numbers) - 1
+                fits[SESSION] = min(fits[SESSION] + len(numbers) - 1, REMEMBERED)
+            self.datagrams = min(self.datagrams, REMEMBERED)
             return self.chosen
         keys_by_scope = ((SESSION, streams), (ALL_DOMAINS, streams - parts), (DOMAIN, parts), (EXPORTER, 0 * parts))
         for scope, keys in keys_by_scope:
