@@ -60,7 +60,9 @@ def _countries() -> dict[str, str]:
     places = [Path(folder) / "zone.tab" for folder in TZPATH]
     text = next((place.read_text(encoding="utf-8") for place in places if place.is_file()), None)
     if text is None:
-        text = resources.files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8")
+        import tzdata
+
+        text = resources.files(tzdata).joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
     return {row[2]: row[0] for row in rows if len(row) > 2}
 
