@@ -57,6 +57,7 @@ READ: dict[str, tuple[str, list[str], list[str], list[str]]] = {
               [argus("00:1b:44:11:3a:b7", "arp"), argus("00:1b:44:11:3a:b7", "lldp")]),
     "zeek": ("", [json.dumps(CONN)], [
         json.dumps(CONN | {"id.orig_h": "host"}), json.dumps(CONN | {"ts": "never"}), json.dumps(CONN)[:-9],
+        json.dumps(CONN)[:9],
         json.dumps(CONN | {"orig_ip_bytes": "1e400"}),
     ], []),
     "eve": ("", [json.dumps(EVENT)], [
@@ -65,7 +66,8 @@ READ: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         json.dumps(EVENT | {"flow": COUNTS | {"bytes_toserver": -1}}),
     ], [json.dumps(EVENT | {"event_type": "alert"})]),
     "json": ("", [json.dumps(PMACCT)], [
-        json.dumps(PMACCT | {"ip_src": "host"}), json.dumps(PMACCT)[:-9], json.dumps(PMACCT | {"bytes": "many"}),
+        json.dumps(PMACCT | {"ip_src": "host"}), json.dumps(PMACCT)[:-9], json.dumps(PMACCT)[:12],
+        json.dumps(PMACCT | {"bytes": "many"}),
     ], []),
 }  # fmt: skip
 """By format: its title, lines of flows, lines of traffic that cannot be read, and lines of none."""

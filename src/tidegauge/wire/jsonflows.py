@@ -163,7 +163,7 @@ class JsonReader(TableReader):
                 yield found
             else:
                 self.skipped.add("record", "not a JSON object")
-                unread.line(line.decode("utf-8", "replace"), rows)
+                unread.line(line.decode("utf-8", "replace"), rows, certain=True)
 
 
 def _ours(table: pa.Table) -> dict[str, pa.ChunkedArray]:

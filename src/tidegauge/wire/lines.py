@@ -34,9 +34,9 @@ class Unread:
 
     lines: list[int] = field(default_factory=list)
 
-    def line(self, text: str, rows_before: int) -> None:
-        """Note a line, if it tells of traffic."""
-        if TELLING.search(text):
+    def line(self, text: str, rows_before: int, *, certain: bool = False) -> None:
+        """Note a line, if it tells of traffic; `certain`: every line of its file does."""
+        if certain or TELLING.search(text):
             self.lines.append(rows_before)
 
     def lose(

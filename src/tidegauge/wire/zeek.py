@@ -371,7 +371,7 @@ def _json_rows(block: bytes, kinds: list[tuple[str, Any]], skipped: Skipped, unr
             rows.append({name: row.get(name) for name, _ in kinds})
         except (ValueError, AttributeError, RecursionError):
             skipped.add("record", "not a JSON object")
-            unread.line(line.decode("utf-8", "replace"), len(rows))
+            unread.line(line.decode("utf-8", "replace"), len(rows), certain=True)
     return pa.table({name: _column_of([row[name] for row in rows], name, kind) for name, kind in kinds})
 
 
