@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tidegauge.model import Prefix, TidegaugeError, UsageError, class_bit, format_address, parse_address
 
+EPOCH_DAY = date(1970, 1, 1).toordinal()
 TUNNELS = ("vxlan", "geneve", "gre", "ipip", "srv6")
 
 
@@ -77,10 +78,20 @@ def _tunnel(text: str) -> str:
     return text
 
 
-def _break(text: str) -> str:
+def break_of(text: str) -> tuple[int, int]:
+    """The days of a break (since 1970-01-01), half-open, from `FROM/UNTIL`.
+
+    Raises:
+        ValueError: it is none.
+    """
     first, slash, last = text.partition("/")
     if not slash or date.fromisoformat(first) >= date.fromisoformat(last):
         raise ValueError(f"not a break: {text!r}; for example 2026-12-20/2027-01-06")
+    return date.fromisoformat(first).toordinal() - EPOCH_DAY, date.fromisoformat(last).toordinal() - EPOCH_DAY
+
+
+def _break(text: str) -> str:
+    break_of(text)
     return text
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from tidegauge.model import Prefix, SiteError, UsageError, format_address, parse_address
 from tidegauge.settings import (
+    EPOCH_DAY,
     AlertSettings,
     AtlasSourceSettings,
     CaseSettings,
@@ -23,11 +23,11 @@ from tidegauge.settings import (
     ServeSettings,
     SiteFile,
     SnmpSettings,
+    break_of,
     parse_listen,
 )
 
 FILE_NAME = "tidegauge.toml"
-EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True)
@@ -133,19 +133,6 @@ def find_site(given: Path | None) -> Path:
         where=str(here),
         hint="make one with `tidegauge init --home PREFIX`, or name its folder with --site",
     )
-
-
-def break_of(text: str) -> tuple[int, int]:
-    """The days of a break (since 1970-01-01), half-open, from `FROM/UNTIL`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    first, _, last = (part for part in text.partition("/"))
-    days = date.fromisoformat(first).toordinal() - EPOCH_DAY, date.fromisoformat(last).toordinal() - EPOCH_DAY
-    if days[0] >= days[1]:
-        raise ValueError(f"not a break: {text!r}")
-    return days
 
 
 def load_site(folder: Path) -> Site:

@@ -49,7 +49,7 @@ def assess(
     """
     from tidegauge.app import parse_wanted
     from tidegauge.inquiry import assess as assess_series, calendar_in
-    from tidegauge.site import break_of
+    from tidegauge.settings import break_of
 
     baseline_s = parse_duration(baseline)
     if zone not in available_timezones():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,8 +49,6 @@ def shaped(
     surges: tuple[Excess, ...], starts_s: NDArray[np.int64], values: Floats, expected: Floats, width_s: int
 ) -> tuple[tuple[Excess, ...], str | None]:
     """Surges with their shape, and the caveat on a new level that some of them belong to."""
-    from dataclasses import replace
-
     level = new_level(starts_s, values, expected, width_s) if surges else None
     since_s = level[0] if level else None
     found = tuple(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tidegauge.wire.grouping import groups
 
 SESSION, ALL_DOMAINS, DOMAIN, EXPORTER = 0, 1, 2, 3
+WIDER = (ALL_DOMAINS, DOMAIN, EXPORTER)
 SCOPES = 4
 ENOUGH = 16
 """Another scope than the standard's needs so many steps."""
@@ -111,15 +112,15 @@ class Scope:
     def _best(self) -> int | None:
         steps = self.steps
         if self.datagrams >= ENOUGH and steps[SESSION] < SHORT * self.datagrams:
-            others = (s for s in (ALL_DOMAINS, DOMAIN, EXPORTER) if steps[s] >= ENOUGH)
+            others = (s for s in WIDER if steps[s] >= ENOUGH)
             return next((s for s in others if self.ahead[s] >= ORDERLY * steps[s]), None)
         told = [max(fits[s] for fits in self.fits) for s in range(SCOPES)]
         best, more = SESSION, 0.0
-        for s in (ALL_DOMAINS, DOMAIN, EXPORTER):
+        for s in WIDER:
             gained = told[s] - told[SESSION] * steps[s] / max(steps[SESSION], 1)
             if gained > more + 0.5:
                 best, more = s, gained
-        nearer = any(self.off[s] + LEAST_OFF < NEARER * self.off[SESSION] for s in (ALL_DOMAINS, DOMAIN, EXPORTER))
+        nearer = any(self.off[s] + LEAST_OFF < NEARER * self.off[SESSION] for s in WIDER)
         if best == SESSION or more < IN_DOUBT:
             return None if nearer else SESSION
         share = told[best] / max(steps[best], 1)

@@ -178,8 +178,8 @@ class ZeekReader:
         seen = np.asarray(pc.match_substring_regex(history, signs).to_numpy(zero_copy_only=False))
         packets = np.where(np.isfinite(packets), packets, np.where((payload > 0) | seen, 1, 0))
         octets = np.where(np.isfinite(ip_bytes) & (ip_bytes > 0), ip_bytes, payload)
-        whole = [np.clip(values, 0, MOST_COUNT).astype(np.uint64) for values in (packets, octets)]
-        return whole[0], whole[1], uncounted
+        amounts = [np.clip(values, 0, MOST_COUNT).astype(np.uint64) for values in (packets, octets)]
+        return amounts[0], amounts[1], uncounted
 
     def _names(self, table: pa.Table, path: str) -> None:
         column = table[column_name(path)]
