@@ -100,7 +100,7 @@ class Report:
     odd_times: int = 0
     """Flows that began before flow export was invented, or after now."""
     span_us: tuple[int, int] | None = None
-    """From the first start to the last start of the flows that were taken in."""
+    """From the first start to the last start of the flows that were taken in, without odd ones."""
     applied: Counter[str] = field(default_factory=Counter)
     """How many records were read by each rule for exporters that do as no standard says."""
 
@@ -114,12 +114,12 @@ class Report:
         for name, amount in zip(column.dictionary.to_pylist(), octets.tolist(), strict=True):
             self.direction[name] += int(amount)
         starts = table["time_start"].cast(pa.int64()).to_numpy()
-        first, last = int(starts.min()), int(starts.max())
-        latest_us = int(time.time() * 1e6) + AHEAD_US
-        if first < EARLIEST_US or last > latest_us:
-            self.odd_times += int(((starts < EARLIEST_US) | (starts > latest_us)).sum())
-        before = self.span_us or (first, last)
-        self.span_us = min(before[0], first), max(before[1], last)
+        possible = starts[(starts >= EARLIEST_US) & (starts <= int(time.time() * 1e6) + AHEAD_US)]
+        self.odd_times += len(starts) - len(possible)
+        if len(possible):
+            first, last = int(possible.min()), int(possible.max())
+            before = self.span_us or (first, last)
+            self.span_us = min(before[0], first), max(before[1], last)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -287,7 +287,7 @@ class Ingest:
     def _doubts(self) -> list[str]:
         """What the flows that were taken in say against the home prefixes, and against having been taken in."""
         if self.report.span_us is None:
-            return []
+            return list(self._odd_times())
         since_s, until_s = self.report.span_us[0] // 1_000_000, self.report.span_us[1] // 1_000_000 + 1
         lake = Lake(self._site.data, memory_mb=self._site.memory_mb)
         homes = look_at_homes(lake, self._site.home, since_s, until_s)
@@ -296,8 +296,9 @@ class Ingest:
     def _odd_times(self) -> Iterator[str]:
         if count := self.report.odd_times:
             yield (
-                f"{count:,} flows have times before 1990 or in the future: the clock of their exporter is wrong, or the"
-                " times are written in another form than this program takes them for."
+                f"{count:,} flows have no time that can be read, or one before 1990 or in the future: the clock of"
+                " their exporter is wrong, or the times are written in another form than this program takes them for."
+                " No asked time has them; a no about what they carried is not given."
             )
 
     def _twice(self, lake: Lake, since_s: int, until_s: int) -> Iterator[str]:

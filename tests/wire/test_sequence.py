@@ -67,6 +67,40 @@ def test_a_restart_with_sequence_0_is_no_loss() -> None:
     assert (sums["lost"], sums["restarts"], sums["records"]) == (0, 1, 120)
 
 
+def numbered(kind: str, number: int, uptime_ms: int, secs: int) -> bytes:
+    """A datagram of 3 records, the number of which is its own."""
+    if kind == "sflow":
+        plain = sflow([sflow_sample(tcp4_frame())] * 3, sequence=number)
+        return plain[:20] + struct.pack(">I", uptime_ms) + plain[24:]
+    if kind == "v5":
+        record = v5_record("192.0.2.1", "198.51.100.2", octets=number % 1000 + 1)
+        return v5([record] * 3, sequence=3 * number, uptime_ms=uptime_ms, secs=secs)
+    plain = simple_v9(number, 3)
+    return plain[:4] + struct.pack(">II", uptime_ms, secs) + plain[12:]
+
+
+@pytest.mark.parametrize("kind", ["v5", "v9", "sflow"])
+@pytest.mark.parametrize("blocks", [1, 5])
+@pytest.mark.parametrize("ahead", [17_678, 50, -30])
+def test_by_its_uptime_a_restart_that_goes_on_at_any_number_is_no_loss(kind: str, blocks: int, ahead: int) -> None:
+    before = [numbered(kind, 5000 + i, 9_000_000 + 1000 * i, NOW_S + i) for i in range(40)]
+    after = [numbered(kind, 5040 + ahead + i, 4_000 + 1000 * i, NOW_S + 200 + i) for i in range(40)]
+    arrived = [NOW_S + i for i in range(40)] + [NOW_S + 200.0 + i for i in range(40)]
+    sums = run([*before, *after], blocks, arrived_s=arrived)
+    assert (sums["lost"], sums["restarts"], sums["records"]) == (0, 1, 240)
+
+
+@pytest.mark.parametrize("kind", ["v5", "v9", "sflow"])
+def test_an_uptime_that_says_nothing_hides_no_loss(kind: str) -> None:
+    for up in (0, 100_000, 2**32 - 20_000):  # none, always the same, about to run over
+        times = [NOW_S + 100 * (i > 9) + i for i in range(40)]
+        ups = [up if up < 2**31 else (up + 1000 * (at - NOW_S)) % 2**32 for at in times]
+        sent = [numbered(kind, 70 + i, own, at) for i, (at, own) in enumerate(zip(times, ups, strict=True))]
+        came = [i for i in range(40) if i not in (10, 11, 12)]
+        sums = run([sent[i] for i in came], 3, arrived_s=[times[i] for i in came])
+        assert (sums["lost"], sums["restarts"]) == (9, 0)
+
+
 @pytest.mark.parametrize("blocks", [1, 7])
 def test_every_97th_datagram_withheld_is_that_share_of_records(blocks: int) -> None:
     for make, each in ((lambda i: simple_v9(i, 25), 25), (lambda i: numbered_v5(30 * i, 30), 30)):

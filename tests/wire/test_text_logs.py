@@ -128,17 +128,25 @@ def test_tables_that_were_joined_keep_their_own_order_of_columns(take: Take) -> 
 
 
 @pytest.mark.parametrize("time", [b"0", b"-1", b"20141124120000", b"9223372036854775807"])
-def test_what_can_be_no_time_is_counted_and_not_placed(take: Take, time: bytes) -> None:
+def test_what_can_be_no_time_is_counted_and_kept_outside_all_time(take: Take, time: bytes) -> None:
     row = b"203.0.113.1,192.0.2.1,100,7\n"
-    report, lake = take(b"time_start,src,dst,bytes,packets\n1700000000," + row + time + b"," + row)
-    assert (lake.total("sum(bytes)", FlowFilter()), report.skipped.total) == (100, 1)
+    report, lake = take(b"time_start,src,dst,bytes,packets\n" + time + b"," + row + b"1700000000," + row)
+    assert (lake.total("sum(bytes)", FlowFilter(1)), report.skipped.total) == (100, 1)
+    assert lake.total("sum(bytes)", FlowFilter(None, 1)) == 100
+
+
+def test_a_file_none_of_whose_times_can_be_read_is_named_and_nothing_of_it_is_taken_in(take: Take) -> None:
+    text = b"time_start,src,dst,bytes,packets\n" + b"22.10.2023 12:00,203.0.113.1,192.0.2.1,100,7\n" * 3
+    report, lake = take(text)
+    assert "none of its times can be read" in report.failures[0]
+    assert (report.flows, lake.manifest.segments("flows"), lake.manifest.segments("ledger")) == (0, [], [])
 
 
 @pytest.mark.parametrize("time", [b"86400", b"4200000000"])
 def test_times_that_are_hardly_right_are_kept_and_said(take: Take, time: bytes) -> None:
     report, lake = take(b"time_start,src,dst,bytes,packets\n" + time + b",203.0.113.1,192.0.2.1,100,7\n")
     assert lake.total("sum(bytes)", FlowFilter()) == 100
-    assert any("times before 1990 or in the future" in warning for warning in report.warnings)
+    assert any("one before 1990 or in the future" in warning for warning in report.warnings)
 
 
 @pytest.mark.parametrize("sent", [b"", b"nan", b"-1", b'"1,000"'])

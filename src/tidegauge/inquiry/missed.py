@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ FAR = ("in", "out")
 WIDTH_S = 300
 ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
 MOST_NAMED = 10
+MOST_COUNTRIES = 1000
 
 
 def hiding_way(site: Site, octets: dict[str, int]) -> str:
@@ -79,13 +81,44 @@ def missed_by_origin(
         found.append(outcome)
     if not silent:
         return found, []
-    more = f" and {len(silent) - MOST_NAMED} more" if len(silent) > MOST_NAMED else ""
     where = (
         "came or went by interfaces that are not among the `external` ones of the site file: if it came from outside,"
         if way == "internal" else "has neither end in a home prefix: if an end of that is yours,"
     )
-    named = ", ".join(silent[:MOST_NAMED]) + more
-    return found, [f"More than would have been seen of {named} {where} this answer misses it."]
+    return found, [f"More than would have been seen of {_listed(silent)} {where} this answer misses it."]
+
+
+def at_odd_times_by_origin(
+    lake: Lake, asked: Asked, names: Sequence[str], outcomes: list[Outcome]
+) -> tuple[list[Outcome], list[str]]:
+    """Return outcomes by country, without a no for those of which more than would have been seen has times at which no
+    flow can have been, and the sentence on them; countries that no other flow is of are among them."""
+    metric = "flows" if asked.metric == "hosts" else asked.metric
+    amounts: Counter[str] = Counter()
+    for chosen in _odd_times(lake, asked.conditions()):
+        table, _ = lake.top(["far_country"], chosen, metric=metric, limit=MOST_COUNTRIES)
+        amounts.update(dict(zip(table["far_country"].to_pylist(), table[metric].to_pylist(), strict=True)))
+    least = {
+        name: min((limit.amount for limit in outcome.limits), default=0.0)
+        for name, outcome in zip(names, outcomes, strict=True)
+    }
+    lowest = min(least.values(), default=0.0)
+    silent = [name for name, amount in sorted(amounts.items()) if amount > least.get(name, lowest)]
+    if not silent:
+        return outcomes, []
+    kept = [
+        outcome.silent() if name in silent and outcome.verdict == "no_surge" else outcome
+        for name, outcome in zip(names, outcomes, strict=True)
+    ]
+    return kept, [
+        f"More than would have been seen of {_listed(silent)} has no time that can be read, or one before 1990 or in"
+        " the future: if it passed in the asked time, this answer misses it."
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def at_other_ports(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
@@ -181,17 +214,22 @@ def _largest(values: NDArray[np.float64], duration_s: int) -> float:
 def _at_odd_times(lake: Lake, asked: Asked, least: float) -> str | None:
     """Why a no would be unsafe where more of what was asked about has times at which no flow can have been."""
     metric = "flows" if asked.metric == "hosts" else asked.metric
-    odd = ((None, EARLIEST_US), (int(time.time() * 1e6) + AHEAD_US, None))
     amount = float(sum(
-        lake.total(f"sum({metric})", FlowFilter(since_us, until_us, asked.conditions())) or 0
-        for since_us, until_us in odd if lake.manifest.segments("flows", since_us, until_us)
+        lake.total(f"sum({metric})", chosen) or 0 for chosen in _odd_times(lake, asked.conditions())
     ))
     if amount <= least:
         return None
     return (
-        f"{format_amount(amount, metric)} with {asked.selection()} have times before 1990 or in the future, by a clock"
-        " that was wrong: if they passed in the asked time, this answer misses them."
+        f"{format_amount(amount, metric)} with {asked.selection()} have no time that can be read, or one before 1990 or"
+        " in the future: if they passed in the asked time, this answer misses them."
     )
+
+
+def _odd_times(lake: Lake, conditions: tuple[str, ...]) -> Iterator[FlowFilter]:
+    """Flows at times at which none can have been, where there are any."""
+    for since_us, until_us in ((None, EARLIEST_US), (int(time.time() * 1e6) + AHEAD_US, None)):
+        if lake.manifest.segments("flows", since_us, until_us):
+            yield FlowFilter(since_us, until_us, conditions)
 
 
 def _beyond_validity(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:

@@ -21,7 +21,7 @@ from tidegauge.inquiry.calendars import calendar_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
 from tidegauge.inquiry.grounds import never_matched, watch_caveats
-from tidegauge.inquiry.missed import FAR, WIDTH_S, missed_by_origin
+from tidegauge.inquiry.missed import FAR, WIDTH_S, at_odd_times_by_origin, missed_by_origin
 from tidegauge.model import TidegaugeError, Verdict, format_time
 from tidegauge.series import build_many, covered, doubtful
 from tidegauge.site import Site
@@ -215,17 +215,21 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
     reasons = (*ground.reasons, *(() if asked.direction in FAR else (NO_FAR_END,)))
     if reasons:
         outcomes = [outcome.silent() for outcome in outcomes]
-    elif ground.hiding:
-        counted = table[:, first:].sum(axis=1)
-        outcomes, hidden = missed_by_origin(lake, site, asked, span, ground.hiding, names, counted, outcomes)
-        reasons = (*reasons, *hidden)
+    else:
+        outcomes, odd = at_odd_times_by_origin(lake, asked, names, outcomes)
+        hidden: list[str] = []
+        if ground.hiding:
+            counted = table[:, first:].sum(axis=1)
+            outcomes, hidden = missed_by_origin(lake, site, asked, span, ground.hiding, names, counted, outcomes)
+        reasons = (*odd, *hidden)
     ranked = [
         Ranked(name, float(values[first:].sum()), outcome)
         for name, values, outcome in zip(names, table, outcomes, strict=True)
     ]
     ranked.sort(key=lambda r: (r.outcome.largest.p_value if r.outcome.largest else 2.0, -r.total))
     verdicts = {r.outcome.verdict for r in ranked}
-    verdict: Verdict = "surge" if "surge" in verdicts else "no_surge" if verdicts == {"no_surge"} else "cannot_say"
+    safe = verdicts == {"no_surge"} and not reasons
+    verdict: Verdict = "surge" if "surge" in verdicts else "no_surge" if safe else "cannot_say"
     coverage_share = float(seen[first:].mean()) if len(seen) > first else 0.0
     return Ranking(
         asked.metric, asked.direction, span.since_s, span.until_s, verdict,

@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, sane_times
-from tidegauge.wire.lines import Unread, csv_block, of_hardware
+from tidegauge.wire.lines import Unread, csv_block, of_hardware, placed
 from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import (
-    are_times,
     epoch_seconds,
     flags_of_letters,
     moments,
@@ -86,7 +85,7 @@ class ArgusReader:
         dst, dst_ok = packed_addresses(text("DstAddr"))
         no_ip = np.isin(proto_names, NO_IP) | of_hardware(text("SrcAddr")) | of_hardware(text("DstAddr"))
         starts = epoch_seconds(moments(text("StartTime")))
-        good = src_ok & dst_ok & ~no_ip & ~management & are_times(starts)
+        good = src_ok & dst_ok & ~no_ip & ~management
         self.skipped.add("record", "not IP", int((no_ip & ~management).sum()))
         amounts = {name: numbers(columns[name]) for name in COUNTS if name in columns}
         counted = np.all([np.isfinite(a) & (a >= 0) for a in amounts.values()], axis=0)
@@ -95,12 +94,12 @@ class ArgusReader:
             ends = starts + np.clip(np.nan_to_num(numbers(columns["Dur"])), 0, 1e9)
         else:
             ends = epoch_seconds(moments(text("LastTime")))
-        starts_us, ends_us = sane_times(whole_micros(starts), whole_micros(ends))
+        starts, ends, untimed = placed(starts, ends)
         unread.lose(
             self.ledger, self.skipped, (self.exporter,), np.zeros(count, dtype=np.int32), np.fmax(starts, ends),
-            ~good & ~no_ip & ~management & (src_ok | dst_ok | counted),
+            ~good & ~no_ip & ~management & (src_ok | dst_ok | counted), untimed & good,
         )
-
+        starts_us, ends_us = sane_times(whole_micros(starts), whole_micros(ends))
         protos = protocol_numbers(text("Proto"))
         protos = np.where(np.isin(proto_names, ("rtp", "rtcp", "udt")), 17, protos).astype(np.uint8)
         src_ports, dst_ports = _ports(text("Sport")), _ports(text("Dport"))

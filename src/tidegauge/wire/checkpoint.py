@@ -164,8 +164,9 @@ def resume(decoder: Decoder, state: dict[str, Any]) -> None:
         gaps = [Gap(**gap) for gap in stream.pop("gaps")]
         counting = Counting(**stream.pop("counting", {}))
         charged = [(minute_s, records, *(part or [domain])) for minute_s, records, *part in stream.pop("charged", [])]
+        uptime = tuple(told) if (told := stream.pop("uptime", None)) else None
         decoder.sequences[kind].streams[position(name), domain] = Stream(
-            **stream, gaps=gaps, counting=counting, charged=charged
+            **stream, uptime=uptime, gaps=gaps, counting=counting, charged=charged
         )
     for kind, name, scope in state.get("scopes", []):
         last = [dict(known) for known in scope.pop("last")]

@@ -38,7 +38,15 @@ from tidegauge.wire.sampling import (
     speaks_of_sampling,
 )
 from tidegauge.wire.sender_quality import Conduct
-from tidegauge.wire.sequence import COUNT_RECORDS, COUNTED, Recent, SequenceTracker
+from tidegauge.wire.sequence import (
+    COUNT_RECORDS,
+    COUNTED,
+    RESTART_MS,
+    UPTIME_WRAP_MS,
+    Recent,
+    SequenceTracker,
+    Uptimes,
+)
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT, Sessions
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
 from tidegauge.wire.sflow import Drops, Headers, decode_sflow, read_headers
@@ -50,8 +58,6 @@ MOST_SOURCES = 4096
 MOST_PENDING_BYTES = 32 << 20
 """Data sets that wait for their template, in all; the oldest go first."""
 ORDINARY_RECORD = 48
-UPTIME_WRAP_MS = 1 << 32
-RESTART_MS = 60_000
 LATEST_BOOT_MS = 1 << 43
 STREAM_SHIFT = 42
 """Where the number of the session stands above a part in the name of a stream of sequence numbers."""
@@ -315,7 +321,8 @@ class Decoder:
         self, kind: int, datagrams: Datagrams, clock_ms: NDArray[np.int64], exporters: NDArray[np.int32],
         parts: NDArray[np.int64], sequences: NDArray[np.int64], steps: NDArray[np.int64],
         records: NDArray[np.int64], unsure: NDArray[np.bool_] | None = None,
-        more_lost: NDArray[np.int64] | int = 0, templates: NDArray[np.int64] | None = None, **more: Any,
+        more_lost: NDArray[np.int64] | int = 0, templates: NDArray[np.int64] | None = None,
+        uptimes: Uptimes | None = None, **more: Any,
     ) -> None:
         """Ledger rows of a block, by the clock that its flows have. Parts beyond the bound are counted together,
         without their sequence."""
@@ -327,7 +334,7 @@ class Decoder:
         found = self.sequences[kind].follow(
             exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
             None if unsure is None else unsure[own], None if templates is None else templates[own],
-            parts[own], (parts | datagrams.ports << STREAM_SHIFT)[own],
+            parts[own], (parts | datagrams.ports << STREAM_SHIFT)[own], None if uptimes is None else uptimes.take(own),
         )
         lost, overtaken, restarted, unknown, counts = (np.zeros(len(parts), dtype=np.int64) for _ in range(5))
         lost[own], overtaken[own], restarted[own], unknown[own], counts[own] = (
@@ -377,7 +384,7 @@ class Decoder:
         self._account(
             V5, datagrams, export_ms, datagrams.senders, heads.domains, heads.sequences, heads.counts,
             heads.present, more_lost=heads.counts - heads.present, apart=apart, sampling=heads.sampling,
-            skew_s=clocked.skew_s, delay_s=delay_s,
+            skew_s=clocked.skew_s, delay_s=delay_s, uptimes=Uptimes.of(export_ms, heads.uptime_ms),
         )
         return flows
 
@@ -396,6 +403,7 @@ class Decoder:
             SFLOW, datagrams, datagrams.arrived_us // 1000, exporters, parts, headers.sequences,
             np.ones(len(datagrams), dtype=np.int64), records,
             more_lost=self._newly_dropped(exporters, parts, sampled.drops) + sampled.cut, apart=apart, sampling=rates,
+            uptimes=Uptimes.of(datagrams.arrived_us // 1000, headers.uptime_ms),
         )
         return flows
 
@@ -499,6 +507,7 @@ class Decoder:
                     heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],
                     unsure[chosen] & (kind == IPFIX), cut, apart=apart[chosen], skew_s=clocked.skew_s[chosen],
                     delay_s=delay_s[chosen], templates=defined[chosen],
+                    uptimes=Uptimes.of(heads.export_ms, heads.uptime_ms).take(chosen),
                 )
         self.templates.forget_past()
         self.sampling.forget_past()

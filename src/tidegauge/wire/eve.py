@@ -16,10 +16,9 @@ import pyarrow.json as pajson
 from numpy.typing import NDArray
 
 from tidegauge.model import LONGEST_NAME, FlowBatch, LedgerBuilder, Skipped, names_table, sane_times
-from tidegauge.wire.lines import Unread, too_deep
+from tidegauge.wire.lines import Unread, placed, too_deep
 from tidegauge.wire.stream import Stream
 from tidegauge.wire.text import (
-    are_times,
     looked_up,
     moments,
     numbers,
@@ -135,8 +134,10 @@ class EveReader:
         ends = np.where(np.isfinite(ends), ends, starts)
         octets = [values for name, values in counters.items() if "bytes" in name]
         counted = np.any(np.isfinite(octets), axis=0) & ~np.any([values < 0 for values in counters.values()], axis=0)
-        good = src_ok & dst_ok & are_times(starts) & counted
-        unread.lose(self.ledger, self.skipped, (name,), np.zeros(len(good), dtype=np.int32), ends, ~good)
+        good = src_ok & dst_ok & counted
+        starts, ends, untimed = placed(starts, ends)
+        whose = np.zeros(len(good), dtype=np.int32)
+        unread.lose(self.ledger, self.skipped, (name,), whose, ends, ~good, untimed & good)
         starts_us, ends_us = sane_times(whole_micros(starts), whole_micros(ends))
         protos = protocol_numbers(table["proto"])
         icmp = (protos == 1) | (protos == 58)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tidegauge.model import FlowBatch, InputError, NoFlowsError, Skipped
+from tidegauge.model import FlowBatch, InputError, LedgerBuilder, NoFlowsError, Skipped
 from tidegauge.wire.argus import ArgusReader
 from tidegauge.wire.columnmap import ColumnMap
 from tidegauge.wire.datagrams import datagrams_in, late_messages
@@ -26,6 +26,8 @@ from tidegauge.wire.tabular import TableReader
 from tidegauge.wire.tcpexport import TcpExport
 from tidegauge.wire.zeek import ZeekReader
 
+OF_TEXT = frozenset(("zeek", "eve", "argus", "json", "csv", "nfcapd", "parquet"))
+MOST_UNTIMED = 1_000_000
 Reader = ZeekReader | EveReader | ArgusReader | TableReader | JsonReader | FlowMeter
 R = TypeVar("R", ZeekReader, EveReader, ArgusReader, TableReader, JsonReader, FlowMeter)
 
@@ -72,7 +74,32 @@ class FileReaders:
                 where=stream.name,
                 hint="pcap, IPFIX file, Zeek log, Suricata EVE, Argus, nfcapd, JSON, CSV or Parquet",
             )
-        yield from read(stream, path)
+        found = read(stream, path)
+        yield from self._timed(found, stream.name) if kind in OF_TEXT else found
+
+    def _timed(self, batches: Iterator[FlowBatch], name: str) -> Iterator[FlowBatch]:
+        """Flows of a file; those without a time that come first are held back until the time of one can be read.
+
+        Raises:
+            InputError: no time could be read, and nothing of the file is taken in.
+        """
+        held: list[FlowBatch] = []
+        for batch in batches:
+            if not batch["time_start"].any():
+                held.append(batch)
+                if sum(map(len, held)) <= MOST_UNTIMED:
+                    continue
+                break
+            yield from (*held, batch)
+            yield from batches
+            return
+        if any(map(len, held)):
+            for reader in self.readers.values():
+                reader.ledger = LedgerBuilder()
+            raise InputError(
+                "none of its times can be read", where=name,
+                hint="times are seconds since 1970 or as 2026-10-22T12:00:00Z; a --map may name their unit",
+            )
 
     def _kinds(self) -> dict[str, Callable[[Stream, str], Iterator[FlowBatch]]]:
         tables = {"column_map": self.column_map, "sampling": self.sampling}

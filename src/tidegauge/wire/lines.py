@@ -22,6 +22,7 @@ OF_HARDWARE = r"^\s*[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}\s*$"
 NO_OPENING = bytes(set(range(256)) - set(b"[{\n"))
 MOST_OPENING = 500
 REASON = "no time, address or count that can be read: counts as lost"
+UNTIMED = "none that can be read: the flow is kept, and belongs to no asked time"
 
 
 @dataclass
@@ -41,23 +42,38 @@ class Unread:
 
     def lose(
         self, ledger: LedgerBuilder, skipped: Skipped, exporters: tuple[str, ...], codes: NDArray[np.int32],
-        seconds: NDArray[np.float64], rows: NDArray[np.bool_],
+        seconds: NDArray[np.float64], rows: NDArray[np.bool_], untimed: NDArray[np.bool_],
     ) -> None:
         """Count the noted lines, and rows of the block, as lost; what has no time by that of the row before it.
 
         Args:
             exporters: names; the exporter of each row is its position in `codes`.
             codes, seconds, rows: exporter and end (since 1970) of each row, and which cannot be read; shape (n,).
+            untimed: rows of which all but the time can be read (`placed`): where they belong they are missing.
         """
         skipped.add("record", REASON, int(rows.sum()))
-        if not self.lines and not rows.any():
-            return
+        skipped.add("time", UNTIMED, int(untimed.sum()))
         timed = np.flatnonzero(are_times(seconds))
         if not len(timed):
             return
-        places = np.r_[np.flatnonzero(rows), np.minimum(np.array(self.lines, dtype=np.int64), len(seconds) - 1)]
+        lines = np.minimum(np.array(self.lines, dtype=np.int64), len(seconds) - 1)
+        places = np.r_[np.flatnonzero(rows | untimed), lines]
         nearest = timed[np.maximum(np.searchsorted(timed, places, side="right") - 1, 0)]
         ledger.add(exporters=exporters, exporter=codes[nearest], minute_s=seconds[nearest].astype(np.int64), lost=1)
+
+
+def placed(
+    starts: NDArray[np.float64], ends: NDArray[np.float64], *, unit: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return starts and ends, the one in place of the other where that is none; and which rows have neither. Their
+    flows are of 1970, so that it is known what they carried though not when, and no answer with no overlooks them.
+
+    Args:
+        starts, ends: since 1970, so many units a second; shape (n,).
+    """
+    began, ended = are_times(starts / unit), are_times(ends / unit)
+    timed = np.where(began, starts, np.where(ended, ends, 0.0))
+    return timed, np.where(ended | (began & np.isfinite(ends)), ends, timed), ~began & ~ended
 
 
 def too_deep(block: bytes) -> bool:

@@ -26,6 +26,8 @@ EARLY = 1024
 """A number so little below the first one seen was overtaken at the very beginning."""
 MOST_GAPS = 256
 REMEMBERED = 1 << 15
+RESTART_MS, UPTIME_WRAP_MS = 60_000, 1 << 32
+"""A boot time that is later by so much is that of a restart, unless 32 bits of uptime have run over."""
 SENDER_BITS = 15
 """Positions of senders have fewer bits (`MOST_NAMES`)."""
 NO_STREAM = -1
@@ -66,6 +68,7 @@ class Stream:
         datagrams, records: so far; their ratio is what a lost datagram stood for.
         counting: what its numbers count.
         charged: minutes, records and parts of losses that were told by the present rule; newest last.
+        uptime: when the exporter had booted and for how long it had been up, as the last datagram said (milliseconds).
     """
 
     due: int | None = None
@@ -75,6 +78,41 @@ class Stream:
     records: int = 0
     counting: Counting = field(default_factory=Counting)
     charged: list[tuple[int, int, int]] = field(default_factory=list)
+    uptime: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Uptimes:
+    """For how long exporters said that they had been up; arrays of shape (n,), in milliseconds.
+
+    Attributes:
+        booted: since 1970; 0 where that is not known.
+        up: how long.
+    """
+
+    booted: NDArray[np.int64]
+    up: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, clock_ms: NDArray[np.int64], up_ms: NDArray[np.int64]) -> Uptimes:
+        """From the clock at each datagram (0 where that is not known) and its uptime."""
+        return cls(np.where((clock_ms > 0) & (up_ms >= 0), clock_ms - up_ms, 0), up_ms)
+
+    def take(self, rows: NDArray[Any] | slice) -> Uptimes:
+        return Uptimes(self.booted[rows], self.up[rows])
+
+    def restarts(self, stream: Stream) -> NDArray[np.bool_]:
+        """Datagrams of a stream, in order of arrival, before which the exporter booted. Uptime has to fall: one that
+        always says the same shows a later boot each time."""
+        found = np.zeros(len(self.booted), dtype=bool)
+        told = np.flatnonzero(self.booted > 0)
+        if len(told):
+            before = stream.uptime or (int(self.booted[told[0]]), int(self.up[told[0]]))
+            later = np.diff(np.r_[before[0], self.booted[told]])
+            falls = np.diff(np.r_[before[1], self.up[told]]) < 0
+            found[told] = (later > RESTART_MS) & falls & (np.abs(later - UPTIME_WRAP_MS) > RESTART_MS)
+            stream.uptime = int(self.booted[told[-1]]), int(self.up[told[-1]])
+        return found
 
 
 @dataclass(frozen=True)
@@ -123,6 +161,7 @@ class SequenceTracker:
         templates: NDArray[np.int64] | None = None,
         parts: NDArray[np.int64] | None = None,
         keys: NDArray[np.int64] | None = None,
+        uptimes: Uptimes | None = None,
     ) -> Followed:
         """Hold the numbers of a block, in order of arrival, against those before.
 
@@ -136,6 +175,7 @@ class SequenceTracker:
             unsure: its step is not known (data whose template is missing): what follows it is taken as it comes.
             parts: its domain without its session, by which losses are told; the stream where left out.
             keys: what tells sessions apart in `scopes`; the stream where left out.
+            uptimes: as the protocol's headers say; by these a restart that goes on at a higher number is told.
         """
         count = len(numbers)
         found = Followed(
@@ -151,6 +191,7 @@ class SequenceTracker:
             stream = self.streams.setdefault(key, Stream())
             stream.datagrams += len(rows)
             stream.records += int(records[rows].sum())
+            booted = np.zeros(len(rows), bool) if uptimes is None else uptimes.take(rows).restarts(stream)
             doubt = np.zeros(len(rows), bool) if unsure is None else unsure[rows]
             ones = np.ones(len(rows), dtype=np.int64)
             told = records[rows] if self._may_count_records else ones
@@ -168,7 +209,7 @@ class SequenceTracker:
             own = numbers[rows] if rule != RECORDS_TOO else (numbers[rows] - records[rows]) & 0xFFFFFFFF
             of_records = (RECORDS, RECORDS_TOO, TEMPLATES_TOO, *((STANDARD,) if self._counts_records else ()))
             each = 1.0 if rule in of_records else max(stream.records / stream.datagrams, 1.0)
-            walk = Walk(key[0], rows, own, by_rule[rule], minutes_s[rows], parts[rows], doubt, each)
+            walk = Walk(key[0], rows, own, by_rule[rule], minutes_s[rows], parts[rows], doubt, booted, each)
             self._follow_one(stream, walk, found)
             lossy = rows[found.lost[rows] > 0]
             stream.charged += zip(*(column[lossy].tolist() for column in (minutes_s, found.lost, parts)), strict=True)
@@ -220,7 +261,7 @@ class SequenceTracker:
         if stream.earliest is None:
             stream.earliest = int(numbers[0])
         jumps = _signed(numbers - np.r_[first, follows[:-1]])
-        if ((jumps >= 0) & (jumps < FARTHEST)).all():
+        if ((jumps >= 0) & (jumps < FARTHEST) & ~(walk.booted & (jumps > 0))).all():
             jumps[1:][walk.unsure[:-1]] = 0
             for i in np.flatnonzero(jumps).tolist():
                 due = (int(numbers[i]) - int(jumps[i])) & 0xFFFFFFFF
@@ -237,15 +278,17 @@ class SequenceTracker:
         for i, (number, step) in enumerate(zip(walk.numbers.tolist(), walk.steps.tolist(), strict=True)):
             jump = 0 if expected is None else (number - expected + 0x80000000) % 0x100000000 - 0x80000000
             row = walk.rows[i]
-            if 0 <= jump < FARTHEST:
+            if 0 <= jump < FARTHEST and not (jump and walk.booted[i]):
                 if jump:
                     found.lost[row] = walk.lose(stream, i, expected or 0, jump)
                 expected = None if walk.unsure[i] else (number + step) & 0xFFFFFFFF
-            elif -WINDOW <= jump < 0 and (filled := _fill(stream, number, step, int(walk.minutes_s[i]))) is not None:
+            elif (late := -WINDOW <= jump < 0 and not walk.booted[i]) and (
+                filled := _fill(stream, number, step, int(walk.minutes_s[i]))
+            ) is not None:
                 found.overtaken[row] = True
                 gap, units = filled
                 found.credits.append((walk.exporter, gap.part, gap.minute_s, round(units * gap.records_each)))
-            elif -WINDOW <= jump < 0 and 0 < _signed_one(stream.earliest - number) <= EARLY:
+            elif late and 0 < _signed_one(stream.earliest - number) <= EARLY:
                 found.overtaken[row] = True
                 stream.earliest = number
             else:
@@ -265,6 +308,7 @@ class Walk:
     Attributes:
         rows: their positions in the block.
         steps: by how much each advances the numbers, by their rule.
+        booted: before which the exporter had booted.
         each: records that one number stands for.
     """
 
@@ -275,6 +319,7 @@ class Walk:
     minutes_s: NDArray[np.int64]
     parts: NDArray[np.int64]
     unsure: NDArray[np.bool_]
+    booted: NDArray[np.bool_]
     each: float
 
     def lose(self, stream: Stream, at: int, due: int, units: int) -> int:

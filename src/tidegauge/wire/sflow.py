@@ -43,6 +43,7 @@ class Headers:
     agents: Addresses
     domains: NDArray[np.int64]
     sequences: NDArray[np.int64]
+    uptime_ms: NDArray[np.int64]
     counts: NDArray[np.int64]
     samples: Offsets
 
@@ -57,6 +58,7 @@ def read_headers(datagrams: Datagrams) -> Headers:
         agents,
         buffer.u32(behind),
         buffer.u32(behind + 4),
+        buffer.u32(behind + 8),
         buffer.u32(behind + 12),
         behind + 16,
     )

@@ -17,7 +17,7 @@ from tidegauge.wire.cells import Cells, fitted, plain_columns, stripped
 from tidegauge.wire.columnmap import ColumnMap
 from tidegauge.wire.connections import Connections
 from tidegauge.wire.elements import FIREWALL_DELETED, FIREWALL_UPDATE
-from tidegauge.wire.lines import Unread, csv_block
+from tidegauge.wire.lines import Unread, csv_block, placed
 from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import are_times, numbers, whole_us
 
@@ -133,7 +133,8 @@ class TableReader:
         dst, dst_ok = cells.addresses("dst")
         starts, ends = cells.times_us()
         octets, back_octets, back_packets = (cells.counts(name) for name in ("bytes", "back_bytes", "back_packets"))
-        good = src_ok & dst_ok & are_times(starts / 1e6) & np.isfinite(octets)
+        good = src_ok & dst_ok & np.isfinite(octets)
+        starts, ends, untimed = placed(starts, ends, unit=1e6)
         rows = np.flatnonzero(good)
         columns = {"bytes": octets, **cells.others()}
         exporters, codes = self._exporters(cells.column("exporter"), chosen, table.num_rows)
@@ -147,7 +148,7 @@ class TableReader:
                 tells &= ~cells.of_no_ip(name)
         half = cells.unreadable("back_bytes", back_octets) | cells.unreadable("back_packets", back_packets)
         status = cells.column("log_status")
-        self._left_out(good, tells, half, unread or Unread(), exporters, codes, starts, ends, status)
+        self._left_out(good, tells, half, untimed, unread or Unread(), exporters, codes, starts, ends, status)
         column = cells.column("unapplied_sampling")
         stated = np.ones(table.num_rows) if column is None else np.nan_to_num(numbers(column))
         times, unapplied = self._sampled(exporters, codes, columns.get("sampling"), stated, good)
@@ -193,8 +194,8 @@ class TableReader:
         return flows.both_ways(fitted("packets", packets), fitted("bytes", octets), said=0)
 
     def _left_out(
-        self, good: NDArray[np.bool_], tells: NDArray[np.bool_], half: NDArray[np.bool_], unread: Unread,
-        exporters: tuple[str, ...], codes: NDArray[np.int32],
+        self, good: NDArray[np.bool_], tells: NDArray[np.bool_], half: NDArray[np.bool_],
+        untimed: NDArray[np.bool_], unread: Unread, exporters: tuple[str, ...], codes: NDArray[np.int32],
         starts: NDArray[np.float64], ends: NDArray[np.float64], status: pa.ChunkedArray | None,
     ) -> None:
         """Count the rows that are no flows. Those that tell of traffic are lost in their minute, unless no row was ever
@@ -205,7 +206,7 @@ class TableReader:
             half: rows whose way back cannot be read; of a flow as much is lost as is there.
         """
         self._counted |= bool(good.any())
-        if good.all() and not unread.lines and not half.any():
+        if good.all() and not unread.lines and not half.any() and not untimed.any():
             return
         texts = pa.nulls(len(good), pa.string()) if status is None else stripped(status).cast(pa.string())
         passed, empty = (
@@ -218,14 +219,14 @@ class TableReader:
         lost = left & tells & self._counted | good & half
         self.skipped.add("record", "no time, address or byte count", int((left & ~lost).sum()))
         if self._counted:
-            unread.lose(self.ledger, self.skipped, exporters, codes, np.fmax(starts, ends) / 1e6, lost)
-        placed = np.flatnonzero((passed | empty) & are_times(starts / 1e6) & are_times(ends / 1e6))
-        first_s, last_s = ((times[placed] // 1e6).astype(np.int64) for times in (starts, ends))
+            unread.lose(self.ledger, self.skipped, exporters, codes, np.fmax(starts, ends) / 1e6, lost, untimed & good)
+        told = np.flatnonzero((passed | empty) & are_times(starts / 1e6) & are_times(ends / 1e6))
+        first_s, last_s = ((times[told] // 1e6).astype(np.int64) for times in (starts, ends))
         minutes = np.clip((last_s - 1) // 60 - first_s // 60 + 1, 1, LONGEST_SKIPPED)
         within = np.arange(minutes.sum()) - np.repeat(np.cumsum(minutes) - minutes, minutes)
         self.ledger.add(
-            exporters=exporters, exporter=np.repeat(codes[placed], minutes),
-            minute_s=np.repeat(first_s, minutes) + within * 60, stated=np.repeat(empty[placed], minutes),
+            exporters=exporters, exporter=np.repeat(codes[told], minutes),
+            minute_s=np.repeat(first_s, minutes) + within * 60, stated=np.repeat(empty[told], minutes),
         )
 
     def _sampled(

@@ -26,10 +26,9 @@ from tidegauge.model import (
     names_table,
     sane_times,
 )
-from tidegauge.wire.lines import Unread, too_deep
+from tidegauge.wire.lines import Unread, placed, too_deep
 from tidegauge.wire.stream import BYTE_ORDER_MARK, Stream, damage_named
 from tidegauge.wire.text import (
-    are_times,
     column_or_nulls,
     epoch_seconds,
     looked_up,
@@ -118,12 +117,14 @@ class ZeekReader:
         src, src_ok = packed_addresses(table["id.orig_h"])
         dst, dst_ok = packed_addresses(table["id.resp_h"])
         seconds = epoch_seconds(moments(table["ts"]))
-        good = src_ok & dst_ok & are_times(seconds)
+        good = src_ok & dst_ok
         ends_given = np.asarray(pc.or_(table["id.orig_h"].is_valid(), table["id.resp_h"].is_valid()).to_numpy())
         self.skipped.add("record", "not of a connection", int((~ends_given).sum()))
         until = seconds + np.clip(np.nan_to_num(self._numbers(table, "duration")), 0, 1e9)
+        seconds, until, untimed = placed(seconds, until)
         unread.lose(
-            self.ledger, self.skipped, (self.exporter,), np.zeros(len(good), dtype=np.int32), until, ~good & ends_given
+            self.ledger, self.skipped, (self.exporter,), np.zeros(len(good), dtype=np.int32), until, ~good & ends_given,
+            untimed & good,
         )
         starts, ends = sane_times(whole_micros(seconds), whole_micros(until))
         protos = protocol_numbers(table["proto"])
