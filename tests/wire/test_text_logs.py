@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 from collections.abc import Callable
@@ -135,11 +136,31 @@ def test_what_can_be_no_time_is_counted_and_kept_outside_all_time(take: Take, ti
     assert lake.total("sum(bytes)", FlowFilter(None, 1)) == 100
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress])
+def test_of_a_packed_file_whose_check_sum_does_not_fit_nothing_stays(
+    make_site: Callable[..., Site], tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    rows = b"".join(b"%d,203.0.113.1,192.0.2.1,%d,7\n" % (1_700_000_000 + i, i * i) for i in range(60_000))
+    packed = bytearray(pack(b"time_start,src,dst,bytes,packets\n" + rows))
+    (tmp_path / "cut").write_bytes(packed[: len(packed) // 2])
+    packed[len(packed) // 2] ^= 1
+    (tmp_path / "flipped").write_bytes(packed)
+    site = make_site()
+    report = Ingest(site).run([str(tmp_path / "flipped")])
+    assert (report.flows, report.files, "data are damaged" in report.failures[0]) == (0, 0, True)
+    lake = Lake(site.data)
+    assert [lake.manifest.segments(kind) for kind in ("flows", "coverage")] == [[], []]
+    assert not lake.manifest.sources()
+    report = Ingest(site).run([str(tmp_path / "cut")])
+    ((name, reached_s),) = Lake(site.data).manifest.cut_short()
+    assert (report.files, name, reached_s) == (1, str(tmp_path / "cut"), 1_700_000_000 + report.flows - 1)
+
+
 def test_a_file_none_of_whose_times_can_be_read_is_named_and_nothing_of_it_is_taken_in(take: Take) -> None:
     text = b"time_start,src,dst,bytes,packets\n" + b"22.10.2023 12:00,203.0.113.1,192.0.2.1,100,7\n" * 3
     report, lake = take(text)
     assert "none of its times can be read" in report.failures[0]
-    assert (report.flows, lake.manifest.segments("flows"), lake.manifest.segments("ledger")) == (0, [], [])
+    assert (report.flows, lake.manifest.segments("flows"), lake.manifest.segments("coverage")) == (0, [], [])
 
 
 @pytest.mark.parametrize("time", [b"86400", b"4200000000"])

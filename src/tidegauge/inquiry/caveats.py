@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from tidegauge.atlas import facts
 from tidegauge.context import SiteContext
-from tidegauge.model import format_duration
+from tidegauge.model import format_duration, format_time
 from tidegauge.series import Coverage, Origins
 
 ATLAS_NEAR_S = 31 * 86400
 SKEW_S = 300
+AFTER_DAMAGE_S = 31 * 86400
+"""A damaged file may have held flows of so long after its last one that could be read."""
+MOST_NAMED = 3
 
 
 def caveats(
@@ -45,6 +48,16 @@ def data_caveats(context: SiteContext, since_s: int, until_s: int, *, by_table: 
     """
     if context.site.simulated:
         yield "all data of this site are simulated"
+    cut = [
+        f"{name} (from {format_time(reached_s)} on)" for name, reached_s in context.lake.manifest.cut_short()
+        if since_s - AFTER_DAMAGE_S < reached_s < until_s
+    ]
+    if cut:
+        more = f" and {len(cut) - MOST_NAMED:,} more" if len(cut) > MOST_NAMED else ""
+        yield (
+            f"damaged files could not be read to their end, and what they held after that is missing:"
+            f" {', '.join(cut[:MOST_NAMED])}{more}"
+        )
     if not by_table:
         return
     atlas = context.atlas

@@ -116,6 +116,9 @@ SEGMENTS = (
     " FROM segments s JOIN commits c ON c.id = s.commit_id WHERE c.done = 1"
 )
 """The columns of `Segment`, of segments that readers see."""
+CUT_SHORT = (
+    "SELECT name, json_extract(counts, '$.reached_s') FROM sources WHERE counts LIKE '%\"reached_s\"%' ORDER BY 2, 1"
+)
 
 
 class Manifest:
@@ -295,6 +298,13 @@ class Manifest:
                 " LEFT JOIN commits c ON c.id = s.commit_id ORDER BY commit_id, name"
             ).fetchall()
         return [Source(row[0], row[1], json.loads(row[2] or "{}"), *row[3:]) for row in rows]
+
+    def cut_short(self) -> list[tuple[str, int]]:
+        """Files that are damaged: their names, and when (epoch seconds) the last flow that could be read began."""
+        if not self.path.exists():
+            return []
+        with self._session() as session:
+            return session.execute(CUT_SHORT).fetchall()
 
     def segments(self, kind: str, since_us: int | None = None, until_us: int | None = None) -> list[Segment]:
         """Segments that hold anything between two times (half-open), by time."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.lake.manifest import DELETED, OURS, ROLLUP_FORM, SEGMENTS, Manifest, Segment
+from tidegauge.lake.manifest import CUT_SHORT, DELETED, OURS, ROLLUP_FORM, SEGMENTS, Manifest, Segment
 
 NEVER_US = 1 << 62
 
@@ -28,6 +28,7 @@ class Snapshot(Manifest):
         self._rollups: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
         self._labelled: dict[str, list[dict[str, str]]] = {}
         self._states: dict[str, Any] = {}
+        self._cut_short: list[tuple[str, int]] = []
 
     @cached_property
     def _read(self) -> bool:
@@ -42,6 +43,7 @@ class Snapshot(Manifest):
             for segment, kind, width_s, path in session.execute(rolled, (ROLLUP_FORM,)):
                 self._rollups[kind, width_s][segment] = path
             self._labelled = {name: json.loads(text) for name, text in session.execute("SELECT * FROM labelled")}
+            self._cut_short = session.execute(CUT_SHORT).fetchall()
             kept = session.execute("SELECT name, value FROM state WHERE name IN (?, ?)", (OURS, DELETED))
             self._states = {name: json.loads(value) for name, value in kept}
         return True
@@ -64,6 +66,9 @@ class Snapshot(Manifest):
         chosen = ends >= (-NEVER_US if since_us is None else since_us)
         chosen &= firsts < (NEVER_US if until_us is None else until_us)
         return [own[i] for i in np.flatnonzero(chosen).tolist()]
+
+    def cut_short(self) -> list[tuple[str, int]]:
+        return self._cut_short if self._read else []
 
     def rollups(self, kind: str, width_s: int) -> dict[str, str]:
         return self._rollups[kind, width_s] if self._read else {}

@@ -29,6 +29,7 @@ from .classes import CLASSES as CLASSES, RELAYS as RELAYS, class_bit as class_bi
 from .country import countries as countries, country_names as country_names, parse_country as parse_country
 from .counts import Skipped as Skipped
 from .errors import (
+    CorruptError as CorruptError,
     InputError as InputError,
     LakeError as LakeError,
     NoFlowsError as NoFlowsError,

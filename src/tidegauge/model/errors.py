@@ -35,6 +35,10 @@ class InputError(TidegaugeError):
     """An input file or stream cannot be read past some point; what came before it is good."""
 
 
+class CorruptError(InputError):
+    """Packed data do not have the check sum that was written with them: what came before may be wrong too."""
+
+
 class NoFlowsError(InputError):
     """A file that is whole, and of no kind that holds flows."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import lzma
@@ -15,7 +16,7 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
-from tidegauge.model import InputError
+from tidegauge.model import CorruptError, InputError
 
 MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"), (b"\xfd7zXZ\0", "xz"))
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -24,6 +25,8 @@ END_BYTES = 64
 HEADS = (512, 64)
 """Bytes at the begin of a file by which one that may have grown is found: of one with so many the first, else the
 second."""
+ENDED = ("Truncated", "Not a gzipped file", "Unknown frame descriptor")
+"""Of errors: the data are cut, or something else follows them."""
 PIECE = 1 << 16
 """So much is unpacked at once: what lies before damage in one piece is lost with it."""
 
@@ -51,6 +54,8 @@ class Stream:
         self._piece: Callable[[int], bytes] = self._raw.read
         if self.compression == "gzip":  # Python's gives what lies before damage, and takes zeros at the end
             self._piece = gzip.GzipFile(fileobj=cast(Any, self._raw)).read1
+        elif self.compression == "bz2":
+            self._piece = bz2.BZ2File(cast(Any, self._raw)).read1
         elif self.compression == "xz":
             self._piece = lzma.LZMAFile(cast(Any, self._raw)).read1  # noqa: SIM115 - it owns nothing
         elif self.compression:
@@ -67,13 +72,7 @@ class Stream:
             try:
                 more = self._piece(PIECE if self.compression else max(BLOCK, size - held))
             except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-                cause = str(error).splitlines()[0]
-                self._damage = InputError(
-                    f"the {self.compression} data are damaged: {cause}"
-                    if self.compression
-                    else f"cannot be read: {cause}",
-                    where=f"{self.name}, offset {self.offset + held}",
-                )
+                self._damage = self._named(error, self.offset + held)
                 break
             if not more:
                 break
@@ -85,6 +84,19 @@ class Stream:
         self._held = b"".join(pieces) if len(pieces) > 1 else self._held
         if not held and self._damage is not None:
             raise self._damage
+
+    def _named(self, error: Exception, offset: int) -> InputError:
+        """An error of reading as ours. A file that is cut is good as far as it goes; where check sums do not fit, or
+        nothing can be unpacked any more, garbage may have come for a long while."""
+        cause, where = str(error).splitlines()[0], f"{self.name}, offset {offset}"
+        if not self.compression:
+            return InputError(f"cannot be read: {cause}", where=where)
+        what = f"the {self.compression} data are damaged: {cause}"
+        if isinstance(error, EOFError) or any(word in cause for word in ENDED):
+            return InputError(what, where=where)
+        return CorruptError(
+            what, where=where, hint="nothing of it is taken in, since nobody can tell what of it is as it was written"
+        )
 
     def peek(self, size: int) -> bytes:
         """The next bytes without taking them; fewer at the end."""

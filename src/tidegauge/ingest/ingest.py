@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from tidegauge.atlas import Atlas, label
+from tidegauge.ingest.found import Found, find_files
+from tidegauge.ingest.report import Report
 from tidegauge.lake import (
     AHEAD_US,
     CONNECTIONS,
-    EARLIEST_US,
     Known,
     Lake,
     LakeWriter,
@@ -31,7 +30,7 @@ from tidegauge.lake import (
     withdraw,
 )
 from tidegauge.model import (
-    DIRECTIONS,
+    CorruptError,
     FlowBatch,
     InputError,
     LedgerBuilder,
@@ -72,7 +71,6 @@ COMMIT_ROWS = 2_000_000
 LONGEST_US = 366 * 86_400_000_000
 """No flow lasts longer than this."""
 MOST_COUNT = 2**53
-SKIPPED_NAMES = (".tmp", ".part", ".swp")
 OF_LINES = ("zeek", "eve", "argus", "json", "csv")
 """Kinds that grow by lines, each readable by itself."""
 ON_DISK = ("nfcapd", "parquet")
@@ -80,90 +78,6 @@ ON_DISK = ("nfcapd", "parquet")
 HEADER_BYTES = 4 << 20
 EVE_COUNTS = "eve_counts"
 """The state that holds which events of Suricata's count, by exporter (`EveReader.counted`)."""
-
-
-@dataclass
-class Report:
-    """What an ingest did."""
-
-    files: int = 0
-    datagrams: int = 0
-    flows: int = 0
-    removed: int = 0
-    """Flows that were taken out, since their files were taken in again."""
-    duplicates: int = 0
-    skipped: Skipped = field(default_factory=Skipped)
-    failures: list[str] = field(default_factory=list)
-    direction: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, 0))
-    """Bytes by direction."""
-    warnings: list[str] = field(default_factory=list)
-    odd_times: int = 0
-    """Flows that began before flow export was invented, or after now."""
-    span_us: tuple[int, int] | None = None
-    """From the first start to the last start of the flows that were taken in, without odd ones."""
-    applied: Counter[str] = field(default_factory=Counter)
-    """How many records were read by each rule for exporters that do as no standard says."""
-
-    def count(self, table: pa.Table) -> None:
-        """Count labelled flows."""
-        self.flows += len(table)
-        column = table["direction"].combine_chunks()
-        octets = np.bincount(
-            np.asarray(column.indices), table["bytes"].to_numpy().astype(np.float64), len(column.dictionary)
-        )
-        for name, amount in zip(column.dictionary.to_pylist(), octets.tolist(), strict=True):
-            self.direction[name] += int(amount)
-        starts = table["time_start"].cast(pa.int64()).to_numpy()
-        possible = starts[(starts >= EARLIEST_US) & (starts <= int(time.time() * 1e6) + AHEAD_US)]
-        self.odd_times += len(starts) - len(possible)
-        if len(possible):
-            first, last = int(possible.min()), int(possible.max())
-            before = self.span_us or (first, last)
-            self.span_us = min(before[0], first), max(before[1], last)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "files": self.files,
-            "datagrams": self.datagrams,
-            "flows": self.flows,
-            "duplicates": self.duplicates,
-            "skipped": self.skipped.to_json(),
-            "direction": self.direction,
-            "warnings": self.warnings,
-            **({"removed": self.removed} if self.removed else {}),
-            **({"applied": dict(+self.applied)} if +self.applied else {}),
-        }
-
-
-@dataclass(frozen=True)
-class Found:
-    """A file to take in: `named` by the user, or found in a directory, where other files may lie too."""
-
-    path: str
-    named: bool
-
-
-def find_files(paths: list[str], besides: Path | None = None) -> list[Found]:
-    """The files meant by paths: directories are searched, in order of name; hidden and temporary files left out, and
-    what lies in the folder `besides`: a site's own data are no input.
-
-    Raises:
-        UsageError: a path does not exist.
-    """
-    found: dict[str, Found] = {}
-    for path in paths:
-        place = Path(path)
-        if path == "-" or place.is_file() or place.is_fifo():
-            found[path] = Found(path, named=True)
-        elif place.is_dir():
-            for inside in sorted(p for p in place.rglob("*") if p.is_file()):
-                hidden = any(part.startswith(".") for part in inside.relative_to(place).parts)
-                own = besides is not None and inside.resolve().is_relative_to(besides.resolve())
-                if not hidden and not own and inside.suffix not in SKIPPED_NAMES:
-                    found.setdefault(str(inside), Found(str(inside), named=False))
-        else:
-            raise UsageError("no such file or directory", where=path)
-    return list(found.values())
 
 
 def plausible(batch: FlowBatch, skipped: Skipped) -> FlowBatch:
@@ -218,6 +132,7 @@ class Ingest:
         self._told_before = False
         self._mark: int | None = None
         self._chain: int | None = None
+        self._reached_us = 0
         self._atlas = Atlas.of(site)
         self.report = Report()
         tunnels = {name: mask_of(kinds) for name, kinds in site.decapsulate.items()}
@@ -409,17 +324,19 @@ class Ingest:
         before: list[tuple[Begin, Source]], going: list[Source], writer: LakeWriter,
     ) -> None:
         """Everything of a file; what was good in a damaged one stays, and the same file again changes nothing."""
+        self._reached_us = 0
+        counted = replace(self.report, direction=dict(self.report.direction))
         flows, mark, passed_over = self.report.flows, new_mark(), self.report.skipped.total
         waits = bool(self._decoder.pending)
         chain = next((source.chain or source.mark for _, source in reversed(before)), self._chain if waits else None)
-        damaged = False
+        damaged = corrupt = False
         self._decoder.connections.mark, self._decoder.connections.leans_on = mark, set()
         try:
             self._write(self._readers.flows(stream, path, kind), writer, mark)
         except NoFlowsError:
             raise  # it may be one with another map or format
         except InputError as error:
-            damaged = True
+            damaged, corrupt = True, isinstance(error, CorruptError)
             self._failed(path, error)
         given = self.report.flows - flows
         unread = not given and not self._decoder.pending and not self._noted()
@@ -432,14 +349,28 @@ class Ingest:
         self._mark = mark
         self._note_rows(writer, mark)
         digest = digest or stream.content_hash()
+        if corrupt:
+            self._undo(writer, Source(digest, stream.name, {"flows": given}, mark), counted)
+            return
         content, length = self._content(stream, path, kind, digest)
         if chain is None and self._decoder.pending:
             chain = mark
         self._chain = self._chained(writer, chain, self._decoder.connections.leans_on)
         head = next((heads[size] for size in HEADS if size in heads), "")
-        counts: dict[str, Any] = {"flows": given, **({"damaged": True} if damaged else {})}
+        counts: dict[str, Any] = {
+            "flows": given, **({"damaged": True, "reached_s": self._reached_us // 1_000_000} if damaged else {})
+        }
         self._going |= {source.hash: source for source in going}
         self._enter(writer, Source(digest, stream.name, counts, mark, self._chain, head, content, length), before[-1:])
+
+    def _undo(self, writer: LakeWriter, made: Source, counted: Report) -> None:
+        """Take out all of a file that may be wrong from any place on; what it was to stand for stays."""
+        writer.add_source(made)
+        self._commit(writer)
+        withdraw(writer, [made])
+        self._commit(writer)
+        self.report.without(counted)
+        self.report.files -= 1
 
     def _enter(self, writer: LakeWriter, made: Source, before: list[tuple[Begin, Source]]) -> None:
         """A file into the list of those that were taken in; what it goes on from belongs to its chain."""
@@ -498,4 +429,5 @@ class Ingest:
             if len(batch):
                 table = label(batch, self._site, self._atlas)
                 self.report.count(table)
+                self._reached_us = int(batch["time_start"].max())
                 writer.add_flows(table, mark)
