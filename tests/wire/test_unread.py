@@ -51,6 +51,7 @@ READ: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     "csv": (CSV, [row()], [
         row(src="203[.]0[.]113[.]5"), row(dst="host.example.net"), row(src="203.0.113.5:443"), row(bytes="200.000"),
         row(time_start="yesterday", time_end=""), row() + ",7", row()[:45], row(src='"203.0.113.5'),
+        row()[:8], row()[:4],
     ], [row(src="00:1b:44:11:3a:b7", dst="ff:ff:ff:ff:ff:ff"), CSV, "Summary", "flows,bytes", "3,1200"]),
     "argus": (ARGUS, [argus()],
               [argus("host.example.net"), argus(octets="2,5"), argus(when="never"), argus(octets="x")],
@@ -113,6 +114,17 @@ def test_a_way_back_that_cannot_be_read_is_lost(make_site: Callable[..., Site], 
     site = make_site()
     report = Ingest(site).run([str(tmp_path / "in.json")])
     assert report.flows == 4
+    assert covered(Lake(site.data), MINUTE_S, MINUTE_S + 60).share == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("kept", [20, 40, 53])
+def test_a_tuple_of_azure_that_was_cut_is_lost(make_site: Callable[..., Site], tmp_path: Path, kept: int) -> None:
+    whole = f"{MINUTE_S * 1000},203.0.113.5,192.0.2.9,1,443,6,I,C,NX,3,300,0,0"
+    flows = {"aclID": "x", "flowGroups": [{"rule": "r", "flowTuples": [whole, whole, whole[:kept]]}]}
+    (tmp_path / "in.json").write_text(json.dumps({"records": [{"flowRecords": {"flows": [flows]}}]}))
+    site = make_site()
+    report = Ingest(site).run([str(tmp_path / "in.json")])
+    assert report.flows == 2
     assert covered(Lake(site.data), MINUTE_S, MINUTE_S + 60).share == pytest.approx(2 / 3)
 
 

@@ -18,6 +18,10 @@ NSG = ("time", "src", "dst", "src_port", "dst_port", "proto", "way", "decision",
        "back_packets", "back_bytes")
 VNET = ("time", "src", "dst", "src_port", "dst_port", "proto", "way", "state", "encryption", "packets", "bytes",
         "back_packets", "back_bytes")
+CUT = ",0.0.0.0,0.0.0.0" + "," * (len(NSG) - 3)
+"""In place of the rest of a tuple that was cut: without counters it is lost, in the minute of its time."""
+VERSION_1 = 8
+"""Parts of a tuple of NSG flow logs of the first version."""
 PROTOCOLS = {"T": "6", "U": "17"}
 INTERVAL_S = 300
 """A flow that goes on is reported so often, with what it carried since (learn.microsoft.com, "Flow logs")."""
@@ -35,18 +39,21 @@ def azure_table(records: Iterable[dict[str, Any]], skipped: Skipped) -> pa.Table
     A tuple tells what a connection carried each way since it was told of last; one that begins or was denied carries
     nothing and is counted.
     """
-    tuples: dict[int, list[str]] = {len(NSG): [], 0: []}
-    vnet = False
+    tuples, of_version_1, vnet = [], 0, False
     for record in records:
         vnet = "flowRecords" in record if isinstance(record, dict) else vnet
         for text in _tuples(record, 0):
-            tuples[len(NSG) if text.count(",") + 1 == len(NSG) else 0].append(text)
-    skipped.add("record", "an Azure flow tuple without counters: version 1", len(tuples[0]))
-    if not tuples[len(NSG)]:
+            parts = text.count(",") + 1
+            if parts == VERSION_1:
+                of_version_1 += 1
+            else:
+                tuples.append(text if parts == len(NSG) else text.split(",")[0] + CUT)
+    skipped.add("record", "an Azure flow tuple without counters: version 1", of_version_1)
+    if not tuples:
         return pa.table({})
     names = VNET if vnet else NSG
     table = pacsv.read_csv(
-        io.BytesIO("\n".join(tuples[len(NSG)]).encode()),
+        io.BytesIO("\n".join(tuples).encode()),
         read_options=pacsv.ReadOptions(column_names=list(names)),
         parse_options=pacsv.ParseOptions(quote_char=False),
         convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True),

@@ -19,6 +19,7 @@ from tidegauge.wire.text import are_times
 TELLING = re.compile(r"\d+\.\d+\.\d+\.\d+|[0-9A-Fa-f]+:[0-9A-Fa-f:]+")
 """An address or a time: a line with one tells of traffic; totals and titles have none."""
 OF_HARDWARE = r"^\s*[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}\s*$"
+ORDINARY = re.compile(rb"^[^#\n][^\n]{1,3}", re.MULTILINE)
 NO_OPENING = bytes(set(range(256)) - set(b"[{\n"))
 MOST_OPENING = 500
 REASON = "no time, address or count that can be read: counts as lost"
@@ -31,13 +32,22 @@ class Unread:
 
     Attributes:
         lines: those that gave no row; for each how many rows of the block came before it.
+        begins: how a line of the block begins.
     """
 
     lines: list[int] = field(default_factory=list)
+    begins: str = ""
+
+    def of_block(self, block: bytes) -> None:
+        """Note how its lines begin, by the first that is no comment: one that was cut after that tells of traffic."""
+        first = ORDINARY.search(block)
+        self.begins = first[0].decode("ascii", "replace") if first else ""
 
     def line(self, text: str, rows_before: int, *, certain: bool = False) -> None:
         """Note a line, if it tells of traffic; `certain`: every line of its file does."""
-        if certain or TELLING.search(text):
+        text = text.strip()
+        cut = len(text) > 1 and self.begins[: len(text)] == text[: len(self.begins)]
+        if certain or cut or TELLING.search(text):
             self.lines.append(rows_before)
 
     def lose(
@@ -94,6 +104,7 @@ def csv_block(
         unread.line(row.text or "", row.number - 1)
         return "skip"
 
+    unread.of_block(block)
     if b'"' in block:
         block = _balanced(block, skipped, unread)
     unique = [name if header.index(name) == i else f"{name}#{i}" for i, name in enumerate(header)]

@@ -307,6 +307,7 @@ def _sections(block: bytes, header: list[str]) -> Iterator[tuple[list[str], byte
 def _tsv_block(
     block: bytes, header: list[str], wanted: tuple[str, ...], skipped: Skipped, unread: Unread
 ) -> pa.Table:
+    unread.of_block(block)
     comments = block.count(b"\n#") + block.startswith(b"#")
     seen_comments = 0
 
