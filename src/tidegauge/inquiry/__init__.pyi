@@ -1,11 +1,5 @@
-from .asking import (
-    ALL_METRICS as ALL_METRICS,
-    Asked as Asked,
-    Reply as Reply,
-    ask as ask,
-    borne as borne,
-    widened as widened,
-)
+from .asked import Asked as Asked, borne as borne, widened as widened
+from .asking import ALL_METRICS as ALL_METRICS, Reply as Reply, ask as ask
 from .assessing import assess as assess
 from .calendars import calendar_in as calendar_in, calendar_of as calendar_of
 from .origins import check_origins as check_origins

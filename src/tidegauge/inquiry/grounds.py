@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tidegauge.atlas import Known, ranges_of
 from tidegauge.context import SiteContext
-from tidegauge.inquiry.missed import FAR
+from tidegauge.inquiry.asked import FAR, Asked, Span
 from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, columns_in, is_intricate, possible
 from tidegauge.model import Prefix, UsageError
 from tidegauge.series import Part, no_list, unlisted
 from tidegauge.site import Site
 from tidegauge.watch import MOST_SHOWN, at_home, unmatched
-
-if TYPE_CHECKING:
-    from tidegauge.inquiry.asking import Asked, Span
 
 MOST_PARTS = 100
 """Origins of a union beyond which conditions are not held against them."""

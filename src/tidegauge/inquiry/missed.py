@@ -7,22 +7,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect import Outcome
+from tidegauge.inquiry.asked import FAR, WIDTH_S, Asked, Span
 from tidegauge.lake import AHEAD_US, EARLIEST_US, FlowFilter, Lake
 from tidegauge.model import format_amount
 from tidegauge.series import Part, build_series, sums_by
 from tidegauge.site import Site
 
-if TYPE_CHECKING:
-    from tidegauge.inquiry.asking import Asked, Span
-
-FAR = ("in", "out")
-WIDTH_S = 300
 ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
 MOST_NAMED = 10
 MOST_COUNTRIES = 1000

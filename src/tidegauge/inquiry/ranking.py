@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from tidegauge import __version__
 from tidegauge.context import SiteContext
 from tidegauge.detect import Calendar, Outcome, Pool, conclude, evidence, learn, pooled, settle
-from tidegauge.inquiry.asking import Asked, doubt_caveats, ground_of, span_of
+from tidegauge.inquiry.asked import FAR, WIDTH_S, Asked, span_of
+from tidegauge.inquiry.asking import doubt_caveats, ground_of
 from tidegauge.inquiry.calendars import calendar_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
 from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
 from tidegauge.inquiry.grounds import never_matched, watch_caveats
-from tidegauge.inquiry.missed import FAR, WIDTH_S, at_odd_times_by_origin, missed_by_origin
+from tidegauge.inquiry.missed import at_odd_times_by_origin, missed_by_origin
 from tidegauge.model import TidegaugeError, Verdict, format_time
 from tidegauge.series import build_many, covered, doubtful
 from tidegauge.site import Site
