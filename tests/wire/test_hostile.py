@@ -91,7 +91,7 @@ def test_a_flood_of_templates_stays_within_its_bound() -> None:
 
 
 def test_data_that_wait_for_a_template_stay_within_their_bound() -> None:
-    from tidegauge.wire.decoder import MOST_PENDING_BYTES
+    from tidegauge.wire.setdecoder import MOST_PENDING_BYTES
 
     decoder = Decoder()
     decoder.names.position("192.0.2.1")

@@ -3,119 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import OTHER_PARTS, FlowBatch, LedgerBuilder, Prefix, Skipped, format_address, inside
-from tidegauge.wire.bounds import REASONS, Bounds
-from tidegauge.wire.clocks import Clocks
-from tidegauge.wire.connections import Connections
-from tidegauge.wire.counters import Reading, is_of_firewall
-from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams, Names, protocols, unread_versions
-from tidegauge.wire.domains import AGENT_SHIFT, Parts, domains_of
-from tidegauge.wire.elements import (
-    EGRESS_FLOW,
-    EGRESS_INTERFACE,
-    FIREWALL_EVENT,
-    FIREWALL_UPDATE,
-    FLOW_DIRECTION,
-    INGRESS_INTERFACE,
-    SYSTEM_INIT_TIME_MILLISECONDS,
-)
-from tidegauge.wire.grouping import groups
-from tidegauge.wire.information_elements import describes_flows, describes_packets, flows_of
+from tidegauge.model import FlowBatch, Prefix, format_address, inside
+from tidegauge.wire.accounts import PART_MASK, delays_s
+from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams, protocols, unread_versions
+from tidegauge.wire.domains import AGENT_SHIFT
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
 from tidegauge.wire.netflow_older import as_v5
-from tidegauge.wire.records import Records, read_records
-from tidegauge.wire.sampling import (
-    DEFAULT,
-    SAMPLER_IDS,
-    SamplingTable,
-    announced_intervals,
-    speaks_of_sampling,
-)
-from tidegauge.wire.sender_quality import Conduct
 from tidegauge.wire.sequence import (
-    COUNT_RECORDS,
-    COUNTED,
-    RESTART_MS,
-    UPTIME_WRAP_MS,
     Recent,
-    SequenceTracker,
     Uptimes,
 )
-from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT, Sessions
-from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
+from tidegauge.wire.sessions import DOMAIN_MASK
+from tidegauge.wire.setdecoder import SetDecoder
 from tidegauge.wire.sflow import Drops, Headers, decode_sflow, read_headers
 from tidegauge.wire.tcpexport import IPFIX
-from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templates
 
 MOST_SOURCES = 4096
 """Data sources of an sFlow agent whose drops are remembered."""
-MOST_PENDING_BYTES = 32 << 20
-"""Data sets that wait for their template, in all; the oldest go first."""
-ORDINARY_RECORD = 48
-LATEST_BOOT_MS = 1 << 43
-STREAM_SHIFT = 42
-"""Where the number of the session stands above a part in the name of a stream of sequence numbers."""
-PART_MASK = (1 << STREAM_SHIFT) - 1
 
 
 @dataclass
-class Decoder:
+class Decoder(SetDecoder):
     """Decodes datagrams of any exporters and protocols.
 
     Attributes:
-        overrides: sampling interval by exporter name, from the site file.
         relays: by exporter name, the sFlow agents whose datagrams it may pass on; what others relay is their own.
-        tunnels: by exporter name, the tunnels that are taken off its packets (`tunnels.mask_of`).
-        bounds: what flows that come in live may claim; None: they are taken as they are.
-        conduct: what each exporter's datagrams were like since somebody looked and cleared it.
-        apart: flows that broke a bound, and which (positions in `bounds.REASONS`); likewise.
-        sequences, clocks, drops, boots, parts: what is known of each exporter, from block to block.
-        pending: data sets that wait for their template or sampler.
-        skipped: what was left out, and why.
-        ledger: datagrams, records and losses by exporter, domain and minute of export.
+        drops: of each sFlow agent's data sources.
+        datagrams: of all protocols that are read.
     """
 
-    names: Names = field(default_factory=Names)
-    overrides: dict[str, int] = field(default_factory=dict)
-    skipped: Skipped = field(default_factory=Skipped)
-    ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
-    templates: TemplateStore = field(default_factory=TemplateStore)
-    sampling: SamplingTable = field(default_factory=SamplingTable)
-    remembered: TemplateStore = field(default_factory=TemplateStore)
-    """Templates of earlier runs: used at the end, for data whose template never came in this one."""
-    live: bool = False
-    """Datagrams carry our own time of arrival: an exporter's clock that is off is set right by it."""
     relays: dict[str, tuple[Prefix, ...]] = field(default_factory=dict)
-    tunnels: dict[str, np.uint8] = field(default_factory=dict)
-    bounds: Bounds | None = None
-    conduct: dict[int, Conduct] = field(default_factory=dict)
-    apart: list[tuple[FlowBatch, NDArray[np.uint8]]] = field(default_factory=list)
-    datagrams: int = 0
-    parts: Parts = field(default_factory=Parts)
-    sequences: dict[int, SequenceTracker] = field(
-        default_factory=lambda: {
-            kind: SequenceTracker(counts_records=kind in (V5, IPFIX), may_count_records=kind != SFLOW)
-            for kind in (V5, V9, IPFIX, SFLOW)
-        }
-    )
-    _recent: Recent = field(default_factory=Recent)
-    clocks: Clocks = field(default_factory=Clocks)
     drops: dict[tuple[int, int], dict[int, int]] = field(default_factory=dict)
-    boots: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
-    pending: list[SetTable] = field(default_factory=list)
-    sessions: Sessions = field(default_factory=Sessions)
-    connections: Connections = field(default_factory=Connections)
-    out_bytes: dict[str, str] = field(default_factory=dict)
-    """By exporter name, what its second pair of counters is: `reverse` or `same`."""
-    count: dict[str, str] = field(default_factory=dict)
-    """By exporter name, the flow direction whose records count: `ingress` or `egress`."""
-    order: int = 0
+    datagrams: int = 0
+    _recent: Recent = field(default_factory=Recent)
 
     def new_capture(self) -> None:
         """Another capture begins: the same datagram in it is another sighting, not a duplicate."""
@@ -176,198 +102,6 @@ class Decoder:
         self._forget()
         self.pending = [sets.take(sets.senders != position) for sets in self.pending]
 
-    def finish(self) -> Iterator[FlowBatch]:
-        """Flows of data whose template never came but is known from before; the rest is counted as lost."""
-        if not self.pending:
-            return
-        table = SetTable.concat(self.pending)
-        self.pending = []
-        for flows, _ in self._last_chance(table):
-            yield self._named(flows)
-
-    def give_up(self, before_us: int) -> Iterator[FlowBatch]:
-        """Flows of data that have waited since before a time, where they can be read all the same; the rest is counted
-        as lost."""
-        kept, old_ones = [], []
-        for sets in self.pending:
-            old = sets.arrived_us < before_us
-            if old.any():
-                old_ones.append(sets.take(old))
-            if not old.all():
-                kept.append(sets.take(~old))
-        self.pending = kept
-        if not old_ones:
-            return
-        for flows, owners in self._last_chance(table := SetTable.concat(old_ones)):
-            none = np.zeros(0, dtype=np.int64)
-            yield self._bounded(flows, table.arrived_us[owners], none, np.full(len(flows), -1))
-
-    def _last_chance(self, table: SetTable) -> Iterator[tuple[FlowBatch, NDArray[np.int64]]]:
-        """Flows of sets that need not wait any more, and for each its row: a sampler that was never announced does not
-        keep them from being read, and a template may be known from elsewhere."""
-        gone: list[NDArray[np.int64]] = []
-        for key, rows in _by_key(table):
-            template = self.templates.at(key, float(table.orders[rows[0]])) or self._from_elsewhere(key)
-            if template is None or ((table.lengths[rows] % template.size > 3).any() and not template.variable):
-                self.skipped.add("data set", f"no template {key[2]} came from {self._name(key[0])}", len(rows))
-                gone.append(rows)
-            elif not template.options and describes_flows(template):
-                for flows, owners in self._flows(template, table.take(rows), None, wait=False):
-                    yield flows, rows[owners]
-        if gone:
-            self._missed(table.take(np.concatenate(gone)))
-
-    def _before_restart(self, key: Key) -> Template | None:
-        """The template of a session that was over before this one began, or began when it was over: an exporter that
-        started again has another port, and mostly the same templates."""
-        exporter, session, _ = key
-        found = {
-            template
-            for own in self._alike(key)
-            if not self.sessions.at_once(exporter, own[1] >> SESSION_SHIFT, session >> SESSION_SHIFT)
-            and (template := self.templates.at(own, np.inf)) is not None
-        }
-        return found.pop() if len(found) == 1 else None
-
-    def _alike(self, key: Key) -> list[Key]:
-        """Keys of the same template id and domain in other sessions of the same exporter."""
-        exporter, session, template_id = key
-        return [
-            own for own in self.templates.sizes.get(exporter, ())
-            if own[2] == template_id and (own[1] ^ session) & DOMAIN_MASK == 0 and own != key
-        ]
-
-    def _from_elsewhere(self, key: Key) -> Template | None:
-        """The template of a set whose session never sent it: from before a restart or an earlier run, or from another
-        session of the same exporter and domain, where all of these agree."""
-        exporter, session, template_id = key
-        domain = session & DOMAIN_MASK
-        known = self.templates.expired.get(key) or self.remembered.at((exporter, domain, template_id), np.inf)
-        if known is not None:
-            return known
-        others = {template for own in self._alike(key) if (template := self.templates.at(own, np.inf)) is not None}
-        return others.pop() if len(others) == 1 else None
-
-    def _name(self, position: int) -> str:
-        return self.names.names[position] if 0 <= position < len(self.names.names) else f"exporter {position}"
-
-    def _named(self, flows: FlowBatch) -> FlowBatch:
-        """Give the batch its exporter names, and the site's sampling intervals instead of the exporter's."""
-        flows = FlowBatch(flows.columns, tuple(self.names.names))
-        for name, interval in self.overrides.items():
-            if name not in flows.exporters:
-                continue
-            rows = flows["exporter"] == flows.exporters.index(name)
-            for column in ("packets", "bytes"):
-                flows[column][rows] = flows[column][rows] // flows["sampling"][rows] * np.uint64(interval)
-            flows["sampling"][rows] = interval
-        return flows
-
-    def _missed(self, sets: SetTable) -> None:
-        """Sets that are given up: their records are lost, as many as would fit at an ordinary size. By how much they
-        moved numbers that count records is not known, so nor is what was lost besides."""
-        about = np.maximum(sets.lengths // ORDINARY_RECORD, 1)
-        self.ledger.add(
-            exporters=self.names.names, exporter=sets.senders, domain=self._told_apart(sets),
-            minute_s=self._minutes_s(sets.export_ms, sets.arrived_us), misses=1,
-            lost=about, unfollowed=np.where(sets.versions == IPFIX, about, 0),
-        )
-
-    def _behave(self, exporters: NDArray[np.int32], what: str, counted: NDArray[np.bool_]) -> None:
-        """Note for each exporter how many of its datagrams are counted as something (a field of `Conduct`)."""
-        if self.bounds is None or not counted.any():
-            return
-        for position, count in enumerate(np.bincount(exporters[counted]).tolist()):
-            if count:
-                self.conduct.setdefault(position, Conduct()).add(what, count)
-
-    def _bounded(
-        self, flows: FlowBatch, arrived_us: NDArray[np.int64], apart: NDArray[np.int64], rows: NDArray[np.int64]
-    ) -> FlowBatch:
-        """Named flows that hold; others are kept apart.
-
-        Args:
-            arrived_us: of each flow's datagram; shape (n,), as `rows`.
-            apart: by datagram, how many of its flows were kept apart; added to in place.
-            rows: position of each flow's datagram, -1 where it came in an earlier block.
-        """
-        flows = self._named(flows)
-        if self.bounds is None or not len(flows):
-            return flows
-        codes = self.bounds.check(flows, self.names.names, arrived_us)
-        bad = codes > 0
-        if not bad.any():
-            return flows
-        for code, count in enumerate(np.bincount(codes[bad]).tolist()):
-            self.skipped.add("flow", REASONS[code], count)
-        self.apart.append((flows.take(bad), codes[bad]))
-        apart += np.bincount(rows[bad & (rows >= 0)], minlength=len(apart))
-        return flows.take(~bad)
-
-    def _minutes_s(self, clock_ms: NDArray[np.int64], arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Minutes of the ledger: by the exporter's clock, by the arrival where that clock cannot be meant."""
-        if self.bounds is None:
-            return clock_ms // 60_000 * 60
-        late_us = arrived_us - clock_ms * 1000
-        odd = (late_us > self.bounds.back_s * 1e6) | (late_us < -self.bounds.ahead_s * 1e6)
-        return np.where(odd & (arrived_us > 0), arrived_us // 60_000_000 * 60, clock_ms // 60_000 * 60)
-
-    def _told_apart(self, sets: SetTable) -> NDArray[np.int64]:
-        """The domain of each set, that of all others where its part is not told apart."""
-        known = self.parts.known(sets.senders, sets.domains, sets.arrived_us)
-        return np.where(known, sets.domains, OTHER_PARTS)
-
-    def _account(
-        self, kind: int, datagrams: Datagrams, clock_ms: NDArray[np.int64], exporters: NDArray[np.int32],
-        parts: NDArray[np.int64], sequences: NDArray[np.int64], steps: NDArray[np.int64],
-        records: NDArray[np.int64], unsure: NDArray[np.bool_] | None = None,
-        more_lost: NDArray[np.int64] | int = 0, templates: NDArray[np.int64] | None = None,
-        uptimes: Uptimes | None = None, **more: Any,
-    ) -> None:
-        """Ledger rows of a block, by the clock that its flows have. Parts beyond the bound are counted together,
-        without their sequence."""
-        minutes_s = self._minutes_s(clock_ms, datagrams.arrived_us)
-        known = self.parts.known(exporters, parts, datagrams.arrived_us)
-        own = slice(None) if known.all() else known
-        numbers = self.sessions.numbers(datagrams.senders, datagrams.ports, datagrams.arrived_us)
-        streams = parts | numbers << STREAM_SHIFT
-        found = self.sequences[kind].follow(
-            exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
-            None if unsure is None else unsure[own], None if templates is None else templates[own],
-            parts[own], (parts | datagrams.ports << STREAM_SHIFT)[own], None if uptimes is None else uptimes.take(own),
-        )
-        lost, overtaken, restarted, unknown, counts = (np.zeros(len(parts), dtype=np.int64) for _ in range(5))
-        lost[own], overtaken[own], restarted[own], unknown[own], counts[own] = (
-            found.lost, found.overtaken, found.restarted, found.unknown, COUNTED[kind][found.rules]
-        )
-        if kind == IPFIX:  # what was cut off its messages shows already in numbers that count records
-            by_number = np.zeros(len(parts), dtype=bool)
-            by_number[own] = np.isin(found.rules, COUNT_RECORDS)
-            more_lost = np.where(by_number, 0, more_lost)
-        if self.bounds is not None:
-            for position in np.unique(exporters).tolist():
-                mine = exporters == position
-                conduct = self.conduct.setdefault(position, Conduct())
-                conduct.add("restarts", int(restarted[mine].sum()))
-                conduct.add("lost", int(lost[mine].sum()))
-                conduct.add("records", int(records[mine].sum()))
-        shown = parts if known.all() else np.where(known, parts, OTHER_PARTS)
-        for agent in np.unique(shown >> AGENT_SHIFT).tolist():
-            mine = shown >> AGENT_SHIFT == agent
-            self.ledger.add(
-                exporters=self.names.names, exporter=exporters[mine], agent=self.parts.agents[agent],
-                domain=domains_of(shown[mine]), minute_s=minutes_s[mine], datagrams=1, records=records[mine],
-                lost=(lost + more_lost)[mine], overtaken=overtaken[mine], restarts=restarted[mine],
-                unfollowed=(unknown * records)[mine], counts=counts[mine],
-                **{name: column[mine] for name, column in more.items()},
-            )
-        for exporter, part, minute_s, units in found.credits:
-            self.ledger.add(
-                exporters=self.names.names, exporter=np.array([exporter], dtype=np.int32),
-                agent=self.parts.name(part & PART_MASK), domain=part & OTHER_PARTS, minute_s=np.array([minute_s]),
-                lost=np.array([-units]),
-            )
-
     def _decode_v5(self, datagrams: Datagrams) -> FlowBatch:
         heads = read_heads5(datagrams)
         raw_ms = heads.secs * 1000 + heads.millis
@@ -376,7 +110,7 @@ class Decoder:
         clocked = self.clocks.read(raw_ms, datagrams, correct=self.live)
         export_ms = raw_ms - clocked.shift_ms
         flows, owner = decode_v5(datagrams, heads, export_ms, self.skipped)
-        delay_s = _delay_s(flows["time_end"], owner, datagrams.arrived_us)
+        delay_s = delays_s(flows["time_end"], owner, datagrams.arrived_us)
         apart = np.zeros(len(datagrams), dtype=np.int64)
         flows = self._bounded(flows, datagrams.arrived_us[owner], apart, owner)
         broken = (heads.counts > heads.present) | ~clocked.trusted | (2 * apart > heads.present)
@@ -425,13 +159,6 @@ class Decoder:
                 parts[inverse == number] |= self.parts.agent(agent) << AGENT_SHIFT
         return exporters, parts
 
-    def _tunnels(self, exporters: NDArray[np.int32]) -> NDArray[np.uint8] | None:
-        """The tunnels that are taken off, by exporter; None where that is none."""
-        if not self.tunnels:
-            return None
-        masks = np.array([self.tunnels.get(name, 0) for name in self.names.names], dtype=np.uint8)[exporters]
-        return masks if masks.any() else None
-
     def _newly_dropped(
         self, exporters: NDArray[np.int32], parts: NDArray[np.int64], drops: Drops
     ) -> NDArray[np.int64]:
@@ -454,345 +181,3 @@ class Decoder:
             known[int(source[first])] = int(counts[end - 1])
         np.add.at(new, drops.owner[order], gained)
         return new
-
-    def _decode_sets(self, datagrams: Datagrams, kinds: NDArray[np.int64]) -> Iterator[FlowBatch]:
-        heads = read_heads(datagrams, kinds, live=self.live)
-        clocked = self.clocks.read(heads.export_ms, datagrams, correct=self.live)
-        heads = replace(heads, export_ms=heads.export_ms - clocked.shift_ms)
-        broken, apart = ~clocked.trusted, np.zeros(len(datagrams), dtype=np.int64)
-        numbers = self.sessions.numbers(datagrams.senders, datagrams.ports, datagrams.arrived_us)
-        sessions = numbers << SESSION_SHIFT | heads.domains
-        self._end_sessions()
-        fresh, cut_bytes = walk_sets(
-            datagrams, kinds, heads, sessions, clocked.shift_ms, self.order, self.skipped, broken
-        )
-        self.order += len(fresh) + 1
-        self._notice_restarts(fresh, heads, sessions, datagrams)
-        defined = self._learn_templates(fresh, len(datagrams))
-        table = SetTable.concat([*self.pending, fresh]) if self.pending else fresh
-        self.pending = []
-        work = self._assign(table.take(table.ids >= 256))
-        records = np.zeros(len(datagrams), dtype=np.int64)
-        optional = np.zeros(len(datagrams), dtype=np.int64)
-        for template, sets in work:
-            if template.options:
-                found = read_records(template, sets)
-                own = sets.messages[found.owners]
-                np.add.at(optional, own[own >= 0], 1)
-                self._learn_options(found, sets)
-        delay_s = np.full(len(datagrams), np.nan)
-        passes = [(template, sets, True) for template, sets in work if is_of_firewall(template)]
-        passes += [(template, sets, False) for template, sets in work]
-        for template, sets, updates in passes:
-            if not template.options:
-                for flows, owner in self._flows(template, sets, records, wait=True, updates=updates):
-                    rows = sets.messages[owner]
-                    fresh_rows = rows >= 0
-                    late = _delay_s(flows["time_end"][fresh_rows], rows[fresh_rows], datagrams.arrived_us)
-                    delay_s = np.fmax(delay_s, late)
-                    yield self._bounded(flows, sets.arrived_us[owner], apart, rows)
-        self._behave(datagrams.senders, "broken", broken | (2 * apart > records))
-        unsure = np.zeros(len(datagrams), dtype=bool)
-        for kept in self.pending:
-            unsure[kept.waiting[kept.waiting >= 0]] = True
-            kept.waiting[:] = -1
-        for kind in (V9, IPFIX):
-            chosen = kinds == kind
-            if chosen.any():
-                steps = np.where(kinds == V9, 1, records + optional)[chosen]
-                told = heads.counts - defined - records - optional
-                cut = _records_in(cut_bytes, told, fresh, records)[chosen]
-                self._account(
-                    kind, datagrams.take(chosen), heads.export_ms[chosen], datagrams.senders[chosen],
-                    heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],
-                    unsure[chosen] & (kind == IPFIX), cut, apart=apart[chosen], skew_s=clocked.skew_s[chosen],
-                    delay_s=delay_s[chosen], templates=defined[chosen],
-                    uptimes=Uptimes.of(heads.export_ms, heads.uptime_ms).take(chosen),
-                )
-        self.templates.forget_past()
-        self.sampling.forget_past()
-
-    def _end_sessions(self) -> None:
-        """Forget what sessions taught whose number belongs to others now."""
-        for exporter, number in self.sessions.ended:
-            for key in [k for k in self.templates.sizes.get(exporter, ()) if k[1] >> SESSION_SHIFT == number]:
-                self.templates.expire(key, float(self.order) - 0.5)
-                self.templates.expired.pop(key, None)
-        self.sessions.ended.clear()
-
-    def _notice_restarts(
-        self, table: SetTable, heads: Heads, sessions: NDArray[np.int64], datagrams: Datagrams
-    ) -> None:
-        """An exporter whose boot time jumps ahead while its sequence falls has restarted: its templates are void."""
-        boots = np.where(heads.uptime_ms > 0, heads.export_ms - heads.uptime_ms, -1)
-        streams = sessions << 20 | datagrams.senders
-        told = np.flatnonzero(boots >= 0)
-        for rows in (told[own] for own in groups(streams[told])):
-            key = (int(datagrams.senders[rows[0]]), int(sessions[rows[0]]))
-            before = self.boots.get(key, (int(boots[rows[0]]), int(heads.sequences[rows[0]])))
-            jumps = np.diff(np.r_[before[0], boots[rows]])
-            falls = np.diff(np.r_[before[1], heads.sequences[rows]]) < 0
-            wrapped = np.abs(jumps - UPTIME_WRAP_MS) < RESTART_MS
-            for row in rows[(jumps > RESTART_MS) & falls & ~wrapped].tolist():
-                sets = np.flatnonzero(table.messages >= row)
-                place = table.orders[sets[0]] if len(sets) else self.order
-                self.templates.expire_stream(*key, float(place) - 0.5)
-            self.boots[key] = (int(boots[rows[-1]]), int(heads.sequences[rows[-1]]))
-
-    def _learn_templates(self, table: SetTable, datagrams: int) -> NDArray[np.int64]:
-        """How many templates each datagram defines."""
-        defined = np.zeros(datagrams, dtype=np.int64)
-        version = np.where(table.versions == V9, 9, 10)
-        definitions = ((version == 9) & (table.ids <= 1)) | ((version == 10) & ((table.ids == 2) | (table.ids == 3)))
-        unknown = (table.ids < 256) & ~definitions
-        self.skipped.add("set", "reserved set id", int(unknown.sum()))
-        for i in np.flatnonzero(definitions).tolist():
-            options = bool(table.ids[i] & 1)
-            exporter, session, order = int(table.senders[i]), int(table.sessions[i]), float(table.orders[i])
-            parsed = parse_templates(table.body(i), version=int(version[i]), options=options, skipped=self.skipped)
-            defined[table.messages[i]] += len(parsed)
-            for template_id, template in parsed:
-                if template is None:
-                    self._withdraw(exporter, session, template_id, order)
-                else:
-                    self.templates.put((exporter, session, template_id), order, template, self.skipped)
-        return defined
-
-    def _withdraw(self, exporter: int, session: int, template_id: int, order: float) -> None:
-        if template_id in (2, 3):  # all templates, or all options templates (RFC 7011 8.1)
-            self.templates.expire_stream(exporter, session, order)
-        else:
-            self.templates.expire((exporter, session, template_id), order)
-
-    def _assign(self, table: SetTable) -> list[tuple[Template, SetTable]]:
-        """Data sets with their templates, in the order of first use; those without one are kept for later."""
-        work: list[tuple[int, Template, NDArray[np.int64]]] = []
-        waiting: list[NDArray[np.int64]] = []
-        for key, rows in _by_key(table):
-            history = self.templates.histories.get(key)
-            if not history:
-                template = self._before_restart(key)
-                if template is None:
-                    waiting.append(rows)
-                elif not template.options and describes_flows(template):
-                    work.append((int(table.orders[rows[0]]), template, rows))
-                continue
-            epochs = np.searchsorted([order for order, _ in history], table.orders[rows], side="right")
-            for epoch in np.unique(epochs):
-                chosen = rows[epochs == epoch]
-                template = self.templates.at(key, float(table.orders[chosen[0]]))
-                if template is None:
-                    waiting.append(chosen)
-                elif not template.options and not describes_flows(template):
-                    count = int((table.lengths[chosen] // template.size).sum())
-                    self.skipped.add("record", "its template has no addresses", count)
-                else:
-                    work.append((int(table.orders[chosen[0]]), template, chosen))
-        if waiting:
-            self._keep(table.take(np.sort(np.concatenate(waiting))))
-        work.sort(key=lambda item: item[0])
-        return [(template, table.take(rows)) for _, template, rows in work]
-
-    def _keep(self, sets: SetTable) -> None:
-        """Keep sets for a later block; where there are too many, the oldest of those exporters that have the most."""
-        kept = fair_share(sets.senders, sets.lengths + 128, MOST_PENDING_BYTES)
-        if not kept.all():
-            self.skipped.add("data set", "waited for a template too long", int((~kept).sum()))
-            self._missed(sets.take(~kept))
-        sets = sets.take(kept).compact()
-        sets.waiting[:] = sets.messages
-        sets.messages[:] = -1
-        self.pending.append(sets)
-
-    def _learn_options(self, records: Records, sets: SetTable) -> None:
-        owners = records.owners
-        if speaks_of_sampling(records.template):
-            self.sampling.learn(records, sets.senders[owners], sets.sessions[owners], sets.orders[owners])
-        if (booted := records.number(SYSTEM_INIT_TIME_MILLISECONDS)) is not None:
-            for owner, boot_ms in zip(owners.tolist(), booted.tolist(), strict=True):
-                if 0 < boot_ms < LATEST_BOOT_MS:
-                    self.connections.boots_ms[int(sets.senders[owner]), int(sets.sessions[owner])] = boot_ms
-
-    def _flows(
-        self, template: Template, sets: SetTable, counted: NDArray[np.int64] | None, *, wait: bool,
-        updates: bool = False,
-    ) -> Iterator[tuple[FlowBatch, NDArray[np.int64]]]:
-        """Flows of sets that follow one template, and for each its row of `sets`; sets whose sampler is not known
-        yet are kept where `wait`. Of firewalls' records `updates` reads those that tell what passed meanwhile, which
-        come before all others."""
-        records = read_records(template, sets)
-        intervals = self._intervals(records, sets)
-        unknown = intervals == 0
-        if unknown.any():
-            if wait:
-                rows = np.unique(records.owners[unknown])
-                self._keep(sets.take(rows))
-                rest = np.setdiff1d(np.arange(len(sets)), rows)
-                if len(rest):
-                    for flows, owner in self._flows(template, sets.take(rest), counted, wait=False):
-                        yield flows, rest[owner]
-                return
-            self.skipped.add("sampler", "never announced, its flows count as unsampled", int(unknown.sum()))
-            rows = records.owners[unknown]
-            self.ledger.add(
-                exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
-                minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), unsampled=1,
-            )
-            intervals = np.maximum(intervals, 1)
-        chosen = None
-        if is_of_firewall(template):
-            events = records.number(FIREWALL_EVENT)
-            chosen = None if events is None else (events == FIREWALL_UPDATE) == updates
-        flows, owner = flows_of(records, sets, intervals, self._reading(sets), self.skipped, chosen)
-        if describes_packets(template) and len(flows) < len(records.owners):
-            self.skipped.add("record", "its packet section holds no IP header", len(records.owners) - len(flows))
-        flows, owner = self._told_once(records, flows, owner, sets)
-        if updates:
-            yield flows, owner
-            return
-        if counted is not None:
-            messages = sets.messages[records.owners]
-            np.add.at(counted, messages[messages >= 0], 1)
-            late = messages < 0
-        else:
-            late = np.ones(len(records.owners), dtype=bool)
-        if late.any():
-            rows = records.owners[late]
-            self.ledger.add(
-                exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
-                minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), records=1,
-                unfollowed=sets.versions[rows] == IPFIX,  # by how much they moved the numbers was not known then
-            )
-        yield flows, owner
-
-    def _reading(self, sets: SetTable) -> Reading:
-        """How the records of sets are read, by what the site says of their exporters."""
-        positions = {name: i for i, name in enumerate(self.names.names)} if self.out_bytes or self.count else {}
-        out_bytes = {positions[n]: how for n, how in self.out_bytes.items() if n in positions}
-        count = {positions[n]: how for n, how in self.count.items() if n in positions}
-        return Reading(self.connections, self._tunnels(sets.senders), out_bytes, count)
-
-    def _told_once(
-        self, records: Records, flows: FlowBatch, owner: NDArray[np.int64], sets: SetTable
-    ) -> tuple[FlowBatch, NDArray[np.int64]]:
-        """Without flows that the same exporter told by its monitor of the other direction, between the same interfaces.
-        Where records do not stand for one flow each, or the site says that both count, nothing is left out."""
-        ways = records.number(FLOW_DIRECTION)
-        if ways is None or len(flows) != len(records.owners) or not records.template.has(EGRESS_INTERFACE):
-            return flows, owner
-        kept = np.ones(len(flows), dtype=bool)
-        exporters = sets.senders[owner]
-        for exporter in np.unique(exporters).tolist():
-            if self.count.get(self._name(exporter)) is None:
-                own = np.flatnonzero(exporters == exporter)
-                again = self.connections.told_elsewhere(exporter, flows.take(own), ways[own] == EGRESS_FLOW)
-                kept[own[again]] = False
-        if kept.all():
-            return flows, owner
-        self.skipped.add("record", "told already by the exporter's monitor of the other direction", int((~kept).sum()))
-        return flows.take(kept), owner[kept]
-
-    def _intervals(self, records: Records, sets: SetTable) -> NDArray[np.int64]:
-        """The sampling interval of each record: its own, its sampler's, its interface's, the exporter's, else 1.
-
-        0 where it names a sampler that is not known.
-        """
-        own = announced_intervals(records)
-        if own is not None and (own > 0).all():
-            return own
-        owners = records.owners
-        kind, selectors = "", np.zeros(len(owners), dtype=np.int64)
-        samplers = next((found for e in SAMPLER_IDS if (found := records.number(e)) is not None), None)
-        interfaces = records.number(INGRESS_INTERFACE)
-        if samplers is not None:
-            kind, selectors = (
-                "sampler",
-                np.minimum(samplers.astype(np.uint64), np.uint64(2**40)).astype(np.int64),
-            )
-        elif interfaces is not None and self.sampling.by_interface():
-            kind, selectors = "interface", interfaces.astype(np.int64)
-        found = np.ones(len(owners), dtype=np.int64)
-        for rows, exporter, domain, order, selector in _combinations(sets, owners, selectors, self.sampling.changes()):
-            interval = self.sampling.lookup(exporter, domain, (kind, selector), order) if kind else None
-            interval = interval or self.sampling.lookup(exporter, domain, DEFAULT, order)
-            if interval is None and kind != "interface":
-                interval = self.sampling.only(exporter, of_none=kind == "sampler" and selector == 0)
-                told = "announced under another source id: it is the exporter's only one, and was used"
-                self.skipped.add("sampler", told, len(rows) if interval is not None else 0)
-            waits = kind == "sampler" and selector != 0 and self._name(exporter) not in self.overrides
-            found[rows] = interval or (0 if waits else 1)
-        return found if own is None else np.where(own > 0, own, found)
-
-
-def _records_in(
-    cut_bytes: NDArray[np.int64], told: NDArray[np.int64], sets: SetTable, records: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """About how many records were in the bytes that were cut off each message, by the size of those that are there.
-
-    Args:
-        told: how many are missing by the header, which not all exporters fill alike; taken where it is about as many.
-    """
-    if not cut_bytes.any():
-        return cut_bytes
-    data = sets.ids >= 256
-    held = np.bincount(sets.messages[data], weights=sets.lengths[data], minlength=len(cut_bytes))
-    size = np.where(records > 0, held / np.maximum(records, 1), ORDINARY_RECORD)
-    about = np.ceil(cut_bytes / np.maximum(size, 1)).astype(np.int64)
-    return np.where((told > 0) & (about > 0) & (np.abs(told - about) <= about // 2 + 1), told, about)
-
-
-def fair_share(owners: NDArray[np.int32], sizes: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Which of the items (oldest first) fit into a bound that is shared evenly: who has less keeps all, the newest of
-    the others are kept. Shapes (n,)."""
-    if int(sizes.sum()) <= most:
-        return np.ones(len(sizes), dtype=bool)
-    totals = np.bincount(owners, weights=sizes)
-    share, left = most, np.sort(totals[totals > 0])
-    for rest, total in zip(range(len(left), 0, -1), left.tolist(), strict=True):
-        if total * rest > share:
-            most = int(share // rest)
-            break
-        share -= total
-    newer = np.zeros(len(sizes), dtype=np.int64)
-    for rows in groups(owners):
-        newer[rows] = np.cumsum(sizes[rows][::-1])[::-1]
-    return newer <= most
-
-
-def _delay_s(
-    ends_us: NDArray[np.int64], owner: NDArray[np.int64], arrived_us: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """How long after its end the latest flow of each datagram arrived; NaN where there is none or no clock."""
-    first_end = np.full(len(arrived_us), np.iinfo(np.int64).max)
-    np.minimum.at(first_end, owner, ends_us)
-    known = (arrived_us > 0) & (first_end != np.iinfo(np.int64).max)
-    return np.where(known, (arrived_us - np.where(known, first_end, 0)) / 1e6, np.nan)
-
-
-def _combinations(
-    sets: SetTable, owners: NDArray[np.int64], selectors: NDArray[np.int64], in_order: bool
-) -> Iterator[tuple[NDArray[np.int64], int, int, int, int]]:
-    """Records grouped by what decides their sampling: rows, exporter, domain, order (of the last set), selector."""
-    if not len(owners):
-        return
-    orders = sets.orders if in_order else np.full(len(sets), sets.orders.max())
-    keys = np.stack([sets.senders, sets.sessions, orders])
-    if (keys == keys[:, :1]).all() and (selectors == selectors[0]).all():
-        yield np.arange(len(owners)), *keys[:, 0].tolist(), int(selectors[0])
-        return
-    _, set_groups = np.unique(keys, axis=1, return_inverse=True)
-    _, selector_groups = np.unique(selectors, return_inverse=True)
-    for rows in groups(set_groups.reshape(-1)[owners] * (int(selector_groups.max()) + 1) + selector_groups):
-        yield rows, *keys[:, owners[rows[0]]].tolist(), int(selectors[rows[0]])
-
-
-def _by_key(table: SetTable) -> Iterator[tuple[Key, NDArray[np.int64]]]:
-    """Rows of each exporter, session and template id, in order."""
-    if not len(table):
-        return
-    order = np.lexsort((table.orders, table.ids, table.sessions, table.senders))
-    columns = np.stack([table.senders[order], table.sessions[order], table.ids[order]])
-    starts = np.flatnonzero(np.r_[True, (np.diff(columns) != 0).any(axis=0)])
-    for start, end in zip(starts, np.r_[starts[1:], len(order)], strict=True):
-        sender, session, template_id = columns[:, start].tolist()
-        yield (sender, session, template_id), order[start:end]
