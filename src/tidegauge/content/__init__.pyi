@@ -1,5 +1,6 @@
 from .attachments import Inside as Inside
 from .blocks import Block as Block
+from .bounded import Joined as Joined
 from .encodings import to_text as to_text
 from .kinds import (
     DOCUMENTS as DOCUMENTS,
@@ -13,7 +14,6 @@ from .msg import is_msg as is_msg, msg_to_mail as msg_to_mail
 from .page import Anchor as Anchor, Page as Page, read_page as read_page
 from .sandbox import Apart as Apart
 from .unpacking import (
-    Joined as Joined,
     LeftOut as LeftOut,
     Source as Source,
     files_below as files_below,

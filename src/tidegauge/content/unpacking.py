@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Literal, TypeVar, cast
 import pyarrow as pa
 
 from tidegauge.content.blocks import BLOCK, HEAD, Block, blocks, runs
+from tidegauge.content.bounded import MOST_MEMBERS, MOST_WHOLE, Budget, Joined, Metered
 from tidegauge.content.cells import MOST_MARKUP, markup_text
 from tidegauge.content.encodings import guess_encoding, to_text
 from tidegauge.content.kinds import kind_of, looks_like_mail
@@ -45,13 +46,7 @@ from tidegauge.content.sessions import is_encrypted, parts_of
 from tidegauge.model import TidegaugeError
 
 T = TypeVar("T")
-MOST_WHOLE = 64 << 20
 MOST_DEPTH = 8
-MOST_MEMBERS = 200_000
-MOST_UNFOLDED = 1 << 40
-MOST_RATIO = 200
-SMALL = 64 << 20
-"""Below this size nothing is refused for its ratio."""
 Shape = Literal["lines", "mail", "document", "table"]
 
 
@@ -73,12 +68,6 @@ class LeftOut:
 
     path: str
     why: str
-
-
-@dataclass
-class _Budget:
-    members: int = MOST_MEMBERS
-    unfolded: int = MOST_UNFOLDED
 
 
 Found = Iterator[Source | LeftOut]
@@ -125,7 +114,7 @@ class _Unpacking:
     """One file on its way: what it may still unfold to."""
 
     def __init__(self, apart: Apart, path: Path | None, streams: Streams | None) -> None:
-        self._apart, self._path, self._streams, self._budget = apart, path, streams, _Budget()
+        self._apart, self._path, self._streams, self._budget = apart, path, streams, Budget()
 
     def file(self, name: str, file: BinaryIO, size: int | None, depth: int = 0) -> Found:
         """The texts of one file or member; `size` its packed size where it is known."""
@@ -408,7 +397,7 @@ class _Unpacking:
         return io.BytesIO(data)
 
     def _metered(self, file: Any, packed: int | None) -> BinaryIO:
-        return _Metered(file, self._budget, packed)  # type: ignore[return-value]
+        return Metered(file, self._budget, packed)  # type: ignore[return-value]
 
 
 BROKEN = (
@@ -424,62 +413,6 @@ def _guarded(items: Iterator[T], troubles: list[str]) -> Iterator[T]:
         yield from items
     except BROKEN as error:
         troubles.append(f"can't be read on: {str(error)[:120] or type(error).__name__}")
-
-
-class Joined(io.RawIOBase):
-    """A file whose beginning was read: as if it had not been."""
-
-    def __init__(self, head: bytes, below: BinaryIO) -> None:
-        self.head, self.below, self._at = head, below, 0
-
-    @property
-    def seekable_below(self) -> bool:
-        return isinstance(self.below, io.BytesIO | io.BufferedReader) and self.below.seekable()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        if self._at >= len(self.head):
-            return self.below.read(size)
-        if size is None or size < 0:
-            out = self.head[self._at :] + self.below.read()
-            self._at = len(self.head)
-            return out
-        out = self.head[self._at : self._at + size]
-        self._at += len(out)
-        return out + self.below.read(size - len(out)) if len(out) < size else out
-
-
-class _Metered(io.RawIOBase):
-    """An unpacked member that counts what it unfolds to."""
-
-    def __init__(self, below: BinaryIO, budget: _Budget, packed: int | None) -> None:
-        self._below, self._budget, self._packed, self._count = below, budget, packed, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        size = MOST_WHOLE + 1 if size is None or size < 0 else size
-        data = self._below.read(size)
-        self._count += len(data)
-        self._budget.unfolded -= len(data)
-        if self._budget.unfolded < 0:
-            raise ValueError(f"unfolds to more than {MOST_UNFOLDED >> 40} TB")
-        if self._packed is not None and self._count > SMALL and self._count > MOST_RATIO * max(self._packed, 1):
-            raise ValueError(f"unfolds to more than {MOST_RATIO} times its size")
-        return data
 
 
 def _tidy(name: str) -> str:
