@@ -1,4 +1,4 @@
-"""flows, top, series, coverage: what was asked, read and put into the shapes that both ends show."""
+"""flows, top, series: what was asked, read and put into the shapes that both ends show."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from tidegauge.app.questions import CoverageQuestion, FlowsQuestion, SeriesQuestion, TopQuestion
+from tidegauge.app.questions import FlowsQuestion, SeriesQuestion, TopQuestion
 from tidegauge.context import SiteContext
 from tidegauge.inquiry import check_origins
-from tidegauge.lake import VIRTUAL, FlowFilter, classes_in, columns_in, seen_twice
-from tidegauge.model import UsageError, class_names, format_address, format_time, parse_duration
+from tidegauge.lake import VIRTUAL, FlowFilter, classes_in, columns_in
+from tidegauge.model import UsageError, class_names, format_address, parse_duration
 from tidegauge.series import (
-    Coverage,
-    ExporterCoverage,
     Origins,
     Series,
     build_series,
-    covered,
-    exporter_blind,
 )
 from tidegauge.watch import unmatched
 
@@ -32,7 +28,6 @@ ENDS = {"direction", *VIRTUAL}
 NO_FAR_END = (
     "Traffic of direction 'internal' or 'transit' has no outside end and no home end: it is in the row without a value."
 )
-STANDINGS = ("proven", "new", "contradictory")
 
 
 def plain(name: str, value: Any) -> Any:
@@ -142,50 +137,6 @@ def series(here: SiteContext, question: SeriesQuestion, *, most_bins: int = MOST
     caveats = (*caveats, *here.unlisted(classes, question.since, question.until))
     reads = dict(here.lake.reads) if question.explain else None
     return SeriesReply(name, direction, metric, built, note, reads, caveats)
-
-
-@dataclass(frozen=True)
-class CoverageReply:
-    """The reply to `coverage`, times in epoch seconds."""
-
-    since_s: int
-    until_s: int
-    coverage: Coverage
-    note: str | None
-    twice: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "share": round(self.coverage.share, 6), "since": format_time(self.since_s),
-            "until": format_time(self.until_s), "exporters": [_exporter_json(e) for e in self.coverage.exporters],
-            "caveats": list(self.twice),
-        }
-
-
-def coverage(here: SiteContext, question: CoverageQuestion) -> CoverageReply:
-    """What was seen of a time.
-
-    Raises:
-        LakeError: there are no flows.
-        UsageError: a wrong time.
-    """
-    here.extent_or_fail()
-    since_s, until_s, note = here.span_s(question.since, question.until)
-    twice = tuple(pair.sentence() for pair in seen_twice(here.lake, since_s, until_s))
-    return CoverageReply(since_s, until_s, covered(here.lake, since_s, until_s), note, twice)
-
-
-def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
-    return {
-        "exporter": e.exporter, "agent": e.agent, "domain": e.domain, "standing": STANDINGS[e.standing],
-        "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,
-        "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped, "duplicates": e.duplicates,
-        "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "unsampled": e.unsampled,
-        "loss": "known" if e.loss_known and e.sequence in ("records", "messages", "flows") else "not_knowable",
-        "sequence": e.sequence,
-        "apart": e.apart, "held": e.held,
-        "delay_s": round(e.delay_s, 3), "blind": [b.to_json() for b in exporter_blind(e)],
-    }
 
 
 def flow_filter(here: SiteContext, question: FlowsQuestion) -> FlowFilter:
