@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from tidegauge.model import Skipped
 from tidegauge.wire.buffer import Buffer
-from tidegauge.wire.connections import MOST_KEPT, MOST_KEYS_KEPT, Key as Connection, Sighted, Told, without_session
+from tidegauge.wire.connections import (
+    MOST_KEPT,
+    MOST_KEYS_KEPT,
+    SIGHTED,
+    Key as Connection,
+    Sighted,
+    Told,
+    without_session,
+)
 from tidegauge.wire.counting import Counting
 from tidegauge.wire.decoder import Decoder
 from tidegauge.wire.scopes import Scope
@@ -22,8 +30,6 @@ from tidegauge.wire.sessions import DOMAIN_MASK
 from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import Field, Key, Template
 
-SIGHTED = ("<u8", "u1", "<i8")
-"""Types of the columns of `Sighted`."""
 COLUMNS = tuple(f.name for f in fields(SetTable) if f.name != "buffer")
 
 
@@ -93,9 +99,10 @@ def forgotten(state: dict[str, Any] | None, marks: Collection[int | None]) -> di
     kept = [row for row in (state or {}).get("told", []) if row[2].get("mark") not in marks]
     sighted = []
     for name, *columns in (state or {}).get("sighted", []):
-        keys, ways, own = (_array(text, kind) for text, kind in zip(columns, SIGHTED, strict=True))
-        stay = ~np.isin(own, [mark for mark in marks if mark is not None])
-        sighted.append([name, *(_text(column[stay]) for column in (keys, ways, own))])
+        if len(columns) == len(SIGHTED):  # older ones have no times
+            arrays = [_array(text, kind) for text, kind in zip(columns, SIGHTED, strict=True)]
+            stay = ~np.isin(Sighted(*arrays).marks, [mark for mark in marks if mark is not None])
+            sighted.append([name, *(_text(column[stay]) for column in arrays)])
     return {"told": kept, "sighted": sighted} if kept or sighted else {}
 
 

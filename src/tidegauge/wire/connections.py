@@ -16,6 +16,10 @@ from tidegauge.wire.sessions import DOMAIN_MASK
 MOST_CONNECTIONS = 200_000
 """The connections that are remembered; the one that was heard of longest ago goes first."""
 MOST_KEYS = 1 << 19
+NEAR_US = 1_000_000
+"""By so much the times of two monitors of one exporter may differ."""
+LONGEST_GAP_US = 120_000_000
+"""Records of one flow that are no further apart tell of one stretch of it."""
 LONGEST_SILENCE_US = 6 * 3600 * 1_000_000
 MOST_KEPT, MOST_KEYS_KEPT = 50_000, 1 << 16
 """Connections, and keys of flows of an exporter, that go on to a later run: those heard of last."""
@@ -34,22 +38,67 @@ class Told:
     mark: int | None = None
 
 
+SIGHTED = ("<u8", "<u1", "<i8", "<i8", "<i8")
+"""The columns of `Sighted` as they are kept."""
+
+
 @dataclass
 class Sighted:
-    """Flows that monitors of one exporter told, the last ones last; arrays of shape (n,).
+    """Flows that monitors of one exporter told and that count, the last ones last; arrays of shape (n,).
 
     Attributes:
         keys: 64 bits of each flow.
         ways: of which monitor it came, 1: that of egress.
+        starts_us, untils_us: of its last stretch without a longer gap than `LONGEST_GAP_US`.
         marks: of which file it came, 0: of none.
     """
 
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     ways: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    starts_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    untils_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     marks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
+    def take(self, rows: NDArray[Any] | slice) -> Sighted:
+        return Sighted(*(column[rows] for column in vars(self).values()))
+
     def last(self, most: int) -> Sighted:
-        return Sighted(self.keys[-most:], self.ways[-most:], self.marks[-most:])
+        return self.take(slice(-most, None))
+
+    def joined(self) -> Sighted:
+        """A stretch for each flow and way: its last one."""
+        order = np.lexsort((np.arange(len(self.keys)), self.starts_us, self.ways, self.keys))
+        own = self.take(order)
+        new = np.r_[True, (own.keys[1:] != own.keys[:-1]) | (own.ways[1:] != own.ways[:-1])][: len(order)]
+        untils = _running_max(own.untils_us, new)
+        gap = np.r_[True, own.starts_us[1:] > untils[:-1] + LONGEST_GAP_US][: len(order)]
+        begins = np.flatnonzero(new | gap)
+        latest = np.maximum.reduceat(order, begins) if len(begins) else order
+        ends = np.r_[begins[1:] - 1, len(order) - 1][: len(begins)]
+        found = Sighted(own.keys[begins], own.ways[begins], own.starts_us[begins], untils[ends], own.marks[ends])
+        last = np.r_[new[begins[1:]], True][: len(begins)]
+        kept = np.flatnonzero(last)
+        return found.take(kept[np.argsort(latest[kept], kind="stable")])
+
+    def told(self, flows: Sighted) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which flows lie, for half of their time at least, in a stretch of the same key of the other way; and of
+        which file that came. Here a key has at most one stretch a way."""
+        again, marks = np.zeros(len(flows.keys), dtype=bool), np.zeros(len(flows.keys), dtype=np.int64)
+        for way in (0, 1):
+            other = self.take(self.ways != way)
+            if not len(other.keys):
+                continue
+            order = np.argsort(other.keys, kind="stable")
+            other = other.take(order)
+            rows = np.flatnonzero(flows.ways == way)
+            places = np.minimum(np.searchsorted(other.keys, flows.keys[rows]), len(other.keys) - 1)
+            same = other.keys[places] == flows.keys[rows]
+            starts, ends = flows.starts_us[rows], flows.untils_us[rows]
+            common = np.minimum(ends, other.untils_us[places] + NEAR_US)
+            common -= np.maximum(starts, other.starts_us[places] - NEAR_US)
+            same &= 2 * common >= ends - starts
+            again[rows], marks[rows] = same, np.where(same, other.marks[places], 0)
+        return again, marks
 
 
 @dataclass
@@ -172,17 +221,38 @@ class Connections:
         """Which flows the same exporter told already by its monitor of the other direction, between the same
         interfaces; shape (n,)."""
         known = self.sighted.get(exporter, Sighted())
-        both = Sighted(
-            np.r_[known.keys, _flow_keys(flows)], np.r_[known.ways, egress.astype(np.uint8)],
-            np.r_[known.marks, np.full(len(flows), self.mark or 0)],
+        ends_us = np.maximum(flows["time_end"], flows["time_start"])
+        here = Sighted(
+            _flow_keys(flows), egress.astype(np.uint8), flows["time_start"], ends_us,
+            np.full(len(flows), self.mark or 0, dtype=np.int64),
         )
-        _, first, inverse = np.unique(both.keys, return_index=True, return_inverse=True)
-        again = (both.ways[first][inverse] != both.ways)[len(known.keys) :]
-        told_by = both.marks[first][inverse][len(known.keys) :][again]
-        self.leans_on |= set(np.unique(told_by[(told_by != 0) & (told_by != (self.mark or 0))]).tolist())
-        kept = np.sort(first)
-        self.sighted[exporter] = Sighted(both.keys[kept], both.ways[kept], both.marks[kept]).last(MOST_KEYS)
-        return np.asarray(again)
+        again, marks = known.told(here)
+        self.leans_on |= set(np.unique(marks[(marks != 0) & (marks != (self.mark or 0))]).tolist())
+        if len(np.unique(here.ways)) > 1:  # of those that came together the way of the first one counts
+            rest = np.flatnonzero(~again)
+            fresh = here.take(rest)
+            _, first, inverse = np.unique(fresh.keys, return_index=True, return_inverse=True)
+            owners = fresh.ways[first][inverse] == fresh.ways
+            again[rest[fresh.take(owners).joined().told(fresh)[0] & ~owners]] = True
+        both = zip(vars(known).values(), vars(here.take(~again)).values(), strict=True)
+        self.sighted[exporter] = Sighted(*map(np.concatenate, both)).joined().last(MOST_KEYS)
+        return again
+
+
+def _running_max(values: Ints, new: NDArray[np.bool_]) -> Ints:
+    """The largest value so far of each group; groups begin where `new`."""
+    if not len(values):
+        return values
+    groups = np.cumsum(new) - 1
+    lowest = int(values.min())
+    span = int(values.max()) - lowest + 1
+    if span * int(groups[-1] + 1) < 1 << 62:
+        return np.asarray(np.maximum.accumulate(values - lowest + groups * span) - groups * span + lowest)
+    found = values.copy()
+    begins = np.r_[np.flatnonzero(new), len(values)]
+    for a, b in zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True):
+        found[a:b] = np.maximum.accumulate(values[a:b])
+    return found
 
 
 def without_session(key: Key) -> Key:
