@@ -77,7 +77,7 @@ class Accounts:
     def _missed(self, sets: SetTable) -> None:
         """Sets that are given up: their records are lost, as many as would fit at an ordinary size. By how much they
         moved numbers that count records is not known, so nor is what was lost besides."""
-        about = np.maximum(sets.lengths // ORDINARY_RECORD, 1)
+        about = about_records(sets)
         self.ledger.add(
             exporters=self.names.names, exporter=sets.senders, domain=self._told_apart(sets),
             minute_s=self._minutes_s(sets.export_ms, sets.arrived_us), misses=1,
@@ -178,6 +178,11 @@ class Accounts:
                 agent=self.parts.name(part & PART_MASK), domain=part & OTHER_PARTS, minute_s=np.array([minute_s]),
                 lost=np.array([-units]),
             )
+
+
+def about_records(sets: SetTable) -> NDArray[np.int64]:
+    """How many records of an ordinary size each set holds, where they cannot be read."""
+    return np.asarray(np.maximum(sets.lengths // ORDINARY_RECORD, 1))
 
 
 def delays_s(

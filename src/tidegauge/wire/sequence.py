@@ -101,18 +101,19 @@ class Uptimes:
     def take(self, rows: NDArray[Any] | slice) -> Uptimes:
         return Uptimes(self.booted[rows], self.up[rows])
 
-    def restarts(self, stream: Stream) -> NDArray[np.bool_]:
-        """Datagrams of a stream, in order of arrival, before which the exporter booted. Uptime has to fall: one that
-        always says the same shows a later boot each time."""
+    def restarts(self, before: tuple[int, int] | None) -> tuple[NDArray[np.bool_], tuple[int, int] | None]:
+        """Datagrams of one stream, in order of arrival, before which the exporter booted; and when it had booted and
+        for how long it had been up by the last one, as `before` says of the last one before. Uptime has to fall: one
+        that always says the same shows a later boot each time."""
         found = np.zeros(len(self.booted), dtype=bool)
         told = np.flatnonzero(self.booted > 0)
-        if len(told):
-            before = stream.uptime or (int(self.booted[told[0]]), int(self.up[told[0]]))
-            later = np.diff(np.r_[before[0], self.booted[told]])
-            falls = np.diff(np.r_[before[1], self.up[told]]) < 0
-            found[told] = (later > RESTART_MS) & falls & (np.abs(later - UPTIME_WRAP_MS) > RESTART_MS)
-            stream.uptime = int(self.booted[told[-1]]), int(self.up[told[-1]])
-        return found
+        if not len(told):
+            return found, before
+        booted, up = self.booted[told], self.up[told]
+        first_booted, first_up = before or (int(booted[0]), int(up[0]))
+        later, falls = np.diff(np.r_[first_booted, booted]), np.diff(np.r_[first_up, up]) < 0
+        found[told] = (later > RESTART_MS) & falls & (np.abs(later - UPTIME_WRAP_MS) > RESTART_MS)
+        return found, (int(booted[-1]), int(up[-1]))
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,9 @@ class SequenceTracker:
             stream = self.streams.setdefault(key, Stream())
             stream.datagrams += len(rows)
             stream.records += int(records[rows].sum())
-            booted = np.zeros(len(rows), bool) if uptimes is None else uptimes.take(rows).restarts(stream)
+            booted = np.zeros(len(rows), bool)
+            if uptimes is not None:
+                booted, stream.uptime = uptimes.take(rows).restarts(stream.uptime)
             doubt = np.zeros(len(rows), bool) if unsure is None else unsure[rows]
             ones = np.ones(len(rows), dtype=np.int64)
             told = records[rows] if self._may_count_records else ones

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch
-from tidegauge.wire.accounts import ORDINARY_RECORD, Accounts, delays_s
+from tidegauge.wire.accounts import ORDINARY_RECORD, Accounts, about_records, delays_s
 from tidegauge.wire.clocks import Clocks
 from tidegauge.wire.connections import Connections
 from tidegauge.wire.counters import Reading, is_of_firewall
@@ -25,6 +25,7 @@ from tidegauge.wire.elements import (
 )
 from tidegauge.wire.grouping import groups
 from tidegauge.wire.information_elements import describes_flows, describes_packets, flows_of
+from tidegauge.wire.likelihood import likely
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
     DEFAULT,
@@ -34,8 +35,6 @@ from tidegauge.wire.sampling import (
     speaks_of_sampling,
 )
 from tidegauge.wire.sequence import (
-    RESTART_MS,
-    UPTIME_WRAP_MS,
     Uptimes,
 )
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT
@@ -104,22 +103,25 @@ class SetDecoder(Accounts):
 
     def _last_chance(self, table: SetTable) -> Iterator[tuple[FlowBatch, NDArray[np.int64]]]:
         """Flows of sets that need not wait any more, and for each its row: a sampler that was never announced does not
-        keep them from being read, and a template may be known from elsewhere."""
+        keep them from being read, and a template may be known from elsewhere, if what it makes of them can be."""
+        self._charge(table, -1)
         gone: list[NDArray[np.int64]] = []
         for key, rows in _by_key(table):
-            template = self.templates.at(key, float(table.orders[rows[0]])) or self._from_elsewhere(key)
-            if template is None or ((table.lengths[rows] % template.size > 3).any() and not template.variable):
+            template, own = self.templates.at(key, float(table.orders[rows[0]])), table.take(rows)
+            if template is None and (template := self._from_elsewhere(key)) is not None and not likely(template, own):
+                template = None
+            if template is None:
                 self.skipped.add("data set", f"no template {key[2]} came from {self._name(key[0])}", len(rows))
                 gone.append(rows)
             elif not template.options and describes_flows(template):
-                for flows, owners in self._flows(template, table.take(rows), None, wait=False):
+                for flows, owners in self._flows(template, own, None, wait=False):
                     yield flows, rows[owners]
         if gone:
             self._missed(table.take(np.concatenate(gone)))
 
-    def _before_restart(self, key: Key) -> Template | None:
-        """The template of a session that was over before this one began, or began when it was over: an exporter that
-        started again has another port, and mostly the same templates."""
+    def _before_restart(self, key: Key, sets: SetTable) -> Template | None:
+        """The template of a session that was over before this one began, or began when it was over, if what it makes
+        of sets can be: an exporter that started again has another port, and mostly the same templates."""
         exporter, session, _ = key
         found = {
             template
@@ -127,7 +129,8 @@ class SetDecoder(Accounts):
             if not self.sessions.at_once(exporter, own[1] >> SESSION_SHIFT, session >> SESSION_SHIFT)
             and (template := self.templates.at(own, np.inf)) is not None
         }
-        return found.pop() if len(found) == 1 else None
+        template = found.pop() if len(found) == 1 else None
+        return template if template is not None and likely(template, sets) else None
 
     def _alike(self, key: Key) -> list[Key]:
         """Keys of the same template id and domain in other sessions of the same exporter."""
@@ -160,8 +163,8 @@ class SetDecoder(Accounts):
             datagrams, kinds, heads, sessions, clocked.shift_ms, self.order, self.skipped, broken
         )
         self.order += len(fresh) + 1
-        self._notice_restarts(fresh, heads, sessions, datagrams)
-        defined = self._learn_templates(fresh, len(datagrams))
+        restarts = self._restarts(fresh, heads, sessions, datagrams)
+        defined = self._learn_templates(fresh, len(datagrams), restarts)
         table = SetTable.concat([*self.pending, fresh]) if self.pending else fresh
         self.pending = []
         work = self._assign(table.take(table.ids >= 256))
@@ -213,35 +216,37 @@ class SetDecoder(Accounts):
                 self.templates.expired.pop(key, None)
         self.sessions.ended.clear()
 
-    def _notice_restarts(
+    def _restarts(
         self, table: SetTable, heads: Heads, sessions: NDArray[np.int64], datagrams: Datagrams
-    ) -> None:
-        """An exporter whose boot time jumps ahead while its sequence falls has restarted: its templates are void."""
-        boots = np.where(heads.uptime_ms > 0, heads.export_ms - heads.uptime_ms, -1)
-        streams = sessions << 20 | datagrams.senders
-        told = np.flatnonzero(boots >= 0)
-        for rows in (told[own] for own in groups(streams[told])):
+    ) -> list[tuple[float, int, int]]:
+        """Restarts of exporters by their uptime: the order of the first set behind each, exporter and session."""
+        uptimes = Uptimes.of(heads.export_ms, heads.uptime_ms)
+        found = []
+        for rows in groups(sessions << 20 | datagrams.senders):
             key = (int(datagrams.senders[rows[0]]), int(sessions[rows[0]]))
-            before = self.boots.get(key, (int(boots[rows[0]]), int(heads.sequences[rows[0]])))
-            jumps = np.diff(np.r_[before[0], boots[rows]])
-            falls = np.diff(np.r_[before[1], heads.sequences[rows]]) < 0
-            wrapped = np.abs(jumps - UPTIME_WRAP_MS) < RESTART_MS
-            for row in rows[(jumps > RESTART_MS) & falls & ~wrapped].tolist():
+            restarted, told = uptimes.take(rows).restarts(self.boots.get(key))
+            if told is not None:
+                self.boots[key] = told
+            for row in rows[restarted].tolist():
                 sets = np.flatnonzero(table.messages >= row)
-                place = table.orders[sets[0]] if len(sets) else self.order
-                self.templates.expire_stream(*key, float(place) - 0.5)
-            self.boots[key] = (int(boots[rows[-1]]), int(heads.sequences[rows[-1]]))
+                place = int(table.orders[sets[0]]) if len(sets) else self.order
+                found.append((place - 0.5, *key))
+        return sorted(found)
 
-    def _learn_templates(self, table: SetTable, datagrams: int) -> NDArray[np.int64]:
-        """How many templates each datagram defines."""
+    def _learn_templates(
+        self, table: SetTable, datagrams: int, restarts: list[tuple[float, int, int]]
+    ) -> NDArray[np.int64]:
+        """How many templates each datagram defines. Those of a session that restarted are void from there on."""
         defined = np.zeros(datagrams, dtype=np.int64)
         version = np.where(table.versions == V9, 9, 10)
         definitions = ((version == 9) & (table.ids <= 1)) | ((version == 10) & ((table.ids == 2) | (table.ids == 3)))
         unknown = (table.ids < 256) & ~definitions
         self.skipped.add("set", "reserved set id", int(unknown.sum()))
+        due = list(reversed(restarts))
         for i in np.flatnonzero(definitions).tolist():
             options = bool(table.ids[i] & 1)
             exporter, session, order = int(table.senders[i]), int(table.sessions[i]), float(table.orders[i])
+            self._void(due, order)
             parsed = parse_templates(table.body(i), version=int(version[i]), options=options, skipped=self.skipped)
             defined[table.messages[i]] += len(parsed)
             for template_id, template in parsed:
@@ -249,7 +254,14 @@ class SetDecoder(Accounts):
                     self._withdraw(exporter, session, template_id, order)
                 else:
                     self.templates.put((exporter, session, template_id), order, template, self.skipped)
+        self._void(due, np.inf)
         return defined
+
+    def _void(self, due: list[tuple[float, int, int]], before: float) -> None:
+        """Void the templates of sessions that restarted before a set; the last ones of `due` come first."""
+        while due and due[-1][0] < before:
+            place, exporter, session = due.pop()
+            self.templates.expire_stream(exporter, session, place)
 
     def _withdraw(self, exporter: int, session: int, template_id: int, order: float) -> None:
         if template_id in (2, 3):  # all templates, or all options templates (RFC 7011 8.1)
@@ -264,7 +276,7 @@ class SetDecoder(Accounts):
         for key, rows in _by_key(table):
             history = self.templates.histories.get(key)
             if not history:
-                template = self._before_restart(key)
+                template = self._before_restart(key, table.take(rows))
                 if template is None:
                     waiting.append(rows)
                 elif not template.options and describes_flows(template):
@@ -281,16 +293,31 @@ class SetDecoder(Accounts):
                     self.skipped.add("record", "its template has no addresses", count)
                 else:
                     work.append((int(table.orders[chosen[0]]), template, chosen))
+        still = np.zeros(len(table), dtype=bool)
         if waiting:
-            self._keep(table.take(np.sort(np.concatenate(waiting))))
+            still[np.concatenate(waiting)] = True
+        kept_before = table.messages < 0
+        self._charge(table.take(kept_before & ~still), -1)
+        self._charge(table.take(still & ~kept_before), 1)
+        if still.any():
+            self._keep(table.take(still))
         work.sort(key=lambda item: item[0])
         return [(template, table.take(rows)) for _, template, rows in work]
+
+    def _charge(self, sets: SetTable, sign: int) -> None:
+        """Count the records of sets that wait as lost (1), and no more as that (-1) when they are read or given up."""
+        if len(sets):
+            self.ledger.add(
+                exporters=self.names.names, exporter=sets.senders, domain=self._told_apart(sets),
+                minute_s=self._minutes_s(sets.export_ms, sets.arrived_us), lost=sign * about_records(sets),
+            )
 
     def _keep(self, sets: SetTable) -> None:
         """Keep sets for a later block; where there are too many, the oldest of those exporters that have the most."""
         kept = fair_share(sets.senders, sets.lengths + 128, MOST_PENDING_BYTES)
         if not kept.all():
             self.skipped.add("data set", "waited for a template too long", int((~kept).sum()))
+            self._charge(sets.take(~kept), -1)
             self._missed(sets.take(~kept))
         sets = sets.take(kept).compact()
         sets.waiting[:] = sets.messages
@@ -319,6 +346,7 @@ class SetDecoder(Accounts):
         if unknown.any():
             if wait:
                 rows = np.unique(records.owners[unknown])
+                self._charge(sets.take(rows), 1)
                 self._keep(sets.take(rows))
                 rest = np.setdiff1d(np.arange(len(sets)), rows)
                 if len(rest):
