@@ -146,7 +146,7 @@ class Door:
         sender.ever.merge(conduct)
         if sender.conduct.mostly_broken:
             sender.held = True
-        return sender.held or (sender.standing != PROVEN and conduct.unsound)
+        return sender.held or (sender.standing != PROVEN and sender.ever.unsound and conduct.unsound)
 
     @staticmethod
     def _turn(sender: Sender, now_s: float) -> None:

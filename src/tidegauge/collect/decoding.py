@@ -202,7 +202,12 @@ class Consumer:
         """Flows into the lake, those of suspects into quarantine."""
         if suspects:
             wrong = np.isin(flows["exporter"], [i for i, n in enumerate(flows.exporters) if n in suspects])
-            self._quarantine.add(flows.take(wrong), np.zeros(int(wrong.sum()), dtype=np.uint8))
+            held = flows.take(wrong)
+            self._quarantine.add(held, np.zeros(len(held), dtype=np.uint8))
+            self._decoder.ledger.add(
+                exporters=held.exporters, exporter=held["exporter"], domain=held["domain"], apart=1,
+                minute_s=held["time_end"] // 1_000_000,
+            )
             flows = flows.take(~wrong)
         if len(flows):
             self.counts["flows"] += len(flows)

@@ -65,6 +65,11 @@ class ColumnMap:
         """The map of a table whose columns have names that we know."""
         return cls({ours: names[0] for ours, names in recognised(header).items()})
 
+    def complete(self, header: list[str]) -> bool:
+        """Whether a table with these columns has all that flows need."""
+        named = {*self.columns, *self.constants}
+        return named.issuperset(NEEDED) and all(name in header for name in self.columns.values())
+
     def check(self, header: list[str], where: str) -> None:
         missing = [n for n in NEEDED if n not in self.columns and n not in self.constants]
         if missing:

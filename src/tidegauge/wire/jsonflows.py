@@ -229,8 +229,10 @@ def _records(stream: Stream, after: str = "") -> Iterator[dict[str, Any]]:
         after: a key whose list holds them.
     """
     decoder, text, begun = json.JSONDecoder(), "", 0
+    listed, last = stream.peek(64).lstrip().startswith(b"["), ""
     while more := stream.read(1 << 22):
         text = text[begun:] + more.decode("utf-8", "replace")
+        last = text.rstrip()[-1:] or last
         begun = 0
         if after:
             begun = text.find("[", text.find(after)) + 1
@@ -251,6 +253,8 @@ def _records(stream: Stream, after: str = "") -> Iterator[dict[str, Any]]:
     if begun < len(text) and text[begun:].strip():
         place = stream.offset - len(text) + begun
         raise InputError("not JSON, or cut off", where=f"{stream.name}, near offset {place}")
+    if listed and last != "]":
+        raise InputError("a list of JSON without an end: it is cut off", where=f"{stream.name}, offset {stream.offset}")
 
 
 def _behind_gap(text: str, begun: int) -> int:

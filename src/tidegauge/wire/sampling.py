@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tidegauge.wire import elements as e
 from tidegauge.wire.records import Records
-from tidegauge.wire.sessions import DOMAIN_MASK
+from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT
 from tidegauge.wire.templates import SCOPE_V9, Template
 
 SCOPE_INTERFACE_V9 = 2
@@ -119,13 +119,15 @@ class SamplingTable:
             return self.remembered.get((exporter, domain & DOMAIN_MASK, selector))
         return history[max(bisect_right(history, order, key=lambda entry: entry[0]) - 1, 0)][1]
 
-    def only(self, exporter: int, *, of_none: bool) -> int | None:
-        """The one interval that an exporter announced, wherever it did; None where there is none, or several.
+    def only(self, exporter: int, session: int, *, of_none: bool) -> int | None:
+        """The one interval that a session of an exporter announced, for whatever domain; None where there is none, or
+        several: another port may be another process, which samples otherwise or not at all.
 
         Args:
+            session: number and domain in one.
             of_none: leave out those of named samplers: the records name sampler 0, which is none.
         """
-        own = self.own.get(exporter, {})
+        own = [key for key in self.own.get(exporter, {}) if key[1] >> SESSION_SHIFT == session >> SESSION_SHIFT]
         found = {self.histories[key][-1][1] for key in own if not of_none or key[2] == DEFAULT}
         return found.pop() if len(found) == 1 else None
 

@@ -437,7 +437,7 @@ class SetDecoder(Accounts):
             interval = self.sampling.lookup(exporter, domain, (kind, selector), order) if kind else None
             interval = interval or self.sampling.lookup(exporter, domain, DEFAULT, order)
             if interval is None and kind != "interface":
-                interval = self.sampling.only(exporter, of_none=kind == "sampler" and selector == 0)
+                interval = self.sampling.only(exporter, domain, of_none=kind == "sampler" and selector == 0)
                 told = "announced under another source id: it is the exporter's only one, and was used"
                 self.skipped.add("sampler", told, len(rows) if interval is not None else 0)
             waits = kind == "sampler" and selector != 0 and self._name(exporter) not in self.overrides

@@ -25,6 +25,8 @@ VPC_FIELDS = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 ).split()
 """Of AWS VPC flow logs in their default format, whose records often come without a line of names."""
+TITLE = re.compile(rb"^[^0-9\n]+(?:[0-9]{1,2}[^0-9.\n][^0-9\n]*)*$", re.MULTILINE)
+"""A line without an address or a large number in it: of names, perhaps."""
 LONGEST_SKIPPED = 60
 """Minutes that a record of AWS can tell of, with room (it aggregates over ten at most)."""
 
@@ -41,18 +43,13 @@ def _header(block: bytes, chosen: ColumnMap | None) -> tuple[list[str], str, byt
     return [name.strip().strip('"') for name in line.split(delimiter)], delimiter, rest
 
 
-def _until_header(block: bytes, header: list[str], delimiter: str) -> tuple[bytes, bytes]:
-    """A block as far as another line of names, with the same names in another order, and the rest from there: tables
-    that were joined."""
-    name = max(header, key=len).encode()
-    at = -1 if len(name) < 2 or name[:1].isdigit() else block.find(name)
-    while at >= 0:
-        begin, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
-        line = block[begin : end if end >= 0 else len(block)].decode("utf-8-sig", "replace")
-        names = [cell.strip().strip('"') for cell in line.strip().split(delimiter)]
-        if names != header and sorted(names) == sorted(header):
-            return block[:begin], block[begin:]
-        at = block.find(name, end) if end >= 0 else -1
+def _until_header(block: bytes, header: list[str], given: ColumnMap | None) -> tuple[bytes, bytes]:
+    """A block as far as a line of other names that are known, and the rest from there: tables that were joined."""
+    for match in TITLE.finditer(block):
+        names, _, _ = _header(match[0], given)
+        chosen = given or ColumnMap.recognised(names)
+        if names != header and chosen.complete(names):
+            return block[: match.start()], block[match.start() :]
     return block, b""
 
 
@@ -95,7 +92,7 @@ class TableReader:
                 chosen.check(header, stream.name)
             assert chosen is not None
             while block.strip():
-                part, further = _until_header(block, header, delimiter)
+                part, further = _until_header(block, header, self.column_map)
                 if part.strip():
                     unread = Unread()
                     with damage_named(stream):
