@@ -17,6 +17,8 @@ SILENT_S = 300
 """An exporter is silent when it sends nothing for this long, or for much longer than it usually does."""
 USUAL_FACTOR = 4
 MOST_REASONS = 8
+FEW_RESTARTS = 0.01
+"""Restarts are some if they are no more than this share of datagrams."""
 BLIND_BELOW = 0.8
 """A minute seen less than this is listed as blind."""
 
@@ -221,6 +223,10 @@ def _exporter(
 
     missing = np.zeros(count, dtype=bool)
     missing[minutes[inside] - first] = lost[inside] > 0
+    # What was lost around a restart nobody knows. Numbers that begin anew all the time are none of a restart.
+    if rows["restarts"].sum() <= FEW_RESTARTS * rows["datagrams"].sum():
+        anew = minutes[inside & (rows["restarts"] > 0)] - first
+        seen[anew], missing[anew] = 0.0, True
     active = np.arange(count) >= begin
     span = max(int(signs[-1] - signs[0]) + 1, 1) if len(signs) else 1
     return ExporterCoverage(

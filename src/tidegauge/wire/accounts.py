@@ -16,6 +16,8 @@ from tidegauge.wire.sender_quality import Conduct
 from tidegauge.wire.sequence import (
     COUNT_RECORDS,
     COUNTED,
+    PART_MASK,
+    STREAM_SHIFT,
     SequenceTracker,
     Uptimes,
 )
@@ -24,9 +26,6 @@ from tidegauge.wire.sets import SetTable
 from tidegauge.wire.tcpexport import IPFIX
 
 ORDINARY_RECORD = 48
-STREAM_SHIFT = 42
-"""Where the number of the session stands above a part in the name of a stream of sequence numbers."""
-PART_MASK = (1 << STREAM_SHIFT) - 1
 
 
 @dataclass

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, Prefix, format_address, inside
-from tidegauge.wire.accounts import PART_MASK, delays_s
+from tidegauge.wire.accounts import delays_s
 from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams, protocols, unread_versions
 from tidegauge.wire.domains import AGENT_SHIFT
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
 from tidegauge.wire.netflow_older import as_v5
 from tidegauge.wire.sequence import (
+    PART_MASK,
     Recent,
     Uptimes,
 )

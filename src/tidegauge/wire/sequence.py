@@ -18,8 +18,9 @@ from tidegauge.wire.tcpexport import IPFIX
 
 WINDOW = 1 << 16
 """An overtaken datagram fills a gap at most so many numbers back."""
-FARTHEST = 1 << 28
-"""A jump ahead further than this is a restart, not a loss."""
+FARTHEST, MOST_TIMES = 1 << 28, 100
+"""A jump ahead further than the first, or (beyond `WINDOW`) than the exporter would send in the time at so many times
+its rate, is a restart, not a loss."""
 LATEST_S = 120
 """Nobody is overtaken for longer: an old number after that is a restart."""
 EARLY = 1024
@@ -28,6 +29,9 @@ MOST_GAPS = 256
 REMEMBERED = 1 << 15
 RESTART_MS, UPTIME_WRAP_MS = 60_000, 1 << 32
 """A boot time that is later by so much is that of a restart, unless 32 bits of uptime have run over."""
+STREAM_SHIFT = 42
+"""Where the number of the session stands above a part in the name of a stream."""
+PART_MASK = (1 << STREAM_SHIFT) - 1
 SENDER_BITS = 15
 """Positions of senders have fewer bits (`MOST_NAMES`)."""
 NO_STREAM = -1
@@ -68,6 +72,7 @@ class Stream:
         datagrams, records: so far; their ratio is what a lost datagram stood for.
         counting: what its numbers count.
         charged: minutes, records and parts of losses that were told by the present rule; newest last.
+        advanced, first_s, last_s: by how much its datagrams advanced the numbers, and minutes of the first and last.
         uptime: when the exporter had booted and for how long it had been up, as the last datagram said (milliseconds).
     """
 
@@ -78,7 +83,21 @@ class Stream:
     records: int = 0
     counting: Counting = field(default_factory=Counting)
     charged: list[tuple[int, int, int]] = field(default_factory=list)
+    advanced: int = 0
+    first_s: int = 0
+    last_s: int = 0
     uptime: tuple[int, int] | None = None
+
+    def farthest(self, steps: NDArray[np.int64], minutes_s: NDArray[np.int64]) -> int:
+        """How far numbers can jump in a block; its steps and minutes are counted in."""
+        if not self.first_s:
+            self.first_s = self.last_s = int(minutes_s[0])
+        gap_s = int(np.diff(np.r_[self.last_s, minutes_s]).max())
+        self.advanced += int(steps.sum())
+        self.first_s = min(self.first_s, int(minutes_s.min()))
+        self.last_s = max(self.last_s, int(minutes_s.max()))
+        rate = self.advanced / (self.last_s - self.first_s + 60)
+        return min(max(WINDOW, int(MOST_TIMES * rate * (max(gap_s, 0) + 60))), FARTHEST)
 
 
 @dataclass(frozen=True)
@@ -189,6 +208,7 @@ class SequenceTracker:
             key = (int(senders[rows[0]]), int(streams[rows[0]]))
             if key[1] == NO_STREAM:
                 continue
+            begins = key not in self.streams and self._begins_anew(key, int(numbers[rows[0]]), int(minutes_s[rows[0]]))
             stream = self.streams.setdefault(key, Stream())
             stream.datagrams += len(rows)
             stream.records += int(records[rows].sum())
@@ -212,12 +232,25 @@ class SequenceTracker:
             own = numbers[rows] if rule != RECORDS_TOO else (numbers[rows] - records[rows]) & 0xFFFFFFFF
             of_records = (RECORDS, RECORDS_TOO, TEMPLATES_TOO, *((STANDARD,) if self._counts_records else ()))
             each = 1.0 if rule in of_records else max(stream.records / stream.datagrams, 1.0)
-            walk = Walk(key[0], rows, own, by_rule[rule], minutes_s[rows], parts[rows], doubt, booted, each)
+            farthest = stream.farthest(by_rule[rule], minutes_s[rows])
+            walk = Walk(key[0], rows, own, by_rule[rule], minutes_s[rows], parts[rows], doubt, booted, each, farthest)
             self._follow_one(stream, walk, found)
+            if begins:
+                found.restarted[rows[0]] = found.unknown[rows[0]] = True
+                found.lost[rows[0]] += walk.lose(stream, 0, 0, int(own[0])) if own[0] else 0
             lossy = rows[found.lost[rows] > 0]
             stream.charged += zip(*(column[lossy].tolist() for column in (minutes_s, found.lost, parts)), strict=True)
             del stream.charged[:-MOST_GAPS]
         return found
+
+    def _begins_anew(self, key: tuple[int, int], number: int, minute_s: int) -> bool:
+        """Whether a session is that of an exporter that started again with another port: it counts from 0, and no
+        other one of the same part goes on."""
+        others = [
+            stream.last_s for (exporter, other), stream in self.streams.items()
+            if exporter == key[0] and (other ^ key[1]) & PART_MASK == 0
+        ]
+        return number <= EARLY and bool(others) and max(others) < minute_s
 
     def _scoped(
         self, senders: NDArray[np.int32], streams: NDArray[np.int64], parts: NDArray[np.int64],
@@ -264,7 +297,7 @@ class SequenceTracker:
         if stream.earliest is None:
             stream.earliest = int(numbers[0])
         jumps = _signed(numbers - np.r_[first, follows[:-1]])
-        if ((jumps >= 0) & (jumps < FARTHEST) & ~(walk.booted & (jumps > 0))).all():
+        if ((jumps >= 0) & (jumps < walk.farthest) & ~(walk.booted & (jumps > 0))).all():
             jumps[1:][walk.unsure[:-1]] = 0
             for i in np.flatnonzero(jumps).tolist():
                 due = (int(numbers[i]) - int(jumps[i])) & 0xFFFFFFFF
@@ -281,7 +314,7 @@ class SequenceTracker:
         for i, (number, step) in enumerate(zip(walk.numbers.tolist(), walk.steps.tolist(), strict=True)):
             jump = 0 if expected is None else (number - expected + 0x80000000) % 0x100000000 - 0x80000000
             row = walk.rows[i]
-            if 0 <= jump < FARTHEST and not (jump and walk.booted[i]):
+            if 0 <= jump < walk.farthest and not (jump and walk.booted[i]):
                 if jump:
                     found.lost[row] = walk.lose(stream, i, expected or 0, jump)
                 expected = None if walk.unsure[i] else (number + step) & 0xFFFFFFFF
@@ -313,6 +346,7 @@ class Walk:
         steps: by how much each advances the numbers, by their rule.
         booted: before which the exporter had booted.
         each: records that one number stands for.
+        farthest: what jumps ahead further is a restart.
     """
 
     exporter: int
@@ -324,6 +358,7 @@ class Walk:
     unsure: NDArray[np.bool_]
     booted: NDArray[np.bool_]
     each: float
+    farthest: int
 
     def lose(self, stream: Stream, at: int, due: int, units: int) -> int:
         """Note numbers that were passed over before a datagram; the records that they stand for."""

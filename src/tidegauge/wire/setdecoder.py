@@ -34,9 +34,7 @@ from tidegauge.wire.sampling import (
     announced_intervals,
     speaks_of_sampling,
 )
-from tidegauge.wire.sequence import (
-    Uptimes,
-)
+from tidegauge.wire.sequence import Uptimes
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT
 from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
 from tidegauge.wire.tcpexport import IPFIX

@@ -97,7 +97,7 @@ class TemplateStore:
         if history is None:
             self.histories[key] = [(order, template)]
         else:
-            if any(earlier == template for _, earlier in history):
+            if history[-1][1] is not None and any(earlier == template for _, earlier in history):
                 why = "its layout goes back and forth: two senders may share an address, port and domain"
                 skipped.add("template", why)
             history.append((order, template))
