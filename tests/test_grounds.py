@@ -478,7 +478,8 @@ def test_what_a_file_did_not_give_is_said_in_each_answer(site: Site, tmp_path: P
     (tmp_path / "list.csv").write_text(f"type,value\nip,{CHINA}\nip,300.1.1.1\n")
     run_json("watch", "add", "half", "--from-file", str(tmp_path / "list.csv"), site=site)
     (told,) = run_json("ask", "--watch", "half", *SINCE, site=site)
-    assert told["caveats"][0].startswith("1 entry of the files of the watch half was not taken")
+    assert told["verdict"] == "cannot_say"  # one of two can be shown
+    assert any(c.startswith("1 entry of the files of the watch half was not taken") for c in told["caveats"])
     shown = CliRunner().invoke(program, ["watch", "show", "half", "--site", str(site.folder)])
     assert "left out: 1 domain" in shown.output
 

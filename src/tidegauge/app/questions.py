@@ -25,7 +25,7 @@ def _digest(text: str) -> str:
 
 
 class _Question(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     @classmethod
     def put(cls, **given: Any) -> Self:

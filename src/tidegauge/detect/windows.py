@@ -80,7 +80,7 @@ class Standardised:
         information = float((x**2).sum())
         slope = float((x * y).sum()) / max(information, 1e-12)
         chance = float(((y - slope * x) ** 2).sum()) / (len(x) - 2) / POWER_SPREAD**2
-        weight = information / (information + chance)
+        weight = information / max(information + chance, 1e-300)
         return float(np.clip(self.power + weight * min(slope - self.power, 0.0), 0.0, 1.0))
 
     def windows(self, length: int) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:

@@ -15,13 +15,14 @@ from tidegauge.inquiry.asked import FAR, NAMED_FURTHER, WIDTH_S, Asked, Span, sp
 from tidegauge.inquiry.attribution import explained
 from tidegauge.inquiry.calendars import calendar_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
+from tidegauge.inquiry.carriers import unheard
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.grounds import (
     grounds,
     never_matched,
     watch_caveats,
 )
-from tidegauge.inquiry.missed import at_other_ports, hiding_way, missed
+from tidegauge.inquiry.missed import at_other_ports, hiding_ways, missed
 from tidegauge.inquiry.origins import check_origins, origin_caveats
 from tidegauge.lake import FlowFilter, Lake, otherwise_labelled, quoted, seen_twice
 from tidegauge.model import (
@@ -117,13 +118,13 @@ class Ground:
         doubts: what speaks against the home prefixes.
         hours: bytes of all traffic of the asked direction by hour, history and asked time.
         twice: which flows came from two exporters.
-        hiding: the direction among whose flows what was asked about can be, too (`missed.hiding_way`).
+        hiding: the directions among whose flows what was asked about can be, too (`missed.hiding_ways`).
     """
 
     reasons: tuple[str, ...]
     doubts: tuple[str, ...]
     hours: NDArray[np.float64]
-    hiding: str = ""
+    hiding: tuple[str, ...] = ()
     twice: tuple[str, ...] = ()
 
 
@@ -139,7 +140,7 @@ def ground_of(context: SiteContext, asked: Asked, span: Span) -> Ground:
     found += [partly] if partly else []
     return Ground(
         (*reasons, *grounds(context, asked, span)), tuple(found), ways.hours[asked.direction],
-        hiding_way(site, ways.asked()),
+        hiding_ways(site, ways.asked()),
         tuple(pair.sentence() for pair in seen_twice(lake, span.since_s, span.until_s)),
     )
 
@@ -165,6 +166,8 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
     elif needs_bound(outcome, series.values, WIDTH_S, asked.metric, ground.hours):
         outcome = _capacity(lake, asked, span).bounded(outcome)
     reasons = ground.reasons
+    if outcome.verdict == "no_surge" and (silent := unheard(lake, asked, span, coverage)):
+        reasons = (*reasons, silent)
     if outcome.verdict == "no_surge" and not reasons:
         reasons = missed(
             lake, site, asked, span, ground.hiding, outcome, float(series.values[chosen].sum())

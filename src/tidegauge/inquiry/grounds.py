@@ -12,7 +12,7 @@ import numpy as np
 from tidegauge.atlas import Known, ranges_of
 from tidegauge.context import SiteContext
 from tidegauge.inquiry.asked import FAR, Asked, Span
-from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, columns_in, is_intricate, possible
+from tidegauge.lake import FlowFilter, Lake, Surroundings, classes_in, column_sql, columns_in, is_intricate, possible
 from tidegauge.model import Prefix, UsageError
 from tidegauge.series import Part, no_list, unlisted
 from tidegauge.site import Site
@@ -20,8 +20,13 @@ from tidegauge.watch import MOST_SHOWN, at_home, unmatched
 
 MOST_PARTS = 100
 """Origins of a union beyond which conditions are not held against them."""
-FILLED_BY_SOME = ("tcp_flags", "tos", "in_if", "out_if", "domain", "sampling", "biflow_direction", "src_as", "dst_as")
+FILLED_BY_SOME = (
+    "proto", "src_port", "dst_port", "far_port", "home_port", "tcp_flags", "tos", "in_if", "out_if", "domain",
+    "sampling", "biflow_direction", "src_as", "dst_as",
+)
 """Columns that many exporters leave empty."""
+OF_EACH_FLOW = ("proto", "src_port", "dst_port", "far_port", "home_port")
+"""Those of them in which all flows may be alike."""
 PARTS_OF_TIME = 200
 TIMES = ("time_start", "time_end")
 SIZES = ("bytes", "packets")
@@ -178,6 +183,10 @@ def _watch(site: Site, lake: Lake, known: Known, asked: Asked, span: Span) -> It
     if asked.direction not in FAR:
         yield f"A watch counts traffic with outside hosts: none of it is of direction '{asked.direction}'."
     yield from unmatched(asked.watch, site.home, span.since_s, span.until_s, unknown=unknown)
+    if asked.watch.ported:
+        way = (f"direction = '{asked.direction}'",)
+        during = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)
+        yield from _unfilled(lake, asked, ("far_port",), during)
 
 
 def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
@@ -210,8 +219,8 @@ def _untold(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
 def _unfilled(lake: Lake, asked: Asked, columns: Sequence[str], during: FlowFilter) -> Iterator[str]:
     """Columns that hold the same in every flow: their exporters may not fill them."""
     for column in columns:
-        lowest, highest = (lake.total(f"{end}({column})", during) for end in ("min", "max"))
-        if lowest is not None and lowest == highest:
+        lowest, highest = (lake.total(f"{end}({column_sql(column)})", during) for end in ("min", "max"))
+        if lowest is not None and lowest == highest and (lowest == 0 or column not in OF_EACH_FLOW):
             yield (
                 f"All flows of direction '{asked.direction}' have {column} = {lowest}. Their exporters may not fill"
                 " this field: that no flow meets the condition is no evidence."

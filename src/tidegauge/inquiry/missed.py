@@ -20,36 +20,40 @@ from tidegauge.site import Site
 
 ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
 MOST_NAMED = 10
+ORDINARY_MTU = 1500
+LONG_US = 86_400_000_000
+"""Flows that began so long before the asked time may go on in it."""
 MOST_COUNTRIES = 1000
 
 
-def hiding_way(site: Site, octets: dict[str, int]) -> str:
-    """Return the direction among whose flows what was asked about can be: `transit` where that is not expected,
-    `internal` where interfaces say what is outside; else an empty one.
+def hiding_ways(site: Site, octets: dict[str, int]) -> tuple[str, ...]:
+    """Return the directions among whose flows what was asked about can be: `transit` where that is not expected,
+    `internal` where interfaces say what is outside.
 
     Args:
         octets: bytes of the asked time by direction.
     """
-    way = "internal" if site.external else "" if site.transit else "transit"
-    return way if octets.get(way) else ""
+    ways = (*(("internal",) if site.external else ()), *(() if site.transit else ("transit",)))
+    return tuple(way for way in ways if octets.get(way))
 
 
 def missed(
-    lake: Lake, site: Site, asked: Asked, span: Span, way: str, outcome: Outcome, counted: float
+    lake: Lake, site: Site, asked: Asked, span: Span, ways: tuple[str, ...], outcome: Outcome, counted: float
 ) -> tuple[str, ...]:
     """Return why a no would be unsafe: more than would have been seen passed where the question does not look.
 
     Args:
-        way: as `hiding_way` returns it.
+        ways: as `hiding_ways` returns them.
         counted: what the question counts in the asked time.
     """
     least = min((limit.amount for limit in outcome.limits), default=0.0)
     found = (
-        _of_other_way(lake, site, asked, span, way, outcome, counted) if way else None,
+        *(_of_other_way(lake, site, asked, span, way, outcome, counted) for way in ways),
         _beyond_validity(lake, asked, span, least),
         _at_other_end(lake, asked, span, least),
         _narrowed(lake, asked, span, least),
-        _at_odd_times(lake, asked, least),
+        _at_odd_times(lake, site, asked, least),
+        _without_counters(lake, asked, span, least),
     )
     return tuple(why for why in found if why)
 
@@ -84,15 +88,19 @@ def missed_by_origin(
 
 
 def at_odd_times_by_origin(
-    lake: Lake, asked: Asked, names: Sequence[str], outcomes: list[Outcome]
+    lake: Lake, site: Site, asked: Asked, names: Sequence[str], outcomes: list[Outcome]
 ) -> tuple[list[Outcome], list[str]]:
     """Return outcomes by country, without a no for those of which more than would have been seen has times at which no
     flow can have been, and the sentence on them; countries that no other flow is of are among them."""
     metric = "flows" if asked.metric == "hosts" else asked.metric
     amounts: Counter[str] = Counter()
-    for chosen in _odd_times(lake, asked.conditions()):
-        table, _ = lake.top(["far_country"], chosen, metric=metric, limit=MOST_COUNTRIES)
-        amounts.update(dict(zip(table["far_country"].to_pylist(), table[metric].to_pylist(), strict=True)))
+    theirs = "dst_country" if asked.direction == "out" else "src_country"
+    selections = [("far_country", asked.conditions())]
+    selections += [] if site.transit or asked.direction not in FAR else [(theirs, _other_way(site, asked, "transit"))]
+    for country, conditions in selections:
+        for chosen in _odd_times(lake, conditions):
+            table, _ = lake.top([country], chosen, metric=metric, limit=MOST_COUNTRIES)
+            amounts.update(dict(zip(table[country].to_pylist(), table[metric].to_pylist(), strict=True)))
     least = {
         name: min((limit.amount for limit in outcome.limits), default=0.0)
         for name, outcome in zip(names, outcomes, strict=True)
@@ -206,17 +214,42 @@ def _largest(values: NDArray[np.float64], duration_s: int) -> float:
     return float((sums[width:] - sums[:-width]).max()) if width else 0.0
 
 
-def _at_odd_times(lake: Lake, asked: Asked, least: float) -> str | None:
+def _at_odd_times(lake: Lake, site: Site, asked: Asked, least: float) -> str | None:
     """Why a no would be unsafe where more of what was asked about has times at which no flow can have been."""
     metric = "flows" if asked.metric == "hosts" else asked.metric
+    passing = site.transit or asked.direction not in FAR or not (asked.origins or asked.where_sql or asked.watch)
+    selections = [asked.conditions(), *([] if passing else [_other_way(site, asked, "transit")])]
     amount = float(sum(
-        lake.total(f"sum({metric})", chosen) or 0 for chosen in _odd_times(lake, asked.conditions())
+        lake.total(f"sum({metric})", chosen) or 0
+        for conditions in selections for chosen in _odd_times(lake, conditions)
     ))
     if amount <= least:
         return None
     return (
         f"{format_amount(amount, metric)} with {asked.selection()} have no time that can be read, or one before 1990 or"
         " in the future: if they passed in the asked time, this answer misses them."
+    )
+
+
+def _without_counters(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
+    """Why a no would be unsafe where flows without a byte count that can be read may have carried more: as many packets
+    as are stated, of `ORDINARY_MTU`; where none is, as much as the largest flow of that direction."""
+    if asked.metric not in ("bytes", "packets"):
+        return None
+    none = (*asked.conditions(), "bytes = 0")
+    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, none)
+    if not lake.total("sum(flows)", chosen):
+        return None
+    bare = replace(chosen, conditions=(*none, "packets = 0"))
+    way = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
+    unknown = int(lake.total("sum(flows)", bare) or 0)
+    largest = float(lake.scalar(f"max({asked.metric})", way) or 0) if unknown else 0.0
+    packets = float(lake.total("sum(packets)", chosen) or 0) if asked.metric == "bytes" else 0.0
+    if packets * ORDINARY_MTU + unknown * largest <= least:
+        return None
+    return (
+        f"{int(lake.total('sum(flows)', chosen)):,} flows with {asked.selection()} have no count of bytes that can be"
+        " read, and may have carried more than would have been seen: this answer misses that."
     )
 
 
@@ -260,8 +293,11 @@ def _at_other_end(lake: Lake, asked: Asked, span: Span, least: float) -> str | N
 
 
 def _amount(lake: Lake, asked: Asked, span: Span, conditions: tuple[str, ...]) -> float:
-    """What began in the asked time, by the question's metric."""
+    """What began in the asked time, or went on in it, by the question's metric."""
     far = "dst" if asked.direction == "out" else "src"
     expression = f"count(DISTINCT {far})" if asked.metric == "hosts" else f"sum({asked.metric})"
-    chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, conditions)
-    return float(lake.total(expression, chosen) or 0)
+    since_us = span.since_s * 1_000_000
+    going_on = (*conditions, f"time_end > make_timestamptz({since_us})")
+    return sum(float(lake.total(expression, chosen) or 0) for chosen in (
+        FlowFilter(since_us, span.until_s * 1_000_000, conditions), FlowFilter(since_us - LONG_US, since_us, going_on)
+    ))

@@ -20,6 +20,7 @@ from tidegauge.inquiry.asked import FAR, WIDTH_S, Asked, span_of
 from tidegauge.inquiry.asking import doubt_caveats, ground_of
 from tidegauge.inquiry.calendars import calendar_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
+from tidegauge.inquiry.carriers import unheard_by_origin
 from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
 from tidegauge.inquiry.grounds import never_matched, watch_caveats
 from tidegauge.inquiry.missed import at_odd_times_by_origin, missed_by_origin
@@ -217,12 +218,14 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
     if reasons:
         outcomes = [outcome.silent() for outcome in outcomes]
     else:
-        outcomes, odd = at_odd_times_by_origin(lake, asked, names, outcomes)
-        hidden: list[str] = []
-        if ground.hiding:
+        outcomes, why = at_odd_times_by_origin(lake, site, asked, names, outcomes)
+        outcomes, unseen = unheard_by_origin(lake, asked, span, coverage, names, outcomes)
+        why += unseen
+        for way in ground.hiding:
             counted = table[:, first:].sum(axis=1)
-            outcomes, hidden = missed_by_origin(lake, site, asked, span, ground.hiding, names, counted, outcomes)
-        reasons = (*odd, *hidden)
+            outcomes, hidden = missed_by_origin(lake, site, asked, span, way, names, counted, outcomes)
+            why += hidden
+        reasons = tuple(why)
     ranked = [
         Ranked(name, float(values[first:].sum()), outcome)
         for name, values, outcome in zip(names, table, outcomes, strict=True)

@@ -89,6 +89,15 @@ class Coverage:
         at = np.interp(starts, np.arange(len(total)), total)
         return np.asarray(np.clip(np.diff(at) / (width_s / 60), 0, 1))
 
+    def by_exporter(self, since_s: int, until_s: int) -> dict[str, float]:
+        """The share of a time that was seen of each exporter, by name: of its parts by what they usually send."""
+        a, b = (max((t - self.first_minute_s) // 60, 0) for t in (since_s, until_s))
+        parts: dict[str, list[tuple[float, float]]] = {}
+        for one in self.exporters:
+            part = one.seen[a:b] * one.active[a:b]
+            parts.setdefault(one.exporter, []).append((float(part.mean()) if len(part) else 0.0, one.weight))
+        return {name: sum(s * w for s, w in own) / sum(w for _, w in own) for name, own in parts.items()}
+
     def blind(self) -> list[Blind]:
         """Times of which less than four fifths were seen, with reasons."""
         found = []

@@ -30,7 +30,7 @@ def doubts(site: Site, homes: Homes) -> Iterator[str]:
     if not total:
         return
     transit = homes.bytes["transit"] / total
-    expected = site.transit or bool(site.external)
+    expected = site.transit
     if transit > NOTABLE and not expected:
         yield (
             f"{transit:.1%} of the bytes have neither end in a home prefix. The busiest networks there: from"
@@ -63,7 +63,7 @@ def mostly_passing(site: Site, homes: Homes, direction: str) -> str | None:
         return f"No flow of direction '{direction}' was seen in that time or in the history before it."
     if direction not in ("in", "out"):
         return None
-    if homes.neither > MOSTLY and not site.transit and not site.external:
+    if homes.neither > MOSTLY and not site.transit:
         return (
             f"{homes.neither:.1%} of the bytes neither came in nor went out by the site's home prefixes, so these do"
             " not fit the flows: what came in cannot be told."
@@ -105,7 +105,7 @@ def homes_of(lake: Lake, site: Site, ways: Ways, history_s: int, until_s: int) -
 def passing_now(site: Site, homes: Homes, ways: Ways, direction: str) -> str | None:
     """Return why a question about a direction cannot be answered with no where the home prefixes fitted the history,
     but not the asked time: hosts that were given other addresses, or an exporter that was moved."""
-    if direction not in ("in", "out") or site.transit or site.external:
+    if direction not in ("in", "out") or site.transit:
         return None
     passed = ways.hours["transit"] + ways.hours["internal"] * (1 - homes.local)
     mostly = passed > MOSTLY * (passed + ways.hours["in"] + ways.hours["out"])

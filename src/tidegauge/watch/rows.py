@@ -40,8 +40,13 @@ class Left:
 
 
 MALFORMED, COMPARED, TOO_MANY, NO_VALUE = "malformed", "compared by", "it can match in more than", "neither an address"
-UNREAD = (MALFORMED, COMPARED, TOO_MANY, NO_VALUE)
-"""How the reasons begin of what was meant to be watched but could not be read."""
+MEANT_NOT = (
+    "revoked", "deleted", "to_ids is false", "expired", "it marks what is benign", "flows do not show it",
+    "the AS or name that an address belongs to", "a connection in the file names its port", "not used",
+    "the port of our end", "the source port of a connection", "none of its columns", "not a port", "of the other end",
+    "a port without an address", "duplicate",
+)
+"""How the reasons begin of what is left out as it was meant, or that loses no address; all others were not read."""
 NO_PORT = "not a port: its address is watched at every port"
 NARROWED = "a connection in the file names its port: it is watched at that port alone"
 OTHER_END = "of the other end than the address: that is watched at every port"

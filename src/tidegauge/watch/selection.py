@@ -19,7 +19,7 @@ from tidegauge.model import (
     parse_address,
 )
 from tidegauge.watch.indicator import Indicator
-from tidegauge.watch.rows import NARROWED, UNREAD
+from tidegauge.watch.rows import MEANT_NOT, NARROWED
 from tidegauge.watch.watches import Watch
 
 DAY_S = 86400
@@ -172,7 +172,7 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
     terms = [term for mark in watch.indicators for term in _terms(mark, found)]
     unseen = [mark.value for mark in names if not found[mark]]
     blind = bool(unseen) and not lake.names(since_s * 1_000_000, until_s * 1_000_000).num_rows
-    unread = sum(count for _, why, count in watch.left if why.startswith(UNREAD))
+    unread = sum(count for _, why, count in watch.left if not why.startswith(MEANT_NOT))
     text = " OR ".join(term.where() for term in terms[:MOST_SHOWN])
     return Selection(
         watch.name, _whole(terms), f"({text})" if text else "(1 = 0)",
