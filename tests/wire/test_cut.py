@@ -33,7 +33,7 @@ from tests.make import (
 from tests.packets import capture, packet, udp
 from tests.wire.test_tcp_export import FIELDS, cut, record, segment, stream, taken
 from tidegauge.ingest import Ingest, Report
-from tidegauge.lake import Lake
+from tidegauge.lake import FlowFilter, Lake
 from tidegauge.model import format_time
 from tidegauge.series import covered
 from tidegauge.site import Site
@@ -164,8 +164,9 @@ def test_counts_and_ends_that_no_flow_can_have_are_counted(make_site: Callable[.
     text = head + row % ("9999-12-31T23:59:59Z", 500) + row % ("2024-05-01T12:00:05Z", 2**62)
     (tmp_path / "in.csv").write_text(text)
     report = Ingest(site).run([str(tmp_path / "in.csv")])
-    (flow,) = run_json("flows", "--json", site=site)
+    flow, bare = run_json("flows", "--json", site=site)
     assert flow["time_end"] == flow["time_start"]
+    assert (bare["packets"], bare["bytes"]) == (3, 0)  # of which it is known whose it was
     assert {(what, count) for what, _, count in report.skipped} == {("end of a flow", 1), ("record", 1)}
     huge = ip("198.51.100.1") + ip("192.0.2.1") + struct.pack(">QQII", 2**63 - 1, 2, NOW_S, NOW_S)
     message = ipfix(sets((2, template(256, *ENDS, (150, 4), (151, 4))), (256, huge)))
@@ -222,14 +223,16 @@ def test_a_later_report_of_a_destination_alone_is_its_own(make_site: Callable[..
     assert Ingest(make_site()).run([str(tmp_path / "in.json")]).flows == 2
 
 
-def test_flows_without_a_byte_count_are_lost_in_their_minute(make_site: Callable[..., Site], tmp_path: Path) -> None:
+def test_of_a_flow_without_a_byte_count_its_ends_are_known(make_site: Callable[..., Site], tmp_path: Path) -> None:
     head = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes\n"
     start = "2024-05-01T12:00:00Z,2024-05-01T12:00:05Z,203.0.113.5,192.0.2.9"
     (tmp_path / "in.csv").write_text(head + f"{start},1,2,6,3,500\n{start},1,3,6,3,200.0 K\n{start},1,4,6,3,\n")
     site = make_site()
     report = Ingest(site).run([str(tmp_path / "in.csv")])
-    assert (report.flows, [count for _, _, count in report.skipped]) == (1, [2])
-    assert covered(Lake(site.data), 1_714_564_800, 1_714_564_860).share == pytest.approx(1 / 3)
+    assert (report.flows, [count for _, _, count in report.skipped]) == (3, [1])
+    lake = Lake(site.data)
+    assert lake.total("sum(bytes)", FlowFilter()) == 200_500
+    assert covered(lake, 1_714_564_800, 1_714_564_860).share == pytest.approx(2 / 3)
 
 
 def test_connections_of_zeek_without_a_byte_count_are_lost(make_site: Callable[..., Site], tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def learn(
         if strange.any():
             break
         alone, recurring = _past_surges(series, width_s, len(present), false_alarm)
+        going_on = _going_on(series, max(round(3600 / width_s), 1))
+        alone[going_on:], recurring[going_on:] = True, False
         strange = alone | recurring
         if not strange.any():
             break
@@ -163,6 +165,23 @@ def _held_out(
         own = parts == part
         expected[own] = fitted.expected(starts_s[own], calendar.holidays)
     return expected
+
+
+def _going_on(series: Standardised, length: int) -> int:
+    """The bin from which on to the end of the history every window is higher than all before, and the first of the
+    asked time is, too: what begins there belongs to the question. The end of the history where nothing does."""
+    first = series.first
+    scored = series.scored(length)
+    if scored is None or len(scored.scores) <= first:
+        return first
+    scores = np.where(scored.usable, scored.scores, np.inf)[: first - length + 1]
+    usual = np.where(scored.usable, scored.scores, -np.inf)[: first - length + 1]
+    lowest = np.minimum.accumulate(scores[::-1])[::-1]
+    highest = np.r_[np.full(length, np.inf), np.maximum.accumulate(usual)[: len(usual) - length]][: len(usual)]
+    begins = np.flatnonzero((lowest > highest) & (scored.scores[first] > highest))
+    if not len(begins) or first - begins[0] > MOST_STRANGE_SHARE * first:
+        return first
+    return int(begins[0])
 
 
 def _past_surges(

@@ -326,6 +326,7 @@ class Ingest:
         """Everything of a file; what was good in a damaged one stays, and the same file again changes nothing."""
         self._reached_us = 0
         counted = replace(self.report, direction=dict(self.report.direction))
+        before_it = self.report.unreadable()
         flows, mark, passed_over = self.report.flows, new_mark(), self.report.skipped.total
         waits = bool(self._decoder.pending)
         chain = next((source.chain or source.mark for _, source in reversed(before)), self._chain if waits else None)
@@ -346,6 +347,9 @@ class Ingest:
                 self._failed(path, InputError("nothing in it could be read", where=stream.name, hint=hint))
             self._drop_rows()
             return
+        if (unreadable := self.report.unreadable() - before_it) > given and not damaged:
+            what = f"{unreadable:,} of its rows could not be read, more than could"
+            self._failed(path, InputError(what, where=stream.name, hint="--format and --map say how it is read"))
         self._mark = mark
         self._note_rows(writer, mark)
         digest = digest or stream.content_hash()

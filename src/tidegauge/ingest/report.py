@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from tidegauge.lake import AHEAD_US, EARLIEST_US
 from tidegauge.model import DIRECTIONS, Skipped
+from tidegauge.wire import UNREADABLE
 
 
 @dataclass
@@ -52,6 +53,10 @@ class Report:
             first, last = int(possible.min()), int(possible.max())
             before = self.span_us or (first, last)
             self.span_us = min(before[0], first), max(before[1], last)
+
+    def unreadable(self) -> int:
+        """Rows that tell of traffic and could not be read."""
+        return sum(count for _, why, count in self.skipped if why == UNREADABLE)
 
     def without(self, before: Report) -> None:
         """Go back to what had been counted of flows before a file none of which is kept."""

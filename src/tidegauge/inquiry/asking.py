@@ -140,7 +140,7 @@ def ground_of(context: SiteContext, asked: Asked, span: Span) -> Ground:
     found += [partly] if partly else []
     return Ground(
         (*reasons, *grounds(context, asked, span)), tuple(found), ways.hours[asked.direction],
-        hiding_ways(site, ways.asked()),
+        hiding_ways(site, ways.bytes()),
         tuple(pair.sentence() for pair in seen_twice(lake, span.since_s, span.until_s)),
     )
 

@@ -22,7 +22,7 @@ def unheard(lake: Lake, asked: Asked, span: Span, coverage: Coverage) -> str | N
     if len(seen) < 2:
         return None
     table, _ = lake.top(["exporter"], _history(asked, span), metric="flows", limit=MOST_ROWS)
-    brought = dict(zip(table["exporter"].to_pylist(), table["flows"].to_pylist(), strict=True))
+    brought = {row["exporter"]: float(row["flows"]) for row in table.to_pylist()}
     if _seen(brought, seen) >= BLIND_BELOW:
         return None
     name, count = max(brought.items(), key=lambda item: item[1] * (1 - seen.get(item[0], 0.0)))
@@ -42,7 +42,7 @@ def unheard_by_origin(
     table, _ = lake.top(["far_country", "exporter"], _history(asked, span), metric="flows", limit=MOST_ROWS)
     brought: dict[str, Shares] = defaultdict(dict)
     for row in table.to_pylist():
-        brought[row["far_country"] or ""][row["exporter"]] = row["flows"]
+        brought[row["far_country"] or ""][row["exporter"]] = float(row["flows"])
     silent = [name for name in names if _seen(brought.get(name, {}), seen) < BLIND_BELOW]
     if not silent:
         return outcomes, []

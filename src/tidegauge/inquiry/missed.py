@@ -31,7 +31,7 @@ def hiding_ways(site: Site, octets: dict[str, int]) -> tuple[str, ...]:
     `internal` where interfaces say what is outside.
 
     Args:
-        octets: bytes of the asked time by direction.
+        octets: bytes of the history and the asked time by direction.
     """
     ways = (*(("internal",) if site.external else ()), *(() if site.transit else ("transit",)))
     return tuple(way for way in ways if octets.get(way))

@@ -53,6 +53,8 @@ class Cells:
             return np.full(self.table.num_rows, float(constant) if isinstance(constant, int) else np.nan)
         column = stripped(column)
         values = numbers(column)
+        if np.isnan(values).any() and pa.types.is_string(column.type):
+            values = np.where(np.isnan(values), _written_for_people(column), values)
         if (dotted := matching(column, DOTTED)).any() and not matching(column, DECIMAL).any():
             values = np.where(dotted, np.nan, values)
         return np.where((values >= 0) & (values <= MOST_COUNTED), values, np.nan)
@@ -124,6 +126,12 @@ def stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 DOTTED, DECIMAL = r"^[0-9]{1,3}\.[0-9]{3}$", r"^[0-9]{4,}\.[0-9]{3}$"
 """Counts that may be of thousands (`200.000`), unless others of the table show that they have decimals."""
+OF_ENDPOINT = r"^(?:([0-9.]+)|\[([0-9A-Fa-f:]+)\]):[0-9]+$"
+"""An address with a port behind it."""
+PADDED = r"(^|\.)0{1,2}([0-9])"
+"""Numbers of IPv4 addresses with zeros before them, as SiLK writes them (`--ip-format=zero-padded`): decimal."""
+GROUPED = r"^[0-9]{1,3}(,[0-9]{3})+$"
+SCALED = r"^(?P<amount>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>(?:[KkMGT]i?)?)B?$"
 MOST_COUNTED = 2.0**53
 """No flow has more bytes or packets: a link of 1 Tbit/s carries so much in 20 hours."""
 
@@ -132,6 +140,15 @@ def fitted(name: str, values: NDArray[Any]) -> NDArray[Any]:
     """Values clipped to what the column's type holds."""
     kept = MOST_COUNTED if name in ("packets", "bytes") else np.iinfo(np.dtype(NUMBERS[name])).max
     return np.asarray(np.clip(values, 0, kept))
+
+
+def _written_for_people(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Counts with commas between thousands, or with a unit as nfdump's text has them (`16.7 M`, of 1000); NaN else."""
+    grouped = pc.match_substring_regex(column, GROUPED)
+    parts = pc.extract_regex(pc.if_else(grouped, pc.replace_substring(column, ",", ""), column), SCALED)
+    amounts, units = numbers(pc.struct_field(parts, "amount")), pc.struct_field(parts, "unit").fill_null("").to_pylist()
+    scales = {unit: float((1024 if "i" in unit else 1000) ** (" KMGT".find(unit[:1].upper()))) for unit in set(units)}
+    return np.asarray(amounts * np.array([scales[unit] if unit else 1.0 for unit in units]))
 
 
 def _addresses(
@@ -147,7 +164,13 @@ def _addresses(
             fixed = pa.concat_arrays(fixed.chunks) if fixed.num_chunks else pa.array([], pa.binary(16))
         raw = np.frombuffer(fixed.buffers()[1] or b"", dtype=np.uint8).reshape(-1, 16)
         return raw[fixed.offset : fixed.offset + len(fixed)].copy(), np.asarray(fixed.is_valid())
-    return packed_addresses(column.cast(pa.string()))
+    texts = column.cast(pa.string())
+    found, good = packed_addresses(texts)
+    if good.all():
+        return found, good
+    plain = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), OF_ENDPOINT, r"\1\2")
+    again, also = packed_addresses(pc.replace_substring_regex(plain, PADDED, r"\1\2"))
+    return np.where(good[:, None], found, again), good | also
 
 
 def _ipv4(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

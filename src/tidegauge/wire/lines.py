@@ -22,7 +22,7 @@ OF_HARDWARE = r"^\s*[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}\s*$"
 ORDINARY = re.compile(rb"^[^#\n][^\n]{1,3}", re.MULTILINE)
 NO_OPENING = bytes(set(range(256)) - set(b"[{\n"))
 MOST_OPENING = 500
-REASON = "no time, address or count that can be read: counts as lost"
+UNREADABLE = "no time, address or count that can be read: counts as lost"
 UNTIMED = "none that can be read: the flow is kept, and belongs to no asked time"
 
 
@@ -61,7 +61,7 @@ class Unread:
             codes, seconds, rows: exporter and end (since 1970) of each row, and which cannot be read; shape (n,).
             untimed: rows of which all but the time can be read (`placed`): where they belong they are missing.
         """
-        skipped.add("record", REASON, int(rows.sum()))
+        skipped.add("record", UNREADABLE, int(rows.sum()))
         skipped.add("time", UNTIMED, int(untimed.sum()))
         timed = np.flatnonzero(are_times(seconds))
         if not len(timed):

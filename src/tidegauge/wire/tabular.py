@@ -130,15 +130,18 @@ class TableReader:
         dst, dst_ok = cells.addresses("dst")
         starts, ends = cells.times_us()
         octets, back_octets, back_packets = (cells.counts(name) for name in ("bytes", "back_bytes", "back_packets"))
-        good = src_ok & dst_ok & np.isfinite(octets)
         starts, ends, untimed = placed(starts, ends, unit=1e6)
-        rows = np.flatnonzero(good)
+        good = src_ok & dst_ok & np.isfinite(octets)
+        # A flow without a count of bytes is lost, but it is known whose it was: no answer with no overlooks it.
+        bare = src_ok & dst_ok & ~good & ~untimed & src.any(axis=1) & (src[:, -4:].any(axis=1))
+        rows = np.flatnonzero(good | bare)
         columns = {"bytes": octets, **cells.others()}
         exporters, codes = self._exporters(cells.column("exporter"), chosen, table.num_rows)
         if cells.column("firewall_event") is not None and cells.column("flow_id") is not None:
             amounts = np.nan_to_num([octets, columns["packets"], back_octets, back_packets]).astype(np.int64)
-            added, starts[rows] = self._told_by_firewall(cells, rows, codes, amounts, starts, ends)
-            octets[rows], columns["packets"][rows], back_octets[rows], back_packets[rows] = added
+            told = np.flatnonzero(good)
+            added, starts[told] = self._told_by_firewall(cells, told, codes, amounts, starts, ends)
+            octets[told], columns["packets"][told], back_octets[told], back_packets[told] = added
         tells = (src_ok & dst_ok) | (octets > 0)
         for ok, name in ((src_ok, "src"), (dst_ok, "dst")):
             if not ok.all():
@@ -149,6 +152,8 @@ class TableReader:
         column = cells.column("unapplied_sampling")
         stated = np.ones(table.num_rows) if column is None else np.nan_to_num(numbers(column))
         times, unapplied = self._sampled(exporters, codes, columns.get("sampling"), stated, good)
+        columns["bytes"] = np.where(bare, 0.0, columns["bytes"])
+        columns["packets"] = np.where(bare & ~np.isfinite(cells.counts("packets")), 0.0, columns["packets"])
         for name in ("bytes", "packets", "sampling"):
             columns[name] = columns.get(name, np.ones(table.num_rows)) * times
         taken = {name: fitted(name, np.asarray(values)[rows]) for name, values in columns.items()}
@@ -160,7 +165,7 @@ class TableReader:
         )
         self.ledger.add(
             exporters=exporters, exporter=flows["exporter"], domain=flows["domain"],
-            minute_s=flows["time_end"] // 1_000_000, records=1, unsampled=unapplied[rows],
+            minute_s=flows["time_end"] // 1_000_000, records=good[rows], unsampled=unapplied[rows],
         )
         return self._with_way_back(flows, back_octets[rows] * times[rows], back_packets[rows] * times[rows])
 
