@@ -41,7 +41,7 @@ def csv_rows(text: str) -> Iterator[Row | Left]:
         yield Left("XML", "such as OpenIOC: not a form that is read")
         return
     names: list[str] | None = None
-    begun = False
+    begun, ported = False, True
     lines = text.splitlines()
     for line in lines:
         if len(line) > LONGEST_LINE:
@@ -52,9 +52,11 @@ def csv_rows(text: str) -> Iterator[Row | Left]:
         if not begun and (found := _names(cells, comment=comment)):
             names, begun = found, not comment
         elif not comment:
+            if not begun and len(cells) > 1 and not any(_is_value(c) or _plain(c) in KIND_OF for c in cells):
+                ported = "port" in cells[1].lower()  # a title of names that nobody knows: what is second is a number
             begun = True
             if names is None or len(cells) == 1:
-                yield from _by_place(cells)
+                yield from _by_place(cells, ported=ported)
             else:
                 yield from _by_name(dict(zip(names, cells, strict=False)))
 
@@ -138,11 +140,12 @@ def _port(text: str) -> tuple[str, bool]:
     return "", text.strip().lower() not in ("", "0", "any", "*", "-")
 
 
-def _by_place(cells: list[str]) -> Iterator[Row | Left]:
-    """The row of a line without names: kind and value (or the other way round), from, until; or a value first."""
+def _by_place(cells: list[str], *, ported: bool) -> Iterator[Row | Left]:
+    """The row of a line without names: kind and value (or the other way round), from, until; or a value first, and
+    its port behind it where nothing says that it is none (`ported`)."""
     first, second, start, end = [*cells, "", "", "", ""][:4]
     if not second or (_is_value(first) and _plain(second) not in KIND_OF):
-        port, _ = _port(second) if second.isdigit() else ("", False)
+        port, _ = _port(second) if second.isdigit() and ported else ("", False)
         kind, value = _guess(first)
         yield Row(kind, value, far_port=port if kind != "as" else "")
     elif _plain(second) in KIND_OF and _plain(first) not in KIND_OF:
