@@ -178,6 +178,14 @@ def test_counts_of_argus_that_are_no_numbers_are_no_flow_the_other_way(take: Tak
     assert (lake.total("sum(bytes)", FlowFilter()), report.skipped.total) == (3000, 1)
 
 
+def test_services_of_argus_by_name_are_ports(take: Take) -> None:
+    head = b"StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,sTos,dTos,TotPkts,TotBytes,SrcBytes,Label\n"
+    row = b"2014/11/24 12:00:00.5,5.0,tcp,203.0.113.1,1000,  ->,192.0.2.1,%s,FSPA_FSPA,0,0,3,300,300,\n"
+    report, lake = take(head + row % b"https" + row % b"ssh" + row % b"odd-one" + row % b"0x0050")
+    ports = sorted(lake.scalar("list(dst_port)", FlowFilter(conditions=("dst_port <> 1000",))))
+    assert (ports, [count for what, _, count in report.skipped if what == "port"]) == ([0, 22, 80, 443], [1])
+
+
 def test_times_of_two_forms_in_one_log_are_both_read(take: Take) -> None:
     text = JSON.replace(b"1700000000.5", b'"2023-11-14T22:13:21.5Z"')
     _, lake = take(JSON + text + JSON)

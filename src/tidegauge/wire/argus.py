@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, InputError, LedgerBuilder, Skipped, sane_times
-from tidegauge.wire.lines import Unread, csv_block, of_hardware, placed
+from tidegauge.wire.lines import Unread, csv_block, matching, of_hardware, placed
+from tidegauge.wire.services import SERVICES
 from tidegauge.wire.stream import Stream, damage_named
 from tidegauge.wire.text import (
     epoch_seconds,
     flags_of_letters,
+    looked_up,
     moments,
     numbers,
     packed_addresses,
@@ -102,7 +104,7 @@ class ArgusReader:
         starts_us, ends_us = sane_times(whole_micros(starts), whole_micros(ends))
         protos = protocol_numbers(text("Proto"))
         protos = np.where(np.isin(proto_names, ("rtp", "rtcp", "udt")), 17, protos).astype(np.uint8)
-        src_ports, dst_ports = _ports(text("Sport")), _ports(text("Dport"))
+        src_ports, dst_ports = (_ports(text(name), self.skipped) for name in ("Sport", "Dport"))
         icmp = (protos == 1) | (protos == 58)
         hexadecimal = np.asarray(pc.starts_with(text("Sport"), "0x").fill_null(False).to_numpy(zero_copy_only=False))
         # Argus writes ICMP's code and type as one hexadecimal number, code first; in decimal the type alone.
@@ -130,8 +132,15 @@ class ArgusReader:
         )
 
 
-def _ports(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return whole(numbers(column), 65535)
+def _ports(column: pa.ChunkedArray, skipped: Skipped) -> NDArray[np.int64]:
+    """Port numbers, or those of services by their names; what is neither is counted."""
+    found = numbers(column)
+    if np.isnan(found).any():
+        named = looked_up(pc.utf8_lower(column).fill_null(""), lambda name: SERVICES.get(name or "", -1))
+        lost = np.isnan(found) & (named < 0) & matching(column, "[a-z]")
+        skipped.add("port", "the name of a service that is not known: counts as port 0", int(lost.sum()))
+        found = np.where(np.isnan(found) & (named >= 0), named, found)
+    return whole(found, 65535)
 
 
 Amount = NDArray[np.float64]
