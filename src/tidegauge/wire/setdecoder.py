@@ -23,7 +23,7 @@ from tidegauge.wire.elements import (
     INGRESS_INTERFACE,
     SYSTEM_INIT_TIME_MILLISECONDS,
 )
-from tidegauge.wire.grouping import groups
+from tidegauge.wire.grouping import fair_share, groups
 from tidegauge.wire.information_elements import describes_flows, describes_packets, flows_of
 from tidegauge.wire.likelihood import likely
 from tidegauge.wire.records import Records, read_records
@@ -465,24 +465,6 @@ def _records_in(
     size = np.where(records > 0, held / np.maximum(records, 1), ORDINARY_RECORD)
     about = np.ceil(cut_bytes / np.maximum(size, 1)).astype(np.int64)
     return np.where((told > 0) & (about > 0) & (np.abs(told - about) <= about // 2 + 1), told, about)
-
-
-def fair_share(owners: NDArray[np.int32], sizes: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Which of the items (oldest first) fit into a bound that is shared evenly: who has less keeps all, the newest of
-    the others are kept. Shapes (n,)."""
-    if int(sizes.sum()) <= most:
-        return np.ones(len(sizes), dtype=bool)
-    totals = np.bincount(owners, weights=sizes)
-    share, left = most, np.sort(totals[totals > 0])
-    for rest, total in zip(range(len(left), 0, -1), left.tolist(), strict=True):
-        if total * rest > share:
-            most = int(share // rest)
-            break
-        share -= total
-    newer = np.zeros(len(sizes), dtype=np.int64)
-    for rows in groups(owners):
-        newer[rows] = np.cumsum(sizes[rows][::-1])[::-1]
-    return newer <= most
 
 
 def _combinations(
