@@ -132,8 +132,9 @@ class TableReader:
         octets, back_octets, back_packets = (cells.counts(name) for name in ("bytes", "back_bytes", "back_packets"))
         starts, ends, untimed = placed(starts, ends, unit=1e6)
         good = src_ok & dst_ok & np.isfinite(octets)
+        self._counted |= bool(good.any())
         # A flow without a count of bytes is lost, but it is known whose it was: no answer with no overlooks it.
-        bare = src_ok & dst_ok & ~good & ~untimed & src.any(axis=1) & (src[:, -4:].any(axis=1))
+        bare = src_ok & dst_ok & ~good & ~untimed & src[:, -4:].any(axis=1) & self._counted
         rows = np.flatnonzero(good | bare)
         columns = {"bytes": octets, **cells.others()}
         exporters, codes = self._exporters(cells.column("exporter"), chosen, table.num_rows)
@@ -207,7 +208,6 @@ class TableReader:
         Args:
             half: rows whose way back cannot be read; of a flow as much is lost as is there.
         """
-        self._counted |= bool(good.any())
         if good.all() and not unread.lines and not half.any() and not untimed.any():
             return
         texts = pa.nulls(len(good), pa.string()) if status is None else stripped(status).cast(pa.string())
