@@ -15,7 +15,7 @@ from tidegauge.inquiry.asked import FAR, NAMED_FURTHER, WIDTH_S, Asked, Span, sp
 from tidegauge.inquiry.attribution import explained
 from tidegauge.inquiry.calendars import calendar_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
-from tidegauge.inquiry.carriers import unheard
+from tidegauge.inquiry.carriers import carriers_of
 from tidegauge.inquiry.caveats import caveats
 from tidegauge.inquiry.grounds import (
     grounds,
@@ -150,8 +150,12 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
     series, coverage = build_series(
         lake, asked.conditions(), metric=asked.metric, width_s=WIDTH_S, since_s=span.history_s, until_s=span.until_s
     )
+    carriers = carriers_of(lake, asked, span, coverage)
+    coverage = coverage.weighed(carriers.brought)
+    bins = len(series.values)
+    series = replace(series, seen=coverage.bins(width_s=WIDTH_S, first_bin=series.first_bin, bins=bins))
     first = span.since_s // WIDTH_S - series.first_bin
-    chosen = slice(first, len(series.values))
+    chosen = slice(first, bins)
     mean_bytes, mean_packets, classes = _ordinary_flow(lake, asked, span)
     unit = {"bytes": mean_bytes, "packets": mean_packets}.get(asked.metric, 1.0)
     outcome = decide(
@@ -165,9 +169,7 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
         outcome = Capacity(series.values, WIDTH_S, asked.metric, speed).bounded(outcome)
     elif needs_bound(outcome, series.values, WIDTH_S, asked.metric, ground.hours):
         outcome = _capacity(lake, asked, span).bounded(outcome)
-    reasons = ground.reasons
-    if outcome.verdict == "no_surge" and (silent := unheard(lake, asked, span, coverage)):
-        reasons = (*reasons, silent)
+    reasons = (*ground.reasons, *carriers.reason(asked.selection()))
     if outcome.verdict == "no_surge" and not reasons:
         reasons = missed(
             lake, site, asked, span, ground.hiding, outcome, float(series.values[chosen].sum())

@@ -20,7 +20,7 @@ from tidegauge.inquiry.asked import FAR, WIDTH_S, Asked, span_of
 from tidegauge.inquiry.asking import doubt_caveats, ground_of
 from tidegauge.inquiry.calendars import calendar_of
 from tidegauge.inquiry.capacity import Capacity, link_speed, needs_bound
-from tidegauge.inquiry.carriers import unheard_by_origin
+from tidegauge.inquiry.carriers import carriers_by_origin, unheard
 from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
 from tidegauge.inquiry.grounds import never_matched, watch_caveats
 from tidegauge.inquiry.missed import at_odd_times_by_origin, missed_by_origin
@@ -101,7 +101,6 @@ class _Work:
     """What is the same for all series."""
 
     starts_s: NDArray[np.int64]
-    seen: Floats
     first: int
     false_alarm: float
     power: float
@@ -111,13 +110,13 @@ class _Work:
 class _Judge:
     """Some of the series, from what they teach to what is said of them, since all must teach before any is judged."""
 
-    def __init__(self, work: _Work, table: Floats, units: Floats) -> None:
-        self._work, self._table = work, table
+    def __init__(self, work: _Work, table: Floats, seen: Floats, units: Floats) -> None:
+        self._work, self._table, self._seen = work, table, seen
         self._asked = slice(work.first, table.shape[1])
         self._learned = [
-            learn(work.starts_s, values, work.seen, width_s=WIDTH_S, asked=self._asked, false_alarm=work.false_alarm,
+            learn(work.starts_s, values, own, width_s=WIDTH_S, asked=self._asked, false_alarm=work.false_alarm,
                   unit=unit, calendar=work.calendar)
-            for values, unit in zip(table, units, strict=True)
+            for values, own, unit in zip(table, seen, units, strict=True)
         ]
 
     def evidence(self) -> list[Any]:
@@ -125,24 +124,24 @@ class _Judge:
 
     def outcomes(self, pool: Pool, false_alarm: float) -> list[Outcome]:
         work, found = self._work, []
-        for learned, values in zip(self._learned, self._table, strict=True):
+        for learned, values, seen in zip(self._learned, self._table, self._seen, strict=True):
             judgement = conclude(learned, false_alarm=false_alarm, pool=pool)
             outcome = settle(
-                judgement, work.starts_s, values, work.seen, width_s=WIDTH_S, asked=self._asked, power=work.power
+                judgement, work.starts_s, values, seen, width_s=WIDTH_S, asked=self._asked, power=work.power
             )
             found.append(replace(outcome, judgement=replace(judgement, scans=(), expected=judgement.expected[:0])))
         return found
 
 
-def _serve(end: Connection, work: _Work, table: Floats, units: Floats) -> None:
+def _serve(end: Connection, work: _Work, table: Floats, seen: Floats, units: Floats) -> None:
     """A judge at the far end of a pipe: it is told a method and its arguments until it is told none."""
-    judge = _Judge(work, table, units)
+    judge = _Judge(work, table, seen, units)
     while (told := end.recv()) is not None:
         end.send(getattr(judge, told[0])(*told[1:]))
 
 
 @contextmanager
-def _judges(work: _Work, table: Floats, units: Floats) -> Iterator[Callable[..., list[Any]]]:
+def _judges(work: _Work, table: Floats, seen: Floats, units: Floats) -> Iterator[Callable[..., list[Any]]]:
     """A function that asks all judges, one a core, and gives what they say in the order of the series."""
     # A process of a pool starts none of its own: the pool is what bounds how much is judged at once.
     most = 1 if current_process().daemon else os.cpu_count() or 1
@@ -152,13 +151,13 @@ def _judges(work: _Work, table: Floats, units: Floats) -> Iterator[Callable[...,
         ends = []
         for part in parts[1:]:
             here, there = Pipe()
-            process = Process(target=_serve, args=(there, work, table[part], units[part]), daemon=True)
+            process = Process(target=_serve, args=(there, work, table[part], seen[part], units[part]), daemon=True)
             process.start()
             there.close()
             stack.callback(process.join)
             stack.callback(here.send, None)
             ends.append(here)
-        own = _Judge(work, table[parts[0]], units[parts[0]])
+        own = _Judge(work, table[parts[0]], seen[parts[0]], units[parts[0]])
 
         def tell(method: str, *arguments: Any) -> list[Any]:
             for end in ends:
@@ -201,15 +200,18 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
     starts_s = (first_bin + np.arange(table.shape[1])) * WIDTH_S
     first = span.since_s // WIDTH_S - first_bin
     share = (false_discovery or asked.false_alarm) / max(len(names), 1)
-    work = _Work(starts_s, seen, first, share, asked.power, calendar_of(site, span.history_s, span.until_s))
-    with _judges(work, table, units) as tell:
+    coverage = covered(lake, span.history_s, span.until_s)
+    carriers = carriers_by_origin(lake, asked, span, coverage, names)
+    how = {"width_s": WIDTH_S, "first_bin": first_bin, "bins": table.shape[1]}
+    rows = np.array([coverage.weighed(own.brought).bins(**how) if own.brought else seen for own in carriers])
+    work = _Work(starts_s, first, share, asked.power, calendar_of(site, span.history_s, span.until_s))
+    with _judges(work, table, rows, units) as tell:
         pool = pooled(tell("evidence"))
         outcomes: list[Outcome] = tell("outcomes", pool, share)
         p_values = [outcome.largest.p_value if outcome.largest else 1.0 for outcome in outcomes]
         if false_discovery is not None and (called := discoveries(p_values, false_discovery)) > 1:
             outcomes = tell("outcomes", pool, share * called)
     ground = ground_of(context, asked, span)
-    coverage = covered(lake, span.history_s, span.until_s)
     whole = Capacity(table.sum(axis=0), WIDTH_S, asked.metric)
     if any(needs_bound(outcome, whole.values, WIDTH_S, asked.metric) for outcome in outcomes):
         whole = replace(whole, speed_bps=link_speed(lake, site, coverage))
@@ -219,8 +221,7 @@ def ask_all(given: Site | SiteContext, asked: Asked, *, false_discovery: float |
         outcomes = [outcome.silent() for outcome in outcomes]
     else:
         outcomes, why = at_odd_times_by_origin(lake, site, asked, names, outcomes)
-        outcomes, unseen = unheard_by_origin(lake, asked, span, coverage, names, outcomes)
-        why += unseen
+        why += unheard(names, carriers)
         for way in ground.hiding:
             counted = table[:, first:].sum(axis=1)
             outcomes, hidden = missed_by_origin(lake, site, asked, span, way, names, counted, outcomes)

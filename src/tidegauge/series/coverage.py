@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,18 @@ class Coverage:
         total = np.r_[0.0, np.cumsum(self.minutes)]
         at = np.interp(starts, np.arange(len(total)), total)
         return np.asarray(np.clip(np.diff(at) / (width_s / 60), 0, 1))
+
+    def weighed(self, brought: Mapping[str, float]) -> Coverage:
+        """Coverage of what comes by exporters, weighed by how much each brings; this one where none brings anything."""
+        seen, alive = np.zeros(len(self.minutes)), np.zeros(len(self.minutes))
+        parts: dict[str, float] = defaultdict(float)
+        for one in self.exporters:
+            parts[one.exporter] += one.weight
+        for one in self.exporters:
+            weight = brought.get(one.exporter, 0.0) * one.weight / parts[one.exporter]
+            seen += weight * one.seen * one.active
+            alive += weight * one.active
+        return replace(self, minutes=np.divide(seen, alive, out=self.minutes.copy(), where=alive > 0))
 
     def by_exporter(self, since_s: int, until_s: int) -> dict[str, float]:
         """The share of a time that was seen of each exporter, by name: of its parts by what they usually send."""
