@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-import tidegauge.ingest as ingest_module
+import tidegauge.ingest.ingest as ingest_module
 from tests.make import dns_log, ip, monitored, of_asa, pcap, running_totals, sets, template, v9
 from tidegauge.cli import program
 from tidegauge.ingest import Ingest
