@@ -13,13 +13,18 @@ LIKELY, LEAST_PACKET, LARGEST_PACKET, DAY_MS = 0.5, 20, 65_535, 86_400_000
 """The share of records that have to be likely, bytes of a packet at least and at most, milliseconds."""
 
 
+def fills(template: Template, sets: SetTable) -> bool:
+    """Whether records of a template fill sets, but for padding."""
+    return template.variable or not bool((sets.lengths % template.size > 3).any())
+
+
 def likely(template: Template, sets: SetTable) -> bool:
     """Whether what a template makes of sets can be: so that they are not read by another process' layout.
 
     Records fill the sets, packets have 20 bytes to 64 kB, addresses are none of "this network" (0.0.0.0/8; RFC 6890),
     and times by uptime or clock are within a day of the export.
     """
-    if not template.variable and (sets.lengths % template.size > 3).any():
+    if not fills(template, sets):
         return False
     records = read_records(template, sets)
     count = len(records.owners)

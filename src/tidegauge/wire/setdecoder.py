@@ -25,7 +25,7 @@ from tidegauge.wire.elements import (
 )
 from tidegauge.wire.grouping import fair_share, groups
 from tidegauge.wire.information_elements import describes_flows, describes_packets, flows_of
-from tidegauge.wire.likelihood import likely
+from tidegauge.wire.likelihood import fills, likely
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
     DEFAULT,
@@ -108,7 +108,7 @@ class SetDecoder(Accounts):
             template, own = self.templates.at(key, float(table.orders[rows[0]])), table.take(rows)
             if template is None and (template := self._from_elsewhere(key)) is not None and not likely(template, own):
                 template = None
-            if template is None:
+            if template is None or not fills(template, own):
                 self.skipped.add("data set", f"no template {key[2]} came from {self._name(key[0])}", len(rows))
                 gone.append(rows)
             elif not template.options and describes_flows(template):
@@ -219,7 +219,9 @@ class SetDecoder(Accounts):
     ) -> list[tuple[float, int, int]]:
         """Restarts of exporters by their uptime: the order of the first set behind each, exporter and session."""
         uptimes = Uptimes.of(heads.export_ms, heads.uptime_ms)
-        found = []
+        found: list[tuple[float, int, int]] = []
+        if not uptimes.booted.any():  # IPFIX has none
+            return found
         for rows in groups(sessions << 20 | datagrams.senders):
             key = (int(datagrams.senders[rows[0]]), int(sessions[rows[0]]))
             restarted, told = uptimes.take(rows).restarts(self.boots.get(key))
