@@ -20,15 +20,8 @@ class Budget:
     unfolded: int = MOST_UNFOLDED
 
 
-class Joined(io.RawIOBase):
-    """A file whose beginning was read: as if it had not been."""
-
-    def __init__(self, head: bytes, below: BinaryIO) -> None:
-        self.head, self.below, self._at = head, below, 0
-
-    @property
-    def seekable_below(self) -> bool:
-        return isinstance(self.below, io.BytesIO | io.BufferedReader) and self.below.seekable()
+class _Readable(io.RawIOBase):
+    """A stream that is told how to read, by `read`."""
 
     def readable(self) -> bool:
         return True
@@ -37,6 +30,17 @@ class Joined(io.RawIOBase):
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+class Joined(_Readable):
+    """A file whose beginning was read: as if it had not been."""
+
+    def __init__(self, head: bytes, below: BinaryIO) -> None:
+        self.head, self.below, self._at = head, below, 0
+
+    @property
+    def seekable_below(self) -> bool:
+        return isinstance(self.below, io.BytesIO | io.BufferedReader) and self.below.seekable()
 
     def read(self, size: int = -1) -> bytes:
         if self._at >= len(self.head):
@@ -50,19 +54,11 @@ class Joined(io.RawIOBase):
         return out + self.below.read(size - len(out)) if len(out) < size else out
 
 
-class Metered(io.RawIOBase):
+class Metered(_Readable):
     """An unpacked member that counts what it unfolds to."""
 
     def __init__(self, below: BinaryIO, budget: Budget, packed: int | None) -> None:
         self._below, self._budget, self._packed, self._count = below, budget, packed, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
     def read(self, size: int = -1) -> bytes:
         size = MOST_WHOLE + 1 if size is None or size < 0 else size

@@ -327,7 +327,7 @@ class Ingest:
         self._reached_us = 0
         counted = replace(self.report, direction=dict(self.report.direction))
         before_it = self.report.unreadable()
-        flows, mark, passed_over = self.report.flows, new_mark(), self.report.skipped.total
+        mark, passed_over = new_mark(), self.report.skipped.total
         waits = bool(self._decoder.pending)
         chain = next((source.chain or source.mark for _, source in reversed(before)), self._chain if waits else None)
         damaged = corrupt = False
@@ -339,7 +339,7 @@ class Ingest:
         except InputError as error:
             damaged, corrupt = True, isinstance(error, CorruptError)
             self._failed(path, error)
-        given = self.report.flows - flows
+        given = self.report.flows - counted.flows
         unread = not given and not self._decoder.pending and not self._noted()
         if unread and (going or before or self.report.skipped.total > passed_over):
             if not damaged and not before:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tidegauge.inquiry.asked import Asked, Span
 from tidegauge.lake import FlowFilter, Lake
+from tidegauge.model import format_some
 from tidegauge.series import BLIND_BELOW, Coverage
 
 MOST_ROWS = 5000
@@ -68,9 +69,8 @@ def unheard(names: Sequence[str], carriers: Sequence[Carriers]) -> Iterator[str]
     """Yield the countries whose exporters were hardly seen, as a sentence."""
     silent = [name for name, own in zip(names, carriers, strict=True) if own.share < BLIND_BELOW]
     if silent:
-        more = f" and {len(silent) - MOST_NAMED} more" if silent[MOST_NAMED:] else ""
         yield (
-            f"Traffic of {', '.join(silent[:MOST_NAMED])}{more} came by exporters before of which less than four fifths"
+            f"Traffic of {format_some(silent, MOST_NAMED)} came by exporters before of which less than four fifths"
             " of the asked time was seen."
         )
 

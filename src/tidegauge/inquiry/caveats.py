@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tidegauge.atlas import facts
 from tidegauge.context import SiteContext
-from tidegauge.model import format_duration, format_time
+from tidegauge.model import format_duration, format_some, format_time
 from tidegauge.series import Coverage, Origins
 
 ATLAS_NEAR_S = 31 * 86400
@@ -53,10 +53,9 @@ def data_caveats(context: SiteContext, since_s: int, until_s: int, *, by_table: 
         if since_s - AFTER_DAMAGE_S < reached_s < until_s
     ]
     if cut:
-        more = f" and {len(cut) - MOST_NAMED:,} more" if len(cut) > MOST_NAMED else ""
         yield (
             f"damaged files could not be read to their end, and what they held after that is missing:"
-            f" {', '.join(cut[:MOST_NAMED])}{more}"
+            f" {format_some(cut, MOST_NAMED)}"
         )
     if not by_table:
         return

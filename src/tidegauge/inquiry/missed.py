@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tidegauge.detect import Outcome
 from tidegauge.inquiry.asked import FAR, WIDTH_S, Asked, Span
 from tidegauge.lake import AHEAD_US, EARLIEST_US, FlowFilter, Lake
-from tidegauge.model import format_amount
+from tidegauge.model import format_amount, format_some
 from tidegauge.series import Part, build_series, sums_by
 from tidegauge.site import Site
 
@@ -24,6 +24,11 @@ ORDINARY_MTU = 1500
 LONG_US = 86_400_000_000
 """Flows that began so long before the asked time may go on in it."""
 MOST_COUNTRIES = 1000
+
+
+def _least(outcome: Outcome) -> float:
+    """The smallest addition that would have been seen."""
+    return min((limit.amount for limit in outcome.limits), default=0.0)
 
 
 def hiding_ways(site: Site, octets: dict[str, int]) -> tuple[str, ...]:
@@ -46,7 +51,7 @@ def missed(
         ways: as `hiding_ways` returns them.
         counted: what the question counts in the asked time.
     """
-    least = min((limit.amount for limit in outcome.limits), default=0.0)
+    least = _least(outcome)
     found = (
         *(_of_other_way(lake, site, asked, span, way, outcome, counted) for way in ways),
         _beyond_validity(lake, asked, span, least),
@@ -64,11 +69,10 @@ def missed_by_origin(
 ) -> tuple[list[Outcome], list[str]]:
     """Return outcomes by country, without a no for those of which more than would have been seen passed the other way,
     and the sentence on them."""
-    theirs = "dst_country" if asked.direction == "out" else "src_country"
     first, last = span.history_s // WIDTH_S, -(-span.until_s // WIDTH_S)
     split = span.since_s // WIDTH_S - first
     others, table = sums_by(
-        lake, _other_way(site, asked, way), by=theirs, metric=asked.metric, width_s=WIDTH_S, first=first,
+        lake, _other_way(site, asked, way), by=_theirs(asked), metric=asked.metric, width_s=WIDTH_S, first=first,
         bins=last - first,
     )
     silent, found = [], []
@@ -84,7 +88,8 @@ def missed_by_origin(
         "came or went by interfaces that are not among the `external` ones of the site file: if it came from outside,"
         if way == "internal" else "has neither end in a home prefix: if an end of that is yours,"
     )
-    return found, [f"More than would have been seen of {_listed(silent)} {where} this answer misses it."]
+    named = format_some(silent, MOST_NAMED)
+    return found, [f"More than would have been seen of {named} {where} this answer misses it."]
 
 
 def at_odd_times_by_origin(
@@ -94,17 +99,10 @@ def at_odd_times_by_origin(
     flow can have been, and the sentence on them; countries that no other flow is of are among them."""
     metric = "flows" if asked.metric == "hosts" else asked.metric
     amounts: Counter[str] = Counter()
-    theirs = "dst_country" if asked.direction == "out" else "src_country"
-    selections = [("far_country", asked.conditions())]
-    selections += [] if site.transit or asked.direction not in FAR else [(theirs, _other_way(site, asked, "transit"))]
-    for country, conditions in selections:
-        for chosen in _odd_times(lake, conditions):
-            table, _ = lake.top([country], chosen, metric=metric, limit=MOST_COUNTRIES)
-            amounts.update(dict(zip(table[country].to_pylist(), table[metric].to_pylist(), strict=True)))
-    least = {
-        name: min((limit.amount for limit in outcome.limits), default=0.0)
-        for name, outcome in zip(names, outcomes, strict=True)
-    }
+    for country, chosen in _odd_times(lake, site, asked, passing=True):
+        table, _ = lake.top([country], chosen, metric=metric, limit=MOST_COUNTRIES)
+        amounts.update(dict(zip(table[country].to_pylist(), table[metric].to_pylist(), strict=True)))
+    least = {name: _least(outcome) for name, outcome in zip(names, outcomes, strict=True)}
     lowest = min(least.values(), default=0.0)
     silent = [name for name, amount in sorted(amounts.items()) if amount > least.get(name, lowest)]
     if not silent:
@@ -114,14 +112,9 @@ def at_odd_times_by_origin(
         for name, outcome in zip(names, outcomes, strict=True)
     ]
     return kept, [
-        f"More than would have been seen of {_listed(silent)} has no time that can be read, or one before 1990 or in"
-        " the future: if it passed in the asked time, this answer misses it."
+        f"More than would have been seen of {format_some(silent, MOST_NAMED)} has no time that can be read, or one"
+        " before 1990 or in the future: if it passed in the asked time, this answer misses it."
     ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def at_other_ports(lake: Lake, asked: Asked, span: Span) -> Iterator[str]:
@@ -160,7 +153,7 @@ def _of_other_way(
         return None
     conditions = _other_way(site, asked, way)
     amount = _amount(lake, asked, span, conditions)
-    if amount <= min((limit.amount for limit in outcome.limits), default=0.0):
+    if amount <= _least(outcome):
         return None
     if asked.metric != "hosts" and amount <= counted:  # hosts are counted once in all of the time
         series, _ = build_series(
@@ -199,7 +192,7 @@ def _other_way(site: Site, asked: Asked, way: str) -> tuple[str, ...]:
 def _matters(values: NDArray[np.float64], split: int, outcome: Outcome, counted: float) -> bool:
     """Whether of values (of `WIDTH_S` each, the asked ones from `split` on) more passed than is counted, or in some
     window so much more than ever before as would have been seen as an addition."""
-    if float(values[split:].sum()) > max(counted, min((limit.amount for limit in outcome.limits), default=0.0)):
+    if float(values[split:].sum()) > max(counted, _least(outcome)):
         return True
     return any(
         _largest(values[split:], limit.duration_s) - _largest(values[:split], limit.duration_s) > limit.amount
@@ -217,12 +210,9 @@ def _largest(values: NDArray[np.float64], duration_s: int) -> float:
 def _at_odd_times(lake: Lake, site: Site, asked: Asked, least: float) -> str | None:
     """Why a no would be unsafe where more of what was asked about has times at which no flow can have been."""
     metric = "flows" if asked.metric == "hosts" else asked.metric
-    passing = site.transit or asked.direction not in FAR or not (asked.origins or asked.where_sql or asked.watch)
-    selections = [asked.conditions(), *([] if passing else [_other_way(site, asked, "transit")])]
-    amount = float(sum(
-        lake.total(f"sum({metric})", chosen) or 0
-        for conditions in selections for chosen in _odd_times(lake, conditions)
-    ))
+    passing = bool(asked.origins or asked.where_sql or asked.watch)
+    found = _odd_times(lake, site, asked, passing=passing)
+    amount = float(sum(lake.total(f"sum({metric})", chosen) or 0 for _, chosen in found))
     if amount <= least:
         return None
     return (
@@ -238,7 +228,7 @@ def _without_counters(lake: Lake, asked: Asked, span: Span, least: float) -> str
         return None
     none = (*asked.conditions(), "bytes = 0")
     chosen = FlowFilter(span.since_s * 1_000_000, span.until_s * 1_000_000, none)
-    if not lake.total("sum(flows)", chosen):
+    if not (flows := int(lake.total("sum(flows)", chosen) or 0)):
         return None
     bare = replace(chosen, conditions=(*none, "packets = 0"))
     way = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",))
@@ -248,16 +238,25 @@ def _without_counters(lake: Lake, asked: Asked, span: Span, least: float) -> str
     if packets * ORDINARY_MTU + unknown * largest <= least:
         return None
     return (
-        f"{int(lake.total('sum(flows)', chosen)):,} flows with {asked.selection()} have no count of bytes that can be"
+        f"{flows:,} flows with {asked.selection()} have no count of bytes that can be"
         " read, and may have carried more than would have been seen: this answer misses that."
     )
 
 
-def _odd_times(lake: Lake, conditions: tuple[str, ...]) -> Iterator[FlowFilter]:
-    """Flows at times at which none can have been, where there are any."""
+def _odd_times(lake: Lake, site: Site, asked: Asked, *, passing: bool) -> Iterator[tuple[str, FlowFilter]]:
+    """What was asked about at times at which no flow can have been, where there are any: the column of its country, and
+    the flows; `passing`: those in transit, too, where that is not expected."""
+    selections = [("far_country", asked.conditions())]
+    if passing and not site.transit and asked.direction in FAR:
+        selections.append((_theirs(asked), _other_way(site, asked, "transit")))
     for since_us, until_us in ((None, EARLIEST_US), (int(time.time() * 1e6) + AHEAD_US, None)):
         if lake.manifest.segments("flows", since_us, until_us):
-            yield FlowFilter(since_us, until_us, conditions)
+            yield from ((country, FlowFilter(since_us, until_us, conditions)) for country, conditions in selections)
+
+
+def _theirs(asked: Asked) -> str:
+    """The column of the country at the end where what was asked about is."""
+    return "dst_country" if asked.direction == "out" else "src_country"
 
 
 def _beyond_validity(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:

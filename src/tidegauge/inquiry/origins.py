@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tidegauge.atlas import Known
 from tidegauge.context import SiteContext
 from tidegauge.lake import FlowFilter, Lake
-from tidegauge.model import Prefix, UsageError, country_names
+from tidegauge.model import Prefix, UsageError, country_names, format_some
 from tidegauge.series import Origins, Part
 from tidegauge.site import Site
 
@@ -53,10 +53,9 @@ def origin_caveats(
         displayed = _displayed(context.lake, looked_for)
         absent = [part for part, there in zip(looked_for, displayed, strict=True) if not there]
     if absent:
-        names = ", ".join(_named(part) for part in absent[:MOST_NAMED])
-        more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
+        names = format_some([_named(part) for part in absent], MOST_NAMED)
         yield (
-            f"no flow in these data ever displayed {names}{more}: that nothing was seen may only mean that it"
+            f"no flow in these data ever displayed {names}: that nothing was seen may only mean that it"
             " shows itself otherwise"
         )
     known = Known(context.atlas, (since_s, until_s - 1))

@@ -12,7 +12,12 @@ from .address import (
     mapped_ipv4 as mapped_ipv4,
     parse_address as parse_address,
 )
-from .amounts import format_amount as format_amount, format_bytes as format_bytes, format_count as format_count
+from .amounts import (
+    format_amount as format_amount,
+    format_bytes as format_bytes,
+    format_count as format_count,
+    format_some as format_some,
+)
 from .answer import (
     Answer as Answer,
     Blind as Blind,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def format_bytes(octets: float) -> str:
     """Bytes with a unit of 1000.
@@ -22,6 +24,16 @@ def format_count(count: int, thing: str) -> str:
     ('1 finding', '1,200 flows')
     """
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def format_some(names: Sequence[str], most: int) -> str:
+    """The first of some names, and how many there are besides.
+
+    >>> format_some(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def format_amount(value: float, metric: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidegauge.lake import Lake
 from tidegauge.lake.homes import NOTABLE, Homes, look_at_homes, named_networks
-from tidegauge.model import DIRECTIONS
+from tidegauge.model import DIRECTIONS, format_some
 from tidegauge.site import Site
 
 MOSTLY = 0.5
@@ -30,29 +30,27 @@ def doubts(site: Site, homes: Homes) -> Iterator[str]:
     if not total:
         return
     transit = homes.bytes["transit"] / total
-    expected = site.transit
-    if transit > NOTABLE and not expected:
+    if transit > NOTABLE and not site.transit:
         yield (
             f"{transit:.1%} of the bytes have neither end in a home prefix. The busiest networks there: from"
             f" {named_networks(homes.sources)}; to {named_networks(homes.targets)}. If one of these is yours, add it to"
             " [site] home; if you carry traffic of others, set [site] transit = true."
         )
     internal = homes.bytes["internal"] * (1 - homes.local) / total
-    if internal > MOSTLY and not expected:
+    if internal > MOSTLY and not site.transit:
         yield (
             f"{internal:.1%} of the bytes are between public addresses that are all in a home prefix. If [site] home"
             " holds networks of others, take them out; if it is right, set [site] transit = true."
         )
     crossed = homes.bytes["in"] + homes.bytes["out"]
-    if not crossed and homes.bytes["internal"] and not expected and internal <= MOSTLY:
+    if not crossed and homes.bytes["internal"] and not site.transit and internal <= MOSTLY:
         yield (
             "No byte came in or went out: all flows are between home prefixes. If [site] home holds networks of others,"
             " take them out."
         )
     if homes.unseen:
-        more = f" and {len(homes.unseen) - MOST_NAMED:,} more" if len(homes.unseen) > MOST_NAMED else ""
         yield (
-            f"No flow has an address of the home prefix {', '.join(homes.unseen[:MOST_NAMED])}{more}"
+            f"No flow has an address of the home prefix {format_some(homes.unseen, MOST_NAMED)}"
             f" ({homes.looked_at:,} flows looked at)."
         )
 

@@ -40,18 +40,17 @@ class Left:
 
 
 MALFORMED, COMPARED, TOO_MANY, NO_VALUE = "malformed", "compared by", "it can match in more than", "neither an address"
-MEANT_NOT = (
-    "revoked", "deleted", "to_ids is false", "expired", "it marks what is benign", "flows do not show it",
-    "the AS or name that an address belongs to", "a connection in the file names its port", "not used",
-    "the port of our end", "the source port of a connection", "none of its columns", "not a port", "of the other end",
-    "a port without an address", "duplicate",
-)
-"""How the reasons begin of what is left out as it was meant, or that loses no address; all others were not read."""
 NO_PORT = "not a port: its address is watched at every port"
 NARROWED = "a connection in the file names its port: it is watched at that port alone"
 OTHER_END = "of the other end than the address: that is watched at every port"
 LONELY_PORT = "a port without an address would match every host: --port takes it all the same"
 NOT_SHOWN = "flows do not show it: it holds no address, name or AS"
+MEANT_NOT = (
+    "revoked", "deleted", "to_ids is false", "expired", "it marks what is benign", NOT_SHOWN.split(":")[0],
+    "the AS or name that an address belongs to", "not used", "the port of our end",
+    "the source port of a connection", "none of its columns", NARROWED, NO_PORT, OTHER_END, LONELY_PORT,
+)
+"""How the reasons begin of what is left out as it was meant, or that loses no address; all others were not read."""
 
 
 def refanged(text: str) -> str:

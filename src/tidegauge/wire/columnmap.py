@@ -67,17 +67,20 @@ class ColumnMap:
 
     def complete(self, header: list[str]) -> bool:
         """Whether a table with these columns has all that flows need."""
-        named = {*self.columns, *self.constants}
-        return named.issuperset(NEEDED) and all(name in header for name in self.columns.values())
+        return not self._missing() and not self._absent(header)
+
+    def _missing(self) -> list[str]:
+        return [n for n in NEEDED if n not in self.columns and n not in self.constants]
+
+    def _absent(self, header: list[str]) -> list[str]:
+        return [name for name in self.columns.values() if name not in header]
 
     def check(self, header: list[str], where: str) -> None:
-        missing = [n for n in NEEDED if n not in self.columns and n not in self.constants]
-        if missing:
+        if missing := self._missing():
             raise NoFlowsError(
                 f"no column for {', '.join(missing)} among {', '.join(header[:12])}",
                 where=where,
                 hint="name them with --map FILE",
             )
-        absent = [name for name in self.columns.values() if name not in header]
-        if absent:
+        if absent := self._absent(header):
             raise InputError(f"the map names columns that are not there: {', '.join(absent)}", where=where)

@@ -153,8 +153,9 @@ class TableReader:
         column = cells.column("unapplied_sampling")
         stated = np.ones(table.num_rows) if column is None else np.nan_to_num(numbers(column))
         times, unapplied = self._sampled(exporters, codes, columns.get("sampling"), stated, good)
-        columns["bytes"] = np.where(bare, 0.0, columns["bytes"])
-        columns["packets"] = np.where(bare & ~np.isfinite(cells.counts("packets")), 0.0, columns["packets"])
+        if bare.any():
+            columns["bytes"] = np.where(bare, 0.0, columns["bytes"])
+            columns["packets"] = np.where(bare & ~np.isfinite(cells.counts("packets")), 0.0, columns["packets"])
         for name in ("bytes", "packets", "sampling"):
             columns[name] = columns.get(name, np.ones(table.num_rows)) * times
         taken = {name: fitted(name, np.asarray(values)[rows]) for name, values in columns.items()}
