@@ -1,15 +1,7 @@
 from .covering import STANDINGS as STANDINGS, CoverageReply as CoverageReply, coverage as coverage
-from .judging import (
-    answer_json as answer_json,
-    ask as ask,
-    editions_json as editions_json,
-    hunt as hunt,
-    origin as origin,
-    origins as origins,
-    parse_alarms as parse_alarms,
-    parse_wanted as parse_wanted,
-    reach as reach,
-)
+from .hunting import hunt as hunt
+from .judging import answer_json as answer_json, ask as ask, parse_alarms as parse_alarms, parse_wanted as parse_wanted
+from .origins import editions_json as editions_json, origin as origin, origins as origins, reach as reach
 from .picturing import names_of as names_of, world as world
 from .questions import (
     AskQuestion as AskQuestion,

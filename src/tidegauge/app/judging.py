@@ -1,20 +1,16 @@
-"""ask, hunt, origin: what was asked, put to the stages that judge."""
+"""`ask`: what was asked, put to the stages that judge."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from typing import Any
 
 from tidegauge.app.picturing import picture
-from tidegauge.app.questions import AskQuestion, HuntQuestion, OriginQuestion, OriginsQuestion, ReachQuestion
-from tidegauge.atlas import Atlas, Origin, Reach, Showings, Witnesses, judge, reach as reached, showings
+from tidegauge.app.questions import AskQuestion
 from tidegauge.context import SiteContext
-from tidegauge.hunt import KINDS, Hunted, HuntLedger, hunt as run_hunt
 from tidegauge.inquiry import Asked, Ranking, Reply, ask as answer_question, ask_all, borne, widened
 from tidegauge.lake import compile_where
-from tidegauge.model import UsageError, class_names, format_address, parse_address, parse_duration, parse_time
+from tidegauge.model import UsageError, parse_duration
 from tidegauge.series import Origins
 
 SPANS = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
@@ -104,58 +100,3 @@ def answer_json(question: AskQuestion, reply: Reply | Ranking) -> dict[str, Any]
     if question.chart and not isinstance(reply, Ranking):
         told = {**told, "chart": picture(reply)}
     return {**told, "reads": reply.reads} if question.explain else told
-
-
-def hunt(here: SiteContext, question: HuntQuestion, progress: Callable[[str], None] = lambda kind: None) -> Hunted:
-    """All hunts that are asked for, in one list.
-
-    Raises:
-        LakeError, UsageError: as `hunt.hunt`.
-    """
-    return run_hunt(
-        here, tuple(question.kind) or tuple(KINDS), since_s=here.moment_s(question.since, "--since"),
-        until_s=here.moment_s(question.until, "--until"), watch=question.watch, progress=progress,
-    )
-
-
-def _at(text: str | None) -> int:
-    now_s = int(time.time())
-    return now_s if text is None else parse_time(text, now_s=now_s)
-
-
-def origins(here: SiteContext, question: OriginsQuestion) -> Showings:
-    """Every prefix by which an origin can show itself.
-
-    Raises:
-        UsageError: not one country, AS or class.
-    """
-    return showings(here.atlas, question.of, _at(question.at))
-
-
-def origin(here: SiteContext, question: OriginQuestion) -> Origin:
-    """What an address displays at a time.
-
-    Raises:
-        UsageError: not an address, or a wrong time.
-    """
-    at_s, address = _at(question.at), parse_address(question.address)
-    found = tuple(HuntLedger(here.store).about(format_address(address), at_s))
-    return judge(Witnesses(here.atlas, at_s).about(address, found))
-
-
-def reach(here: SiteContext, question: ReachQuestion) -> Reach:
-    """Over which ASes and upstreams an origin was reached.
-
-    Raises:
-        UsageError: neither a country nor an AS.
-    """
-    return reached(here.atlas, question.of, _at(question.at))
-
-
-def editions_json(atlas: Atlas) -> list[dict[str, Any]]:
-    """All editions, the oldest first."""
-    return [
-        {"source": e.source, "edition": e.edition, "format": e.format, "ranges": e.prefixes, "ases": e.ases,
-         "classes": class_names(e.classes), "licence": e.licence, "origin": e.origin, "hash": e.hash}
-        for e in atlas.editions()
-    ]
