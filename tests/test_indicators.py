@@ -394,7 +394,20 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
         ("Indicator type,Indicator,Description\nIPv4,203.0.113.7,x\nFileHash-MD5,00,\n", ["prefix 203.0.113.7/32"], 1),
         ("as,AS64500\nip,203.0.113.7\n", ["as 64500", "prefix 203.0.113.7/32"], 0),
         ("# ip, domain list of ours\n203.0.113.7\nevil.example\n", ["prefix 203.0.113.7/32", "domain evil.example"], 0),
-        ("203.0.113.7,443\nevil.example,malware\n", ["prefix 203.0.113.7/32 port 443", "domain evil.example"], 0),
+        ("203.0.113.7,443\nevil.example,malware\n", ["prefix 203.0.113.7/32", "domain evil.example"], 1),
+        ("# IPsum: IP and number of (black)lists\n#\n203.0.113.7\t10\n203.0.113.8\t9\n",
+         ["prefix 203.0.113.7/32", "prefix 203.0.113.8/32"], 2),
+        ("ip\n203.0.113.7,203.0.113.8\n", ["prefix 203.0.113.7/32", "prefix 203.0.113.8/32"], 0),
+        ("ip,ip\n203.0.113.7,203.0.113.8\n", ["prefix 203.0.113.7/32", "prefix 203.0.113.8/32"], 0),
+        ("indicator,type,ip\nevil.example,domain,203.0.113.7\n", ["domain evil.example", "prefix 203.0.113.7/32"], 0),
+        ("203.0.113.7,198.51.100.9\nevil.example,203.0.113.8,2001:db8::1\n",
+         ["prefix 203.0.113.7/32", "prefix 198.51.100.9/32", "domain evil.example", "prefix 203.0.113.8/32",
+          "prefix 2001:db8::1/128"], 0),
+        ("0.0.0.0\tevil.example\n127.0.0.1 bad.example worse.example\n::1 localhost\n203.0.113.7\n",
+         ["domain evil.example", "domain bad.example", "domain worse.example", "prefix 203.0.113.7/32"], 3),
+        ("# Firstseen,DstIP,DstPort\n2026-11-20 10:00:00,203.0.113.7,447\n", ["prefix 203.0.113.7/32 port 447"], 0),
+        ("ip,asn,country\n203.0.113.7,AS64500,KP\n", ["prefix 203.0.113.7/32"], 1),
+        ("2026-11-20,203.0.113.7,https://list.example/why\n", ["prefix 203.0.113.7/32"], 0),
         ("type,value\nIPv4 Address,203.0.113.7\nDomain Name,evil.example\nC2,203.0.113.8\n",
          ["prefix 203.0.113.7/32", "domain evil.example", "prefix 203.0.113.8/32"], 0),
         ("value,type,revoked\n203.0.113.7,ip,true\n203.0.113.8,ip,false\n", ["prefix 203.0.113.8/32"], 1),
@@ -402,7 +415,7 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
          ["prefix 203.0.113.7/32"], 1),
         ("type,value\ndomain|ip,evil.example|203.0.113.7\n", ["domain evil.example", "prefix 203.0.113.7/32"], 0),
         ("src_ip,src_port,dst_ip,dst_port\n203.0.113.7,50123,198.51.100.9,22\n",
-         ["prefix 198.51.100.9/32 port 22", "prefix 203.0.113.7/32"], 0),
+         ["prefix 203.0.113.7/32", "prefix 198.51.100.9/32 port 22"], 0),
         ("ip;port;note\n203.0.113.7;447;x\n203.0.113.8;any;y\n",
          ["prefix 203.0.113.7/32 port 447", "prefix 203.0.113.8/32"], 0),
         ("ip\tport\n203.0.113.7\t443-445\n", ["prefix 203.0.113.7/32"], 1),
@@ -421,6 +434,30 @@ def test_csv_is_read_by_its_line_of_names(tmp_path: Path, text: str, expected: l
     (tmp_path / "list.csv").write_text(text)
     found, left = read_indicators(tmp_path / "list.csv")
     assert [mark.text for mark in found] == expected
+    assert sum(count for _, _, count in left) == left_out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "left_out"),
+    [
+        (f'{{"Event": {{"Attribute": [{{"type": "ip-dst", "value": "{A}"}}]}}}}\n{{"ip": "{B}"}}\n{{"type": "ip-d',
+         {f"prefix {A}/32", f"prefix {B}/32"}, 1),
+        (f'["{A}", {{"ip": "{B}", "port": 447}}, 7]', {f"prefix {A}/32", f"prefix {B}/32 port 447"}, 1),
+        (json.dumps({"response": [event(attribute("ip-dst", A)), {"type": "bundle", "id": "bundle--1", "objects": [
+            {"type": "ipv4-addr", "id": "ipv4-addr--1", "value": B}]}]}), {f"prefix {A}/32", f"prefix {B}/32"}, 0),
+        (json.dumps([{"type": "ipv4-addr", "id": "ipv4-addr--1", "value": B}, event(attribute("ip-dst", A))]),
+         {f"prefix {A}/32", f"prefix {B}/32"}, 0),
+        (json.dumps({"Event": {"Attribute": [attribute("ip-dst", A), "x"], "ShadowAttribute": [attribute("ip-dst", B)],
+                               "Object": [{"name": "a", "Object": [described("b", ("ip", "ip-dst", B))]}]}}),
+         {f"prefix {A}/32", f"prefix {B}/32"}, 2),
+        (json.dumps({"17": [{"ioc_value": f"{A}:447", "ioc_type": "ip:port"}], "18": [{"what": "no"}]}),
+         {f"prefix {A}/32 port 447"}, 1),
+    ],
+)
+def test_every_entry_of_json_is_taken_or_named(tmp_path: Path, text: str, expected: set[str], left_out: int) -> None:
+    (tmp_path / "list.json").write_text(text)
+    found, left = read_indicators(tmp_path / "list.json")
+    assert {mark.text for mark in found} == expected
     assert sum(count for _, _, count in left) == left_out
 
 

@@ -37,9 +37,9 @@ class Oracle:
             usable = np.ones(len(observed), dtype=bool)
             scans.append(Scan(length, 0, observed, mean, deviation, usable, level, np.ones(len(observed))))
         judgement = Judgement((), tuple(scans), asked, 28.0)
-        seen = np.ones(len(asked))
+        seen, called = np.ones(len(asked)), np.zeros(len(asked), dtype=bool)
         return [
-            detection_limit(judgement, seen, duration_bins=d / BIN_S, power=power) or np.inf for d in durations
+            detection_limit(judgement, seen, called, duration_bins=d / BIN_S, power=power) or np.inf for d in durations
         ]
 
     def _levels(self, false_alarm: float) -> list[float]:

@@ -6,7 +6,10 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 
-from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NO_VALUE, NOT_SHOWN, OTHER_END, Left, Row, is_address
+from tidegauge.model.domains import registered
+from tidegauge.watch.rows import (
+    LONELY_PORT, NO_PORT, NO_TITLE, NO_VALUE, NOT_SHOWN, OF_ADDRESS, OTHER_END, Left, Row, is_address, refanged,
+)
 
 LONGEST_LINE = 100_000
 KIND_OF = {
@@ -21,27 +24,28 @@ KIND_COLUMNS = ("kind", "type", "indicator-type", "ioc-type", "observable-type",
 VALUE_COLUMNS = ("value", "indicator", "ioc", "ioc-value", "observable", "indicator-value")
 FROM_COLUMNS = ("from", "valid-from", "start")
 UNTIL_COLUMNS = ("until", "valid-until", "valid-to", "end", "expires", "expiration", "expiration-date", "expiry")
-PORT_COLUMNS = ("dst-port", "port", "far-port")
+PORT_COLUMNS = ("dst-port", "dstport", "port", "far-port")
 TYPED = {
-    **{name: kind for name, kind in KIND_OF.items() if kind != "port"}, "dst-ip": "prefix", "src-ip": "prefix",
-    "dest-ip": "prefix", "source-ip": "prefix", "destination-ip": "prefix",
+    **{name: kind for name, kind in KIND_OF.items() if kind != "port"}, "dst-ip": "prefix", "dstip": "prefix",
+    "src-ip": "prefix", "srcip": "prefix", "dest-ip": "prefix", "source-ip": "prefix", "destination-ip": "prefix",
+    "destip": "prefix",
 }
 """Columns that hold values of one kind."""
-SOURCES = ("src-ip", "source-ip")
+SOURCES = ("src-ip", "srcip", "source-ip")
 HASHES = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})", re.IGNORECASE)
 
 
 def csv_rows(text: str) -> Iterator[Row | Left]:
     """Yield the indicators of a CSV text, whose cells stand between commas, semicolons or tabs.
 
-    Without a line of names the columns are kind, value, from and until, or begin with a value. The line of names may
-    be a comment, as some public lists have it.
+    Without a line of names the columns are kind, value, from and until, or any of them hold values. The line of names
+    may be a comment, as some public lists have it.
     """
     if text.lstrip().startswith("<"):
         yield Left("XML", "such as OpenIOC: not a form that is read")
         return
     names: list[str] | None = None
-    begun, ported = False, True
+    begun = False
     lines = text.splitlines()
     for line in lines:
         if len(line) > LONGEST_LINE:
@@ -52,13 +56,12 @@ def csv_rows(text: str) -> Iterator[Row | Left]:
         if not begun and (found := _names(cells, comment=comment)):
             names, begun = found, not comment
         elif not comment:
-            if not begun and len(cells) > 1 and not any(_is_value(c) or _plain(c) in KIND_OF for c in cells):
-                ported = "port" in cells[1].lower()  # a title of names that nobody knows: what is second is a number
             begun = True
             if names is None or len(cells) == 1:
-                yield from _by_place(cells, ported=ported)
+                yield from _by_place(cells)
             else:
-                yield from _by_name(dict(zip(names, cells, strict=False)))
+                yield from named_row(list(zip(names, cells, strict=False)))
+                yield from _values(cells[len(names) :])
 
 
 def _delimiter(lines: Sequence[str]) -> str:
@@ -89,7 +92,7 @@ def _read(lines: Sequence[str], delimiter: str, *, apart: bool = False) -> Itera
 
 def _names(cells: Sequence[str], *, comment: bool) -> list[str] | None:
     """The names of columns that a line holds; None where it is none of names."""
-    named = [re.sub(r"[\s_]+", "-", cell.lower()) for cell in cells]
+    named = [_hyphened(cell) for cell in cells]
     if comment and (len(cells) < 2 or any(len(cell.split()) > 2 for cell in cells)):
         return None  # prose
     # A row of data may begin with a kind, which is a name too; but it holds a value, and no name is one.
@@ -103,32 +106,37 @@ def _is_value(cell: str) -> bool:
     return is_address(cell) or re.search(r"\.|^\d+$|://|^as\s?\d+$", cell, re.IGNORECASE) is not None
 
 
-def _by_name(cells: dict[str, str]) -> Iterator[Row | Left]:
-    """The row of a line whose columns have names."""
+def named_row(cells: Sequence[tuple[str, str]]) -> Iterator[Row | Left]:
+    """Yield what a row says whose values have names: the cells of a line, or what a JSON object holds."""
+    filled = [(_hyphened(name), value) for name, value in cells if value]
 
-    def first(names: Sequence[str]) -> str:
-        return next((cells[name] for name in names if cells.get(name)), "")
+    def first(names: Sequence[str], default: str = "") -> str:
+        return next((value for wanted in names for name, value in filled if name == wanted), default)
 
     kind = first(KIND_COLUMNS).lower()
-    if cells.get("to-ids", "1").lower() in ("0", "false", "no"):
+    if first(("to-ids",), "1").lower() in ("0", "false", "no"):
         yield Left(f"CSV {kind[:40]}", "to_ids is false: the sender does not mean it for detection")
         return
-    if cells.get("revoked", "").lower() in ("1", "true", "yes"):
+    if first(("revoked",)).lower() in ("1", "true", "yes"):
         yield Left(f"CSV {kind[:40]}", "revoked")
         return
     start, end = first(FROM_COLUMNS), first(UNTIL_COLUMNS)
     port, odd = _port(first(PORT_COLUMNS))
     if odd:
         yield Left("port", NO_PORT)
-    if value := first(VALUE_COLUMNS):
+    value = first(VALUE_COLUMNS)
+    if value:
         yield from _of_kind(kind, value, start, end, port)
-        return
-    found = [(name, TYPED[name], cells[name]) for name in TYPED if cells.get(name)]
-    for name, its_kind, value in found:
-        yield Row(its_kind, value, start, end, "" if its_kind == "as" or name in SOURCES else port)
+    found = [(name, TYPED[name], text) for name, text in filled if name in TYPED and text != value]
+    addressed = bool(value) or any(its_kind != "as" for _, its_kind, _ in found)
+    for name, its_kind, text in found:
+        if its_kind == "as" and addressed:
+            yield Left("as", OF_ADDRESS)
+        else:
+            yield Row(its_kind, text, start, end, "" if its_kind == "as" or name in SOURCES else port)
     if port and found and all(name in SOURCES for name, _, _ in found):
         yield Left("port", OTHER_END)
-    if not found:
+    if not found and not value:
         yield Left("line", "none of its columns that name an indicator is filled")
 
 
@@ -140,22 +148,55 @@ def _port(text: str) -> tuple[str, bool]:
     return "", text.strip().lower() not in ("", "0", "any", "*", "-")
 
 
-def _by_place(cells: list[str], *, ported: bool) -> Iterator[Row | Left]:
-    """The row of a line without names: kind and value (or the other way round), from, until; or a value first, and
-    its port behind it where nothing says that it is none (`ported`)."""
+def _by_place(cells: list[str]) -> Iterator[Row | Left]:
+    """What a line without names says: kind and value (or the other way round), from, until; or values in any cell. A
+    number behind an address may count anything, and is its port only by a title."""
     first, second, start, end = [*cells, "", "", "", ""][:4]
-    if not second or (_is_value(first) and _plain(second) not in KIND_OF):
-        port, _ = _port(second) if second.isdigit() and ported else ("", False)
-        kind, value = _guess(first)
-        yield Row(kind, value, far_port=port if kind != "as" else "")
-    elif _plain(second) in KIND_OF and _plain(first) not in KIND_OF:
-        yield from _of_kind(second.lower(), first, start, end, "")
-    else:
+    if second and _plain(first) in KIND_OF:
         yield from _of_kind(first.lower(), second, start, end, "")
+        yield from _values(cells[4:])
+    elif _plain(second) in KIND_OF:
+        yield from _of_kind(second.lower(), first, start, end, "")
+        yield from _values(cells[4:])
+    elif _is_value(first) or not second or not any(map(_shows, cells)):
+        words = first.split()
+        if len(words) > 1 and all(map(_shows, words)):  # a file of hosts: an address and its names
+            yield from _values(words)
+        elif _is_value(first) or not second:
+            kind, value = _guess(first)
+            yield Row(kind, value)
+        else:
+            yield from _of_kind(first.lower(), second, "", "", "")
+        if is_address(first) and second.isdigit():
+            yield Left("number", NO_TITLE)
+        yield from _values(cells[1:])
+    else:
+        yield from _values(cells)
+
+
+def _values(cells: Sequence[str]) -> Iterator[Row]:
+    """The addresses and names among cells of which nothing says what they hold."""
+    for cell in cells:
+        if _shows(cell):
+            yield Row("host", cell)
+
+
+def _shows(cell: str) -> bool:
+    """Whether a cell is an address, with its port or without, or a name that can be registered; no link, which behind
+    a value is where it comes from."""
+    text = refanged(cell)
+    host = re.sub(r"(?<=[\].0-9a-z]):\d{1,5}$", "", text, flags=re.IGNORECASE) if text.count(":") == 1 else text
+    if is_address(host) and re.search(r"[.:]", host):
+        return True
+    return re.fullmatch(r"[\w*-]+(\.[\w-]+)*\.[^\W\d]{2,}", host) is not None and bool(registered(host))
+
+
+def _hyphened(name: str) -> str:
+    return re.sub(r"[\s_]+", "-", name.lower())
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_]+", "-", name.lower().split("|")[0])
+    return _hyphened(name.split("|")[0])
 
 
 def _of_kind(name: str, value: str, start: str, end: str, port: str) -> Iterator[Row | Left]:

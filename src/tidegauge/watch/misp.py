@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NOT_SHOWN, Left, Row
+from tidegauge.watch.rows import LONELY_PORT, NO_PORT, NOT_SHOWN, PROPOSED, Left, Row
 
 KIND_OF = {
     "ip": "prefix", "ip-src": "prefix", "ip-dst": "prefix", "hostname": "domain", "domain": "domain", "url": "url",
@@ -17,28 +17,58 @@ KIND_OF = {
 PORTS = ("port", "src-port", "dst-port")
 
 
-def misp_rows(document: Any) -> Iterator[Row | Left]:
-    """Yield the network indicators of one or more MISP events, of an attribute search, or of a bare list."""
-    for event in _events(document):
-        if _true(event.get("deleted")):
-            yield Left("MISP event", "deleted")
-            continue
-        for entry in _listed(event.get("Attribute")):
-            yield from _attribute(entry)
-        for one in _listed(event.get("Object")):
-            if _true(one.get("deleted")):
-                yield Left(f"MISP object {str(one.get('name'))[:40]}", "deleted")
-            else:
-                yield from _object(one)
+def is_misp(one: Any) -> bool:
+    """Whether JSON is an event, what holds one, or an attribute or object by itself."""
+    return isinstance(one, dict) and (
+        any(isinstance(one.get(key), list | dict) for key in ("Event", "Attribute", "Object"))
+        or ("value" in one and "type" in one)
+    )
 
 
-def _events(document: Any) -> Iterator[dict[str, Any]]:
-    found = document.get("response", document) if isinstance(document, dict) else document
-    for wrapped in _listed(found):
-        if "value" in wrapped and "type" in wrapped:  # an attribute by itself, which may carry its event as context
-            yield {"Attribute": [wrapped]}
+def misp_rows(document: dict[str, Any]) -> Iterator[Row | Left]:
+    """Yield the network indicators of an event, of what holds events, attributes or objects, or of one attribute."""
+    if "value" in document and "type" in document:  # an attribute by itself, which may carry its event as context
+        yield from _event({"Attribute": [document]})
+        return
+    if "Event" not in document:
+        yield from _event(document)
+    for event in _listed(document.get("Event")):
+        yield from _event(event)
+
+
+def _event(event: dict[str, Any]) -> Iterator[Row | Left]:
+    if _true(event.get("deleted")):
+        yield Left("MISP event", "deleted")
+        return
+    yield from _proposals(event)
+    yield from _odd(event, "Attribute")
+    for entry in _listed(event.get("Attribute")):
+        yield from _proposals(entry)
+        yield from _attribute(entry)
+    yield from _objects(event)
+
+
+def _objects(holder: dict[str, Any]) -> Iterator[Row | Left]:
+    """The objects that an event or another object holds."""
+    yield from _odd(holder, "Object")
+    for one in _listed(holder.get("Object")):
+        if _true(one.get("deleted")):
+            yield Left(f"MISP object {str(one.get('name'))[:40]}", "deleted")
         else:
-            yield from _listed(wrapped.get("Event", wrapped))
+            yield from _proposals(one)
+            yield from _object(one)
+            yield from _objects(one)
+
+
+def _proposals(holder: dict[str, Any]) -> Iterator[Left]:
+    yield from [Left("MISP proposal", PROPOSED)] * len(_listed(holder.get("ShadowAttribute")))
+
+
+def _odd(holder: dict[str, Any], key: str) -> Iterator[Left]:
+    """What stands where attributes or objects should, and is none."""
+    value = holder.get(key)
+    odd = sum(not isinstance(one, dict) for one in value) if isinstance(value, list) else 0
+    yield from [Left(f"MISP {key.lower()}", "not of the form of one")] * odd
 
 
 def _listed(value: Any) -> list[dict[str, Any]]:
@@ -133,7 +163,9 @@ class _Parts:
 def _object(one: dict[str, Any]) -> Iterator[Row | Left]:
     """An object: its ports belong to its addresses and names, each to that of its own end."""
     parts = _Parts()
+    yield from _odd(one, "Attribute")
     for entry in _listed(one.get("Attribute")):
+        yield from _proposals(entry)
         if (left := _sort_in(entry, parts, connection=one.get("name") == "network-connection")) is not None:
             yield left
     ends, ports = parts.ends, parts.ports

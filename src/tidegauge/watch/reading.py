@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.model import FOREVER_S, InputError, Skipped, TidegaugeError, UsageError, parse_time
-from tidegauge.watch.columns import csv_rows
+from tidegauge.watch.columns import csv_rows, named_row
 from tidegauge.watch.indicator import KINDS, Indicator
-from tidegauge.watch.misp import misp_rows
-from tidegauge.watch.rows import MALFORMED, Left, Row, settled
+from tidegauge.watch.misp import is_misp, misp_rows
+from tidegauge.watch.rows import MALFORMED, NO_HOST, Left, Row, settled
 from tidegauge.watch.stix import is_stix, stix_rows
 
 MOST_BYTES = 64 << 20
 WIDE_V4, WIDE_V6 = 8, 16
 """No asset has a shorter prefix: a file that names one, such as 0.0.0.0/0, does not mean it."""
+NO_HOSTS = frozenset(("0.0.0.0/32", "127.0.0.1/32", "255.255.255.255/32", "::/128", "::1/128"))
 
 
 def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indicator], Skipped]:
@@ -46,7 +47,9 @@ def read_indicators(path: Path, *, now_s: int | None = None) -> tuple[list[Indic
             except TidegaugeError as error:
                 left.add(one.kind if one.kind in KINDS else f"kind {one.kind[:40]}", str(error))
                 continue
-            if mark.kind == "prefix" and _is_wide(mark.value):
+            if mark.value in NO_HOSTS:
+                left.add("prefix", NO_HOST)
+            elif mark.kind == "prefix" and _is_wide(mark.value):
                 left.add("prefix", f"shorter than /{WIDE_V4} (IPv6: /{WIDE_V6}): it would match too much of the"
                                    " Internet; --prefix takes it all the same")
             elif now_s is not None and mark.until_s <= now_s:
@@ -74,8 +77,44 @@ def _rows(text: str, path: Path) -> Iterator[Row | Left]:
     if not text.lstrip().startswith(("{", "[")):
         yield from csv_rows(text)
         return
-    document = _json(text, path)
-    yield from stix_rows(document) if is_stix(document) else misp_rows(document)
+    yield from _json_rows(_json(text, path))
+
+
+def _json_rows(document: Any) -> Iterator[Row | Left]:
+    """The rows of a document, or of several in a list: STIX objects together, since they refer to one another, MISP
+    events, objects with names of columns, and texts."""
+    if isinstance(document, dict) and isinstance(document.get("response"), list | dict):
+        document = document["response"]
+    members = document if isinstance(document, list) else [document]
+    typed = any(map(is_stix, members))
+    ours = [is_stix(one) or (typed and isinstance(one, dict) and "type" in one and not is_misp(one)) for one in members]
+    if typed:
+        yield from stix_rows([one for one, stix in zip(members, ours, strict=True) if stix])
+    for one in (one for one, stix in zip(members, ours, strict=True) if not stix):
+        if isinstance(one, Left):
+            yield one
+        elif is_misp(one):
+            yield from misp_rows(one)
+        elif isinstance(one, str):
+            yield from csv_rows(one)
+        elif isinstance(one, list) or (isinstance(one, dict) and one and all(isinstance(v, list) for v in one.values())):
+            for inner in one if isinstance(one, list) else one.values():
+                yield from _json_rows(inner)
+        else:
+            yield from _flat(one)
+
+
+def _flat(one: Any) -> Iterator[Row | Left]:
+    """The row of an object whose keys are names of columns."""
+    if not isinstance(one, dict):
+        yield Left("entry", f"no indicator: {str(one)[:40]}")
+        return
+    cells = [(name, str(value)) for name, value in one.items() if isinstance(value, str | int | float)]
+    found = list(named_row(cells))
+    if any(isinstance(row, Row) for row in found) or "to-ids" in one or "revoked" in one:
+        yield from found
+    else:
+        yield Left("JSON object", f"of an unknown kind: its keys are {', '.join(map(str, list(one)[:8]))[:120]}")
 
 
 def _json(text: str, path: Path) -> Any:
@@ -90,11 +129,11 @@ def _json(text: str, path: Path) -> Any:
 
 
 def _line(text: str) -> Any:
-    """One line of JSON; a text where it is none, which counts as an entry that cannot be read."""
+    """One line of JSON, or that it cannot be read."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return text[:40]
+        return Left("entry", f"{MALFORMED} JSON: {text[:40]}")
 
 
 def _is_wide(prefix: str) -> bool:

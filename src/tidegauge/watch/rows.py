@@ -45,10 +45,14 @@ NARROWED = "a connection in the file names its port: it is watched at that port 
 OTHER_END = "of the other end than the address: that is watched at every port"
 LONELY_PORT = "a port without an address would match every host: --port takes it all the same"
 NOT_SHOWN = "flows do not show it: it holds no address, name or AS"
+NO_TITLE = "no title says that it is a port: its address is watched at every port"
+OF_ADDRESS = "the AS or name that an address belongs to is no indicator by itself"
+NO_HOST = "the address of no host: lists write it before names, or to stand for none"
+PROPOSED = "a proposal that nobody has accepted"
 MEANT_NOT = (
     "revoked", "deleted", "to_ids is false", "expired", "it marks what is benign", NOT_SHOWN.split(":")[0],
-    "the AS or name that an address belongs to", "not used", "the port of our end",
-    "the source port of a connection", "none of its columns", NARROWED, NO_PORT, OTHER_END, LONELY_PORT,
+    "not used", "the port of our end", "the source port of a connection", "none of its columns", OF_ADDRESS, NARROWED,
+    NO_PORT, NO_TITLE, OTHER_END, LONELY_PORT, NO_HOST, PROPOSED,
 )
 """How the reasons begin of what is left out as it was meant, or that loses no address; all others were not read."""
 

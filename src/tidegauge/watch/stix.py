@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from tidegauge.watch.rows import COMPARED, LONELY_PORT, MALFORMED, NARROWED, NOT_SHOWN, TOO_MANY, Left, Row
+from tidegauge.watch.rows import COMPARED, LONELY_PORT, MALFORMED, NARROWED, NOT_SHOWN, OF_ADDRESS, TOO_MANY, Left, Row
 
 MOST_ALTERNATIVES = 10_000
 NO_CONDITION = {"type", "is_active", "protocols"}
@@ -95,7 +95,7 @@ def stix_rows(document: Any) -> Iterator[Row | Left]:
         elif kind == "network-traffic":
             yield from _connection(one, named)
         elif str(one.get("id")) in context:
-            yield Left(f"STIX {kind}", "the AS or name that an address belongs to is no indicator by itself")
+            yield Left(f"STIX {kind}", OF_ADDRESS)
         elif str(one.get("id")) not in connected:
             yield from _observed(one, "")
         elif str(one.get("id")) in narrowed:
