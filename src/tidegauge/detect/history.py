@@ -178,10 +178,9 @@ def _going_on(series: Standardised, length: int) -> int:
     usual = np.where(scored.usable, scored.scores, -np.inf)[: first - length + 1]
     lowest = np.minimum.accumulate(scores[::-1])[::-1]
     highest = np.r_[np.full(length, np.inf), np.maximum.accumulate(usual)[: len(usual) - length]][: len(usual)]
-    begins = np.flatnonzero((lowest > highest) & (scored.scores[first] > highest))
-    if not len(begins) or first - begins[0] > MOST_STRANGE_SHARE * first:
-        return first
-    return int(begins[0])
+    known = np.isfinite(highest) & (np.arange(len(highest)) >= (1 - MOST_STRANGE_SHARE) * first)
+    begins = np.flatnonzero(known & (lowest > highest) & (scored.scores[first] > highest))
+    return int(begins[0]) if len(begins) else first
 
 
 def _past_surges(
