@@ -264,7 +264,7 @@ def test_a_little_in_transit_can_hide_what_was_asked_about(make_site: Callable[.
     Ingest(site).run([str(traffic(tmp_path / "f.csv", flood("2014-11-19", KOREA, "198.51.100.9", 1_000_000)))])
     status, told = asked(site, "--from", "KP", **{"from": "KP"})
     assert status == 11
-    assert any("1.0 MB with KP have neither end in a home prefix" in c for c in told["caveats"])
+    assert any("1.0 MB of KP have neither end in a home prefix" in c for c in told["caveats"])
 
 
 def test_a_port_at_the_other_end_than_an_indicator_says_is_no_ground(
@@ -302,7 +302,7 @@ def test_what_passed_in_transit_keeps_a_no_from_being_given(make_site: Callable[
     Ingest(site).run([str(path)])
     status, told = asked(site, "--from", "KP", **{"from": "KP"})
     assert status == 11
-    assert any("4.0 MB with KP have neither end in a home prefix" in c for c in told["caveats"])
+    assert any("4.0 MB of KP have neither end in a home prefix" in c for c in told["caveats"])
     run_json("watch", "add", "kp", "--prefix", "175.45.176.0/22", site=site)
     for words in (("--watch", "kp"), ("--where", "far_country = 'KP'"), ("--where", f"src = '{KOREA}'")):
         (other,) = run_json("ask", *words, *SINCE, site=site)
@@ -588,7 +588,7 @@ def test_what_passed_unseen_is_held_against_the_limit_of_its_length(
     Ingest(site).run([str(traffic(tmp_path / "f.csv", *ordinary, *surge))])
     status, told = asked(site, "--from", "KP", **{"from": "KP"})
     assert status == 11
-    assert any("15.0 MB with KP have neither end in a home prefix" in c for c in told["caveats"])
+    assert any("15.0 MB of KP have neither end in a home prefix" in c for c in told["caveats"])
     (everyone,) = run_json("ask", "--from", "all", *SINCE, site=site)
     assert {o["origin"]: o["verdict"] for o in everyone["origins"]}["KP"] == "cannot_say"
 

@@ -171,3 +171,35 @@ def test_a_number_behind_a_value_under_a_title_that_nobody_knows_is_no_port(
     (tmp_path / "l.csv").write_text(f"remote_address,score\n{KOREA},90\n198.51.100.3,4\n")
     run_json("watch", "add", "scored", "--from-file", str(tmp_path / "l.csv"), site=site)
     assert run_json("ask", "--watch", "scored", *SINCE, site=site)[0]["verdict"] == "surge"
+
+
+@pytest.mark.parametrize("chosen", ["KP", "175.45.176.0/22"])
+def test_home_prefixes_that_are_too_wide_hide_nothing(
+    make_site: Callable[..., Site], tmp_path: Path, chosen: str
+) -> None:
+    """What was asked about has its addresses in a home prefix, so that its traffic is internal."""
+    site = make_site("192.0.2.0/24", "175.45.176.0/24")
+    answer = told(site, tmp_path, [*ordinary(), *surge(bytes=300_000)], "--from", chosen)
+    assert answer["verdict"] == "cannot_say"
+    assert any("passed between home prefixes" in caveat for caveat in answer["caveats"])
+
+
+def test_home_prefixes_that_are_too_narrow_hide_nothing_of_all_traffic(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    answer = told(make_site(), tmp_path, [*ordinary(), *surge(dst="198.18.0.9", bytes=400_000)], "--direction", "in")
+    assert answer["verdict"] == "cannot_say"
+    assert any("of all traffic have neither end in a home prefix" in caveat for caveat in answer["caveats"])
+
+
+def test_a_surge_that_goes_on_from_before_is_one_whatever_the_first_bins_lack() -> None:
+    """The first windows of the history were not seen: nothing lies before them, and nothing follows from that."""
+    starts = FIRST + 300 * np.arange(35 * 288)
+    values = np.random.default_rng(3).gamma(2.0, 500.0, len(starts)) * (np.arange(len(starts)) % 12 == 0)
+    values[27 * 288 :] += 150_000.0
+    seen = np.ones(len(starts))
+    seen[:11] = 0.0
+    outcome = decide(
+        starts, values, seen, width_s=300, asked=slice(28 * 288, 35 * 288), false_alarm=0.05, power=0.95, unit=900.0
+    )
+    assert outcome.verdict == "surge"

@@ -130,3 +130,20 @@ def test_a_flow_is_told_already_only_where_the_other_monitor_told_of_the_same_ti
     assert 39_000 <= int(flows["bytes"].sum()) <= 41_000  # 10 minutes were told twice
 
 
+
+
+def test_prefixes_stand_for_addresses_that_a_cache_does_not_export() -> None:
+    parts = (2, template(300, (44, 4), (45, 4), (1, 4), (2, 4))), (
+        300, ip("203.0.113.0") + ip("192.0.2.0") + struct.pack(">II", 1000, 3)
+    )
+    flows, _ = read([(ipfix(sets(*parts)), NOW_S, 1)])
+    assert flows["bytes"].tolist() == [1000]
+    assert [bytes(flows[end][0, 12:]) for end in ("src", "dst")] == [ip("203.0.113.0"), ip("192.0.2.0")]
+
+
+def test_traffic_without_addresses_counts_as_lost() -> None:
+    parts = (2, template(300, (56, 6), (80, 6), (1, 4), (2, 4))), (300, (bytes(12) + struct.pack(">II", 1000, 3)) * 9)
+    flows, decoder = read([(ipfix(sets(*parts)), NOW_S, 1)])
+    assert len(flows) == 0
+    assert lost(decoder) >= 3
+    assert "its template has no addresses, so that it counts as lost" in [why for _, why, _ in decoder.skipped]

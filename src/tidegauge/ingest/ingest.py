@@ -326,7 +326,7 @@ class Ingest:
         """Everything of a file; what was good in a damaged one stays, and the same file again changes nothing."""
         self._reached_us = 0
         counted = replace(self.report, direction=dict(self.report.direction))
-        before_it = self.report.unreadable()
+        before_it = {alone: self.report.unreadable(with_unaddressed=alone) for alone in (False, True)}
         mark, passed_over = new_mark(), self.report.skipped.total
         waits = bool(self._decoder.pending)
         chain = next((source.chain or source.mark for _, source in reversed(before)), self._chain if waits else None)
@@ -347,7 +347,8 @@ class Ingest:
                 self._failed(path, InputError("nothing in it could be read", where=stream.name, hint=hint))
             self._drop_rows()
             return
-        if (unreadable := self.report.unreadable() - before_it) > given and not damaged:
+        unreadable = self.report.unreadable(with_unaddressed=not given) - before_it[not given]
+        if unreadable > given and not damaged:
             what = f"{unreadable:,} of its rows could not be read, more than could"
             self._failed(path, InputError(what, where=stream.name, hint="--format and --map say how it is read"))
         self._mark = mark

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tidegauge.lake import AHEAD_US, EARLIEST_US
 from tidegauge.model import DIRECTIONS, Skipped
-from tidegauge.wire import UNREADABLE
+from tidegauge.wire import UNADDRESSED, UNREADABLE
 
 
 @dataclass
@@ -54,9 +54,11 @@ class Report:
             before = self.span_us or (first, last)
             self.span_us = min(before[0], first), max(before[1], last)
 
-    def unreadable(self) -> int:
-        """Rows that tell of traffic and could not be read."""
-        return sum(count for _, why, count in self.skipped if why == UNREADABLE)
+    def unreadable(self, *, with_unaddressed: bool) -> int:
+        """Rows that tell of traffic and could not be read; records without addresses among them where there is nothing
+        else, since exporters tell of other layers beside IP, too."""
+        reasons = (UNREADABLE, UNADDRESSED) if with_unaddressed else (UNREADABLE,)
+        return sum(count for _, why, count in self.skipped if why in reasons)
 
     def without(self, before: Report) -> None:
         """Go back to what had been counted of flows before a file none of which is kept."""

@@ -65,6 +65,11 @@ class Asked:
     def selection(self) -> str:
         return " and ".join(part for part in (self._name(), self._watch_name(), self.where_text) if part) or "all"
 
+    def named(self) -> str:
+        """The selection as it stands in a sentence."""
+        chosen = self.selection()
+        return "all traffic" if chosen == "all" else chosen
+
     def _name(self) -> str | None:
         if len(self.further) > NAMED_FURTHER:
             return f"{self.origin} and {len(self.further)} further prefixes"

@@ -169,7 +169,7 @@ def _ask_one(context: SiteContext, asked: Asked, span: Span, ground: Ground) -> 
         outcome = Capacity(series.values, WIDTH_S, asked.metric, speed).bounded(outcome)
     elif needs_bound(outcome, series.values, WIDTH_S, asked.metric, ground.hours):
         outcome = _capacity(lake, asked, span).bounded(outcome)
-    reasons = (*ground.reasons, *carriers.reason(asked.selection()))
+    reasons = (*ground.reasons, *carriers.reason(asked.named()))
     if outcome.verdict == "no_surge" and not reasons:
         reasons = missed(
             lake, site, asked, span, ground.hiding, outcome, float(series.values[chosen].sum())

@@ -37,7 +37,7 @@ class Carriers:
             return
         name, count = max(self.brought.items(), key=lambda item: item[1] * (1 - self.seen.get(item[0], 1.0)))
         yield (
-            f"{count / sum(self.brought.values()):.0%} of the flows with {selection} came by the exporter {name}"
+            f"{count / sum(self.brought.values()):.0%} of the flows of {selection} came by the exporter {name}"
             f" before, of which {self.seen.get(name, 0.0):.0%} of the asked time was seen."
         )
 

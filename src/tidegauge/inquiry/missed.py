@@ -54,6 +54,7 @@ def missed(
     least = _least(outcome)
     found = (
         *(_of_other_way(lake, site, asked, span, way, outcome, counted) for way in ways),
+        _taken_for_ours(lake, site, asked, span, least),
         _beyond_validity(lake, asked, span, least),
         _at_other_end(lake, asked, span, least),
         _narrowed(lake, asked, span, least),
@@ -149,7 +150,7 @@ def _narrowed(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
 def _of_other_way(
     lake: Lake, site: Site, asked: Asked, span: Span, way: str, outcome: Outcome, counted: float
 ) -> str | None:
-    if asked.direction not in FAR or not (asked.origins or asked.where_sql or asked.watch):
+    if asked.direction not in FAR:
         return None
     conditions = _other_way(site, asked, way)
     amount = _amount(lake, asked, span, conditions)
@@ -161,7 +162,7 @@ def _of_other_way(
         )
         if not _matters(series.values, span.since_s // WIDTH_S - series.first_bin, outcome, counted):
             return None
-    return f"{format_amount(amount, asked.metric)} with {asked.selection()} {_where_it_is(way)}"
+    return f"{format_amount(amount, asked.metric)} of {asked.named()} {_where_it_is(way)}"
 
 
 def _where_it_is(way: str) -> str:
@@ -176,17 +177,48 @@ def _where_it_is(way: str) -> str:
     )
 
 
+def _taken_for_ours(lake: Lake, site: Site, asked: Asked, span: Span, least: float) -> str | None:
+    """Why a no would be unsafe where home prefixes hold addresses of what was asked about, and more passed with these
+    than would have been seen. Of the country and the AS of most of our hosts that is what is expected."""
+    if asked.direction not in FAR or not (asked.origins or asked.watch):
+        return None
+    parts = tuple(part for part in (asked.origins.parts if asked.origins else ()) if part.kind != "class")
+    theirs, ours = ("src", "dst") if asked.direction == "in" else ("dst", "src")
+    chosen = FlowFilter(
+        span.history_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",)
+    )
+    for kind in {part.kind for part in parts} & {"country", "as"}:
+        most, _ = lake.top([f"{ours}_{kind}"], chosen, metric="flows", limit=1)
+        own = {str(value) for value in (*most[f"{ours}_{kind}"].to_pylist(), *site.home_as)}
+        parts = tuple(part for part in parts if part.kind != kind or part.value not in own)
+    if asked.origins and not parts:
+        return None
+    there = (f"({' OR '.join(part.sql(theirs) for part in parts)})",) if parts else ()
+    amount = _amount(lake, asked, span, ("direction = 'internal'", *there, *_turned(asked)))
+    if amount <= least:
+        return None
+    return (
+        f"{format_amount(amount, asked.metric)} of {asked.named()} passed between home prefixes, which hold its"
+        " addresses: if [site] home is too wide, this answer misses it."
+    )
+
+
+def _turned(asked: Asked) -> tuple[str, ...]:
+    """The conditions and the watch of a question as if the asked direction's outside end were that of every flow."""
+    sql = [asked.where_sql or "", asked.watch.sql if asked.watch else ""]
+    taken = (ENDS_BY_DIRECTION.sub(r"\1" if asked.direction == "in" else r"\2", text) for text in sql if text)
+    return tuple(text.replace("direction IN ('in', 'out')", "true") for text in taken)
+
+
 def _other_way(site: Site, asked: Asked, way: str) -> tuple[str, ...]:
     """The selection of a question as it is for traffic of another direction, as if its other end were ours."""
     theirs = "src" if asked.direction == "in" else "dst"
-    sql = [asked.where_sql or "", asked.watch.sql if asked.watch else ""]
-    taken = [ENDS_BY_DIRECTION.sub(r"\1" if asked.direction == "in" else r"\2", text) for text in sql if text]
     origin = f"direction = '{way}'"
     if asked.origins:
         origin += f" AND ({' OR '.join(part.sql(end) for part in asked.origins.parts for end in ('src', 'dst'))})"
     home = " OR ".join(Part("prefix", str(prefix)).sql(theirs) for prefix in site.home)
     outside = (f"NOT ({home})",) if way == "internal" and home else ()
-    return (origin, *outside, *(text.replace("direction IN ('in', 'out')", "true") for text in taken))
+    return (origin, *outside, *_turned(asked))
 
 
 def _matters(values: NDArray[np.float64], split: int, outcome: Outcome, counted: float) -> bool:

@@ -8,7 +8,17 @@ from collections.abc import Iterator, Sequence
 
 from tidegauge.model.domains import registered
 from tidegauge.watch.rows import (
-    LONELY_PORT, NO_PORT, NO_TITLE, NO_VALUE, NOT_SHOWN, OF_ADDRESS, OTHER_END, Left, Row, is_address, refanged,
+    LONELY_PORT,
+    NO_PORT,
+    NO_TITLE,
+    NO_VALUE,
+    NOT_SHOWN,
+    OF_ADDRESS,
+    OTHER_END,
+    Left,
+    Row,
+    is_address,
+    refanged,
 )
 
 LONGEST_LINE = 100_000

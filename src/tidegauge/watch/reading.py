@@ -97,9 +97,10 @@ def _json_rows(document: Any) -> Iterator[Row | Left]:
             yield from misp_rows(one)
         elif isinstance(one, str):
             yield from csv_rows(one)
-        elif isinstance(one, list) or (isinstance(one, dict) and one and all(isinstance(v, list) for v in one.values())):
-            for inner in one if isinstance(one, list) else one.values():
-                yield from _json_rows(inner)
+        elif isinstance(one, list):
+            yield from _json_rows(one)
+        elif isinstance(one, dict) and one and all(isinstance(value, list) for value in one.values()):
+            yield from (row for value in one.values() for row in _json_rows(value))
         else:
             yield from _flat(one)
 

@@ -25,7 +25,7 @@ from .fragments import Fragments as Fragments
 from .grouping import groups as groups
 from .ipfixfile import ipfix_messages as ipfix_messages
 from .jsonflows import JsonReader as JsonReader
-from .lines import UNREADABLE as UNREADABLE
+from .lines import UNADDRESSED as UNADDRESSED, UNREADABLE as UNREADABLE
 from .meter import FlowMeter as FlowMeter
 from .nfcapd import nfdump_table as nfdump_table
 from .pcap import is_pcap as is_pcap, read_packets as read_packets

@@ -91,7 +91,10 @@ def plain_name(name: str) -> str:
     ('sourceipv4address', 'sourceipv4address', 'source.ip')
     """
     parts = [part for part in name.strip().split(".") if part not in CONTAINERS] or [name.strip()]
-    return re.sub(r"[_\s-]", "", ".".join(parts).lower().removeprefix("iana:"))
+    plain = re.sub(r"[_\s-]", "", ".".join(parts).lower().removeprefix("iana:"))
+    if reverse := re.fullmatch(r"iana@reverse:(\w+)(?:@reverse)?", plain):  # ipfixcol2, of RFC 5103
+        return f"reverse{reverse[1]}"
+    return plain
 
 
 PLAIN = {ours: tuple(dict.fromkeys(map(plain_name, names))) for ours, names in ALIASES.items()}

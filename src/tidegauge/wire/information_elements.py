@@ -24,15 +24,31 @@ IN_INTERFACES = (e.INGRESS_INTERFACE, e.INGRESS_PHYSICAL_INTERFACE)
 OUT_INTERFACES = (e.EGRESS_INTERFACE, e.EGRESS_PHYSICAL_INTERFACE)
 SECTIONS = ((e.DATA_LINK_FRAME_SECTION, True), (e.PACKET_SECTION_V9, True), (e.IP_HEADER_PACKET_SECTION, False))
 """Elements that hold the beginning of a packet, and whether that is its frame."""
+SOURCES = ((e.SOURCE_IPV4_ADDRESS, e.SOURCE_IPV4_PREFIX), (e.SOURCE_IPV6_ADDRESS, e.SOURCE_IPV6_PREFIX))
+DESTINATIONS = (
+    (e.DESTINATION_IPV4_ADDRESS, e.DESTINATION_IPV4_PREFIX), (e.DESTINATION_IPV6_ADDRESS, e.DESTINATION_IPV6_PREFIX),
+)
+"""Elements that name an end, of IPv4 and of IPv6: its address, else its prefix, as caches that aggregate export it."""
 
 
 def describes_flows(template: Template) -> bool:
     """Whether its records name a source and a destination, in fields or in a packet's header."""
     sections = any(template.has(n) for n, _ in SECTIONS)
     fields = {(f.element, f.length) for f in template.fields if f.enterprise == 0}
-    sources = {(e.SOURCE_IPV4_ADDRESS, 4), (e.SOURCE_IPV6_ADDRESS, 16)}
-    targets = {(e.DESTINATION_IPV4_ADDRESS, 4), (e.DESTINATION_IPV6_ADDRESS, 16)}
-    return sections or (sources & fields != set() and targets & fields != set())
+    named = (
+        any((element, width) in fields for elements, width in zip(end, (4, 16), strict=True) for element in elements)
+        for end in (SOURCES, DESTINATIONS)
+    )
+    return sections or all(named)
+
+
+def counts_traffic(template: Template) -> bool:
+    """Whether its records count bytes or packets, and tell of no event."""
+    counters = (
+        e.OCTET_DELTA_COUNT, e.PACKET_DELTA_COUNT, e.OCTET_TOTAL_COUNT, e.PACKET_TOTAL_COUNT,
+        e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS,
+    )
+    return any(template.has(element) for element in counters)
 
 
 def describes_packets(template: Template) -> bool:
@@ -206,8 +222,8 @@ def _addresses_and_ports(
         src_ports = np.where(icmp, 0, src_ports)
         dst_ports = np.where(icmp, _icmp(records, protos, dst_ports), dst_ports)
     found: dict[str, Any] = {
-        "src": _address(records, e.SOURCE_IPV4_ADDRESS, e.SOURCE_IPV6_ADDRESS),
-        "dst": _address(records, e.DESTINATION_IPV4_ADDRESS, e.DESTINATION_IPV6_ADDRESS),
+        "src": _address(records, *SOURCES),
+        "dst": _address(records, *DESTINATIONS),
         "src_port": src_ports,
         "dst_port": dst_ports,
         "proto": protos,
@@ -259,9 +275,13 @@ def header_columns(header: IpHeaders) -> dict[str, Any]:
     }
 
 
-def _address(records: Records, four: int, six: int) -> Column:
-    """IPv4 and IPv6 fields alike; a template with both uses the IPv6 one where the IPv4 one is 0."""
-    v4, v6 = records.octets(four, 4), records.octets(six, 16)
+def _address(records: Records, four: tuple[int, ...], six: tuple[int, ...]) -> Column:
+    """The first of the fields that is there, IPv4 and IPv6 alike; a template with both uses the IPv6 one where the IPv4
+    one is 0."""
+    v4, v6 = (
+        next((found for element in elements if (found := records.octets(element, width)) is not None), None)
+        for elements, width in ((four, 4), (six, 16))
+    )
     if v4 is None:
         return np.zeros((len(records.owners), 16), dtype=np.uint8) if v6 is None else v6
     mapped = mapped_ipv4(np.ascontiguousarray(v4).view(">u4").reshape(-1))

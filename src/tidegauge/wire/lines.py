@@ -22,6 +22,7 @@ OF_HARDWARE = r"^\s*[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}\s*$"
 ORDINARY = re.compile(rb"^[^#\n][^\n]{1,3}", re.MULTILINE)
 NO_OPENING = bytes(set(range(256)) - set(b"[{\n"))
 MOST_OPENING = 500
+UNADDRESSED = "its template has no addresses, so that it counts as lost"
 UNREADABLE = "no time, address or count that can be read: counts as lost"
 UNTIMED = "none that can be read: the flow is kept, and belongs to no asked time"
 

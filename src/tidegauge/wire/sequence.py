@@ -415,8 +415,9 @@ def signatures(datagrams: Datagrams) -> NDArray[np.uint64]:
     """64 bits for each datagram, from its sender, its length and words at evenly spaced places (headers included)."""
     lengths = datagrams.lengths
     mark = (datagrams.senders.astype(np.uint64) << np.uint64(32)) ^ lengths.astype(np.uint64)
-    places: list[Offsets] = [datagrams.offsets, datagrams.offsets + 8, datagrams.offsets + 16]
     span = np.maximum(lengths - 8, 0)
+    # All headers, the sequence number of an sFlow agent with an IPv6 address among them.
+    places: list[Offsets] = [datagrams.offsets + np.minimum(span, k) for k in (0, 8, 16, 24)]
     places += [datagrams.offsets + span * k // SAMPLES for k in range(1, SAMPLES + 1)]
     with np.errstate(over="ignore"):
         for at in places:

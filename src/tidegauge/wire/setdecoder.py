@@ -24,8 +24,9 @@ from tidegauge.wire.elements import (
     SYSTEM_INIT_TIME_MILLISECONDS,
 )
 from tidegauge.wire.grouping import fair_share, groups
-from tidegauge.wire.information_elements import describes_flows, describes_packets, flows_of
+from tidegauge.wire.information_elements import counts_traffic, describes_flows, describes_packets, flows_of
 from tidegauge.wire.likelihood import fills, likely
+from tidegauge.wire.lines import UNADDRESSED
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
     DEFAULT,
@@ -289,8 +290,10 @@ class SetDecoder(Accounts):
                 if template is None:
                     waiting.append(chosen)
                 elif not template.options and not describes_flows(template):
-                    count = int((table.lengths[chosen] // template.size).sum())
-                    self.skipped.add("record", "its template has no addresses", count)
+                    why = UNADDRESSED if counts_traffic(template) else "its template has no addresses, nor counters"
+                    self.skipped.add("record", why, int((table.lengths[chosen] // template.size).sum()))
+                    if counts_traffic(template):
+                        self._charge(table.take(chosen), 1)
                 else:
                     work.append((int(table.orders[chosen[0]]), template, chosen))
         still = np.zeros(len(table), dtype=bool)
@@ -491,7 +494,7 @@ def _by_key(table: SetTable) -> Iterator[tuple[Key, NDArray[np.int64]]]:
     if not len(table):
         return
     order = np.lexsort((table.orders, table.ids, table.sessions, table.senders))
-    columns = np.stack([table.senders[order], table.sessions[order], table.ids[order]])
+    columns = np.stack([table.senders, table.sessions, table.ids])[:, order]
     starts = np.flatnonzero(np.r_[True, (np.diff(columns) != 0).any(axis=0)])
     for start, end in zip(starts, np.r_[starts[1:], len(order)], strict=True):
         sender, session, template_id = columns[:, start].tolist()

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,17 @@ from tidegauge.wire.text import (
 CONN = (
     "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "duration",
     "orig_bytes", "resp_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "history",
+    "missed_bytes",
 )
 LOSS = ("ts", "ts_delta", "peer", "percent_lost")
 STATS = ("ts", "peer")
 TEXT = (
-    "id.orig_h", "id.resp_h", "proto", "history", "peer", "_node_name", "query", "qtype_name", "server_name",
+    "id.orig_h", "id.resp_h", "proto", "history", "peer", "_node_name", "_path", "query", "qtype_name", "server_name",
 )
 LISTS = {"answers": pa.string(), "TTLs": pa.float64()}
 STATS_INTERVAL_S = 300
+MISSED_SHARE = 0.05
+"""Where Zeek itself missed more than this share of a connection's bytes, these do not stand for it."""
 DNS = ("ts", "id.orig_h", "id.resp_h", "query", "qtype_name", "answers", "TTLs")
 SSL = ("ts", "id.orig_h", "id.resp_h", "server_name")
 KINDS = {"conn": CONN, "capture_loss": LOSS, "stats": STATS, "dns": DNS, "ssl": SSL}
@@ -62,6 +66,12 @@ def is_zeek(head: bytes) -> bool:
         return True
     first = head.lstrip().split(b"\n", 1)[0]
     return first.startswith(b"{") and (b'"ts"' in first or b'"percent_lost"' in first)
+
+
+def names_logs(stream: Stream) -> bool:
+    """Whether a stream is of JSON whose records say of which log they are."""
+    head = stream.peek(4096).removeprefix(BYTE_ORDER_MARK).lstrip()
+    return head.startswith(b"{") and b'"_path"' in head.split(b"\n", 1)[0]
 
 
 def log_path(stream: Stream) -> str:
@@ -99,12 +109,8 @@ class ZeekReader:
 
     def read(self, stream: Stream) -> Iterator[FlowBatch]:
         """Flows of a conn log; coverage logs add to the ledger, DNS and TLS logs to `names`; others are counted."""
-        path = log_path(stream)
-        if path not in KINDS:
-            self.skipped.add("file", f"Zeek log without flows ({path or 'unknown kind'})")
-            return
         unread = Unread()
-        for table in _tables(stream, KINDS[path], self.skipped, unread):
+        for path, table in self._logs(stream, unread):
             if path == "conn":
                 yield self._flows(table, unread)
             elif path in ("dns", "ssl"):
@@ -112,6 +118,25 @@ class ZeekReader:
             else:
                 self._coverage(table, path)
             unread.lines.clear()
+
+    def _logs(self, stream: Stream, unread: Unread) -> Iterator[tuple[str, pa.Table]]:
+        """Blocks of records with the log that they are of; a stream of JSON may hold several logs, each line saying
+        which (`_path`)."""
+        if names_logs(stream):
+            wanted = tuple(dict.fromkeys(("_path", *chain.from_iterable(KINDS.values()))))
+            for table in _tables(stream, wanted, self.skipped, unread):
+                paths = table["_path"].fill_null("")
+                others = table.num_rows
+                for path, columns in KINDS.items():
+                    part = table.filter(pc.equal(paths, path))
+                    others -= part.num_rows
+                    if part.num_rows:
+                        yield path, part.select(columns)
+                self.skipped.add("record", "of a Zeek log without flows", others)
+        elif (path := log_path(stream)) in KINDS:
+            yield from ((path, table) for table in _tables(stream, KINDS[path], self.skipped, unread))
+        else:
+            self.skipped.add("file", f"Zeek log without flows ({path or 'unknown kind'})")
 
     def _flows(self, table: pa.Table, unread: Unread) -> FlowBatch:
         src, src_ok = packed_addresses(table["id.orig_h"])
@@ -133,6 +158,11 @@ class ZeekReader:
         forward_packets, forward_bytes, forward_uncounted = self._volume(table, "orig")
         back_packets, back_bytes, back_uncounted = self._volume(table, "resp")
         uncounted = good & (forward_uncounted | back_uncounted)
+        missed = good & (
+            np.nan_to_num(self._numbers(table, "missed_bytes"))
+            > MISSED_SHARE * (forward_bytes.astype(np.float64) + back_bytes)
+        )
+        self.skipped.add("value", "bytes that Zeek missed itself: the connection counts as lost", int(missed.sum()))
         self.skipped.add("value", "no byte count that can be read: the connection counts as lost", int(uncounted.sum()))
         # Zeek keeps ICMP's type and code in the ports.
         kinds = np.where(icmp, orig_port * 256 + resp_port, 0)
@@ -150,8 +180,8 @@ class ZeekReader:
             exporters=(self.exporter,),
             exporter=np.zeros(len(kept), dtype=np.int32),
             minute_s=written,
-            records=~uncounted[kept],
-            lost=uncounted[kept],
+            records=~(uncounted | missed)[kept],
+            lost=(uncounted | missed)[kept],
         )
         return both.take(np.argsort(both["time_start"], kind="stable"))
 
