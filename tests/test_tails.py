@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -10,7 +13,9 @@ from scipy.stats import binom
 from tidegauge.detect import Outcome, conclude, decide, evidence, learn, pooled
 from tidegauge.detect.peaks import lasting_of
 from tidegauge.detect.resample import Remade
+from tidegauge.detect.tail import SLOPES, THETAS, learned_prior
 from tidegauge.inquiry.ranking import discoveries
+from tools.learn_tails import learned_from, tails, weeks
 
 DAY, WIDTH_S = 288, 300
 HISTORY, BINS = 28 * DAY, 35 * DAY
@@ -118,3 +123,32 @@ def test_a_budget_that_is_none_is_refused(text: str) -> None:
 
     with pytest.raises(UsageError):
         parse_alarms(text)
+
+
+def test_what_is_thought_before_is_learned_by_the_length_of_windows() -> None:
+    """Shapes of each length are a distribution, nearest lengths stand for others, and sums over days have lighter tails
+    than those over minutes."""
+    tables = {duration_s: learned_prior(duration_s) for duration_s in (300, 900, 3600, 21600, 86400)}
+    for table in tables.values():
+        assert table.shape == (len(THETAS), len(SLOPES))
+        assert (table > 0).all()
+        assert table.sum() == pytest.approx(1, abs=1e-3)
+    assert np.array_equal(learned_prior(600), tables[900])
+    assert np.array_equal(learned_prior(7 * 86400), tables[86400])
+    steep = {duration_s: float((table.sum(axis=0) * np.log(SLOPES)).sum()) for duration_s, table in tables.items()}
+    assert steep[86400] < steep[300]
+
+
+def test_tails_are_learned_from_series_each_source_alike(tmp_path: Path) -> None:
+    for name in ("one_a", "one_b", "two_a"):
+        values = np.random.default_rng(len(name)).gamma(2.0, 100.0, 40 * 288)
+        rows = "".join(f"{300 * i},{value:.3f}\n" for i, value in enumerate(values))
+        with gzip.open(tmp_path / f"{name}.csv.gz", "wt") as written:
+            written.write("time,value\n" + rows)
+    found = list(weeks([tmp_path]))
+    assert {week.source for week in found} == {"one", "two"}
+    told = learned_from(found)
+    whole, without = tails(told), tails(told, "two")
+    assert whole.keys() == without.keys() == {300, 900, 3600, 21600, 86400}
+    assert all(table.sum() == pytest.approx(1) for table in whole.values())
+    assert not np.array_equal(whole[300], without[300])

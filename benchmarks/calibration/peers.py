@@ -20,35 +20,35 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import genpareto
 
-from benchmarks.calibration.families import BINS, DAY, FAMILIES, HISTORY, UNSEEN, WEEK, Floats
+from benchmarks.calibration.families import DAY, FAMILIES, HISTORY, UNSEEN, Floats
 
 
-def three_deviations(values: Floats) -> bool:
-    past, asked = values[:HISTORY], values[HISTORY:]
+def three_deviations(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
+    past, asked = values[:first], values[first:]
     return bool((asked > past.mean() + 3 * past.std()).any())
 
 
-def hour_of_week(values: Floats) -> bool:
+def hour_of_week(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
     """A profile by hour of the week, and three deviations above it."""
-    hours = np.arange(BINS) % WEEK // 12
-    past = values[:HISTORY]
-    sums = np.bincount(hours[:HISTORY], weights=past, minlength=168)
-    count = np.bincount(hours[:HISTORY], minlength=168)
+    hours = np.arange(len(values)) % (7 * day) * 24 // day
+    past = values[:first]
+    sums = np.bincount(hours[:first], weights=past, minlength=168)
+    count = np.maximum(np.bincount(hours[:first], minlength=168), 1)
     mean = sums / count
     deviation = np.sqrt(
-        np.bincount(hours[:HISTORY], weights=(past - mean[hours[:HISTORY]]) ** 2, minlength=168) / count
+        np.bincount(hours[:first], weights=(past - mean[hours[:first]]) ** 2, minlength=168) / count
     )
-    return bool((values[HISTORY:] > (mean + 3 * deviation)[hours[HISTORY:]]).any())
+    return bool((values[first:] > (mean + 3 * deviation)[hours[first:]]).any())
 
 
-def holt_winters(values: Floats) -> bool:
+def holt_winters(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
     """Aberrant behaviour as rrdtool finds it (Brutlag 2000): 7 of 9 bins outside of two predicted deviations."""
     alpha, beta, gamma, scale = 0.1, 0.0035, 0.1, 2.0
-    level, slope = float(values[:DAY].mean()), 0.0
-    season, deviation = values[:DAY] - level, np.full(DAY, float(np.abs(values[:DAY] - level).mean()))
-    failing = np.zeros(BINS, dtype=bool)
-    for i in range(DAY, BINS):
-        place = i % DAY
+    level, slope = float(values[:day].mean()), 0.0
+    season, deviation = values[:day] - level, np.full(day, float(np.abs(values[:day] - level).mean()))
+    failing = np.zeros(len(values), dtype=bool)
+    for i in range(day, len(values)):
+        place = i % day
         predicted = level + slope + season[place]
         failing[i] = values[i] > predicted + scale * deviation[place]
         before = level
@@ -56,18 +56,18 @@ def holt_winters(values: Floats) -> bool:
         slope = beta * (level - before) + (1 - beta) * slope
         season[place] = gamma * (values[i] - level) + (1 - gamma) * season[place]
         deviation[place] = gamma * abs(values[i] - predicted) + (1 - gamma) * deviation[place]
-    return bool((np.convolve(failing[HISTORY:], np.ones(9), "valid") >= 7).any())
+    return bool((np.convolve(failing[first:], np.ones(9), "valid") >= 7).any())
 
 
-def fixed_threshold(values: Floats) -> bool:
-    return bool((values[HISTORY:] > 2 * values[:HISTORY].max()).any())
+def fixed_threshold(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
+    return bool((values[first:] > 2 * values[:first].max()).any())
 
 
-def spot(values: Floats, risk: float = 1e-4) -> bool:
+def spot(values: Floats, first: int = HISTORY, day: int = DAY, risk: float = 1e-4) -> bool:
     """SPOT (Siffer, Fouque, Termier, Largouët, KDD 2017): peaks over the 98 % quantile of the history follow a
     generalised Pareto distribution; an alarm where that gives a value less than the risk, else the fit learns from
     it (here whenever there are a twentieth more peaks)."""
-    past, asked = values[:HISTORY], values[HISTORY:]
+    past, asked = values[:first], values[first:]
     threshold = float(np.quantile(past, 0.98))
     peaks = list(past[past > threshold] - threshold)
     seen, fitted, level = len(past), len(peaks), _pareto_level(peaks, threshold, len(past), risk)
@@ -92,14 +92,14 @@ def _pareto_level(peaks: list[float], threshold: float, seen: int, risk: float) 
     return float(threshold + scale / shape * (ratio**-shape - 1))
 
 
-def drift_spot(values: Floats, depth: int = DAY) -> bool:
+def drift_spot(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
     """DSPOT: the same on what lies above the mean of the last day."""
     total = np.r_[0.0, np.cumsum(values)]
-    before = np.r_[np.full(depth, values[:depth].mean()), (total[depth:-1] - total[: -depth - 1]) / depth]
-    return spot(values - before)
+    before = np.r_[np.full(day, values[:day].mean()), (total[day:-1] - total[: -day - 1]) / day]
+    return spot(values - before, first, day)
 
 
-OWN: dict[str, Callable[[Floats], bool]] = {
+OWN: dict[str, Callable[[Floats, int, int], bool]] = {
     "mean + 3 deviations": three_deviations,
     "hour of week + 3 deviations": hour_of_week,
     "Holt-Winters (rrdtool)": holt_winters,
@@ -138,7 +138,8 @@ def main() -> None:
         made.append(family.family)
         rows.append(family.series(random) * family.seen)
     table = np.array(rows)
-    alarms = {name: np.array([float(method(v)) for v in table]) for name, method in OWN.items()} | in_r(table)
+    alarms = {name: np.array([float(method(v, HISTORY, DAY)) for v in table]) for name, method in OWN.items()}
+    alarms |= in_r(table)
     names = list(dict.fromkeys(made))
     print(f"\nHow often methods in use call a surge in a quiet week ({len(made)} series):\n")
     print("| method | " + " | ".join(names) + " |\n| --- |" + " --- |" * len(names))

@@ -7,14 +7,14 @@ more than sums. How much a series takes from it is so learned: much where series
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect.history import Learned
-from tidegauge.detect.tail import SINGLE_SLOPE, SINGLE_SPREAD, log_likelihood, prior
+from tidegauge.detect.tail import SINGLE_SLOPE, SINGLE_SPREAD, SLOPES, THETAS, learned_prior, log_likelihood, prior
 from tidegauge.detect.windows import Scored
 
 Floats = NDArray[np.float64]
@@ -33,36 +33,50 @@ class Evidence:
     Attributes:
         thin: whether its peaks are mostly single flows.
         likelihood: of each shape, up to a factor; shape (thetas, slopes).
+        duration_s: how long its shortest windows are.
     """
 
     thin: bool
     likelihood: Floats
+    duration_s: int
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Weights of shapes for a further series of the same site; `series` how many they rest on, thin ones and others."""
+    """What other series of the same site say of shapes: factors to what is thought of them before anything is seen.
+
+    Attributes:
+        thin, thick: of series whose peaks are mostly single flows, and of others; shape (thetas, slopes).
+        series: how many they rest on, thin ones and others.
+        learned: what is thought before, by the length of windows (seconds); `learned_prior` unless another is tried.
+    """
 
     thin: Floats
     thick: Floats
     series: tuple[int, int] = (0, 0)
+    learned: Callable[[float], Floats] = learned_prior
 
-    def prior(self, single: Scored) -> Floats:
-        """Weights to begin with, by the scores of single bins."""
+    def said(self, single: Scored) -> Floats:
+        """The factors for a series, by the scores of its single bins."""
         return self.thin if is_thin(single) else self.thick
 
+    def before(self, one: Scored, width_s: int) -> Floats:
+        """Weights of shapes for windows of a length before anything is seen."""
+        return prior(SINGLE_SLOPE, SINGLE_SPREAD) if is_thin(one) else self.learned(one.length * width_s)
+
     def others(self, single: Scored) -> int:
-        """How many series these weights rest on."""
+        """How many series these factors rest on."""
         return self.series[0] if is_thin(single) else self.series[1]
 
 
-def unpooled() -> Pool:
+def unpooled(learned: Callable[[float], Floats] = learned_prior) -> Pool:
     """What is thought where there are no other series."""
-    return Pool(prior(SINGLE_SLOPE, SINGLE_SPREAD), prior())
+    nothing = np.ones((len(THETAS), len(SLOPES)))
+    return Pool(nothing, nothing, learned=learned)
 
 
-def is_thin(single: Scored) -> bool:
-    return single.active < THIN
+def is_thin(one: Scored) -> bool:
+    return one.active < THIN
 
 
 def evidence(learned: Learned) -> Evidence | None:
@@ -71,25 +85,42 @@ def evidence(learned: Learned) -> Evidence | None:
         return None
     single = learned.scored[0]
     logs = log_likelihood(single.peaks.scores, single.peaks.threshold, single.peaks.depth)
-    return Evidence(is_thin(single), np.exp(logs - logs.max()))
+    return Evidence(is_thin(single), np.exp(logs - logs.max()), single.length * learned.width_s)
 
 
 def pooled(found: Iterable[Evidence | None]) -> Pool:
     """The shapes of all series together."""
     known = [one for one in found if one is not None]
-    own = unpooled()
-    thin, thick = [one.likelihood for one in known if one.thin], [one.likelihood for one in known if not one.thin]
-    return Pool(_shapes(thin, own.thin), _shapes(thick, own.thick), (len(thin), len(thick)))
+    thin, thick = [one for one in known if one.thin], [one for one in known if not one.thin]
+    return Pool(
+        _said(thin, prior(SINGLE_SLOPE, SINGLE_SPREAD)),
+        _said(thick, learned_prior(thick[0].duration_s if thick else 1)), (len(thin), len(thick)),
+    )
 
 
-def _shapes(likelihoods: list[Floats], before: Floats) -> Floats:
-    if not likelihoods:
+def _said(found: list[Evidence], before: Floats) -> Floats:
+    """What series say of shapes, as factors to what was thought before."""
+    return shapes_of([one.likelihood for one in found], before) / before
+
+
+def shapes_of(
+    likelihoods: Sequence[Floats], before: Floats, weights: Sequence[float] | None = None,
+    strange: float = STRANGE_SERIES,
+) -> Floats:
+    """Return the distribution of shapes over series, by the EM algorithm.
+
+    Args:
+        likelihoods: of each series, up to a factor; each of shape (thetas, slopes), as `before`.
+        weights: for how many series each stands; 1 where left out.
+        strange: for how many series `before` stands.
+    """
+    if not len(likelihoods):
         return before
     table = np.array(likelihoods).reshape(len(likelihoods), -1)
-    start = before.reshape(-1)
-    weights = start
+    counts = np.ones(len(table)) if weights is None else np.array(weights)
+    start = found = before.reshape(-1)
     for _ in range(ROUNDS):
-        joint = table * weights
+        joint = table * found
         shares = joint / joint.sum(axis=1, keepdims=True)
-        weights = (STRANGE_SERIES * start + shares.sum(axis=0)) / (STRANGE_SERIES + len(table))
-    return weights.reshape(before.shape)
+        found = (strange * start + counts @ shares) / (strange + counts.sum())
+    return found.reshape(before.shape)

@@ -13,7 +13,7 @@ from tidegauge.detect.history import Learned, learn
 from tidegauge.detect.peaks import Peaks, separate_lengths, tail_of
 from tidegauge.detect.pool import Pool, unpooled
 from tidegauge.detect.resample import Remakes
-from tidegauge.detect.tail import Curve, Tail, tempered
+from tidegauge.detect.tail import FEW, Curve, Tail, tempered
 from tidegauge.detect.windows import Scored
 
 Floats = NDArray[np.float64]
@@ -27,6 +27,8 @@ UNKNOWN_GROWTH = 0.02
 """Until growth can be seen (two weeks), so much a day is nothing surprising."""
 WHOLE_DAYS = 14
 """With less history what the peaks say of the tail counts for less, by the fourth root: days differ."""
+DOUBTED = 0.25
+"""How far it is doubted that window lengths which saw the same in the history will see the same again."""
 LENDING = 0.6
 """How much of what a window length says of the shape of the tail holds for the next longer one."""
 
@@ -131,22 +133,25 @@ def conclude(learned: Learned, *, false_alarm: float, pool: Pool | None = None) 
     assert learned.series is not None
     share = _shared_among([(one.length, one.peaks) for one in learned.scored])
     scans = []
-    first = lent = (pool or unpooled()).prior(learned.scored[0])
+    pool = pool or unpooled()
+    said = pool.said(learned.scored[0])
     unknown = _unknown(learned.days, len(expected) * learned.width_s / DAY_S)
     known = min((learned.days / WHOLE_DAYS) ** 0.25, 1.0)
     remakes: Remakes | None = None
     shorter: _Shorter | None = None
     for one in learned.scored:
-        tail = tail_of(one.peaks, floor=one.least, before=lent)
-        lent = tempered(tail.weights, LENDING)
+        before = pool.before(one, learned.width_s)
+        given = before * said / (before * said).sum()
+        tail = tail_of(one.peaks, floor=one.least, before=given)
+        said = (tail.weights / np.maximum(before, FEW)) ** LENDING
         tail = replace(tail, weights=tempered(tail.weights, known))
         if remakes is None:
             day = DAY_S // learned.width_s
-            remakes = Remakes(learned.series, one, tail, learned.recurring, day=day, before=first)
+            remakes = Remakes(learned.series, one, tail, learned.recurring, day=day, before=given)
         tail = remakes.tail(one) or tail
         scans.append(_scan(learned, one, tail, false_alarm / share, share, unknown, shorter))
         shorter = shorter or _Shorter.of(tail, one.raised, false_alarm / share, float(len(expected)))
-    others = pool.others(learned.scored[0]) if pool else 0
+    others = pool.others(learned.scored[0])
     return Judgement((), tuple(scans), expected, learned.days, learned.alone, unknown, learned.recurring, others)
 
 
@@ -158,9 +163,9 @@ def _unknown(history_days: float, asked_days: float) -> float:
 
 
 def _shared_among(found: list[tuple[int, Peaks]]) -> float:
-    """Among how many the false-alarm budget is shared: the geometric mean of how many window lengths there are and how
-    many of them the history shows to say something of their own."""
-    return float(np.sqrt(separate_lengths(found) * len(found))) if found else 1.0
+    """Among how many the false-alarm budget is shared: how many window lengths the history shows to say something of
+    their own, and as far as `DOUBTED`, how many there are (a geometric mean)."""
+    return float(separate_lengths(found) ** (1 - DOUBTED) * len(found) ** DOUBTED) if found else 1.0
 
 
 @dataclass(frozen=True)

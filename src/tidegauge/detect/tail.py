@@ -9,7 +9,10 @@ the tail of a year: few peaks give a long tail.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,8 @@ SINGLE_SLOPE, SINGLE_SPREAD = 2.4, 0.6
 to Pareto's 6 with an exponent of 1."""
 PARETO_WEIGHT = 4.0
 """Pareto's tail lies at the edge of the family and is common in traffic: it weighs more than a grid point within."""
+LEARNED = "data/tails.json"
+"""Weights of shapes by the length of a window, learned from real series by `tools/learn_tails.py`."""
 BURST_PRIOR, BURST_SPREAD = 2.0, 0.5
 """Before any is seen, bursts of a kind differ by a factor of 1.6, as sure as two of them would show."""
 FEW = 1e-300
@@ -43,6 +48,19 @@ def prior(slope: float = PRIOR_SLOPE, spread: float = PRIOR_SPREAD) -> Floats:
     thetas = np.ones(len(THETAS))
     thetas[-1] = PARETO_WEIGHT
     return np.asarray((thetas / thetas.sum())[:, None] * (slopes / slopes.sum())[None, :])
+
+
+def learned_prior(duration_s: float) -> Floats:
+    """Weights before anything is seen of sums over windows of a length: those of the learned length that is nearest to
+    it, in proportion; shape (thetas, slopes)."""
+    table = _learned()
+    return table[min(table, key=lambda known_s: abs(np.log(known_s / duration_s)))]
+
+
+@cache
+def _learned() -> dict[int, Floats]:
+    told = json.loads((files("tidegauge.detect") / LEARNED).read_text(encoding="utf-8"))
+    return {int(duration_s): np.array(weights) for duration_s, weights in told["weights"].items()}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ PIECE_MEMORIES, LEAST_PIECE = 4, 6
 HOUR_S = 3600
 LARGEST_PEAKS, MOST_LOOKED, APART = 16, 100, 3
 """So many of the largest hourly windows tell how the largest grow with the level, so many hours apart."""
+FOLLOWS = 0.5
+"""The share of that power by which scores are made even over the day: by less, the quiet hours' largest, which are not
+smaller in proportion, would set the levels of the busy hours; by none, quiet hours would be judged by busy ones."""
 POWER_SPREAD = 0.3
 """By so much the power of the largest may differ from that of what is large at each level (a standard deviation)."""
 
@@ -48,7 +51,7 @@ class Standardised:
         past = self._hidden[:first] > 0
         self.typical = float(expected[:first][past].mean()) if past.any() else 0.0
         self.power = _spread_power(values[:first][past], expected[:first][past])
-        self.power = self._power_of_largest(max(HOUR_S // width_s, 1))
+        self.power = FOLLOWS * self._power_of_largest(max(HOUR_S // width_s, 1))
         observed, mean, spread, usable = self.windows(1)
         scores = (observed - mean) / spread
         # Empty bins are all alike: how far they lie below the expectation only tells the time of day.
