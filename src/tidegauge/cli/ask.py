@@ -129,6 +129,7 @@ def print_ranking(ranking: Ranking) -> None:
         click.secho(f"No surge seen from any of {len(ranking.origins)} origins: {when}", bold=True)
     else:
         click.secho(f"Cannot say for every origin whether there was a surge: {when}", bold=True)
+    click.echo(f"  {_budget(ranking)}; {ranking.coverage_share:.2%} of that time was observed")
     rows = []
     for origin in ranking.origins[:RANKED]:
         largest = origin.outcome.largest
@@ -143,9 +144,14 @@ def print_ranking(ranking: Ranking) -> None:
         click.echo(f"  - {caveat}")
     if len(ranking.origins) > RANKED:
         click.echo(f"and {len(ranking.origins) - RANKED} more (--json has them all)")
-    bound = (
-        f"Of the origins called at most {ranking.false_discovery:.0%} are false ones in the mean"
-        if ranking.false_alarm is None
-        else f"A false alarm over all origins together has a probability of at most {ranking.false_alarm:.2g}"
+
+
+def _budget(ranking: Ranking) -> str:
+    """How many of the surges may be none."""
+    if ranking.false_alarm is None:
+        return f"Of the origins called at most {ranking.false_discovery:.0%} are false ones in the mean"
+    about = f" (about 1 in {round(1 / ranking.false_alarm):,})" if ranking.false_alarm < 0.4 else ""
+    return (
+        f"By chance at most {100 * ranking.false_alarm:.2g}% of such times{about} show a surge from some origin where nothing"
+        " happened"
     )
-    click.echo(f"{bound}; we saw {ranking.coverage_share:.2%} of that time")
