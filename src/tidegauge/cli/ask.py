@@ -152,6 +152,6 @@ def _budget(ranking: Ranking) -> str:
         return f"Of the origins called at most {ranking.false_discovery:.0%} are false ones in the mean"
     about = f" (about 1 in {round(1 / ranking.false_alarm):,})" if ranking.false_alarm < 0.4 else ""
     return (
-        f"By chance at most {100 * ranking.false_alarm:.2g}% of such times{about} show a surge from some origin where nothing"
-        " happened"
+        f"By chance at most {100 * ranking.false_alarm:.2g}% of such times{about} show a surge from some origin where"
+        " nothing happened"
     )
