@@ -399,6 +399,7 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
          ["prefix 203.0.113.7/32", "prefix 203.0.113.8/32"], 2),
         ("ip\n203.0.113.7,203.0.113.8\n", ["prefix 203.0.113.7/32", "prefix 203.0.113.8/32"], 0),
         ("ip,ip\n203.0.113.7,203.0.113.8\n", ["prefix 203.0.113.7/32", "prefix 203.0.113.8/32"], 0),
+        ("ioc,link\n203.0.113.7,https://list.example/why\n", ["prefix 203.0.113.7/32"], 0),
         ("indicator,type,ip\nevil.example,domain,203.0.113.7\n", ["domain evil.example", "prefix 203.0.113.7/32"], 0),
         ("203.0.113.7,198.51.100.9\nevil.example,203.0.113.8,2001:db8::1\n",
          ["prefix 203.0.113.7/32", "prefix 198.51.100.9/32", "domain evil.example", "prefix 203.0.113.8/32",

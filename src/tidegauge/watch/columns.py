@@ -138,6 +138,8 @@ def named_row(cells: Sequence[tuple[str, str]]) -> Iterator[Row | Left]:
     if value:
         yield from _of_kind(kind, value, start, end, port)
     found = [(name, TYPED[name], text) for name, text in filled if name in TYPED and text != value]
+    if value:  # a link beside it is where it comes from
+        found = [one for one in found if one[1] != "url"]
     addressed = bool(value) or any(its_kind != "as" for _, its_kind, _ in found)
     for name, its_kind, text in found:
         if its_kind == "as" and addressed:
