@@ -216,3 +216,12 @@ def test_numbers_that_are_written_as_texts_are_numbers_and_others_are_counted(ta
     assert out["src_port"].to_pylist() == [4000, 4000]
     assert sorted(out["dst_port"].to_pylist()) == [0, 443]
     assert [tuple(row) for row in report.skipped] == [("value", "id.resp_p is not a number", 1)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_text_of_windows_tools_is_read(make_site: Callable[..., Site], tmp_path: Path, encoding: str) -> None:
+    lines = "src,dst,bytes,time_start\n" + "203.0.113.7,192.0.2.1,1000,1416787200\n" * 9
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "f.csv").write_bytes((mark + lines).encode(encoding))
+    report = Ingest(make_site()).run([str(tmp_path / "f.csv")])
+    assert (report.flows, report.failures) == (9, [])

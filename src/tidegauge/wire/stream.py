@@ -1,11 +1,14 @@
-"""Files as byte streams: plain, gzip, zstd, bzip2 or xz by content, or standard input; never more than asked for."""
+"""Files as byte streams: plain, gzip, zstd, bzip2 or xz by content, UTF-16 as UTF-8, or standard input; never more than
+asked for."""
 
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import hashlib
 import lzma
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +22,8 @@ import pyarrow as pa
 from tidegauge.model import CorruptError, InputError
 
 MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"), (b"\xfd7zXZ\0", "xz"))
+UTF_16 = re.compile(rb"\xff\xfe[\t\n\r -~]\0|\xfe\xff\0[\t\n\r -~]")
+"""How text begins that Windows' tools write."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK = 1 << 20
 END_BYTES = 64
@@ -51,6 +56,8 @@ class Stream:
         self._raw = _Peeking(source, self._digest, most)
         head = self._raw.peek(6)
         self.compression = next((kind for magic, kind in MAGICS if head.startswith(magic)), None)
+        if UTF_16.match(head):
+            self.compression = "utf-16"
         self._piece: Callable[[int], bytes] = self._raw.read
         if self.compression == "gzip":  # Python's gives what lies before damage, and takes zeros at the end
             self._piece = gzip.GzipFile(fileobj=cast(Any, self._raw)).read1
@@ -58,6 +65,8 @@ class Stream:
             self._piece = bz2.BZ2File(cast(Any, self._raw)).read1
         elif self.compression == "xz":
             self._piece = lzma.LZMAFile(cast(Any, self._raw)).read1  # noqa: SIM115 - it owns nothing
+        elif self.compression == "utf-16":
+            self._piece = _Recoded(self._raw).read
         elif self.compression:
             self._piece = pa.CompressedInputStream(pa.PythonFile(self._raw, mode="r"), self.compression).read
         # What is not packed has one hash, which others have made.
@@ -174,6 +183,19 @@ def damage_named(stream: Stream) -> Iterator[None]:
 
 def _readable(block: bytes) -> bytes:
     return block if block.isascii() else block.decode("utf-8", "replace").encode()
+
+
+class _Recoded:
+    """UTF-16 as UTF-8; what is none becomes the replacement character."""
+
+    def __init__(self, raw: _Peeking) -> None:
+        self._raw, self._decoder = raw, codecs.getincrementaldecoder("utf-16")("replace")
+
+    def read(self, size: int) -> bytes:
+        while more := self._raw.read(size):
+            if text := self._decoder.decode(more):
+                return text.encode()
+        return self._decoder.decode(b"", final=True).encode()
 
 
 class _Peeking:
