@@ -104,7 +104,7 @@ def test_a_question_by_name_gives_verdict_chart_and_what_would_have_been_seen(
         assert "since=2014-11-24" in page.url
         said = page.inner_text(".said")
         assert words("verdict_no_surge", language) in said
-        assert "3.3 MB" in said
+        assert "2.4 MB" in said
         assert page.locator("figure canvas").count() == 1
         # The sliders: hardly anything is hardly ever seen, very much nearly always.
         volume = page.get_by_label(words("would_volume", language), exact=True)
