@@ -115,6 +115,9 @@ bench-leaks: $(VENV)/.ready-dev debian
 bench-calibration: $(VENV)/.ready-dev
 	$(BIN)/python -m benchmarks.calibration.run --series 750 --seed 2031 > benchmarks/work-calibration.txt
 	$(BIN)/python -m benchmarks.calibration.peers --series 60 >> benchmarks/work-calibration.txt
+	if test -n "$(SERIES)"; then cat benchmarks/calibration/PUBLIC.md >> benchmarks/work-calibration.txt; for budget in 0.05 0.01; do \
+	  $(BIN)/python -m benchmarks.calibration.public $(SERIES) --budget $$budget >> benchmarks/work-calibration.txt; echo >> benchmarks/work-calibration.txt; \
+	done; fi
 	cat benchmarks/calibration/HEAD.md benchmarks/work-calibration.txt > benchmarks/CALIBRATION.md
 	rm benchmarks/work-calibration.txt
 
