@@ -25,8 +25,8 @@ HOUR_S = 3600
 LARGEST_PEAKS, MOST_LOOKED, APART = 16, 100, 3
 """So many of the largest hourly windows tell how the largest grow with the level, so many hours apart."""
 FOLLOWS = 0.5
-"""The share of that power by which scores are made even over the day. With all of it the quiet hours' largest, which are
-not smaller in proportion, set the levels of the busy hours; with none the busy hours set those of the quiet ones."""
+"""The share of that power by which scores are made even over the day. With all of it the quiet hours' largest, which
+are not smaller in proportion, set the levels of the busy hours; with none busy hours set those of the quiet ones."""
 POWER_SPREAD = 0.3
 """By so much the power of the largest may differ from that of what is large at each level (a standard deviation)."""
 
