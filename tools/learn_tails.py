@@ -19,14 +19,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.detect import DURATIONS_S, learn
-from tidegauge.detect.pool import is_thin, shapes_of
-from tidegauge.detect.tail import log_likelihood, prior
+from tidegauge.detect.history import Learned
+from tidegauge.detect.pool import is_thin, likelihood_of, shapes_of
+from tidegauge.detect.tail import nearest, prior
 
 Floats = NDArray[np.float64]
 OUT = Path(__file__).parent.parent / "src/tidegauge/detect/data/tails.json"
@@ -60,7 +60,7 @@ class Week:
     def unit(self) -> float:
         return float(self.values[self.values > 0].min(initial=1.0))
 
-    def learned(self) -> Any:
+    def learned(self) -> Learned:
         """What its history says."""
         return learn(
             self.starts_s, self.values, np.ones(len(self.values)), width_s=self.width_s, asked=self.asked,
@@ -102,9 +102,7 @@ def learned_from(found: list[Week]) -> dict[int, list[tuple[str, Floats]]]:
         for one in week.learned().scored:
             if is_thin(one) or not len(one.peaks.scores):
                 continue
-            logs = log_likelihood(one.peaks.scores, one.peaks.threshold, one.peaks.depth)
-            duration_s = min(DURATIONS_S, key=lambda known_s: abs(np.log(known_s / (one.length * week.width_s))))
-            told[duration_s].append((week.source, np.exp(logs - logs.max())))
+            told[nearest(one.length * week.width_s, DURATIONS_S)].append((week.source, likelihood_of(one)))
     return told
 
 

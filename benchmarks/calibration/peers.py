@@ -23,12 +23,12 @@ from scipy.stats import genpareto
 from benchmarks.calibration.families import DAY, FAMILIES, HISTORY, UNSEEN, Floats
 
 
-def three_deviations(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
+def three_deviations(values: Floats, first: int, day: int) -> bool:
     past, asked = values[:first], values[first:]
     return bool((asked > past.mean() + 3 * past.std()).any())
 
 
-def hour_of_week(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
+def hour_of_week(values: Floats, first: int, day: int) -> bool:
     """A profile by hour of the week, and three deviations above it."""
     hours = np.arange(len(values)) % (7 * day) * 24 // day
     past = values[:first]
@@ -41,7 +41,7 @@ def hour_of_week(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
     return bool((values[first:] > (mean + 3 * deviation)[hours[first:]]).any())
 
 
-def holt_winters(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
+def holt_winters(values: Floats, first: int, day: int) -> bool:
     """Aberrant behaviour as rrdtool finds it (Brutlag 2000): 7 of 9 bins outside of two predicted deviations."""
     alpha, beta, gamma, scale = 0.1, 0.0035, 0.1, 2.0
     level, slope = float(values[:day].mean()), 0.0
@@ -59,11 +59,11 @@ def holt_winters(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
     return bool((np.convolve(failing[first:], np.ones(9), "valid") >= 7).any())
 
 
-def fixed_threshold(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
+def fixed_threshold(values: Floats, first: int, day: int) -> bool:
     return bool((values[first:] > 2 * values[:first].max()).any())
 
 
-def spot(values: Floats, first: int = HISTORY, day: int = DAY, risk: float = 1e-4) -> bool:
+def spot(values: Floats, first: int, day: int, risk: float = 1e-4) -> bool:
     """SPOT (Siffer, Fouque, Termier, Largouët, KDD 2017): peaks over the 98 % quantile of the history follow a
     generalised Pareto distribution; an alarm where that gives a value less than the risk, else the fit learns from
     it (here whenever there are a twentieth more peaks)."""
@@ -92,7 +92,7 @@ def _pareto_level(peaks: list[float], threshold: float, seen: int, risk: float) 
     return float(threshold + scale / shape * (ratio**-shape - 1))
 
 
-def drift_spot(values: Floats, first: int = HISTORY, day: int = DAY) -> bool:
+def drift_spot(values: Floats, first: int, day: int) -> bool:
     """DSPOT: the same on what lies above the mean of the last day."""
     total = np.r_[0.0, np.cumsum(values)]
     before = np.r_[np.full(day, values[:day].mean()), (total[day:-1] - total[: -day - 1]) / day]

@@ -20,7 +20,9 @@ import numpy as np
 from benchmarks.calibration.peers import OWN
 from benchmarks.calibration.run import share
 from tidegauge.detect import DURATIONS_S, decide
-from tidegauge.detect.pool import unpooled
+from tidegauge.detect.pool import Pool, unpooled
+from tidegauge.detect.tail import nearest
+from tidegauge.detect.windows import sums
 from tools.learn_tails import DAY_S, Floats, Week, learned_from, tails, weeks
 
 POWER = 0.95
@@ -37,10 +39,11 @@ def main() -> None:
     judged = list(weeks(arguments.folders))
     told = learned_from(judged + list(weeks(arguments.learn)))
     random = np.random.default_rng(1)
-    rows = [_judged(week, told, arguments.budget, random) for week in judged]
+    pools = {source: _pool(tails(told, source)) for source in {week.source for week in judged}}
+    rows = [_judged(week, pools[week.source], arguments.budget, random) for week in judged]
     allowed = max(arguments.budget, float(np.mean([row["called"] for row in rows])))
     tops = [_tops(week) for week in judged]
-    factor = next(c for c in FACTORS if np.mean([_by_rule(top, c) for top in tops]) <= allowed)
+    factor = next((c for c in FACTORS if np.mean([_by_rule(top, c) for top in tops]) <= allowed), FACTORS[-1])
     for week, row, top in zip(judged, rows, tops, strict=True):
         row["rule"] = _by_rule(top, factor)
         row["beside"] = {
@@ -49,10 +52,12 @@ def main() -> None:
     print("\n".join(_table(judged, rows, arguments.budget, factor)))
 
 
-def _judged(week: Week, told: dict[int, Any], budget: float, random: np.random.Generator) -> dict[str, Any]:
+def _pool(table: dict[int, Floats]) -> Pool:
+    return unpooled(lambda duration_s: table[nearest(duration_s, table)])
+
+
+def _judged(week: Week, pool: Pool, budget: float, random: np.random.Generator) -> dict[str, Any]:
     """What we say of a week, whether an addition of each limit is found, and what other methods say."""
-    table = tails(told, week.source)
-    pool = unpooled(lambda duration_s: table[min(table, key=lambda known: abs(np.log(known / duration_s)))])
 
     def outcome(values: Floats) -> Any:
         return decide(
@@ -61,8 +66,9 @@ def _judged(week: Week, told: dict[int, Any], budget: float, random: np.random.G
         )
 
     said = outcome(week.values)
+    limits = said.limits if said.verdict == "no_surge" else ()
     found = []
-    for limit in said.limits if said.verdict == "no_surge" else ():
+    for limit in limits:
         bins = limit.duration_s / week.width_s
         begin = week.first + random.uniform(0, len(week.values) - week.first - bins)
         edges = np.arange(len(week.values) + 1)
@@ -71,20 +77,15 @@ def _judged(week: Week, told: dict[int, Any], budget: float, random: np.random.G
     day = DAY_S // week.width_s
     return {
         "called": said.verdict == "surge", "found": found,
-        "limits": {limit.duration_s: limit.amount for limit in said.limits} if said.verdict == "no_surge" else {},
+        "limits": {limit.duration_s: limit.amount for limit in limits},
         "peers": {name: method(week.values, week.first, day) for name, method in OWN.items()},
     }
-
-
-def _sums(values: Floats, length: int) -> Floats:
-    total = np.r_[0.0, np.cumsum(values)]
-    return np.asarray(total[length:] - total[:-length])
 
 
 def _tops(week: Week) -> dict[int, tuple[float, float]]:
     """For each length of windows that is a whole number of bins, the largest sum of the history and of the week."""
     return {
-        d: (float(_sums(week.values[: week.first], n).max()), float(_sums(week.values[week.first :], n).max()))
+        d: (float(sums(week.values[: week.first], n).max()), float(sums(week.values[week.first :], n).max()))
         for d in DURATIONS_S if d % week.width_s == 0 and (n := d // week.width_s) <= len(week.values) - week.first
     }
 
@@ -105,7 +106,7 @@ def _limit_of_rule(
             length = known_s // week.width_s
             first = np.arange(max(begin - length + 1, 0), min(begin + bins, len(values) - length + 1))
             caught = (np.minimum(first + length, begin + bins) - np.maximum(first, begin)) / bins
-            least = min(least, float(((factor * before - _sums(values, length)[first]) / caught).min()))
+            least = min(least, float(((factor * before - sums(values, length)[first]) / caught).min()))
         needed.append(least)
     return float(np.quantile(needed, POWER))
 

@@ -130,8 +130,6 @@ def test_a_flow_is_told_already_only_where_the_other_monitor_told_of_the_same_ti
     assert 39_000 <= int(flows["bytes"].sum()) <= 41_000  # 10 minutes were told twice
 
 
-
-
 def test_prefixes_stand_for_addresses_that_a_cache_does_not_export() -> None:
     parts = (2, template(300, (44, 4), (45, 4), (1, 4), (2, 4))), (
         300, ip("203.0.113.0") + ip("192.0.2.0") + struct.pack(">II", 1000, 3)

@@ -62,7 +62,7 @@ class Pool:
 
     def before(self, one: Scored, width_s: int) -> Floats:
         """Weights of shapes for windows of a length before anything is seen."""
-        return prior(SINGLE_SLOPE, SINGLE_SPREAD) if is_thin(one) else self.learned(one.length * width_s)
+        return _of_single_flows() if is_thin(one) else self.learned(one.length * width_s)
 
     def others(self, single: Scored) -> int:
         """How many series these factors rest on."""
@@ -84,8 +84,17 @@ def evidence(learned: Learned) -> Evidence | None:
     if not learned.scored or not len(learned.scored[0].peaks.scores):
         return None
     single = learned.scored[0]
-    logs = log_likelihood(single.peaks.scores, single.peaks.threshold, single.peaks.depth)
-    return Evidence(is_thin(single), np.exp(logs - logs.max()), single.length * learned.width_s)
+    return Evidence(is_thin(single), likelihood_of(single), single.length * learned.width_s)
+
+
+def likelihood_of(one: Scored) -> Floats:
+    """Return what the peaks of a window length say of each shape, up to a factor; shape (thetas, slopes)."""
+    logs = log_likelihood(one.peaks.scores, one.peaks.threshold, one.peaks.depth)
+    return np.asarray(np.exp(logs - logs.max()))
+
+
+def _of_single_flows() -> Floats:
+    return prior(SINGLE_SLOPE, SINGLE_SPREAD)
 
 
 def pooled(found: Iterable[Evidence | None]) -> Pool:
@@ -93,7 +102,7 @@ def pooled(found: Iterable[Evidence | None]) -> Pool:
     known = [one for one in found if one is not None]
     thin, thick = [one for one in known if one.thin], [one for one in known if not one.thin]
     return Pool(
-        _said(thin, prior(SINGLE_SLOPE, SINGLE_SPREAD)),
+        _said(thin, _of_single_flows()),
         _said(thick, learned_prior(thick[0].duration_s if thick else 1)), (len(thin), len(thick)),
     )
 

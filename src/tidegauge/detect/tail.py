@@ -10,6 +10,7 @@ the tail of a year: few peaks give a long tail.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -54,7 +55,12 @@ def learned_prior(duration_s: float) -> Floats:
     """Weights before anything is seen of sums over windows of a length: those of the learned length that is nearest to
     it, in proportion; shape (thetas, slopes)."""
     table = _learned()
-    return table[min(table, key=lambda known_s: abs(np.log(known_s / duration_s)))]
+    return table[nearest(duration_s, table)]
+
+
+def nearest(duration_s: float, known_s: Iterable[int]) -> int:
+    """Return the one of some durations that is nearest to another in proportion."""
+    return min(known_s, key=lambda one_s: abs(float(np.log(one_s / duration_s))))
 
 
 @cache

@@ -183,24 +183,38 @@ def _taken_for_ours(lake: Lake, site: Site, asked: Asked, span: Span, least: flo
     if asked.direction not in FAR or not (asked.origins or asked.watch):
         return None
     parts = tuple(part for part in (asked.origins.parts if asked.origins else ()) if part.kind != "class")
-    theirs, ours = ("src", "dst") if asked.direction == "in" else ("dst", "src")
-    chosen = FlowFilter(
-        span.history_s * 1_000_000, span.until_s * 1_000_000, (f"direction = '{asked.direction}'",)
-    )
-    for kind in {part.kind for part in parts} & {"country", "as"}:
-        most, _ = lake.top([f"{ours}_{kind}"], chosen, metric="flows", limit=1)
-        own = {str(value) for value in (*most[f"{ours}_{kind}"].to_pylist(), *site.home_as)}
-        parts = tuple(part for part in parts if part.kind != kind or part.value not in own)
-    if asked.origins and not parts:
+    # Mostly nothing passed there, and nobody need be asked what our own are.
+    if (asked.origins and not parts) or _between_homes(lake, asked, span, parts) <= least:
         return None
-    there = (f"({' OR '.join(part.sql(theirs) for part in parts)})",) if parts else ()
-    amount = _amount(lake, asked, span, ("direction = 'internal'", *there, *_turned(asked)))
+    others = _not_our_own(lake, site, asked, span, parts)
+    if asked.origins and not others:
+        return None
+    amount = _between_homes(lake, asked, span, others)
     if amount <= least:
         return None
     return (
         f"{format_amount(amount, asked.metric)} of {asked.named()} passed between home prefixes, which hold its"
         " addresses: if [site] home is too wide, this answer misses it."
     )
+
+
+def _between_homes(lake: Lake, asked: Asked, span: Span, parts: tuple[Part, ...]) -> float:
+    """How much of a question's watch, condition and origins passed between home prefixes."""
+    theirs = "src" if asked.direction == "in" else "dst"
+    there = (f"({' OR '.join(part.sql(theirs) for part in parts)})",) if parts else ()
+    return _amount(lake, asked, span, ("direction = 'internal'", *there, *_turned(asked)))
+
+
+def _not_our_own(lake: Lake, site: Site, asked: Asked, span: Span, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The origins that are neither the country nor the AS of most of our hosts."""
+    ours = "dst" if asked.direction == "in" else "src"
+    way = (f"direction = '{asked.direction}'",)
+    chosen = FlowFilter(span.history_s * 1_000_000, span.until_s * 1_000_000, way)
+    for kind in {part.kind for part in parts} & {"country", "as"}:
+        most, _ = lake.top([f"{ours}_{kind}"], chosen, metric="flows", limit=1)
+        own = {str(value) for value in (*most[f"{ours}_{kind}"].to_pylist(), *site.home_as)}
+        parts = tuple(part for part in parts if part.kind != kind or part.value not in own)
+    return parts
 
 
 def _turned(asked: Asked) -> tuple[str, ...]:

@@ -77,7 +77,10 @@ def _rows(text: str, path: Path) -> Iterator[Row | Left]:
     if not text.lstrip().startswith(("{", "[")):
         yield from csv_rows(text)
         return
-    yield from _json_rows(_json(text, path))
+    try:
+        yield from _json_rows(_json(text, path))
+    except RecursionError:
+        raise InputError("nested too deeply", where=str(path)) from None
 
 
 def _json_rows(document: Any) -> Iterator[Row | Left]:

@@ -16,7 +16,15 @@ from tidegauge.wire.records import Column, Records, as_int64
 from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import REVERSE_PEN, Template
 
+OCTETS: tuple[int, ...] = (e.OCTET_DELTA_COUNT, e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS, e.OCTET_TOTAL_COUNT)
+PACKETS: tuple[int, ...] = (e.PACKET_DELTA_COUNT, e.INITIATOR_PACKETS, e.PACKET_TOTAL_COUNT)
+"""Elements that count what went there, the first that is not 0 before the others."""
 STARTS = (e.FLOW_START_MILLISECONDS, e.FLOW_START_SYS_UP_TIME, e.FLOW_START_SECONDS)
+
+
+def counts_traffic(template: Template) -> bool:
+    """Whether its records count bytes or packets, and tell of no event."""
+    return any(template.has(element) for element in (*OCTETS, *PACKETS))
 
 
 @dataclass(frozen=True)
@@ -96,12 +104,10 @@ def amounts_of(records: Records, sets: SetTable, reading: Reading) -> Amounts | 
 
 def _there(records: Records) -> tuple[Column | None, Column | None]:
     """Bytes and packets of the way there."""
-    octets = [e.OCTET_DELTA_COUNT, e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS, e.OCTET_TOTAL_COUNT]
-    packets = [e.PACKET_DELTA_COUNT, e.INITIATOR_PACKETS, e.PACKET_TOTAL_COUNT]
+    octets, packets = OCTETS, PACKETS
     if records.template.has(e.RESPONDER_OCTETS):
-        octets.insert(0, e.INITIATOR_OCTETS)
-        packets.insert(0, e.INITIATOR_PACKETS)
-    return first_amount(records, tuple(octets)), first_amount(records, tuple(packets))
+        octets, packets = (e.INITIATOR_OCTETS, *octets), (e.INITIATOR_PACKETS, *packets)
+    return first_amount(records, octets), first_amount(records, packets)
 
 
 def _back(records: Records) -> tuple[Column | None, Column | None, Column | None]:

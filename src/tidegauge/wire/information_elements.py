@@ -42,15 +42,6 @@ def describes_flows(template: Template) -> bool:
     return sections or all(named)
 
 
-def counts_traffic(template: Template) -> bool:
-    """Whether its records count bytes or packets, and tell of no event."""
-    counters = (
-        e.OCTET_DELTA_COUNT, e.PACKET_DELTA_COUNT, e.OCTET_TOTAL_COUNT, e.PACKET_TOTAL_COUNT,
-        e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS,
-    )
-    return any(template.has(element) for element in counters)
-
-
 def describes_packets(template: Template) -> bool:
     """Whether its records name the ends in the header of a packet alone."""
     return not _has_addresses(template)

@@ -12,7 +12,7 @@ from tidegauge.model import FlowBatch
 from tidegauge.wire.accounts import ORDINARY_RECORD, Accounts, about_records, delays_s
 from tidegauge.wire.clocks import Clocks
 from tidegauge.wire.connections import Connections
-from tidegauge.wire.counters import Reading, is_of_firewall
+from tidegauge.wire.counters import Reading, counts_traffic, is_of_firewall
 from tidegauge.wire.datagrams import V9, Datagrams
 from tidegauge.wire.elements import (
     EGRESS_FLOW,
@@ -24,7 +24,7 @@ from tidegauge.wire.elements import (
     SYSTEM_INIT_TIME_MILLISECONDS,
 )
 from tidegauge.wire.grouping import fair_share, groups
-from tidegauge.wire.information_elements import counts_traffic, describes_flows, describes_packets, flows_of
+from tidegauge.wire.information_elements import describes_flows, describes_packets, flows_of
 from tidegauge.wire.likelihood import fills, likely
 from tidegauge.wire.lines import UNADDRESSED
 from tidegauge.wire.records import Records, read_records
@@ -37,7 +37,7 @@ from tidegauge.wire.sampling import (
 )
 from tidegauge.wire.sequence import Uptimes
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT
-from tidegauge.wire.sets import Heads, SetTable, read_heads, walk_sets
+from tidegauge.wire.sets import Heads, SetTable, by_template, read_heads, walk_sets
 from tidegauge.wire.tcpexport import IPFIX
 from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templates
 
@@ -105,7 +105,7 @@ class SetDecoder(Accounts):
         keep them from being read, and a template may be known from elsewhere, if what it makes of them can be."""
         self._charge(table, -1)
         gone: list[NDArray[np.int64]] = []
-        for key, rows in _by_key(table):
+        for key, rows in by_template(table):
             template, own = self.templates.at(key, float(table.orders[rows[0]])), table.take(rows)
             if template is None and (template := self._from_elsewhere(key)) is not None and not likely(template, own):
                 template = None
@@ -274,7 +274,7 @@ class SetDecoder(Accounts):
         """Data sets with their templates, in the order of first use; those without one are kept for later."""
         work: list[tuple[int, Template, NDArray[np.int64]]] = []
         waiting: list[NDArray[np.int64]] = []
-        for key, rows in _by_key(table):
+        for key, rows in by_template(table):
             history = self.templates.histories.get(key)
             if not history:
                 template = self._before_restart(key, table.take(rows))
@@ -290,10 +290,7 @@ class SetDecoder(Accounts):
                 if template is None:
                     waiting.append(chosen)
                 elif not template.options and not describes_flows(template):
-                    why = UNADDRESSED if counts_traffic(template) else "its template has no addresses, nor counters"
-                    self.skipped.add("record", why, int((table.lengths[chosen] // template.size).sum()))
-                    if counts_traffic(template):
-                        self._charge(table.take(chosen), 1)
+                    self._pass_over(template, table.take(chosen))
                 else:
                     work.append((int(table.orders[chosen[0]]), template, chosen))
         still = np.zeros(len(table), dtype=bool)
@@ -306,6 +303,14 @@ class SetDecoder(Accounts):
             self._keep(table.take(still))
         work.sort(key=lambda item: item[0])
         return [(template, table.take(rows)) for _, template, rows in work]
+
+    def _pass_over(self, template: Template, sets: SetTable) -> None:
+        """Count the records of sets that name no ends; those that count traffic are lost."""
+        lost = counts_traffic(template)
+        why = UNADDRESSED if lost else "its template has no addresses, nor counters"
+        self.skipped.add("record", why, int((sets.lengths // template.size).sum()))
+        if lost:
+            self._charge(sets, 1)
 
     def _charge(self, sets: SetTable, sign: int) -> None:
         """Count the records of sets that wait as lost (1), and no more as that (-1) when they are read or given up."""
@@ -487,15 +492,3 @@ def _combinations(
     _, selector_groups = np.unique(selectors, return_inverse=True)
     for rows in groups(set_groups.reshape(-1)[owners] * (int(selector_groups.max()) + 1) + selector_groups):
         yield rows, *keys[:, owners[rows[0]]].tolist(), int(selectors[rows[0]])
-
-
-def _by_key(table: SetTable) -> Iterator[tuple[Key, NDArray[np.int64]]]:
-    """Rows of each exporter, session and template id, in order."""
-    if not len(table):
-        return
-    order = np.lexsort((table.orders, table.ids, table.sessions, table.senders))
-    columns = np.stack([table.senders, table.sessions, table.ids])[:, order]
-    starts = np.flatnonzero(np.r_[True, (np.diff(columns) != 0).any(axis=0)])
-    for start, end in zip(starts, np.r_[starts[1:], len(order)], strict=True):
-        sender, session, template_id = columns[:, start].tolist()
-        yield (sender, session, template_id), order[start:end]

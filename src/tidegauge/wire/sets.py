@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -168,3 +168,15 @@ def walk_sets(
         shift_ms=shift_ms[messages],
     )
     return table, unread
+
+
+def by_template(table: SetTable) -> Iterator[tuple[tuple[int, int, int], NDArray[np.int64]]]:
+    """Yield the rows of each exporter, session and template id, in order."""
+    if not len(table):
+        return
+    order = np.lexsort((table.orders, table.ids, table.sessions, table.senders))
+    columns = np.stack([table.senders, table.sessions, table.ids])[:, order]
+    starts = np.flatnonzero(np.r_[True, (np.diff(columns) != 0).any(axis=0)])
+    for start, end in zip(starts, np.r_[starts[1:], len(order)], strict=True):
+        sender, session, template_id = columns[:, start].tolist()
+        yield (sender, session, template_id), order[start:end]
