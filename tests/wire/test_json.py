@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.make import run_json
 from tidegauge.cli import program
-from tidegauge.site import Site
+from tidegauge.site import FILE_NAME, Site
 from tidegauge.wire import JsonReader, Stream
 from tidegauge.wire.columns import PLAIN, plain_name
 
@@ -282,3 +282,82 @@ def test_odd_values_cost_their_own_record_at_most(kind: str, data: st.DataObject
     flows = sum(len(batch) for batch in reader.read(Stream(io.BytesIO(text.encode()), "odd")))
     good = 2 if kind in TWO_WAY else 1
     assert 2 * good <= flows <= 3 * good
+
+
+def packetbeat(second: int, sent: int, back: int, *, flow: str = "EAT/AQ", final: bool = False) -> dict[str, Any]:
+    """What Packetbeat reports every ten seconds of a flow that goes on: what passed since its start."""
+    return {
+        "@timestamp": f"2024-05-01T12:00:{second:02}.000Z", "type": "flow",
+        "event": {"action": "network_flow", "start": START + ".000Z", "end": f"2024-05-01T12:00:{second:02}.000Z"},
+        "flow": {"id": flow, "final": final}, "network": {"transport": "tcp", "bytes": sent + back, "packets": 8},
+        "source": {"ip": OURS, "port": 50000, "bytes": sent, "packets": 4},
+        "destination": {"ip": FAR, "port": 443, "bytes": back, "packets": 4},
+    }
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_totals_since_the_start_of_a_flow_count_once(
+    make_site: Callable[..., Site], tmp_path: Path, files: int
+) -> None:
+    rows = [
+        packetbeat(10, 1000, 100), packetbeat(20, 5000, 500), packetbeat(30, 5000, 500, final=True),
+        packetbeat(30, 70, 70, flow="other", final=True),
+    ]
+    site = make_site()
+    for part, some in enumerate((rows[:2], rows[2:]) if files == 2 else (rows,)):
+        (tmp_path / f"{part}.json").write_text("\n".join(map(json.dumps, some)))
+        _, flows = taken(site, tmp_path / f"{part}.json")
+    sent, back = (sum(flow["bytes"] for flow in flows if flow["src"] == end) for end in (OURS, FAR))
+    assert (sent, back) == (5070, 570)
+
+
+def test_totals_of_a_named_flow_count_once(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    rows = [
+        {"flowStartMilliseconds": START, "flowEndMilliseconds": END, "sourceIPv4Address": OURS, "flowId": flow,
+         "destinationIPv4Address": FAR, "protocolIdentifier": 6, "octetTotalCount": octets, "packetTotalCount": 2}
+        for flow, octets in ((5, 100), (5, 300), (6, 40))
+    ]
+    (tmp_path / "in.json").write_text("\n".join(map(json.dumps, rows)))
+    assert sum(flow["bytes"] for flow in taken(make_site(), tmp_path / "in.json")[1]) == 340
+
+
+@pytest.mark.parametrize("kind", ["filebeat", "azure"])
+def test_an_answer_as_large_as_the_question_is_one(
+    make_site: Callable[..., Site], tmp_path: Path, kind: str
+) -> None:
+    """As of pings: what is named the way back is that, though both count alike."""
+    row: dict[str, Any] = {**FILEBEAT, "destination": {"ip": FAR, "bytes": 1500, "packets": 2}}
+    if kind == "azure":
+        tuples = [f"{START_S * 1000},{OURS},{FAR},50000,443,6,O,E,NX,2,1500,2,1500"]
+        flows = {"aclID": "x", "flowGroups": [{"rule": "r", "flowTuples": tuples}]}
+        row = {"records": [{"flowRecords": {"flows": [flows]}}]}
+    (tmp_path / "in.json").write_text(json.dumps(row))
+    found = taken(make_site(), tmp_path / "in.json")[1]
+    assert [(flow["src"], flow["bytes"]) for flow in found] == [(OURS, 1500), (FAR, 1500)]
+
+
+@pytest.mark.parametrize(("setting", "total"), [("auto", 3 * 1500 + 4 * 700), ("same", 4500), ("reverse", 7300)])
+def test_one_rule_says_what_a_second_pair_of_counters_is(
+    make_site: Callable[..., Site], tmp_path: Path, setting: str, total: int
+) -> None:
+    rows = [{**NPROBE, "OUT_BYTES": 700, "OUT_PKTS": 1}] * 3 + [{**NPROBE, "IN_BYTES": 0, "IN_PKTS": 0}]
+    site = make_site()
+    with (site.folder / FILE_NAME).open("a") as file:
+        file.write(f'\n[exporters."203.0.113.7"]\nname = "edge"\nout_bytes = "{setting}"\n')
+    (tmp_path / "in.json").write_text("\n".join(map(json.dumps, rows)))
+    report, flows = taken(site, tmp_path / "in.json")
+    assert sum(flow["bytes"] for flow in flows) == total + 700 * (setting == "same")
+    assert any("OUT_BYTES" in rule for rule in report["applied"])
+    assert {flow["exporter"] for flow in flows} == {"edge"}
+
+
+def test_records_of_the_way_out_only_count(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {name: value for name, value in NPROBE.items() if not name.startswith(left)} for left in ("IN_", "OUT_")
+    ]
+    for part, some in enumerate((rows, rows[:1])):
+        (tmp_path / f"{part}.json").write_text("\n".join(map(json.dumps, some)))
+        flows = taken(make_site(name=f"site{part}"), tmp_path / f"{part}.json")[1]
+        assert sorted((flow["src"], flow["bytes"], flow["packets"]) for flow in flows) == [
+            (OURS, 700, 1), (OURS, 1500, 2)
+        ][: 2 - part]

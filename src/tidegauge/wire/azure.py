@@ -70,8 +70,8 @@ def azure_table(records: Iterable[dict[str, Any]], skipped: Skipped) -> pa.Table
     kept = {name.replace("_", ""): table[name] for name in ("src", "dst", "src_port", "dst_port")}
     return pa.table({
         **kept, "proto": proto, "timestart": ends_ms - INTERVAL_S * 1000, "timeend": ends_ms,
-        "bytes": table["bytes"], "packets": table["packets"], "opkt": table["back_packets"],
-        "obyt": table["back_bytes"],
+        "bytes": table["bytes"], "packets": table["packets"], "destination.packets": table["back_packets"],
+        "destination.bytes": table["back_bytes"],
     })
 
 

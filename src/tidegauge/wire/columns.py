@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
+T = TypeVar("T")
 ALIASES: dict[str, tuple[str, ...]] = {
     "time_start": (
         "time_start", "ts", "firstseen", "first", "stime", "stime+msec", "start", "time_flow_start_ns",
@@ -56,18 +58,16 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "bytes", "ibyt", "octets", "in_bytes", "octet_delta_count", "octet_total_count", "bytes_sent",
         "source.bytes", "network.bytes",
     ),
-    "back_packets": (
-        "opkt", "out_packets", "out_pkts", "reverse_packet_delta_count", "reverse_packet_total_count",
-        "destination.packets",
-    ),
-    "back_bytes": (
-        "obyt", "out_bytes", "reverse_octet_delta_count", "reverse_octet_total_count", "destination.bytes",
-    ),
+    "back_packets": ("reverse_packet_delta_count", "reverse_packet_total_count", "destination.packets"),
+    "back_bytes": ("reverse_octet_delta_count", "reverse_octet_total_count", "destination.bytes"),
+    "out_packets": ("opkt", "out_packets", "out_pkts"),
+    "out_bytes": ("obyt", "out_bytes"),
     "sampling": ("sampling",),
     "unapplied_sampling": ("sampling_rate", "sampling_interval"),
     "log_status": ("log_status",),
     "firewall_event": ("firewall_event",),
     "flow_id": ("flow_id", "conn_id"),
+    "running_flow": ("running_flow",),
     "biflow_direction": ("biflow_direction",),
     "src_as": ("src_as", "sas", "as_src", "bgp_source_as_number"),
     "dst_as": ("dst_as", "das", "as_dst", "bgp_destination_as_number"),
@@ -76,9 +76,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
 logs; goflow2 (1 and 2); pmacct; nProbe; Filebeat and Logstash; information elements of RFC 5102 as ipfixcol2 and
 super_mediator write them; Google Cloud's VPC flow logs. Compared are `plain_name`s.
 
-`back_packets` and `back_bytes` are of the way back in a two-way record. `sampling` has been applied to the counters,
+`back_packets` and `back_bytes` are of the way back in a two-way record; `out_packets` and `out_bytes` are that, or the
+same traffic behind the exporter (`Connections.way_back`). `sampling` has been applied to the counters,
 `unapplied_sampling` has not. `log_status` is what AWS says of the records of a time;
-`firewall_event` and `flow_id` those of Cisco's firewalls (elements 233 and 148)."""
+`firewall_event` and `flow_id` those of Cisco's firewalls (elements 233 and 148). `running_flow` names the flow whose
+counters are totals since its start."""
 
 CONTAINERS = frozenset({"netflow", "flow", "flows", "connection", "jsonPayload", "_source", "fields"})
 """Objects in which records or parts of them lie, and which say nothing more."""
@@ -106,4 +108,10 @@ def recognised(header: Iterable[str]) -> dict[str, list[str]]:
     for name in header:
         named.setdefault(plain_name(name), name)
     found = {ours: [named[name] for name in names if name in named] for ours, names in PLAIN.items()}
-    return {ours: names for ours, names in found.items() if names}
+    return with_sole_counters({ours: names for ours, names in found.items() if names})
+
+
+def with_sole_counters(found: dict[str, T]) -> dict[str, T]:
+    """Return a table's columns by our names; where only the second pair of counters is there, it is the first."""
+    alone = {"out_bytes": "bytes", "out_packets": "packets"} if "bytes" not in found else {}
+    return {alone.get(name, name): column for name, column in found.items()}

@@ -204,10 +204,16 @@ class Connections:
                 self._remember(key, Told(amounts[:, i].tolist(), int(ends_us[i]), ended=True))
         return added, begins
 
-    def way_back(self, key: Key, octets: Ints, out_octets: Ints, packets: Ints, out_packets: Ints) -> bool:
+    def way_back(
+        self, key: Key, octets: Ints, out_octets: Ints, packets: Ints, out_packets: Ints, setting: str = "auto"
+    ) -> bool:
         """Whether a second pair of counters is the way back, and not the same traffic behind the box.
 
         It is where in most of the records so far, of those with both, neither packets nor bytes are about the same.
+
+        Args:
+            key: what the records have in common; the first part is the exporter.
+            setting: `reverse` or `same` where the site says which; else `auto`.
         """
         both = (octets > 0) & (out_octets > 0)
         same = np.abs(octets - out_octets) <= 0.05 * octets
@@ -215,7 +221,11 @@ class Connections:
         counts = self.alike.setdefault(key, [0, 0])
         counts[0] += int((both & same).sum())
         counts[1] += int((both & ~same).sum())
-        return counts[1] > counts[0]
+        back = setting == "reverse" or (setting == "auto" and counts[1] > counts[0])
+        what = "the way back" if back else "the same traffic behind the exporter, not counted again"
+        if given := int((out_octets > 0).sum()):
+            self.applied[f"records whose OUT_BYTES were taken for {what}"] += given
+        return back
 
     def told_elsewhere(self, exporter: int, flows: FlowBatch, egress: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which flows the same exporter told already by its monitor of the other direction, between the same

@@ -138,11 +138,7 @@ def _is_way_back(records: Records, sets: SetTable, reading: Reading, given: list
     setting = reading.out_bytes.get(exporter, "auto")
     octets, out_octets, packets, out_packets = (as_int64(column) for column in given)
     key = (exporter, int(sets.sessions[records.owners[0]]) if len(records.owners) else 0, records.template)
-    decided = reading.known.way_back(key, octets, out_octets, packets, out_packets)
-    back = setting == "reverse" or (setting == "auto" and decided)
-    what = "the way back" if back else "the same traffic behind the exporter, not counted again"
-    reading.known.applied[f"records whose OUT_BYTES were taken for {what}"] += int((out_octets > 0).sum())
-    return back
+    return reading.known.way_back(key, octets, out_octets, packets, out_packets, setting)
 
 
 def _told_before(records: Records, reading: Reading) -> Callable[..., tuple[Column, Column]] | None:

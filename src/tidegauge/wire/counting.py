@@ -42,6 +42,7 @@ class Counting:
         by_count: by rule that counts records where the standard counts messages: by how far a step should advance by
             it, the steps that tell the two apart, and those of them that fit it.
         of_messages: steps of which the standard counts one and records would count more.
+        of_templates: steps that tell records from records and templates.
         last: the last number, and by rule how far it should advance; empty where not known.
         rule: what the numbers count, as far as is known.
     """
@@ -53,6 +54,7 @@ class Counting:
     standard: list[int] = field(default_factory=lambda: [0] * RULES)
     by_count: dict[int, dict[int, list[int]]] = field(default_factory=dict)
     of_messages: int = 0
+    of_templates: int = 0
     last: list[int] = field(default_factory=list)
     rule: int = STANDARD
 
@@ -99,9 +101,11 @@ class Counting:
                 if self.fits[rule]:
                     self._by_count(rule, by_rule[rule][known][telling[rule]], moved[rule][telling[rule]])
         self.of_messages += int((by_rule[RECORDS] > by_rule[STANDARD])[known].sum())
+        self.of_templates += int((by_rule[TEMPLATES_TOO] != by_rule[RECORDS])[known].sum())
         self.rule = self._best()
         if self.steps >= REMEMBERED:
-            self.steps, self.behind, self.of_messages = self.steps // 2, self.behind // 2, self.of_messages // 2
+            self.steps, self.behind = self.steps // 2, self.behind // 2
+            self.of_messages, self.of_templates = self.of_messages // 2, self.of_templates // 2
             for counts in (self.telling, self.fits, self.standard):
                 counts[:] = [count // 2 for count in counts]
             for by_count in self.by_count.values():
@@ -124,6 +128,14 @@ class Counting:
         telling, fits = (sum(steps[i] for steps in found) for i in (0, 1))
         return fits >= max(LEAST_ELSEWHERE, LEAST_SHARE * telling)
 
+    def _of_records(self) -> int:
+        """Which of the rules that count records fits, by the steps behind messages with templates."""
+        more = self.fits[TEMPLATES_TOO] - self.fits[RECORDS]
+        if more >= max(LEAST_FITS, LEAST_SHARE * self.of_templates):
+            return TEMPLATES_TOO
+        neither = self.of_templates >= ENOUGH and -more < FEWEST_SHARE * self.of_templates
+        return UNKNOWN if neither else RECORDS
+
     def _best(self) -> int:
         better = [
             rule
@@ -135,8 +147,8 @@ class Counting:
             return UNKNOWN  # what fits may be regular loss
         if better:
             best = max(better, key=lambda rule: self.fits[rule])
-            if best == TEMPLATES_TOO and RECORDS in better and self.fits[best] < self.fits[RECORDS] + LEAST_FITS:
-                best = RECORDS
+            if best in (RECORDS, TEMPLATES_TOO) and RECORDS in better:
+                best = self._of_records()
             return UNKNOWN if best == NOTHING else best
         if self.standard[STANDARD] >= FEWEST_SHARE * self.steps:
             return STANDARD

@@ -36,9 +36,13 @@ class Names:
         """The address of a configured name; the name itself where it is none."""
         return self._addresses.get(name, name)
 
+    def called(self, address: str) -> str:
+        """The configured name of an address; the address itself where it has none."""
+        return self._configured.get(address, address)
+
     def position(self, address: str) -> int:
         """Position of an exporter's address (its configured name where there is one)."""
-        name = self._configured.get(address, address)
+        name = self.called(address)
         if name not in self._position and len(self._position) >= MOST_NAMES:
             name = BEYOND
         if name not in self._position:
@@ -52,7 +56,7 @@ class Names:
 
     def forget(self, address: str) -> int | None:
         """Give the position of an exporter to whoever comes next; which it was, None where there was none."""
-        position = self._position.pop(self._configured.get(address, address), None)
+        position = self._position.pop(self.called(address), None)
         if position is not None:
             self._free.append(position)
         return position

@@ -102,7 +102,7 @@ class FileReaders:
             )
 
     def _kinds(self) -> dict[str, Callable[[Stream, str], Iterator[FlowBatch]]]:
-        tables = {"column_map": self.column_map, "sampling": self.sampling}
+        tables = {"column_map": self.column_map, **self._told}
         return {
             "netflow": lambda stream, _: self._capture(stream, "netflow"),
             "pcap": lambda stream, _: self._capture(stream, "pcap"),
@@ -111,10 +111,19 @@ class FileReaders:
             "zeek": lambda stream, _: self._reader(ZeekReader, "zeek").read(stream),
             "eve": lambda stream, _: self._reader(EveReader, None, counted=self.eve_counts).read(stream),
             "argus": lambda stream, _: self._reader(ArgusReader, "argus").read(stream),
-            "json": lambda stream, _: self._reader(JsonReader, "json", sampling=self.sampling).read(stream),
+            "json": lambda stream, _: self._reader(JsonReader, "json", **self._told).read(stream),
             "csv": lambda stream, _: self._reader(TableReader, "table", **tables).read_csv(stream),
             "nfcapd": self._nfcapd,
             "parquet": self._parquet,
+        }
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        """What readers of tables are told of exporters."""
+        known = self.decoder
+        return {
+            "sampling": self.sampling, "out_bytes": known.out_bytes, "connections": known.connections,
+            "names": known.names,
         }
 
     def _reader(self, kind: type[R], otherwise: str | None, **more: Any) -> R:
@@ -133,13 +142,13 @@ class FileReaders:
         if path == "-" or stream.compression:
             raise InputError("an nfcapd file must lie on disk as it is", where=stream.name, hint="unpack it first")
         with nfdump_table(path) as table:
-            reader = self._reader(TableReader, "nfcapd", column_map=self.column_map, sampling=self.sampling)
+            reader = self._reader(TableReader, "nfcapd", column_map=self.column_map, **self._told)
             yield from reader.read_csv(table)
 
     def _parquet(self, stream: Stream, path: str) -> Iterator[FlowBatch]:
         if path == "-":
             raise InputError("Parquet cannot be read from standard input", where=stream.name, hint="name the file")
-        reader = self._reader(TableReader, "table", column_map=self.column_map, sampling=self.sampling)
+        reader = self._reader(TableReader, "table", column_map=self.column_map, **self._told)
         yield from reader.read_parquet(path)
 
     def _ipfix(self, stream: Stream) -> Iterator[FlowBatch]:

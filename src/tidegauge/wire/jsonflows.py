@@ -21,7 +21,7 @@ from tidegauge.model import FlowBatch, InputError, NoFlowsError
 from tidegauge.wire.azure import azure_table, is_azure
 from tidegauge.wire.cells import times_us
 from tidegauge.wire.columnmap import NEEDED, ColumnMap
-from tidegauge.wire.columns import PLAIN, plain_name
+from tidegauge.wire.columns import PLAIN, plain_name, with_sole_counters
 from tidegauge.wire.lines import Unread, too_deep
 from tidegauge.wire.stream import Stream
 from tidegauge.wire.tabular import TableReader
@@ -32,7 +32,8 @@ ROWS = 20_000
 LARGEST_RECORD = 64 << 20
 MOST_REMEMBERED = 2_000_000
 """Reports of Google Cloud's logs, by either end of a connection, that are remembered."""
-WANTED = frozenset(chain.from_iterable(PLAIN.values()))
+WANTED = frozenset((*chain.from_iterable(PLAIN.values()), "final", "id"))
+TOTAL = "octettotalcount"
 WITH_PORT = r"^(\d+\.\d+\.\d+\.\d+|\[.*\]):\d+$"
 BETWEEN = re.compile(r"[\s,\[\]}]*")
 BEFORE_JSON = re.compile(rb"^[^{\n]*(?=\{)", re.MULTILINE)
@@ -176,7 +177,11 @@ def _ours(table: pa.Table) -> dict[str, pa.ChunkedArray]:
                 ours[column] = ours[column].cast(pa.string())  # a text that happens to be a time
     if "exporter" in ours:
         ours["exporter"] = pc.replace_substring_regex(ours["exporter"].cast(pa.string()), WITH_PORT, r"\1")
-    return ours
+    if {"final", "id"} <= set(table.column_names):  # Packetbeat's `flow.final` and `flow.id`
+        ours["running_flow"] = table["id"]
+    elif "flow_id" in ours and "firewall_event" not in ours and TOTAL in table.column_names:
+        ours["running_flow"] = ours["flow_id"]
+    return with_sole_counters(ours)
 
 
 def _batched(records: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -197,7 +202,7 @@ def _batched(records: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict
 def _is_scalar(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        or pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)
+        or pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind) or pa.types.is_boolean(kind)
     )
 
 
@@ -284,7 +289,7 @@ def _scalars(record: dict[str, Any], before: str, depth: int) -> Iterator[tuple[
     for name, value in record.items():
         if isinstance(value, dict) and depth < MOST_DEPTH:
             yield from _scalars(value, f"{before}{name}.", depth + 1)
-        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        elif isinstance(value, str | int | float):
             yield f"{before}{name}", value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from tidegauge.model import FlowBatch, InputError, LedgerBuilder, NoFlowsError, 
 from tidegauge.wire.cells import Cells, fitted, plain_columns, stripped
 from tidegauge.wire.columnmap import ColumnMap
 from tidegauge.wire.connections import Connections
+from tidegauge.wire.datagrams import Names
 from tidegauge.wire.elements import FIREWALL_DELETED, FIREWALL_UPDATE
 from tidegauge.wire.lines import Unread, csv_block, placed
 from tidegauge.wire.stream import Stream, damage_named
@@ -27,6 +29,7 @@ VPC_FIELDS = (
 """Of AWS VPC flow logs in their default format, whose records often come without a line of names."""
 TITLE = re.compile(rb"^[^0-9\n]+(?:[0-9]{1,2}[^0-9.\n][^0-9\n]*)*$", re.MULTILINE)
 """A line without an address or a large number in it: of names, perhaps."""
+OF_WAY_BACK = ("back_bytes", "back_packets", "out_bytes", "out_packets")
 LONGEST_SKIPPED = 60
 """Minutes that a record of AWS can tell of, with room (it aggregates over ten at most)."""
 
@@ -65,7 +68,8 @@ class TableReader:
     Attributes:
         exporter: name for flows whose table has no such column.
         sampling: by exporter, the interval that the site names; it is applied where the table's counters are not.
-        connections: what firewalls told of theirs, so that nothing is counted twice.
+        out_bytes: by exporter, what a second pair of counters is: `reverse` or `same`.
+        connections: what was told of connections before, so that nothing is counted twice; exporters by `names`.
     """
 
     exporter: str
@@ -73,7 +77,9 @@ class TableReader:
     sampling: dict[str, int] = field(default_factory=dict)
     skipped: Skipped = field(default_factory=Skipped)
     ledger: LedgerBuilder = field(default_factory=LedgerBuilder)
+    out_bytes: dict[str, str] = field(default_factory=dict)
     connections: Connections = field(default_factory=Connections)
+    names: Names = field(default_factory=Names)
     _counted: bool = False
 
     def read_csv(self, stream: Stream) -> Iterator[FlowBatch]:
@@ -129,7 +135,9 @@ class TableReader:
         src, src_ok = cells.addresses("src")
         dst, dst_ok = cells.addresses("dst")
         starts, ends = cells.times_us()
-        octets, back_octets, back_packets = (cells.counts(name) for name in ("bytes", "back_bytes", "back_packets"))
+        octets, out_octets = cells.counts("bytes"), cells.counts("out_bytes")
+        sole = np.isnan(octets) & (out_octets > 0) & ~cells.unreadable("bytes", octets)
+        octets = np.where(sole, out_octets, octets)
         starts, ends, untimed = placed(starts, ends, unit=1e6)
         good = src_ok & dst_ok & np.isfinite(octets)
         self._counted |= bool(good.any())
@@ -138,16 +146,16 @@ class TableReader:
         rows = np.flatnonzero(good | bare)
         columns = {"bytes": octets, **cells.others()}
         exporters, codes = self._exporters(cells.column("exporter"), chosen, table.num_rows)
-        if cells.column("firewall_event") is not None and cells.column("flow_id") is not None:
-            amounts = np.nan_to_num([octets, columns["packets"], back_octets, back_packets]).astype(np.int64)
-            told = np.flatnonzero(good)
-            added, starts[told] = self._told_by_firewall(cells, told, codes, amounts, starts, ends)
-            octets[told], columns["packets"][told], back_octets[told], back_packets[told] = added
+        if sole.any():
+            columns["packets"] = np.where(sole, np.nan_to_num(cells.counts("out_packets"), nan=1), columns["packets"])
+        back_octets, back_packets = self._back(cells, good & ~sole, exporters, codes, columns)
+        amounts = [columns["bytes"], columns["packets"], back_octets, back_packets]
+        repeats = self._told_before(cells, good, exporters, codes, amounts, starts, ends)
         tells = (src_ok & dst_ok) | (octets > 0)
         for ok, name in ((src_ok, "src"), (dst_ok, "dst")):
             if not ok.all():
                 tells &= ~cells.of_no_ip(name)
-        half = cells.unreadable("back_bytes", back_octets) | cells.unreadable("back_packets", back_packets)
+        half = np.any([cells.unreadable(name, cells.counts(name)) for name in OF_WAY_BACK], axis=0)
         status = cells.column("log_status")
         self._left_out(good, tells, half, untimed, unread or Unread(), exporters, codes, starts, ends, status)
         column = cells.column("unapplied_sampling")
@@ -169,33 +177,62 @@ class TableReader:
             exporters=exporters, exporter=flows["exporter"], domain=flows["domain"],
             minute_s=flows["time_end"] // 1_000_000, records=good[rows], unsampled=unapplied[rows],
         )
-        return self._with_way_back(flows, back_octets[rows] * times[rows], back_packets[rows] * times[rows])
+        new = ~repeats[rows]
+        flows = flows if new.all() else flows.take(new)
+        octets, packets = (np.nan_to_num(back[rows] * times[rows])[new] for back in (back_octets, back_packets))
+        packets = np.maximum(packets, octets > 0)
+        return flows.both_ways(fitted("packets", packets), fitted("bytes", octets), said=0) if packets.any() else flows
 
-    def _told_by_firewall(
-        self, cells: Cells, rows: NDArray[np.int64], codes: NDArray[np.int32], amounts: NDArray[np.int64],
-        starts: NDArray[np.float64], ends: NDArray[np.float64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """What records of a firewall add to those of the same connection, and from when; of some rows."""
-        events = cells.counts("firewall_event")[rows]
-        names = cells.column("flow_id")
-        assert names is not None
+    def _back(
+        self, cells: Cells, good: NDArray[np.bool_], exporters: tuple[str, ...], codes: NDArray[np.int32],
+        columns: dict[str, Any],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Bytes and packets of the way back, NaN where there is none. A second pair of counters is that, or stands in
+        where the first of `columns` is 0, by the rule for records."""
+        octets, packets = cells.counts("back_bytes"), cells.counts("back_packets")
+        given = columns["bytes"], cells.counts("out_bytes"), columns["packets"], cells.counts("out_packets")
+        if not (given[1] > 0).any() and not (given[3] > 0).any():
+            return octets, packets
+        of_out = good & ((given[1] > 0) | (given[3] > 0))
+        for code in np.unique(codes[of_out]).tolist():
+            rows = np.flatnonzero(of_out & (codes == code))
+            setting = self.out_bytes.get(exporters[code], "auto")
+            there, out, packets_there, packets_out = (np.nan_to_num(c[rows]).astype(np.int64) for c in given)
+            key = self.names.position(exporters[code]), 0, "table"
+            if self.connections.way_back(key, there, out, packets_there, packets_out, setting):
+                octets[rows], packets[rows] = given[1][rows], given[3][rows]
+            else:
+                columns["bytes"][rows] = np.where(there > 0, there, out)
+                columns["packets"][rows] = np.where(packets_there > 0, packets_there, packets_out)
+        return octets, packets
+
+    def _told_before(
+        self, cells: Cells, good: NDArray[np.bool_], exporters: tuple[str, ...], codes: NDArray[np.int32],
+        amounts: list[NDArray[np.float64]], starts: NDArray[np.float64], ends: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        """Take off what others told of the same flow before (records of a firewall, or with totals since its start),
+        in `amounts` and `starts` themselves; return which rows tell nothing new."""
+        repeats = np.zeros(len(good), dtype=bool)
+        events = cells.column("firewall_event")
+        names = cells.column("running_flow" if events is None else "flow_id")
+        if names is None:
+            return repeats
+        rows = np.flatnonzero(good & names.is_valid().to_numpy().astype(bool))
         taken = names.take(pa.array(rows)).cast(pa.string()).to_pylist()
-        keys = [(code, 0, name) for code, name in zip(codes[rows].tolist(), taken, strict=True)]
-        return self.connections.of_firewall(
-            keys, events == FIREWALL_UPDATE, events == FIREWALL_DELETED, amounts[:, rows], whole_us(starts[rows]),
-            whole_us(ends[rows]),
-        )
-
-    @staticmethod
-    def _with_way_back(flows: FlowBatch, octets: NDArray[np.float64], packets: NDArray[np.float64]) -> FlowBatch:
-        """Flows with the way back of two-way records. The same counters again are the same traffic, counted behind the
-        exporter (FortiGate)."""
-        octets, packets = np.nan_to_num(octets), np.nan_to_num(packets)
-        again = (octets == flows["bytes"]) & (packets == flows["packets"])
-        packets = np.where(again, 0, np.maximum(packets, octets > 0))
-        if not packets.any():
-            return flows
-        return flows.both_ways(fitted("packets", packets), fitted("bytes", octets), said=0)
+        positions = [self.names.position(name) for name in exporters]
+        keys = [(positions[c], 0, name.encode()) for c, name in zip(codes[rows].tolist(), taken, strict=True)]
+        told = np.nan_to_num([amount[rows] for amount in amounts]).astype(np.int64)
+        begun, ended = whole_us(starts[rows]), whole_us(ends[rows])
+        if events is None:
+            added, starts[rows] = self.connections.since_last(keys, told, begun, ended)
+        else:
+            kinds = cells.counts("firewall_event")[rows]
+            updates, deleted = kinds == FIREWALL_UPDATE, kinds == FIREWALL_DELETED
+            added, starts[rows] = self.connections.of_firewall(keys, updates, deleted, told, begun, ended)
+        repeats[rows] = told.any(axis=0) & ~added.any(axis=0)
+        for amount, new in zip(amounts, added, strict=True):
+            amount[rows] = new
+        return repeats
 
     def _left_out(
         self, good: NDArray[np.bool_], tells: NDArray[np.bool_], half: NDArray[np.bool_],
@@ -259,4 +296,4 @@ class TableReader:
         texts = pc.utf8_trim_whitespace(column.cast(pa.string()).fill_null(self.exporter)).combine_chunks()
         encoded = texts.dictionary_encode()
         codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int32)
-        return tuple(name or self.exporter for name in encoded.dictionary.to_pylist()), codes
+        return tuple(self.names.called(name or self.exporter) for name in encoded.dictionary.to_pylist()), codes
