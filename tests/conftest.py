@@ -1,12 +1,17 @@
-"""Where the captures lie, and a site to take them into."""
+"""Where the captures lie, a site to take them into, and the demonstration, made once in a run."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from tidegauge.cli import program
 from tidegauge.site import Site, init_site, load_site
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -27,6 +32,43 @@ def make_site(tmp_path: Path) -> Callable[..., Site]:
         return load_site(folder)
 
     return make
+
+
+def of_run(factory: pytest.TempPathFactory) -> Path:
+    """The folder that all processes of a run share."""
+    base = factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that one process of the run makes, and none changes."""
+    folder = of_run(factory) / name
+    with (of_run(factory) / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make(folder.with_suffix(".part"))
+            folder.with_suffix(".part").rename(folder)
+    return folder
+
+
+def copied(folder: Path, target: Path) -> Path:
+    """A copy to work with; segments and captures, which nobody writes to, are linked."""
+    def one(source: str, copy: str) -> None:
+        (os.link if source.endswith((".parquet", ".pcap")) else shutil.copy2)(source, copy)
+
+    shutil.copytree(folder, target, copy_function=one)
+    return target
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tidegauge demo` makes, with all that it prints in `printed.txt`; not to be changed."""
+    def make(folder: Path) -> None:
+        found = CliRunner().invoke(program, ["demo", "--dir", str(folder)])
+        assert found.exit_code == 0, found.output
+        (folder / "printed.txt").write_text(found.output, encoding="utf-8")
+
+    return made_once(tmp_path_factory, "demo", make)
 
 
 BROWSER = ("console/test_pages.py",)

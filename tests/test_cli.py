@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.conftest import copied, made_once
 from tidegauge.cli import VERBS, program
 from tidegauge.model import TidegaugeError
 
@@ -31,12 +32,13 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "site"
-    found = run("demo", "--dir", str(folder), "--days", "30", "--surge", "KP:2014-11-25T03:00Z:2h:40MB")
-    assert found.exit_code == 0, found.output
-    assert "surge seen: incoming bytes from North Korea (KP), 2014-11-24 00:00 to" in found.output
-    assert "simulated" in found.output
-    return folder
+    def make(folder: Path) -> None:
+        found = run("demo", "--dir", str(folder), "--days", "30", "--surge", "KP:2014-11-25T03:00Z:2h:40MB")
+        assert found.exit_code == 0, found.output
+        assert "surge seen: incoming bytes from North Korea (KP), 2014-11-24 00:00 to" in found.output
+        assert "simulated" in found.output
+
+    return copied(made_once(tmp_path_factory, "surge", make), tmp_path_factory.mktemp("surge") / "site")
 
 
 def test_ask_keeps_its_contract(simulated: Path) -> None:

@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.conftest import copied
 from tidegauge.cli import program
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "json.md"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("json") / "site"
-    assert CliRunner().invoke(program, ["demo", "--dir", str(made), "--days", "16"]).exit_code == 0
-    return made
+def folder(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(demo, tmp_path_factory.mktemp("json") / "site")
 
 
 def promised(shape: str) -> set[str]:
@@ -32,7 +31,7 @@ def promised(shape: str) -> set[str]:
     [
         ("answer", ["ask", "--from", "KP", "--since", "2014-11-28"], None),
         ("exporter", ["coverage"], "exporters"),
-        ("finding", ["hunt"], "findings"),
+        ("finding", ["hunt", "egress", "passthrough", "--since", "2014-11-17"], "findings"),
         ("origin", ["origin", "210.52.109.9", "--at", "2014-11-24"], None),
         ("source", ["lake", "sources"], "sources"),
     ],

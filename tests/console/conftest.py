@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import copied
 from tests.service.app import PASSWORD, Running, roles_of
 from tidegauge.case import CaseFile
 from tidegauge.case.story import tell
-from tidegauge.cli.show import make_site, write_scenario
-from tidegauge.hunt import KINDS, hunt
-from tidegauge.ingest import Ingest
-from tidegauge.simulate import autumn_2014
 from tidegauge.site import load_site
 
 CHROMIUM = shutil.which("chromium")
@@ -25,14 +22,10 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 
 @pytest.fixture(scope="session")
-def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demonstration(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `tidegauge demo` makes: six weeks, hunted through, with the case `autumn`."""
-    folder = make_site(tmp_path_factory.mktemp("demonstration"))
-    path = write_scenario(autumn_2014(days=42, seed=2014, surges=[]), folder)
+    folder = copied(demo, tmp_path_factory.mktemp("demonstration") / "site")
     site = load_site(folder)
-    Ingest(site).run([str(path)])
-    path.unlink()
-    hunt(site, tuple(KINDS), since_s=None, until_s=None)
     files = CaseFile(site, "anna")
     files.new("autumn")
     list(tell(files, "autumn"))
