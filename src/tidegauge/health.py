@@ -119,10 +119,17 @@ def _losses(coverage: Coverage) -> Iterator[Check]:
     told = [e for e in coverage.exporters if e.standing != CONTRADICTORY]
     yield from _few([
         Check(
-            "loss", "warn", f"{e.exporter} lost {e.lost:,} of {e.records + e.lost:,} records (sequence numbers)",
+            "loss", "warn",
+            f"{e.exporter} lost {e.lost - e.waiting:,} of {e.records + e.lost:,} records (sequence numbers)",
             "the way to the collector, or the collector's receive buffer, is too small" if e.dropped
             else "they were lost before they reached this machine",
-        ) for e in told if e.lost
+        ) for e in told if e.lost > e.waiting
+    ])
+    yield from _few([
+        Check("waiting", "warn",
+              f"about {e.waiting:,} records of {e.exporter} wait for their template or their sampler",
+              "they count as lost until it comes; after half an hour those of a known template are read all the same")
+        for e in told if e.waiting
     ])
     yield from _few([
         Check("templates", "warn", f"{e.misses:,} data sets of {e.exporter} came without their template",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.make import decode, ip, ipfix, sets, simple_v9, template
@@ -18,9 +19,12 @@ def followed(
     the last datagram that came."""
     sizes = np.array(records, dtype=np.int64)
     templates = 2 * (np.arange(len(sizes)) % every == 0) if every else np.zeros_like(sizes)
-    moved = {"messages": np.ones_like(sizes), "constant": np.zeros_like(sizes)}.get(
-        rule, sizes + templates * (rule == "templates too")
-    )
+    data_sets = 1 + sizes % 2
+    sets = data_sets + (templates > 0)
+    moved = {
+        "messages": np.ones_like(sizes), "constant": np.zeros_like(sizes), "sets": sets, "data sets": data_sets,
+        "thirty": np.full_like(sizes, 30), "records, then messages": np.where(np.arange(len(sizes)) < 50, sizes, 1),
+    }.get(rule, sizes + templates * (rule == "templates too"))
     numbers = (np.cumsum(moved) - moved * (rule != "records too") + 0xFFFFFF00) & 0xFFFFFFFF
     came = np.flatnonzero(arrived)
     tracker = SequenceTracker(counts_records=counts_records)
@@ -31,7 +35,8 @@ def followed(
             zeros = np.zeros(len(rows), dtype=np.int64)
             steps = own if counts_records else np.ones_like(own)
             found = tracker.follow(
-                zeros.astype(np.int32), zeros, numbers[rows], steps, own, zeros, templates=templates[rows]
+                zeros.astype(np.int32), zeros, numbers[rows], steps, own, zeros, templates=templates[rows],
+                sets=(sets[rows], data_sets[rows]),
             )
             lost += int(found.lost.sum()) - sum(units for *_, units in found.credits)
             unknown += int(own[found.unknown].sum())
@@ -54,7 +59,7 @@ def pattern(kind: str, share: float, random: np.random.Generator) -> list[bool]:
 
 @settings(max_examples=400, deadline=None)
 @given(
-    rule=st.sampled_from(["records", "records too", "messages", "templates too"]),
+    rule=st.sampled_from(["records", "records too", "messages", "templates too", "sets", "data sets", "thirty"]),
     kind=st.sampled_from(["at random", "bursts", "in turn", "begin", "end"]),
     counts_records=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
@@ -86,6 +91,17 @@ def test_where_all_behind_templates_is_lost_nobody_knows_whether_these_count() -
     records, arrived = random.integers(2, 30, DATAGRAMS).tolist(), pattern("in turn", 0.375, random)
     _, unknown, _ = followed("records", records, arrived, counts_records=False, every=3)
     assert unknown > 0.6 * sum(np.array(records)[arrived])
+
+
+@pytest.mark.parametrize("blocks", [1, 5, 40])
+@pytest.mark.parametrize("counts_records", [True, False])
+def test_numbers_that_count_something_else_from_some_time_on_show_no_loss(counts_records: bool, blocks: int) -> None:
+    records = np.random.default_rng(1).integers(2, 30, DATAGRAMS).tolist()
+    lost, unknown, _ = followed(
+        "records, then messages", records, [True] * DATAGRAMS, counts_records=counts_records, blocks=blocks
+    )
+    assert lost == 0
+    assert unknown
 
 
 @settings(max_examples=50, deadline=None)

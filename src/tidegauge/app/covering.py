@@ -49,7 +49,8 @@ def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
     return {
         "exporter": e.exporter, "agent": e.agent, "domain": e.domain, "standing": STANDINGS[e.standing],
         "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,
-        "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped, "duplicates": e.duplicates,
+        "waiting": e.waiting, "sampling": list(e.sampling), "skew_s": round(e.skew_s, 3), "dropped": e.dropped,
+        "duplicates": e.duplicates,
         "overtaken": e.overtaken, "restarts": e.restarts, "misses": e.misses, "unsampled": e.unsampled,
         "loss": "known" if e.loss_known and e.sequence in ("records", "messages", "flows") else "not_knowable",
         "sequence": e.sequence,

@@ -19,6 +19,7 @@ LEDGER_SCHEMA = pa.schema(
         ("datagrams", pa.uint64()),
         ("records", pa.uint64()),
         ("lost", pa.int64()),
+        ("waiting", pa.int64()),
         ("dropped", pa.uint64()),
         ("duplicates", pa.uint64()),
         ("overtaken", pa.uint64()),
@@ -37,7 +38,8 @@ LEDGER_SCHEMA = pa.schema(
     ]
 )
 """`agent`: the sFlow agent, where that is not the exporter itself. `lost` in records, by sequence number; negative
-where an overtaken datagram takes back a loss of an earlier row. `dropped`: datagrams that our own machine dropped,
+where an overtaken datagram takes back a loss of an earlier row. `waiting`: those of them, about, that are here and wait
+for their template or sampler. `dropped`: datagrams that our own machine dropped,
 shared out over those that were sending. `duplicates`: datagrams left out since they came twice. `overtaken`: datagrams
 that came late. `restarts` of the exporter. `misses`: data sets whose template never came.
 `unsampled`: records whose sampling interval is not known or was not applied, and which count as they are.
@@ -61,6 +63,7 @@ HOW = {
     "datagrams": "sum",
     "records": "sum",
     "lost": "sum",
+    "waiting": "sum",
     "dropped": "sum",
     "duplicates": "sum",
     "overtaken": "sum",
@@ -95,7 +98,7 @@ def complete_ledger(table: pa.Table) -> pa.Table:
     """Folded rows as readers take them: no negative losses, and 0 for amounts that older files do not have."""
     for name in ("agent", *LEDGER_AMOUNTS, "sampling", "standing", "counts"):
         column = pc.fill_null(table[name], "" if name == "agent" else 0)
-        if name == "lost":
+        if name in ("lost", "waiting"):
             column = pc.max_element_wise(column, pa.scalar(0, pa.int64()))
         table = table.set_column(table.schema.get_field_index(name), LEDGER_SCHEMA.field(name), column)
     return table

@@ -44,6 +44,7 @@ class ExporterCoverage:
     datagrams: int
     records: int
     lost: int
+    waiting: int
     dropped: int
     duplicates: int
     overtaken: int

@@ -132,10 +132,13 @@ class Accounts:
         parts: NDArray[np.int64], sequences: NDArray[np.int64], steps: NDArray[np.int64],
         records: NDArray[np.int64], unsure: NDArray[np.bool_] | None = None,
         more_lost: NDArray[np.int64] | int = 0, templates: NDArray[np.int64] | None = None,
-        uptimes: Uptimes | None = None, **more: Any,
+        uptimes: Uptimes | None = None, sets: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None, *,
+        sampling: NDArray[np.int64], **more: Any,
     ) -> None:
         """Ledger rows of a block, by the clock that its flows have. Parts beyond the bound are counted together,
         without their sequence."""
+        for name in self.overrides.keys() & set(self.names.names):
+            sampling = np.where(exporters == self.names.position(name), self.overrides[name], sampling)
         minutes_s = self._minutes_s(clock_ms, datagrams.arrived_us)
         known = self.parts.known(exporters, parts, datagrams.arrived_us)
         own = slice(None) if known.all() else known
@@ -145,6 +148,7 @@ class Accounts:
             exporters[own], streams[own], sequences[own], steps[own], records[own], minutes_s[own],
             None if unsure is None else unsure[own], None if templates is None else templates[own],
             parts[own], (parts | datagrams.ports << STREAM_SHIFT)[own], None if uptimes is None else uptimes.take(own),
+            None if sets is None else (sets[0][own], sets[1][own]),
         )
         lost, overtaken, restarted, unknown, counts = (np.zeros(len(parts), dtype=np.int64) for _ in range(5))
         lost[own], overtaken[own], restarted[own], unknown[own], counts[own] = (
@@ -168,7 +172,7 @@ class Accounts:
                 exporters=self.names.names, exporter=exporters[mine], agent=self.parts.agents[agent],
                 domain=domains_of(shown[mine]), minute_s=minutes_s[mine], datagrams=1, records=records[mine],
                 lost=(lost + more_lost)[mine], overtaken=overtaken[mine], restarts=restarted[mine],
-                unfollowed=(unknown * records)[mine], counts=counts[mine],
+                unfollowed=(unknown * records)[mine], counts=counts[mine], sampling=sampling[mine],
                 **{name: column[mine] for name, column in more.items()},
             )
         for exporter, part, minute_s, units in found.credits:

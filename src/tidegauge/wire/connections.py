@@ -143,6 +143,8 @@ class Connections:
             found = self.earlier.pop(without_session(key), None)
             if found is not None and abs(at_us - found.until_us) > LONGEST_SILENCE_US:
                 found = None  # its identifier belongs to another connection by now
+            if found is not None:
+                self.told[key] = found
         if found is not None and found.mark is not None and found.mark != self.mark:
             self.leans_on.add(found.mark)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.wire import elements as e
+from tidegauge.wire.grouping import groups
 from tidegauge.wire.records import Records
 from tidegauge.wire.sessions import DOMAIN_MASK, SESSION_SHIFT
+from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import SCOPE_V9, Template
 
 SCOPE_INTERFACE_V9 = 2
@@ -131,6 +134,11 @@ class SamplingTable:
         found = {self.histories[key][-1][1] for key in own if not of_none or key[2] == DEFAULT}
         return found.pop() if len(found) == 1 else None
 
+    def announced(self, exporter: int) -> bool:
+        """Whether an exporter announced that it samples, whatever for."""
+        told = [history[-1][1] for key in self.own.get(exporter, {}) if (history := self.histories[key])]
+        return any(n > 1 for n in told) or any(n > 1 for key, n in self.remembered.items() if key[0] == exporter)
+
     def by_interface(self) -> bool:
         """Whether any exporter samples its interfaces differently."""
         return any(s[0] == "interface" for _, _, s in (*self.histories, *self.remembered))
@@ -143,3 +151,20 @@ class SamplingTable:
         for key, history in self.histories.items():
             if len(history) > 1:
                 self.histories[key] = history[-1:]
+
+
+def combinations(
+    sets: SetTable, owners: NDArray[np.int64], selectors: NDArray[np.int64], in_order: bool
+) -> Iterator[tuple[NDArray[np.int64], int, int, int, int]]:
+    """Records grouped by what decides their sampling: rows, exporter, domain, order (of the last set), selector."""
+    if not len(owners):
+        return
+    orders = sets.orders if in_order else np.full(len(sets), sets.orders.max())
+    keys = np.stack([sets.senders, sets.sessions, orders])
+    if (keys == keys[:, :1]).all() and (selectors == selectors[0]).all():
+        yield np.arange(len(owners)), *keys[:, 0].tolist(), int(selectors[0])
+        return
+    _, set_groups = np.unique(keys, axis=1, return_inverse=True)
+    _, selector_groups = np.unique(selectors, return_inverse=True)
+    for rows in groups(set_groups.reshape(-1)[owners] * (int(selector_groups.max()) + 1) + selector_groups):
+        yield rows, *keys[:, owners[rows[0]]].tolist(), int(selectors[rows[0]])

@@ -40,7 +40,8 @@ COUNT_RECORDS = (STANDARD, RECORDS, RECORDS_TOO, TEMPLATES_TOO)
 """Rules by which IPFIX counts records."""
 COUNTED = {
     kind: np.array([
-        SEQUENCES.index(name) for name in (standard, records, "messages", records, "none", records, "unclear")
+        SEQUENCES.index(name)
+        for name in (standard, records, "messages", records, "none", records, "unclear", "unclear", "unclear")
     ])
     for kind, standard, records in (
         (V5, "flows", "flows"), (V9, "messages", "flows"), (SFLOW, "messages", "flows"), (IPFIX, "records", "records")
@@ -182,6 +183,7 @@ class SequenceTracker:
         parts: NDArray[np.int64] | None = None,
         keys: NDArray[np.int64] | None = None,
         uptimes: Uptimes | None = None,
+        sets: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     ) -> Followed:
         """Hold the numbers of a block, in order of arrival, against those before.
 
@@ -195,6 +197,7 @@ class SequenceTracker:
             unsure: its step is not known (data whose template is missing): what follows it is taken as it comes.
             parts: its domain without its session, by which losses are told; the stream where left out.
             keys: what tells sessions apart in `scopes`; the stream where left out.
+            sets: how many sets each holds, and how many of these are of data; one of data where left out.
             uptimes: as the protocol's headers say; by these a restart that goes on at a higher number is told.
         """
         count = len(numbers)
@@ -220,7 +223,8 @@ class SequenceTracker:
             told = records[rows] if self._may_count_records else ones
             counted = steps[rows] if self._counts_records else told
             defined = 0 * ones if templates is None else templates[rows]
-            by_rule = np.stack([steps[rows], told, ones, told, 0 * ones, counted + defined])
+            of_sets = (ones, ones) if sets is None else (sets[0][rows], sets[1][rows])
+            by_rule = np.stack([steps[rows], told, ones, told, 0 * ones, counted + defined, steps[rows], *of_sets])
             before = stream.counting.rule
             rule = self._learn(key[0], stream, numbers[rows], by_rule, doubt, found)
             found.rules[rows] = rule

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from tidegauge.wire.sampling import (
     SAMPLER_IDS,
     SamplingTable,
     announced_intervals,
+    combinations,
     speaks_of_sampling,
 )
 from tidegauge.wire.sequence import Uptimes
@@ -44,6 +46,13 @@ from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templat
 MOST_PENDING_BYTES = 32 << 20
 """Data sets that wait for their template, in all; the oldest go first."""
 LATEST_BOOT_MS = 1 << 43
+UNHEARD, NEVER_ANNOUNCED, NOT_THEIRS = 0, -1, -2
+"""Instead of a sampling interval: it may still come; it did not; intervals came, but for others of the exporter."""
+UNSAMPLED = {
+    NEVER_ANNOUNCED: "never announced, its flows count as unsampled",
+    NOT_THEIRS: "announced for others of the exporter only, these flows count as unsampled",
+}
+MOST_UNHEARD = 1 << 16
 
 
 @dataclass
@@ -59,6 +68,7 @@ class SetDecoder(Accounts):
         out_bytes: by exporter name, what its second pair of counters is: `reverse` or `same`.
         count: by exporter name, the flow direction whose records count: `ingress` or `egress`.
         order: of the next set.
+        unheard: exporter, session and id of samplers that data waited for, live, until they were given up.
     """
 
     templates: TemplateStore = field(default_factory=TemplateStore)
@@ -73,6 +83,7 @@ class SetDecoder(Accounts):
     out_bytes: dict[str, str] = field(default_factory=dict)
     count: dict[str, str] = field(default_factory=dict)
     order: int = 0
+    unheard: set[tuple[int, int, int]] = field(default_factory=set)
 
     def finish(self) -> Iterator[FlowBatch]:
         """Flows of data whose template never came but is known from before; the rest is counted as lost."""
@@ -175,7 +186,7 @@ class SetDecoder(Accounts):
                 own = sets.messages[found.owners]
                 np.add.at(optional, own[own >= 0], 1)
                 self._learn_options(found, sets)
-        delay_s = np.full(len(datagrams), np.nan)
+        delay_s, rates = np.full(len(datagrams), np.nan), np.zeros(len(datagrams), dtype=np.int64)
         passes = [(template, sets, True) for template, sets in work if is_of_firewall(template)]
         passes += [(template, sets, False) for template, sets in work]
         for template, sets, updates in passes:
@@ -185,12 +196,16 @@ class SetDecoder(Accounts):
                     fresh_rows = rows >= 0
                     late = delays_s(flows["time_end"][fresh_rows], rows[fresh_rows], datagrams.arrived_us)
                     delay_s = np.fmax(delay_s, late)
+                    np.maximum.at(rates, rows[fresh_rows], flows["sampling"][fresh_rows].astype(np.int64))
                     yield self._bounded(flows, sets.arrived_us[owner], apart, rows)
         self._behave(datagrams.senders, "broken", broken | (2 * apart > records))
         unsure = np.zeros(len(datagrams), dtype=bool)
         for kept in self.pending:
             unsure[kept.waiting[kept.waiting >= 0]] = True
             kept.waiting[:] = -1
+        of_all, of_data = (
+            np.bincount(fresh.messages[own], minlength=len(datagrams)) for own in (fresh.ids >= 0, fresh.ids >= 256)
+        )
         for kind in (V9, IPFIX):
             chosen = kinds == kind
             if chosen.any():
@@ -201,8 +216,9 @@ class SetDecoder(Accounts):
                     kind, datagrams.take(chosen), heads.export_ms[chosen], datagrams.senders[chosen],
                     heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],
                     unsure[chosen] & (kind == IPFIX), cut, apart=apart[chosen], skew_s=clocked.skew_s[chosen],
-                    delay_s=delay_s[chosen], templates=defined[chosen],
+                    delay_s=delay_s[chosen], templates=defined[chosen], sampling=rates[chosen],
                     uptimes=Uptimes.of(heads.export_ms, heads.uptime_ms).take(chosen),
+                    sets=(of_all[chosen], of_data[chosen]),
                 )
         self.templates.forget_past()
         self.sampling.forget_past()
@@ -310,14 +326,19 @@ class SetDecoder(Accounts):
         why = UNADDRESSED if lost else "its template has no addresses, nor counters"
         self.skipped.add("record", why, int((sets.lengths // template.size).sum()))
         if lost:
-            self._charge(sets, 1)
+            self._note(sets, np.arange(len(sets)), lost=about_records(sets))
 
     def _charge(self, sets: SetTable, sign: int) -> None:
         """Count the records of sets that wait as lost (1), and no more as that (-1) when they are read or given up."""
-        if len(sets):
+        about = sign * about_records(sets)
+        self._note(sets, np.arange(len(sets)), lost=about, waiting=about)
+
+    def _note(self, sets: SetTable, rows: NDArray[np.int64], **amounts: Any) -> None:
+        """Tell the ledger of records of some sets, in their minutes."""
+        if len(rows):
             self.ledger.add(
-                exporters=self.names.names, exporter=sets.senders, domain=self._told_apart(sets),
-                minute_s=self._minutes_s(sets.export_ms, sets.arrived_us), lost=sign * about_records(sets),
+                exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
+                minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), **amounts,
             )
 
     def _keep(self, sets: SetTable) -> None:
@@ -349,25 +370,21 @@ class SetDecoder(Accounts):
         yet are kept where `wait`. Of firewalls' records `updates` reads those that tell what passed meanwhile, which
         come before all others."""
         records = read_records(template, sets)
-        intervals = self._intervals(records, sets)
-        unknown = intervals == 0
-        if unknown.any():
-            if wait:
-                rows = np.unique(records.owners[unknown])
-                self._charge(sets.take(rows), 1)
-                self._keep(sets.take(rows))
-                rest = np.setdiff1d(np.arange(len(sets)), rows)
-                if len(rest):
-                    for flows, owner in self._flows(template, sets.take(rest), counted, wait=False):
-                        yield flows, rest[owner]
-                return
-            self.skipped.add("sampler", "never announced, its flows count as unsampled", int(unknown.sum()))
-            rows = records.owners[unknown]
-            self.ledger.add(
-                exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
-                minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), unsampled=1,
-            )
-            intervals = np.maximum(intervals, 1)
+        intervals = self._intervals(records, sets, wait=wait)
+        if wait and (unknown := intervals == UNHEARD).any():
+            rows = np.unique(records.owners[unknown])
+            self._charge(sets.take(rows), 1)
+            self._keep(sets.take(rows))
+            rest = np.setdiff1d(np.arange(len(sets)), rows)
+            if len(rest):
+                for flows, owner in self._flows(template, sets.take(rest), counted, wait=False):
+                    yield flows, rest[owner]
+            return
+        if not updates:
+            for interval, why in UNSAMPLED.items():
+                self.skipped.add("sampler", why, int((intervals == interval).sum()))
+            self._note(sets, records.owners[intervals < 1], unsampled=1)
+        intervals = np.maximum(intervals, 1)
         chosen = None
         if is_of_firewall(template):
             events = records.number(FIREWALL_EVENT)
@@ -385,13 +402,10 @@ class SetDecoder(Accounts):
             late = messages < 0
         else:
             late = np.ones(len(records.owners), dtype=bool)
-        if late.any():
-            rows = records.owners[late]
-            self.ledger.add(
-                exporters=self.names.names, exporter=sets.senders[rows], domain=self._told_apart(sets)[rows],
-                minute_s=self._minutes_s(sets.export_ms[rows], sets.arrived_us[rows]), records=1,
-                unfollowed=sets.versions[rows] == IPFIX,  # by how much they moved the numbers was not known then
-            )
+        rows = records.owners[late]
+        self._note(  # by how much those of IPFIX moved the numbers was not known when they came
+            sets, rows, records=1, unfollowed=sets.versions[rows] == IPFIX, sampling=intervals[late]
+        )
         yield flows, owner
 
     def _reading(self, sets: SetTable) -> Reading:
@@ -421,10 +435,12 @@ class SetDecoder(Accounts):
         self.skipped.add("record", "told already by the exporter's monitor of the other direction", int((~kept).sum()))
         return flows.take(kept), owner[kept]
 
-    def _intervals(self, records: Records, sets: SetTable) -> NDArray[np.int64]:
-        """The sampling interval of each record: its own, its sampler's, its interface's, the exporter's, else 1.
+    def _intervals(self, records: Records, sets: SetTable, *, wait: bool) -> NDArray[np.int64]:
+        """The sampling interval of each record: its own, its sampler's, its interface's, the exporter's, else 1;
+        below 1 where that is not known (`UNHEARD`, or in `UNSAMPLED`).
 
-        0 where it names a sampler that is not known.
+        Args:
+            wait: a sampler that is not known may still be announced; else, live, nobody waits for it again.
         """
         own = announced_intervals(records)
         if own is not None and (own > 0).all():
@@ -441,15 +457,22 @@ class SetDecoder(Accounts):
         elif interfaces is not None and self.sampling.by_interface():
             kind, selectors = "interface", interfaces.astype(np.int64)
         found = np.ones(len(owners), dtype=np.int64)
-        for rows, exporter, domain, order, selector in _combinations(sets, owners, selectors, self.sampling.changes()):
+        for rows, exporter, domain, order, selector in combinations(sets, owners, selectors, self.sampling.changes()):
             interval = self.sampling.lookup(exporter, domain, (kind, selector), order) if kind else None
             interval = interval or self.sampling.lookup(exporter, domain, DEFAULT, order)
             if interval is None and kind != "interface":
                 interval = self.sampling.only(exporter, domain, of_none=kind == "sampler" and selector == 0)
                 told = "announced under another source id: it is the exporter's only one, and was used"
                 self.skipped.add("sampler", told, len(rows) if interval is not None else 0)
-            waits = kind == "sampler" and selector != 0 and self._name(exporter) not in self.overrides
-            found[rows] = interval or (0 if waits else 1)
+            if interval is None and self._name(exporter) not in self.overrides:
+                if kind == "sampler" and selector != 0:
+                    key = exporter, domain, selector
+                    interval = UNHEARD if wait and key not in self.unheard else NEVER_ANNOUNCED
+                    if not wait and self.live and len(self.unheard) < MOST_UNHEARD:
+                        self.unheard.add(key)
+                elif kind == "" and self.sampling.announced(exporter):
+                    interval = NOT_THEIRS
+            found[rows] = 1 if interval is None else interval
         return found if own is None else np.where(own > 0, own, found)
 
     def _tunnels(self, exporters: NDArray[np.int32]) -> NDArray[np.uint8] | None:
@@ -475,20 +498,3 @@ def _records_in(
     size = np.where(records > 0, held / np.maximum(records, 1), ORDINARY_RECORD)
     about = np.ceil(cut_bytes / np.maximum(size, 1)).astype(np.int64)
     return np.where((told > 0) & (about > 0) & (np.abs(told - about) <= about // 2 + 1), told, about)
-
-
-def _combinations(
-    sets: SetTable, owners: NDArray[np.int64], selectors: NDArray[np.int64], in_order: bool
-) -> Iterator[tuple[NDArray[np.int64], int, int, int, int]]:
-    """Records grouped by what decides their sampling: rows, exporter, domain, order (of the last set), selector."""
-    if not len(owners):
-        return
-    orders = sets.orders if in_order else np.full(len(sets), sets.orders.max())
-    keys = np.stack([sets.senders, sets.sessions, orders])
-    if (keys == keys[:, :1]).all() and (selectors == selectors[0]).all():
-        yield np.arange(len(owners)), *keys[:, 0].tolist(), int(selectors[0])
-        return
-    _, set_groups = np.unique(keys, axis=1, return_inverse=True)
-    _, selector_groups = np.unique(selectors, return_inverse=True)
-    for rows in groups(set_groups.reshape(-1)[owners] * (int(selector_groups.max()) + 1) + selector_groups):
-        yield rows, *keys[:, owners[rows[0]]].tolist(), int(selectors[rows[0]])
