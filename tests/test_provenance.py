@@ -503,6 +503,23 @@ def test_what_connections_told_goes_on_in_the_next_run(
     assert alone == {4400: 4400, 3000: 3000, 1000: 1000}[octets]
 
 
+@pytest.mark.parametrize(
+    ("sent", "octets"),
+    [
+        ([running_totals(1000 * n, at_s=BEGIN + 10 * n) for n in range(1, 7)], 6000),
+        ([*(of_asa(5, 100, 200, at_s=BEGIN + 10 * n) for n in range(5)), of_asa(2, 500, 1000, at_s=BEGIN + 60)], 1500),
+    ],
+    ids=["running totals", "updates of a firewall"],
+)
+def test_files_that_come_newest_first_count_once(
+    make_site: Callable[..., Site], tmp_path: Path, sent: list[bytes], octets: int
+) -> None:
+    site = make_site()
+    take(site, pcap(tmp_path / "later.pcap", *sent[3:]))
+    take(site, pcap(tmp_path / "earlier.pcap", *sent[:3]))
+    assert int(Lake(site.data).total("sum(bytes)", FlowFilter()) or 0) == octets
+
+
 def test_of_two_runs_about_one_file_one_gives_up(make_site: Callable[..., Site], tmp_path: Path) -> None:
     site, log, grown = make_site(), tmp_path / "conn.log", tmp_path / "grown.log"
     log.write_text(zeek(0, 200))

@@ -14,6 +14,7 @@ import pytest
 from tidegauge.ingest import Ingest, Report
 from tidegauge.lake import FlowFilter, Lake
 from tidegauge.site import Site
+from tidegauge.wire.columnmap import ColumnMap
 
 HEADER = (
     b"#separator \\x09\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tduration"
@@ -225,3 +226,16 @@ def test_text_of_windows_tools_is_read(make_site: Callable[..., Site], tmp_path:
     (tmp_path / "f.csv").write_bytes((mark + lines).encode(encoding))
     report = Ingest(make_site()).run([str(tmp_path / "f.csv")])
     assert (report.flows, report.failures) == (9, [])
+
+
+def test_titles_in_quotes_may_hold_what_stands_between_columns(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    names = {"src": "Source", "dst": "Dest", "time_start": "When", "bytes": "Octets, total"}
+    lines = ["[columns]", *(f'{ours} = "{theirs}"' for ours, theirs in names.items())]
+    (tmp_path / "map.toml").write_text("\n".join(lines))
+    (tmp_path / "in.csv").write_text(
+        '"Source","Dest","When","Octets, total"\n"192.0.2.1","198.51.100.2","1714564800","1500"\n'
+    )
+    site = make_site()
+    report = Ingest(site, column_map=ColumnMap.load(tmp_path / "map.toml")).run([str(tmp_path / "in.csv")])
+    assert report.failures == []
+    assert Lake(site.data).total("sum(bytes)", FlowFilter()) == 1500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,10 +41,15 @@ def _header(block: bytes, chosen: ColumnMap | None) -> tuple[list[str], str, byt
     if is_vpc_line(first):
         return [*(["logged"] if first[4:5] == b"-" else []), *VPC_FIELDS], " ", block
     line = first.decode("utf-8-sig", "replace").strip()
-    delimiter = chosen.delimiter if chosen and chosen.delimiter else max(",\t|;", key=line.count)
+    bare = re.sub(r'"[^"]*"', "", line)
+    delimiter = chosen.delimiter if chosen and chosen.delimiter else max(",\t|;", key=bare.count)
     if delimiter not in line:
         delimiter = " "
-    return [name.strip().strip('"') for name in line.split(delimiter)], delimiter, rest
+    try:
+        names = next(csv.reader([line], delimiter=delimiter, skipinitialspace=delimiter != " "), [])
+    except csv.Error:  # a name longer than any
+        names = line.split(delimiter)
+    return [name.strip().strip('"') for name in names], delimiter, rest
 
 
 def _until_header(block: bytes, header: list[str], given: ColumnMap | None) -> tuple[bytes, bytes]:
