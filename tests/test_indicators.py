@@ -23,6 +23,7 @@ from tidegauge.model import InputError
 from tidegauge.site import Site
 from tidegauge.store import Store
 from tidegauge.watch import Indicator, Watch, Watches, read_indicators, watched
+from tidegauge.watch.rows import WIDER
 
 HEADER = "time_start,time_end,src,dst,src_port,dst_port,proto,packets,bytes,tcp_flags\n"
 A, B, V6 = "203.0.113.7", "198.51.100.9", "2001:db8::7"
@@ -116,6 +117,22 @@ def test_what_cannot_be_watched_is_named_and_counted(tmp_path: Path, pattern: st
     found, left = marks_of(tmp_path, bundle(f"[ipv4-addr:value = '{A}']", pattern, pattern))
     assert found == [f"prefix {A}/32"]
     assert [count for reason, count in left.items() if why in reason] == [2]
+
+
+WIDENED = {
+    f"[network-traffic:dst_ref.value = '{A}' AND network-traffic:protocols[0] = 'udp']": "traffic of every protocol",
+    f"[network-traffic:dst_ref.value = '{A}' AND network-traffic:src_ref.value = '{B}']": "ends of one connection",
+    f"[ipv4-addr:value = '{A}'] FOLLOWEDBY [ipv4-addr:value = '{B}']": "together with something else",
+    f"[ipv4-addr:value = '{A}'] AND [ipv4-addr:value = '{B}']": "together with something else",
+    f"[ipv4-addr:value = '{A}'] REPEATS 5 TIMES WITHIN 60 SECONDS": "together with something else",
+}
+
+
+@pytest.mark.parametrize(("pattern", "why"), WIDENED.items(), ids=list(WIDENED))
+def test_a_watch_that_is_wider_than_its_pattern_says_so(tmp_path: Path, pattern: str, why: str) -> None:
+    found, left = marks_of(tmp_path, bundle(pattern))
+    assert f"prefix {A}/32" in found
+    assert any(why in reason and reason.endswith(WIDER) for reason in left)
 
 
 def test_what_was_taken_back_is_no_indicator(tmp_path: Path) -> None:
@@ -421,6 +438,7 @@ def test_watches_of_older_versions_keep_what_their_ports_meant(make_site: Callab
          ["prefix 203.0.113.7/32 port 447", "prefix 203.0.113.8/32"], 0),
         ("ip\tport\n203.0.113.7\t443-445\n", ["prefix 203.0.113.7/32"], 1),
         ("203.0.113.0/24 ; SBL1\n198.51.100.0/24 ; SBL2\n", ["prefix 203.0.113.0/24", "prefix 198.51.100.0/24"], 0),
+        ("; DROP list 2026/11/30\n; https://list.example\n203.0.113.0/24 ; SBL1\n", ["prefix 203.0.113.0/24"], 0),
         ("203.0.113.7 # c2\n", ["prefix 203.0.113.7/32"], 0),
         ("type,value\nip-dst|port,203.0.113.7|" + "9" * 5000 + "\nip-dst,203.0.113.8\n", ["prefix 203.0.113.8/32"], 1),
         ("ip\n0.0.0.0/0\n::/0\n203.0.113.7\n", ["prefix 203.0.113.7/32"], 2),

@@ -79,6 +79,25 @@ def test_a_few_flows_without_counters_of_others_change_nothing(make_site: Callab
     assert told(make_site(), tmp_path, [*ordinary(), *bare])["verdict"] == "no_surge"
 
 
+@pytest.mark.parametrize("more", [{"src": f"{KOREA} ?"}, {"src": ""}, {"dst": "ws5.example.net"}, {"dst": ""}])
+def test_a_surge_of_which_one_end_cannot_be_read_is_no_no(
+    make_site: Callable[..., Site], tmp_path: Path, more: Row
+) -> None:
+    answer = told(make_site(), tmp_path, [*ordinary(), *surge(**more)])
+    assert answer["verdict"] == "cannot_say"
+    assert any("24 records of r1 could not be read" in caveat for caveat in answer["caveats"])
+
+
+def test_rows_that_are_cut_are_said_in_the_answer(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = make_site()
+    told(site, tmp_path, list(ordinary()))
+    lines = [",".join(COLUMNS), ",".join(str(row(SURGE)[name]) for name in COLUMNS), f"{SURGE},{SURGE + 5},{KOREA}"]
+    (tmp_path / "cut.csv").write_text("\n".join(lines) + "\n")
+    Ingest(site).run([str(tmp_path / "cut.csv")])
+    (answer,) = run_json("ask", "--from", "KP", *SINCE, site=site)
+    assert any("1 records of r1 could not be read" in caveat for caveat in answer["caveats"])
+
+
 def test_external_interfaces_do_not_make_transit_expected(make_site: Callable[..., Site], tmp_path: Path) -> None:
     site = make_site()
     with (site.folder / "tidegauge.toml").open("a") as file:

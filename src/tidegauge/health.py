@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tidegauge.atlas import Atlas
 from tidegauge.collect import DECODER, RECEIVER, STALE_S, read_status
 from tidegauge.lake import Lake, look_at_homes, otherwise_labelled, seen_twice
-from tidegauge.model import CONTRADICTORY, LakeError, format_duration, format_time
+from tidegauge.model import CONTRADICTORY, LakeError, format_duration, format_share, format_time
 from tidegauge.series import Coverage, covered, doubts
 from tidegauge.site import Site
 
@@ -83,7 +83,8 @@ def _coverage(coverage: Coverage) -> Iterator[Check]:
     blind = coverage.blind()
     alive = [e for e in coverage.exporters if e.active.any() and e.relied_on]
     if not blind:
-        yield Check("coverage", "ok", f"{len(alive)} exporters, {coverage.share:.2%} of the last day of data seen")
+        share = format_share(coverage.share)
+        yield Check("coverage", "ok", f"{len(alive)} exporters, {share} of the last day of data seen")
     else:
         longest = max(blind, key=lambda b: b.end_s - b.start_s)
         yield Check(

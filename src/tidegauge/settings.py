@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tidegauge.model import Prefix, TidegaugeError, UsageError, class_bit, format_address, parse_address
 
@@ -178,11 +178,21 @@ class CollectSettings(_Strict):
     quarantine_mb: Annotated[int, Field(ge=0, le=65_536)] = 64
 
 
+def _day(value: Any) -> Any:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+DayText = Annotated[date, BeforeValidator(_day)]
+
+
 class CalendarSettings(_Strict):
     """The `[calendar]` table."""
 
-    holidays: list[date] = []
-    one_off: list[date] = []
+    holidays: list[DayText] = []
+    one_off: list[DayText] = []
     breaks: list[Annotated[str, AfterValidator(_break)]] = []
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
 

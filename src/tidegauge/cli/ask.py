@@ -12,6 +12,7 @@ from tidegauge.model import (
     DIRECTIONS,
     METRICS,
     format_duration,
+    format_share,
     format_time,
 )
 
@@ -129,7 +130,7 @@ def print_ranking(ranking: Ranking) -> None:
         click.secho(f"No surge seen from any of {len(ranking.origins)} origins: {when}", bold=True)
     else:
         click.secho(f"Cannot say for every origin whether there was a surge: {when}", bold=True)
-    click.echo(f"  {_budget(ranking)}; {ranking.coverage_share:.2%} of that time was observed")
+    click.echo(f"  {_budget(ranking)}; {format_share(ranking.coverage_share)} of that time was observed")
     rows = []
     for origin in ranking.origins[:RANKED]:
         largest = origin.outcome.largest

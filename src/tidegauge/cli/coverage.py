@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidegauge.model import format_time
+from tidegauge.model import format_share, format_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,13 +57,13 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
         print_json(reply.to_json())
         return
     found, since_s, until_s = reply.coverage, reply.since_s, reply.until_s
-    click.echo(f"{found.share:.2%} seen from {format_time(since_s)} to {format_time(until_s)}")
+    click.echo(f"{format_share(found.share)} seen from {format_time(since_s)} to {format_time(until_s)}")
     columns = ("exporter", "domain", "seen", "datagrams", "records", "lost", "apart", "twice", "late", "restarts",
                "sampling", "clock", "standing")
     shown = sorted(found.exporters, key=lambda e: (not e.relied_on, -e.weight))
     rows = [
-        [e.exporter, _part(e), f"{e.share:.2%}", f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}", f"{e.apart:,}",
-         f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}", _intervals(e.sampling), f"{e.skew_s:+.1f} s",
+        [e.exporter, _part(e), format_share(e.share), f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}",
+         f"{e.apart:,}", f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}", _intervals(e.sampling), f"{e.skew_s:+.1f} s",
          STANDINGS[e.standing]] for e in shown[:MOST_SHOWN]
     ]
     if len(shown) > MOST_SHOWN:

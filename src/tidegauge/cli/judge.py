@@ -15,6 +15,7 @@ from tidegauge.model import (
     Question,
     country_names,
     format_duration,
+    format_share,
     format_time,
 )
 
@@ -138,7 +139,7 @@ def _relays(answer: Answer) -> Iterator[str]:
 
 
 def _observed(answer: Answer) -> Iterator[str]:
-    yield f"Coverage: {answer.coverage_share:.2%} of that time was observed"
+    yield f"Coverage: {format_share(answer.coverage_share)} of that time was observed"
     for blind in answer.blind:
         yield f"  not observed from {format_time(blind.start_s)} to {format_time(blind.end_s)}: {blind.why}"
 

@@ -81,6 +81,11 @@ def exporter_caveats(coverage: Coverage, hour_limit: float | None, packet_bytes:
                 f"the sequence numbers of {exporter.exporter} follow no known rule: what was lost on the way from it"
                 " cannot be known, and is not counted as missing"
             )
+        if exporter.lost and exporter.sequence == "none":
+            yield (
+                f"{exporter.lost:,} records of {exporter.exporter} could not be read, or not all of them: what they"
+                " carried is not in this answer"
+            )
         if exporter.unsampled:
             yield (
                 f"{exporter.unsampled:,} records of {exporter.exporter} are sampled at an interval that is not known or"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tidegauge.detect import Outcome
 from tidegauge.inquiry.asked import FAR, WIDTH_S, Asked, Span
-from tidegauge.lake import AHEAD_US, EARLIEST_US, FlowFilter, Lake
+from tidegauge.lake import AHEAD_US, EARLIEST_US, FlowFilter, Lake, column_sql
 from tidegauge.model import format_amount, format_some
 from tidegauge.series import Part, build_series, sums_by
 from tidegauge.site import Site
@@ -60,6 +60,7 @@ def missed(
         _narrowed(lake, asked, span, least),
         _at_odd_times(lake, site, asked, least),
         _without_counters(lake, asked, span, least),
+        _of_nobody(lake, asked, span, least),
     )
     return tuple(why for why in found if why)
 
@@ -184,12 +185,12 @@ def _taken_for_ours(lake: Lake, site: Site, asked: Asked, span: Span, least: flo
         return None
     parts = tuple(part for part in (asked.origins.parts if asked.origins else ()) if part.kind != "class")
     # Mostly nothing passed there, and nobody need be asked what our own are.
-    if (asked.origins and not parts) or _between_homes(lake, asked, span, parts) <= least:
+    if (asked.origins and not parts) or _between_homes(lake, site, asked, span, parts) <= least:
         return None
     others = _not_our_own(lake, site, asked, span, parts)
     if asked.origins and not others:
         return None
-    amount = _between_homes(lake, asked, span, others)
+    amount = _between_homes(lake, site, asked, span, others)
     if amount <= least:
         return None
     return (
@@ -198,10 +199,12 @@ def _taken_for_ours(lake: Lake, site: Site, asked: Asked, span: Span, least: flo
     )
 
 
-def _between_homes(lake: Lake, asked: Asked, span: Span, parts: tuple[Part, ...]) -> float:
+def _between_homes(lake: Lake, site: Site, asked: Asked, span: Span, parts: tuple[Part, ...]) -> float:
     """How much of a question's watch, condition and origins passed between home prefixes."""
     theirs = "src" if asked.direction == "in" else "dst"
     there = (f"({' OR '.join(part.sql(theirs) for part in parts)})",) if parts else ()
+    if site.external:  # by interfaces, what is of outside can be internal too
+        there = (*there, f"({_of_home(site, theirs)})")
     return _amount(lake, asked, span, ("direction = 'internal'", *there, *_turned(asked)))
 
 
@@ -230,9 +233,14 @@ def _other_way(site: Site, asked: Asked, way: str) -> tuple[str, ...]:
     origin = f"direction = '{way}'"
     if asked.origins:
         origin += f" AND ({' OR '.join(part.sql(end) for part in asked.origins.parts for end in ('src', 'dst'))})"
-    home = " OR ".join(Part("prefix", str(prefix)).sql(theirs) for prefix in site.home)
+    home = _of_home(site, theirs)
     outside = (f"NOT ({home})",) if way == "internal" and home else ()
     return (origin, *outside, *_turned(asked))
+
+
+def _of_home(site: Site, end: str) -> str:
+    """That one end is in a home prefix."""
+    return " OR ".join(Part("prefix", str(prefix)).sql(end) for prefix in site.home)
 
 
 def _matters(values: NDArray[np.float64], split: int, outcome: Outcome, counted: float) -> bool:
@@ -286,6 +294,20 @@ def _without_counters(lake: Lake, asked: Asked, span: Span, least: float) -> str
     return (
         f"{flows:,} flows with {asked.selection()} have no count of bytes that can be"
         " read, and may have carried more than would have been seen: this answer misses that."
+    )
+
+
+def _of_nobody(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
+    """Why a no would be unsafe where more passed with outside hosts whose addresses could not be read."""
+    if asked.direction not in FAR or not (asked.origins or asked.watch or asked.where_sql):
+        return None
+    nobody = f"{column_sql('far')} = unhex('{'00' * 16}')"
+    amount = _amount(lake, asked, span, (f"direction = '{asked.direction}'", nobody))
+    if amount <= least:
+        return None
+    return (
+        f"{format_amount(amount, asked.metric)} passed with outside hosts whose addresses could not be read: if they"
+        " are those that were asked about, this answer misses it."
     )
 
 

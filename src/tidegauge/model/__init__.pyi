@@ -16,6 +16,7 @@ from .amounts import (
     format_amount as format_amount,
     format_bytes as format_bytes,
     format_count as format_count,
+    format_share as format_share,
     format_some as format_some,
 )
 from .answer import (

@@ -26,6 +26,15 @@ def format_count(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+def format_share(share: float) -> str:
+    """Return a share from 0 to 1 as a percentage, never rounded up to all.
+
+    >>> format_share(0.999991), format_share(1.0), format_share(0.66666)
+    ('99.99%', '100.00%', '66.67%')
+    """
+    return f"{share if share >= 1 else min(share, 0.9999):.2%}"
+
+
 def format_some(names: Sequence[str], most: int) -> str:
     """The first of some names, and how many there are besides.
 

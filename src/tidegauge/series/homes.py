@@ -37,7 +37,12 @@ def doubts(site: Site, homes: Homes) -> Iterator[str]:
             " [site] home; if you carry traffic of others, set [site] transit = true."
         )
     internal = homes.bytes["internal"] * (1 - homes.local) / total
-    if internal > MOSTLY and not site.transit:
+    if internal > MOSTLY and site.external:
+        yield (
+            f"{internal:.1%} of the bytes came and went by interfaces that `external` of the site file does not name,"
+            " or between home prefixes. Where flows name no interfaces, leave `external` out."
+        )
+    elif internal > MOSTLY and not site.transit:
         yield (
             f"{internal:.1%} of the bytes are between public addresses that are all in a home prefix. If [site] home"
             " holds networks of others, take them out; if it is right, set [site] transit = true."

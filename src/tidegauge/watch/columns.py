@@ -44,6 +44,9 @@ TYPED = {
 SOURCES = ("src-ip", "srcip", "source-ip")
 HASHES = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})", re.IGNORECASE)
 
+_COMMENTS = ("#", "; ")
+"""How lines begin that are no entries; the second, of DROP lists, only where the first line does."""
+
 
 def csv_rows(text: str) -> Iterator[Row | Left]:
     """Yield the indicators of a CSV text, whose cells stand between commas, semicolons or tabs.
@@ -76,16 +79,17 @@ def csv_rows(text: str) -> Iterator[Row | Left]:
 
 def _delimiter(lines: Sequence[str]) -> str:
     """What stands between the cells of the first lines that are no prose."""
-    some = [line for line in lines[:50] if not line.lstrip().startswith("#")] or lines[:1]
+    some = [line for line in lines[:50] if not line.lstrip().startswith(_COMMENTS)] or lines[:1]
     return max(",\t;", key=lambda mark: sum(mark in line for line in some)) if some else ","
 
 
 def _cells(lines: Sequence[str], delimiter: str) -> Iterator[tuple[bool, list[str]]]:
     """Whether each row is a comment, and its cells; a cell in quotes may reach over lines."""
-    comments = [line.lstrip("# ") for line in lines if line.lstrip().startswith("#")]
+    marks: tuple[str, ...] = _COMMENTS if lines and lines[0].startswith(_COMMENTS[1]) else _COMMENTS[:1]
+    comments = [line.lstrip("#; ") for line in lines if line.lstrip().startswith(marks)]
     for row in _read(comments, delimiter, apart=True):
         yield True, row
-    yield from ((False, row) for row in _read([x for x in lines if not x.lstrip().startswith("#")], delimiter))
+    yield from ((False, row) for row in _read([x for x in lines if not x.lstrip().startswith(marks)], delimiter))
 
 
 def _read(lines: Sequence[str], delimiter: str, *, apart: bool = False) -> Iterator[list[str]]:

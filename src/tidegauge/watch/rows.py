@@ -48,6 +48,11 @@ NOT_SHOWN = "flows do not show it: it holds no address, name or AS"
 NO_TITLE = "no title says that it is a port: its address is watched at every port"
 OF_ADDRESS = "the AS or name that an address belongs to is no indicator by itself"
 NO_HOST = "the address of no host: lists write it before names, or to stand for none"
+WIDER = "the rest of its pattern is watched without it"
+"""How the reasons end of conditions that are not used: more is watched than the pattern means."""
+OF_PROTOCOL = "traffic of every protocol is watched"
+APART = "that it has to be seen together with something else, or again, is not used"
+BOTH_ENDS = "that two addresses have to be the ends of one connection is not used"
 PROPOSED = "a proposal that nobody has accepted"
 MEANT_NOT = (
     "revoked", "deleted", "to_ids is false", "expired", "it marks what is benign", NOT_SHOWN.split(":")[0],

@@ -19,7 +19,7 @@ from tidegauge.model import (
     parse_address,
 )
 from tidegauge.watch.indicator import Indicator
-from tidegauge.watch.rows import MEANT_NOT, NARROWED
+from tidegauge.watch.rows import MEANT_NOT, NARROWED, WIDER
 from tidegauge.watch.watches import Watch
 
 DAY_S = 86400
@@ -172,7 +172,7 @@ def watched(watch: Watch, lake: Lake, since_s: int, until_s: int) -> Selection:
     terms = [term for mark in watch.indicators for term in _terms(mark, found)]
     unseen = [mark.value for mark in names if not found[mark]]
     blind = bool(unseen) and not lake.names(since_s * 1_000_000, until_s * 1_000_000).num_rows
-    unread = sum(count for _, why, count in watch.left if not why.startswith(MEANT_NOT))
+    unread = sum(count for _, why, count in watch.left if not (why.startswith(MEANT_NOT) or why.endswith(WIDER)))
     text = " OR ".join(term.where() for term in terms[:MOST_SHOWN])
     return Selection(
         watch.name, _whole(terms), f"({text})" if text else "(1 = 0)",
@@ -195,8 +195,16 @@ def _terms(mark: Indicator, found: dict[Indicator, list[Pointed]]) -> list[Term]
 
 def _notes(watch: Watch, found: dict[Indicator, list[Pointed]], unseen: list[str]) -> Iterator[str]:
     """Yield what of a watch no flow shows."""
-    if watch.left:
-        first, count = max(watch.left, key=lambda one: one[2]), sum(one[2] for one in watch.left)
+    if wider := [one for one in watch.left if one[1].endswith(WIDER)]:
+        first, count = max(wider, key=lambda one: one[2]), sum(one[2] for one in wider)
+        why = first[1].removesuffix(WIDER).rstrip("; ")
+        yield (
+            f"{count:,} {'condition' if count == 1 else 'conditions'} of the files of the watch {watch.name}"
+            f" {'is' if count == 1 else 'are'} not used (most: {first[0]}: {why}):"
+            " more traffic is in this answer than they mean"
+        )
+    if left := [one for one in watch.left if one not in wider]:
+        first, count = max(left, key=lambda one: one[2]), sum(one[2] for one in left)
         yield (
             f"{count:,} {'entry' if count == 1 else 'entries'} of the files of the watch {watch.name}"
             f" {'was' if count == 1 else 'were'} not taken (most: {first[0]}: {first[1]}): traffic with them is not in"

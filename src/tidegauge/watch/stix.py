@@ -10,11 +10,26 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from tidegauge.watch.rows import COMPARED, LONELY_PORT, MALFORMED, NARROWED, NOT_SHOWN, OF_ADDRESS, TOO_MANY, Left, Row
+from tidegauge.watch.rows import (
+    APART,
+    BOTH_ENDS,
+    COMPARED,
+    LONELY_PORT,
+    MALFORMED,
+    NARROWED,
+    NOT_SHOWN,
+    OF_ADDRESS,
+    OF_PROTOCOL,
+    TOO_MANY,
+    WIDER,
+    Left,
+    Row,
+)
 
 MOST_ALTERNATIVES = 10_000
-NO_CONDITION = {"type", "is_active", "protocols"}
+NO_CONDITION = {"type", "is_active"}
 """Properties that say of which form the others are, or what flows of an address show anyway."""
+ANY_PROTOCOL = {"ip", "ipv4", "ipv6"}
 ENDS = {"src_ref": "src", "dst_ref": "dst", "src_port": "src", "dst_port": "dst"}
 HEADERS = ("http-request-ext", "request_header", "Host")
 NETWORK = re.compile(r"\b(ipv[46]-addr|domain-name|hostname|url|autonomous-system|network-traffic|process)\b")
@@ -261,10 +276,13 @@ def _cases(node: Any) -> list[_Case]:
     if name == "ObservationExpressionStartStop":
         start, stop = (t.getText()[2:-1] for t in parts[1].getChildren() if t.getText().startswith("t'"))
         return [replace(c, start=max(c.start, start), end=min(c.end or stop, stop)) for c in _cases(parts[0])]
-    if name in ("ObservationExpressionWithin", "ObservationExpressionRepeated"):
-        return _cases(parts[0])
     # Whatever joins observations, each of them is watched.
-    return _bounded([case for part in parts for case in _cases(part)])
+    cases = _bounded([case for part in parts for case in _cases(part)])
+    if name in ("ObservationExpressionWithin", "ObservationExpressionRepeated") or (
+        len(parts) > 1 and name in ("ObservationExpressionAnd", "ObservationExpressions")
+    ):
+        return [replace(case, unused=(*case.unused, Left("STIX pattern", APART))) for case in cases]
+    return cases
 
 
 def _bounded(cases: list[_Case]) -> list[_Case]:
@@ -289,6 +307,9 @@ def _comparison(node: Any) -> list[_Case]:
     words = [child.getText() for child in list(node.getChildren())[1:]]
     operator, literal = " ".join(words[:-1]), node.getChild(node.getChildCount() - 1)
     place = _place(kind, steps)
+    if place is None and kind == "network-traffic" and steps[-1] == "protocols":
+        said = {_plain(text).lower() for text in _literals(literal)}
+        return [_Case() if said <= ANY_PROTOCOL else _Case(unused=(Left("STIX protocol", OF_PROTOCOL),))]
     if place is None:
         return [_Case() if steps[-1] in NO_CONDITION else _Case(unused=(Left(f"STIX {kind}", NOT_SHOWN),))]
     if {"NOT", "!=", "<>"} & set(operator.split()):
@@ -376,8 +397,9 @@ def _rows(case: _Case) -> Iterator[Row | Left]:
     if not targets:
         yield from case.unused or [Left("STIX network-traffic", LONELY_PORT)]
         return
-    for left in case.unused:
-        yield Left(left.what, f"{left.why}; the rest of its pattern is watched without it")
+    both = (Left("STIX pattern", BOTH_ENDS),) if len({term.value for term in targets}) > 1 else ()
+    for left in (*case.unused, *both):
+        yield Left(left.what, f"{left.why}; {WIDER}")
     ends = {term.end for term in targets}
     for term in dict.fromkeys(targets):
         yield Row(term.kind, term.value, case.start, case.end, *_ports_of(term, ports, ends))

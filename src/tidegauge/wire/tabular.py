@@ -149,7 +149,12 @@ class TableReader:
         self._counted |= bool(good.any())
         # A flow without a count of bytes is lost, but it is known whose it was: no answer with no overlooks it.
         bare = src_ok & dst_ok & ~good & ~untimed & src[:, -4:].any(axis=1) & self._counted
-        rows = np.flatnonzero(good | bare)
+        # Nor is one of which one end cannot be read.
+        odd = (src_ok ^ dst_ok) & (octets > 0) & ~untimed & self._counted
+        for ok, name in ((src_ok, "src"), (dst_ok, "dst")):
+            if odd.any():
+                odd &= ok | ~cells.of_no_ip(name)
+        rows = np.flatnonzero(good | bare | odd)
         columns = {"bytes": octets, **cells.others()}
         exporters, codes = self._exporters(cells.column("exporter"), chosen, table.num_rows)
         if sole.any():
