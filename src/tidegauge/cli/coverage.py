@@ -63,8 +63,8 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
     shown = sorted(found.exporters, key=lambda e: (not e.relied_on, -e.weight))
     rows = [
         [e.exporter, _part(e), format_share(e.share), f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}",
-         f"{e.apart:,}", f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}", _intervals(e.sampling), f"{e.skew_s:+.1f} s",
-         STANDINGS[e.standing]] for e in shown[:MOST_SHOWN]
+         f"{e.apart:,}", f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}", _intervals(e.sampling),
+         f"{e.skew_s:+.1f} s", STANDINGS[e.standing]] for e in shown[:MOST_SHOWN]
     ]
     if len(shown) > MOST_SHOWN:
         rest = shown[MOST_SHOWN:]
