@@ -20,6 +20,7 @@ LEDGER_SCHEMA = pa.schema(
         ("records", pa.uint64()),
         ("lost", pa.int64()),
         ("waiting", pa.int64()),
+        ("unread", pa.uint64()),
         ("dropped", pa.uint64()),
         ("duplicates", pa.uint64()),
         ("overtaken", pa.uint64()),
@@ -38,10 +39,11 @@ LEDGER_SCHEMA = pa.schema(
     ]
 )
 """`agent`: the sFlow agent, where that is not the exporter itself. `lost` in records, by sequence number; negative
-where an overtaken datagram takes back a loss of an earlier row. `waiting`: those of them, about, that are here and wait
-for their template or sampler. `dropped`: datagrams that our own machine dropped,
-shared out over those that were sending. `duplicates`: datagrams left out since they came twice. `overtaken`: datagrams
-that came late. `restarts` of the exporter. `misses`: data sets whose template never came.
+where an overtaken datagram takes back a loss of an earlier row. `waiting`: those of them, about, that are here and
+wait for their template or sampler. `unread`: bytes of records of which more cannot be read. `dropped`: datagrams that
+our own machine dropped, shared out over those that were sending. `duplicates`: datagrams left out since they came
+twice. `overtaken`: datagrams that came late. `restarts` of the exporter.
+`misses`: data sets whose template never came.
 `unsampled`: records whose sampling interval is not known or was not applied, and which count as they are.
 `unfollowed`: records of exporters whose sequence numbers follow no rule: what was lost between them cannot be known.
 `apart`: records kept out
@@ -64,6 +66,7 @@ HOW = {
     "records": "sum",
     "lost": "sum",
     "waiting": "sum",
+    "unread": "sum",
     "dropped": "sum",
     "duplicates": "sum",
     "overtaken": "sum",

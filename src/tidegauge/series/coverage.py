@@ -45,6 +45,7 @@ class ExporterCoverage:
     records: int
     lost: int
     waiting: int
+    unread: int
     dropped: int
     duplicates: int
     overtaken: int

@@ -149,12 +149,7 @@ class TableReader:
         self._counted |= bool(good.any())
         # A flow without a count of bytes is lost, but it is known whose it was: no answer with no overlooks it.
         bare = src_ok & dst_ok & ~good & ~untimed & src[:, -4:].any(axis=1) & self._counted
-        # Nor is one of which one end cannot be read.
-        odd = (src_ok ^ dst_ok) & (octets > 0) & ~untimed & self._counted
-        for ok, name in ((src_ok, "src"), (dst_ok, "dst")):
-            if odd.any():
-                odd &= ok | ~cells.of_no_ip(name)
-        rows = np.flatnonzero(good | bare | odd)
+        rows = np.flatnonzero(good | bare)
         columns = {"bytes": octets, **cells.others()}
         exporters, codes = self._exporters(cells.column("exporter"), chosen, table.num_rows)
         if sole.any():
@@ -169,6 +164,7 @@ class TableReader:
         half = np.any([cells.unreadable(name, cells.counts(name)) for name in OF_WAY_BACK], axis=0)
         status = cells.column("log_status")
         self._left_out(good, tells, half, untimed, unread or Unread(), exporters, codes, starts, ends, status)
+        self._weigh(tells & ~(src_ok & dst_ok) & self._counted, good, octets, exporters, codes, np.fmax(starts, ends))
         column = cells.column("unapplied_sampling")
         stated = np.ones(table.num_rows) if column is None else np.nan_to_num(numbers(column))
         times, unapplied = self._sampled(exporters, codes, columns.get("sampling"), stated, good)
@@ -278,6 +274,25 @@ class TableReader:
         self.ledger.add(
             exporters=exporters, exporter=np.repeat(codes[told], minutes),
             minute_s=np.repeat(first_s, minutes) + within * 60, stated=np.repeat(empty[told], minutes),
+        )
+
+    def _weigh(
+        self, lost: NDArray[np.bool_], good: NDArray[np.bool_], octets: NDArray[np.float64],
+        exporters: tuple[str, ...], codes: NDArray[np.int32], ends: NDArray[np.float64],
+    ) -> None:
+        """Tell of rows whose ends cannot be read but whose bytes can, and by bytes how much was seen of their minutes:
+        one large row among many small ones is most of its minute."""
+        lost = lost & (octets > 0) & are_times(ends / 1e6)
+        if not lost.any():
+            return
+        minutes = np.where(lost | good, ends, 0).astype(np.int64) // 60_000_000
+        keys, inverse = np.unique(minutes * len(exporters) + codes, return_inverse=True)
+        gone, kept = (np.bincount(inverse, np.where(which, octets, 0.0), len(keys)) for which in (lost, good))
+        found = np.flatnonzero(gone > 0)
+        self.ledger.add(
+            exporters=exporters, exporter=(keys[found] % len(exporters)).astype(np.int32),
+            minute_s=keys[found] // len(exporters) * 60, stated=kept[found] / (kept[found] + gone[found]),
+            unread=gone[found].astype(np.int64),
         )
 
     def _sampled(
