@@ -168,3 +168,22 @@ def combinations(
     _, selector_groups = np.unique(selectors, return_inverse=True)
     for rows in groups(set_groups.reshape(-1)[owners] * (int(selector_groups.max()) + 1) + selector_groups):
         yield rows, *keys[:, owners[rows[0]]].tolist(), int(selectors[rows[0]])
+
+
+def note_intervals(
+    rates: NDArray[np.int64], intervals: NDArray[np.uint32], owners: NDArray[np.int64], messages: NDArray[np.int64]
+) -> None:
+    """Raise, in place, the largest interval of each datagram to those of its flows.
+
+    Args:
+        owners: the datagram of each flow, -1 where it came in an earlier block; shape of `intervals`.
+        messages: the datagrams that the flows are from, likewise.
+    """
+    if not len(intervals):
+        return
+    if intervals.min() == intervals.max():  # mostly, and then no flow need be looked at
+        here = messages[messages >= 0]
+        rates[here] = np.maximum(rates[here], int(intervals[0]))
+        return
+    fresh = owners >= 0
+    np.maximum.at(rates, owners[fresh], intervals[fresh].astype(np.int64))

@@ -35,6 +35,7 @@ from tidegauge.wire.sampling import (
     SamplingTable,
     announced_intervals,
     combinations,
+    note_intervals,
     speaks_of_sampling,
 )
 from tidegauge.wire.sequence import Uptimes
@@ -196,7 +197,7 @@ class SetDecoder(Accounts):
                     fresh_rows = rows >= 0
                     late = delays_s(flows["time_end"][fresh_rows], rows[fresh_rows], datagrams.arrived_us)
                     delay_s = np.fmax(delay_s, late)
-                    np.maximum.at(rates, rows[fresh_rows], flows["sampling"][fresh_rows].astype(np.int64))
+                    note_intervals(rates, flows["sampling"], rows, sets.messages)
                     yield self._bounded(flows, sets.arrived_us[owner], apart, rows)
         self._behave(datagrams.senders, "broken", broken | (2 * apart > records))
         unsure = np.zeros(len(datagrams), dtype=bool)
