@@ -107,7 +107,11 @@ class Counting:
         self.behind += int((advanced < by_rule[STANDARD])[known].sum())
         self.standard[STANDARD] += int(moved[STANDARD].sum())
         for counted, values in ((self.seen, advanced[known]), (self.due, by_rule[STANDARD][known])):
-            for value, count in zip(*(found.tolist() for found in np.unique(values, return_counts=True)), strict=True):
+            if len(values) and values.min() == values.max():  # mostly, where messages are counted
+                some = np.array([values[0]]), np.array([len(values)])
+            else:
+                some = np.unique(values, return_counts=True)
+            for value, count in zip(*(found.tolist() for found in some), strict=True):
                 if value in counted or len(counted) < MOST_COUNTS:
                     counted[value] = counted.get(value, 0) + count
         for rule in range(1, RULES):

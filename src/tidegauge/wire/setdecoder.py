@@ -46,14 +46,13 @@ from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templat
 
 MOST_PENDING_BYTES = 32 << 20
 """Data sets that wait for their template, in all; the oldest go first."""
-LATEST_BOOT_MS = 1 << 43
+LATEST_BOOT_MS, MOST_UNHEARD = 1 << 43, 1 << 16
 UNHEARD, NEVER_ANNOUNCED, NOT_THEIRS = 0, -1, -2
 """Instead of a sampling interval: it may still come; it did not; intervals came, but for others of the exporter."""
 UNSAMPLED = {
     NEVER_ANNOUNCED: "never announced, its flows count as unsampled",
     NOT_THEIRS: "announced for others of the exporter only, these flows count as unsampled",
 }
-MOST_UNHEARD = 1 << 16
 
 
 @dataclass
@@ -372,8 +371,8 @@ class SetDecoder(Accounts):
         come before all others."""
         records = read_records(template, sets)
         intervals = self._intervals(records, sets, wait=wait)
-        if wait and (unknown := intervals == UNHEARD).any():
-            rows = np.unique(records.owners[unknown])
+        known = not len(intervals) or int(intervals.min()) >= 1
+        if not known and wait and len(rows := np.unique(records.owners[intervals == UNHEARD])):
             self._charge(sets.take(rows), 1)
             self._keep(sets.take(rows))
             rest = np.setdiff1d(np.arange(len(sets)), rows)
@@ -381,11 +380,11 @@ class SetDecoder(Accounts):
                 for flows, owner in self._flows(template, sets.take(rest), counted, wait=False):
                     yield flows, rest[owner]
             return
-        if not updates:
+        if not known and not updates:
             for interval, why in UNSAMPLED.items():
                 self.skipped.add("sampler", why, int((intervals == interval).sum()))
             self._note(sets, records.owners[intervals < 1], unsampled=1)
-        intervals = np.maximum(intervals, 1)
+        intervals = intervals if known else np.maximum(intervals, 1)
         chosen = None
         if is_of_firewall(template):
             events = records.number(FIREWALL_EVENT)
@@ -403,10 +402,10 @@ class SetDecoder(Accounts):
             late = messages < 0
         else:
             late = np.ones(len(records.owners), dtype=bool)
-        rows = records.owners[late]
-        self._note(  # by how much those of IPFIX moved the numbers was not known when they came
-            sets, rows, records=1, unfollowed=sets.versions[rows] == IPFIX, sampling=intervals[late]
-        )
+        if late.any():
+            rows = records.owners[late]
+            unfollowed = sets.versions[rows] == IPFIX  # by how much they moved the numbers was not known then
+            self._note(sets, rows, records=1, unfollowed=unfollowed, sampling=intervals[late])
         yield flows, owner
 
     def _reading(self, sets: SetTable) -> Reading:
