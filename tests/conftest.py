@@ -62,11 +62,10 @@ def copied(folder: Path, target: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `tidegauge demo` makes, with all that it prints in `printed.txt`; not to be changed."""
+    """What `tidegauge demo` makes; not to be changed."""
     def make(folder: Path) -> None:
         found = CliRunner().invoke(program, ["demo", "--dir", str(folder)])
         assert found.exit_code == 0, found.output
-        (folder / "printed.txt").write_text(found.output, encoding="utf-8")
 
     return made_once(tmp_path_factory, "demo", make)
 

@@ -31,7 +31,7 @@ def promised(shape: str) -> set[str]:
     [
         ("answer", ["ask", "--from", "KP", "--since", "2014-11-28"], None),
         ("exporter", ["coverage"], "exporters"),
-        ("finding", ["hunt", "egress", "passthrough", "--since", "2014-11-17"], "findings"),
+        ("finding", ["hunt", "--since", "2014-11-22"], "findings"),
         ("origin", ["origin", "210.52.109.9", "--at", "2014-11-24"], None),
         ("source", ["lake", "sources"], "sources"),
     ],

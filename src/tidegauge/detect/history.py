@@ -94,15 +94,15 @@ def learn(
     present = seen[asked]
     reasons = []
     covered_s = int((seen[: asked.start] >= HARDLY_SEEN).sum()) * width_s
-    if covered_s >= LEAST_HISTORY_S and not len(past):
-        reasons.append(
-            f"no history to learn from: the {covered_s / 3600:.1f} hours of covered time before the asked time lie in"
-            " breaks and one-off days of the calendar, or were seen in part only"
-        )
-    elif covered_s < LEAST_HISTORY_S:
+    if covered_s < LEAST_HISTORY_S:
         reasons.append(
             f"too little history: {covered_s / 3600:.1f} hours of covered time before the asked time,"
             f" {LEAST_HISTORY_S // 3600} are needed"
+        )
+    elif not len(past):
+        reasons.append(
+            f"no history to learn from: the {covered_s / 3600:.1f} hours of covered time before the asked time lie in"
+            " breaks and one-off days of the calendar, or were seen in part only"
         )
     if not len(present):
         reasons.append("the asked time holds no data")

@@ -300,11 +300,13 @@ def _without_counters(lake: Lake, asked: Asked, span: Span, least: float) -> str
 
 def _of_nobody(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
     """Why a no would be unsafe where records whose ends cannot be read tell of more."""
+    if asked.metric != "bytes":
+        return None
     ledger = lake.ledger()
     minutes = ledger["minute"].cast(pa.int64()).to_numpy()
     during = (minutes >= span.since_s // 60 * 60) & (minutes < span.until_s)
     amount = float(ledger["unread"].to_numpy()[during].sum())
-    if asked.metric != "bytes" or amount <= least:
+    if amount <= least:
         return None
     return (
         f"{format_amount(amount, asked.metric)} are in records whose addresses could not be read, more than would have"

@@ -57,8 +57,7 @@ def remember_templates(decoder: Decoder, state: dict[str, Any]) -> None:
         if len(found) == 1:
             decoder.remembered.put(key, -1.0, found.pop(), Skipped())
     for name, session, kind, selector, interval in state.get("sampling", []):
-        key_of = decoder.names.position(name), session & DOMAIN_MASK, (kind, selector)
-        decoder.sampling.remembered[key_of] = interval
+        decoder.sampling.remember(decoder.names.position(name), session & DOMAIN_MASK, (kind, selector), interval)
 
 
 def connections_state(decoder: Decoder) -> dict[str, Any]:

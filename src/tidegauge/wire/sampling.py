@@ -73,8 +73,17 @@ class SamplingTable:
     remembered: dict[tuple[int, int, Selector], int] = field(default_factory=dict)
     """Intervals of earlier runs; they give way to whatever is announced in this one."""
 
+    sampled_before: set[int] = field(default_factory=set)
+    """The exporters of which `remembered` has one above 1."""
+
     own: dict[int, dict[tuple[int, int, Selector], None]] = field(default_factory=dict)
     """Keys of each exporter, oldest first: who announces without end forgets only its own."""
+
+    def remember(self, exporter: int, domain: int, selector: Selector, interval: int) -> None:
+        """Take in what was announced in an earlier run."""
+        self.remembered[exporter, domain, selector] = interval
+        if interval > 1:
+            self.sampled_before.add(exporter)
 
     def put(self, exporter: int, domain: int, selector: Selector, order: int, interval: int) -> None:
         key = (exporter, domain, selector)
@@ -136,8 +145,9 @@ class SamplingTable:
 
     def announced(self, exporter: int) -> bool:
         """Whether an exporter announced that it samples, whatever for."""
-        told = [history[-1][1] for key in self.own.get(exporter, {}) if (history := self.histories[key])]
-        return any(n > 1 for n in told) or any(n > 1 for key, n in self.remembered.items() if key[0] == exporter)
+        return exporter in self.sampled_before or any(
+            self.histories[key][-1][1] > 1 for key in self.own.get(exporter, {})
+        )
 
     def by_interface(self) -> bool:
         """Whether any exporter samples its interfaces differently."""

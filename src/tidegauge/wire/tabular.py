@@ -141,9 +141,10 @@ class TableReader:
         src, src_ok = cells.addresses("src")
         dst, dst_ok = cells.addresses("dst")
         starts, ends = cells.times_us()
-        octets, out_octets = cells.counts("bytes"), cells.counts("out_bytes")
-        sole = np.isnan(octets) & (out_octets > 0) & ~cells.unreadable("bytes", octets)
-        octets = np.where(sole, out_octets, octets)
+        octets, second = cells.counts("bytes"), {name: cells.counts(name) for name in OF_WAY_BACK}
+        half = np.any([cells.unreadable(name, counts) for name, counts in second.items()], axis=0)
+        sole = np.isnan(octets) & (second["out_bytes"] > 0) & ~cells.unreadable("bytes", octets)
+        octets = np.where(sole, second["out_bytes"], octets)
         starts, ends, untimed = placed(starts, ends, unit=1e6)
         good = src_ok & dst_ok & np.isfinite(octets)
         self._counted |= bool(good.any())
@@ -153,15 +154,14 @@ class TableReader:
         columns = {"bytes": octets, **cells.others()}
         exporters, codes = self._exporters(cells.column("exporter"), chosen, table.num_rows)
         if sole.any():
-            columns["packets"] = np.where(sole, np.nan_to_num(cells.counts("out_packets"), nan=1), columns["packets"])
-        back_octets, back_packets = self._back(cells, good & ~sole, exporters, codes, columns)
+            columns["packets"] = np.where(sole, np.nan_to_num(second["out_packets"], nan=1), columns["packets"])
+        back_octets, back_packets = self._back(second, good & ~sole, exporters, codes, columns)
         amounts = [columns["bytes"], columns["packets"], back_octets, back_packets]
         repeats = self._told_before(cells, good, exporters, codes, amounts, starts, ends)
         tells = (src_ok & dst_ok) | (octets > 0)
         for ok, name in ((src_ok, "src"), (dst_ok, "dst")):
             if not ok.all():
                 tells &= ~cells.of_no_ip(name)
-        half = np.any([cells.unreadable(name, cells.counts(name)) for name in OF_WAY_BACK], axis=0)
         status = cells.column("log_status")
         self._left_out(good, tells, half, untimed, unread or Unread(), exporters, codes, starts, ends, status)
         self._weigh(tells & ~(src_ok & dst_ok) & self._counted, good, octets, exporters, codes, np.fmax(starts, ends))
@@ -191,13 +191,13 @@ class TableReader:
         return flows.both_ways(fitted("packets", packets), fitted("bytes", octets), said=0) if packets.any() else flows
 
     def _back(
-        self, cells: Cells, good: NDArray[np.bool_], exporters: tuple[str, ...], codes: NDArray[np.int32],
-        columns: dict[str, Any],
+        self, second: dict[str, NDArray[np.float64]], good: NDArray[np.bool_], exporters: tuple[str, ...],
+        codes: NDArray[np.int32], columns: dict[str, Any],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Bytes and packets of the way back, NaN where there is none. A second pair of counters is that, or stands in
-        where the first of `columns` is 0, by the rule for records."""
-        octets, packets = cells.counts("back_bytes"), cells.counts("back_packets")
-        given = columns["bytes"], cells.counts("out_bytes"), columns["packets"], cells.counts("out_packets")
+        """Bytes and packets of the way back, NaN where there is none. A second pair of counters (of `OF_WAY_BACK`, each
+        by its name) is that, or stands in where the first of `columns` is 0, by the rule for records."""
+        octets, packets = second["back_bytes"], second["back_packets"]
+        given = columns["bytes"], second["out_bytes"], columns["packets"], second["out_packets"]
         if not (given[1] > 0).any() and not (given[3] > 0).any():
             return octets, packets
         of_out = good & ((given[1] > 0) | (given[3] > 0))
