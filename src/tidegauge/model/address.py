@@ -86,10 +86,10 @@ class Prefix:
 
 def mapped_ipv4(addresses: NDArray[np.uint32]) -> Addresses:
     """IPv4 addresses (numbers, any byte order of dtype) as IPv4-mapped; shape (n,) to (n, 16)."""
-    out = np.zeros((len(addresses), 16), dtype=np.uint8)
-    out[:, 10:12] = 0xFF
-    out[:, 12:] = np.ascontiguousarray(addresses, dtype=">u4").view(np.uint8).reshape(-1, 4)
-    return out
+    words = np.zeros((len(addresses), 4), dtype=">u4")
+    words[:, 2] = 0xFFFF
+    words[:, 3] = addresses
+    return words.view(np.uint8)
 
 
 def halves(addresses: Addresses) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

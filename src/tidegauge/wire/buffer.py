@@ -25,7 +25,8 @@ class Buffer:
         return cls(np.frombuffer(b"".join((raw, bytes(ZEROS))), dtype=np.uint8))
 
     def rows_at(self, offsets: Offsets, layout: np.dtype[Any]) -> NDArray[Any]:
-        """Structures that begin at these places, one copy each; `layout` has at most `ZEROS` bytes. Shape (n,)."""
+        """Structures that begin at these places, one copy each, shape (n,); `layout` has at most `ZEROS` bytes where a
+        place may lie past the end."""
         size = layout.itemsize
         places = np.ndarray((max(len(self.data) - size + 1, 0),), f"V{size}", self.data.data, strides=(1,))
         return places[self._inside(offsets, len(places))].view(layout)
@@ -69,6 +70,10 @@ class Buffer:
 
     def _gather(self, numbers: NDArray[Any], offsets: Offsets) -> NDArray[np.int64]:
         return numbers[self._inside(offsets, len(numbers))].astype(np.int64)
+
+    def runs_at(self, offsets: Offsets, counts: Offsets, layout: np.dtype[Any]) -> NDArray[Any]:
+        """So many structures, one behind the other, from each of these places on; all lie in the buffer."""
+        return self.rows_at(np.repeat(offsets, counts) + ranges(counts) * layout.itemsize, layout)
 
     def join(self, offsets: Offsets, lengths: Offsets) -> bytes:
         """The bytes of many places, one behind the other."""

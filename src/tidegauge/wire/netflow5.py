@@ -49,7 +49,7 @@ def since_boot_us(
     that has only just booted says it is now (softflowd says so while it reads a capture), nothing is known but when it
     was exported.
     """
-    ago = (uptime_ms - switched_ms + 0x80000000) % 0x100000000 - 0x80000000
+    ago = (uptime_ms - switched_ms + 0x80000000 & 0xFFFFFFFF) - 0x80000000
     unrelated = (uptime_ms < JUST_BOOTED_MS) & (switched_ms > uptime_ms + AHEAD_MS) & (ago > AGO_MS)
     # No flow is switched after it was exported.
     unrelated |= ago < -AHEAD_MS
@@ -103,8 +103,7 @@ def decode_v5(
     missing = int((heads.counts - present).sum())
     skipped.add("record", "NetFlow v5 datagram is shorter than its count", missing)
 
-    joined = buffer.join(at + V5_HEADER, present * V5_RECORD)
-    records = np.frombuffer(joined, dtype=RECORD)
+    records = buffer.runs_at(at + V5_HEADER, present, RECORD)
     owner = np.repeat(np.arange(len(at)), present)
 
     uptime, domain = heads.uptime_ms, heads.domains

@@ -48,8 +48,7 @@ class _FixedRecords:
     def __init__(self, template: Template, sets: SetTable) -> None:
         self.template = template
         counts = sets.lengths // template.size
-        self._joined = sets.buffer.join(sets.offsets, counts * template.size)
-        self._rows = np.frombuffer(self._joined, dtype=template.dtype)
+        self._rows = sets.buffer.runs_at(sets.offsets, counts, template.dtype)
         self.owners = np.repeat(np.arange(len(sets)), counts)
 
     def number(self, element: int, enterprise: int = 0) -> NDArray[Any] | None:
@@ -77,7 +76,7 @@ class _FixedRecords:
         if place is None:
             return None
         begins = np.arange(len(self._rows)) * self.template.size + sum(f.length for f in self.template.fields[:place])
-        return Buffer.of(self._joined), begins, begins + self.template.fields[place].length
+        return Buffer.of(self._rows.tobytes()), begins, begins + self.template.fields[place].length
 
 
 class _VariableRecords:

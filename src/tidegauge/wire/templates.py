@@ -6,7 +6,7 @@ import struct
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ REVERSE_PEN = 29305
 SCOPE_V9 = -1
 """Stands for an enterprise number on scope fields of NetFlow v9, whose types are no information elements."""
 MOST_FIELDS = 1024
+ORDINARY_SET = 1500
+"""Bytes of a set of templates up to which it is remembered as read: what fits into one frame."""
 MOST_TEMPLATES = 4096
 """Templates kept for one exporter; the oldest goes when a hostile one sends more."""
 MOST_FIELDS_KEPT = 1 << 16
@@ -26,6 +28,8 @@ MOST_FIELDS_IN_ALL = 1 << 20
 
 Key = tuple[int, int, int]
 """Exporter (position), observation domain, template id."""
+Definitions = tuple[tuple[int, "Template | None"], ...]
+"""Template ids with what they stand for from here on; None: withdrawn."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +152,18 @@ class TemplateStore:
                 self.histories[key] = history[-1:]
 
 
-def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skipped) -> list[tuple[int, Template | None]]:
+def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skipped) -> Definitions:
     """The templates of one set; None for a withdrawal. What cannot be read ends the set and is counted."""
+    # Exporters send the same templates again and again.
+    parse = _parse_again if len(body) <= ORDINARY_SET else _parse
+    found, faults = parse(body, version, options)
+    skipped.merge(faults)
+    return found
+
+
+def _parse(body: bytes, version: int, options: bool) -> tuple[Definitions, Skipped]:
     found: list[tuple[int, Template | None]] = []
+    skipped = Skipped()
     position = 0
     kind = "options template" if options else "template"
     while position + 4 <= len(body):
@@ -185,7 +198,10 @@ def parse_templates(body: bytes, *, version: int, options: bool, skipped: Skippe
             skipped.add(kind, "record of no bytes")
             continue
         found.append((template_id, template))
-    return found
+    return tuple(found), skipped
+
+
+_parse_again = lru_cache(maxsize=256)(_parse)
 
 
 def _fields(body: bytes, position: int, count: int, version: int, scopes: int) -> tuple[list[Field], int]:
