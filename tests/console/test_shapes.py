@@ -8,34 +8,34 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.service.app import Running
-from tidegauge.api import schemas
+from tidegauge.model import case_shapes, shapes
 
 SINCE = {"since": "2014-11-24"}
 ANSWERS: dict[str, tuple[Any, str, dict[str, Any]]] = {
-    "ask": (schemas.Answer, "ask", {**SINCE, "from": "KP", "chart": True}),
-    "ask, a surge": (schemas.Answer, "ask", {"since": "2014-11-20", "from": "TH"}),
-    "ask, no answer": (schemas.Answer, "ask", {"since": "2014-10-20T04:00Z", "until": "2014-10-21", "chart": True}),
-    "ask all": (schemas.Ranking, "ask", {"since": "2014-11-29", "from": "all"}),
-    "series": (schemas.Series, "series", {**SINCE, "from": "KP", "width": "1h"}),
-    "top": (schemas.Top, "top", {**SINCE, "by": ["far_country", "proto"]}),
-    "coverage": (schemas.Coverage, "coverage", SINCE),
-    "flows": (schemas.Flows, "flows", {**SINCE, "limit": 50}),
-    "hunt": (schemas.Hunted, "hunt", {**SINCE, "kind": ["egress", "passthrough"]}),
-    "origins": (schemas.Showings, "origins", {"of": "KP", "at": "2014-11-24"}),
-    "origin": (schemas.Origin, "origin/210.52.109.9", {"at": "2014-11-24"}),
-    "world": (schemas.World, "world", SINCE),
-    "names": (schemas.Names, "names", {"address": "203.0.113.9"}),
-    "reach": (schemas.Reach, "reach", {"of": "KP", "at": "2014-11-24"}),
-    "site": (schemas.SiteTold, "site", {}),
-    "health": (schemas.Health, "health", {}),
-    "places": (schemas.Places, "places", {}),
-    "complete": (schemas.Completed, "complete", {"text": "kor"}),
-    "me": (schemas.Me, "me", {}),
-    "findings": (schemas.Findings, "findings", {"limit": 1000}),
-    "alarms": (schemas.Alarms, "alarms", {}),
-    "case": (schemas.CaseTold, "cases/autumn", {}),
-    "weigh": (schemas.Weighed, "cases/autumn/weigh", {}),
-    "verify": (schemas.Verified, "cases/autumn/verify", {}),
+    "ask": (shapes.Answer, "ask", {**SINCE, "from": "KP", "chart": True}),
+    "ask, a surge": (shapes.Answer, "ask", {"since": "2014-11-20", "from": "TH"}),
+    "ask, no answer": (shapes.Answer, "ask", {"since": "2014-10-20T04:00Z", "until": "2014-10-21", "chart": True}),
+    "ask all": (shapes.Ranking, "ask", {"since": "2014-11-29", "from": "all"}),
+    "series": (shapes.Series, "series", {**SINCE, "from": "KP", "width": "1h"}),
+    "top": (shapes.Top, "top", {**SINCE, "by": ["far_country", "proto"]}),
+    "coverage": (shapes.Coverage, "coverage", SINCE),
+    "flows": (shapes.Flows, "flows", {**SINCE, "limit": 50}),
+    "hunt": (shapes.Hunted, "hunt", {**SINCE, "kind": ["egress", "passthrough"]}),
+    "origins": (shapes.Showings, "origins", {"of": "KP", "at": "2014-11-24"}),
+    "origin": (shapes.Origin, "origin/210.52.109.9", {"at": "2014-11-24"}),
+    "world": (shapes.World, "world", SINCE),
+    "names": (shapes.Names, "names", {"address": "203.0.113.9"}),
+    "reach": (shapes.Reach, "reach", {"of": "KP", "at": "2014-11-24"}),
+    "site": (shapes.SiteTold, "site", {}),
+    "health": (shapes.Health, "health", {}),
+    "places": (shapes.Places, "places", {}),
+    "complete": (shapes.Completed, "complete", {"text": "kor"}),
+    "me": (shapes.Me, "me", {}),
+    "findings": (shapes.Findings, "findings", {"limit": 1000}),
+    "alarms": (shapes.Alarms, "alarms", {}),
+    "case": (case_shapes.CaseTold, "cases/autumn", {}),
+    "weigh": (case_shapes.Weighed, "cases/autumn/weigh", {}),
+    "verify": (case_shapes.Verified, "cases/autumn/verify", {}),
 }
 
 
@@ -51,6 +51,6 @@ def test_an_answer_has_the_shape_that_the_openapi_tells(console: Running, name: 
 def test_judged_mails_and_files_have_theirs(console: Running) -> None:
     with console.client("analyst") as client:
         lure = client.post("/api/v1/lure", json={"text": "You have won! https://gift.example.top/claim", "sweep": True})
-        TypeAdapter(schemas.Lures).validate_json(lure.content, strict=True)
+        TypeAdapter(shapes.Lures).validate_json(lure.content, strict=True)
         leak = client.post("/api/v1/leak", content=b"ssn: 078-05-1121\n")
-        TypeAdapter(schemas.Leaks).validate_json(leak.content, strict=True)
+        TypeAdapter(shapes.Leaks).validate_json(leak.content, strict=True)

@@ -8,11 +8,10 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
-from tidegauge.api import schemas
 from tidegauge.api.access import Analyst, Here, Reader, takes
 from tidegauge.api.paging import Closing, Cursor, Limit, Moment, Name, moment_s, paged
 from tidegauge.api.problems import MissingError
-from tidegauge.model import FOREVER_S, UsageError
+from tidegauge.model import FOREVER_S, UsageError, shapes
 
 router = APIRouter(prefix="/api/v1", tags=["kept"])
 
@@ -21,7 +20,7 @@ class NewSilence(Closing):
     what: Annotated[str, Field(min_length=1, max_length=300)] = Field(examples=["country KP *"])
 
 
-@router.get("/alarms", **takes("reader", 400, 409, shape=schemas.Alarms))
+@router.get("/alarms", **takes("reader", 400, 409, shape=shapes.Alarms))
 def alarms(
     service: Here, person: Reader, state: Literal["open", "ended"] | None = None,
     since: Moment = None, until: Moment = None, limit: Limit = 100, cursor: Cursor = None,

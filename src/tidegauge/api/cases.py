@@ -10,11 +10,10 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from tidegauge.api import schemas
 from tidegauge.api.access import Analyst, Here, Reader, Service, takes
 from tidegauge.api.problems import MissingError
 from tidegauge.case import Case, CaseFile, check, statement, weigh
-from tidegauge.model import UsageError
+from tidegauge.model import UsageError, case_shapes
 from tidegauge.serve.question_pool import SealQuestion, VerifyQuestion
 from tidegauge.store.people import Person
 
@@ -121,7 +120,7 @@ def new(service: Here, person: Analyst, body: NewCase) -> dict[str, Any]:
     return {"name": made.name, "revision": made.revision}
 
 
-@router.get("/{name}", **takes("reader", 404, 409, shape=schemas.CaseTold))
+@router.get("/{name}", **takes("reader", 404, 409, shape=case_shapes.CaseTold))
 def show(service: Here, person: Reader, name: Name) -> Any:
     """A case's entries in order of time."""
     return service.shown(person, _case(service, person, name).to_json())
@@ -197,13 +196,13 @@ def mark(service: Here, person: Analyst, name: Name, body: NewMark) -> dict[str,
     return {"mark": body.mark}
 
 
-@router.get("/{name}/weigh", **takes("reader", 404, 409, shape=schemas.Weighed))
+@router.get("/{name}/weigh", **takes("reader", 404, 409, shape=case_shapes.Weighed))
 def weighed(service: Here, person: Reader, name: Name) -> Any:
     """What speaks against each hypothesis, and which single piece the ranking hangs on."""
     return service.shown(person, weigh(_case(service, person, name)).to_json())
 
 
-@router.get("/{name}/verify", **takes("analyst", 404, 409, 503, 504, shape=schemas.Verified))
+@router.get("/{name}/verify", **takes("analyst", 404, 409, 503, 504, shape=case_shapes.Verified))
 async def verified(service: Here, person: Analyst, name: Name) -> Any:
     """Every question put anew, and the chain looked at."""
     await asyncio.to_thread(_case, service, person, name)

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
-from tidegauge.api import schemas
 from tidegauge.api.access import Analyst, Here, Reader, takes
 from tidegauge.api.paging import Closing, Cursor, Limit, Name, moment_s, paged
 from tidegauge.hunt import HuntLedger
+from tidegauge.model import shapes
 
 router = APIRouter(prefix="/api/v1", tags=["kept"])
 
 
-@router.get("/findings", **takes("reader", 400, 409, shape=schemas.Findings))
+@router.get("/findings", **takes("reader", 400, 409, shape=shapes.Findings))
 def findings(
     service: Here, person: Reader, kind: Annotated[str | None, Query(max_length=32)] = None,
     severity: Annotated[list[Literal["info", "low", "medium", "high", "critical"]], Query(max_length=5)] = [],  # noqa: B006

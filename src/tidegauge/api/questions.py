@@ -16,7 +16,6 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
-from tidegauge.api import schemas
 from tidegauge.api.access import Analyst, Here, Reader, Service, not_our_address, takes, without_our_addresses
 from tidegauge.api.middleware import LARGE_BODIES
 from tidegauge.app import (
@@ -25,7 +24,7 @@ from tidegauge.app import (
     OriginQuestion,
 )
 from tidegauge.app.answers import ANSWERS
-from tidegauge.model import UsageError
+from tidegauge.model import UsageError, shapes
 from tidegauge.serve.answer_cache import Given
 from tidegauge.serve.question_pool import StoppedError
 from tidegauge.store.people import Person, RefusedError
@@ -122,29 +121,29 @@ class Asked:
 
 
 QUESTIONS = (
-    Asked("ask", schemas.Answer | schemas.Ranking,
+    Asked("ask", shapes.Answer | shapes.Ranking,
           {"verdict": "no_surge", "detection_limit": [{"duration_s": 3600, "bytes": 38_000_000}]},
           "Was there a surge? A verdict, what would have been seen, when we were blind, and the caveats."),
-    Asked("series", schemas.Series, {"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]},
+    Asked("series", shapes.Series, {"selection": "KP", "width_s": 300, "start_s": [1_416_816_000], "value": [0]},
           "An amount over time."),
-    Asked("top", schemas.Top, {"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]},
+    Asked("top", shapes.Top, {"by": ["far_country"], "metric": "bytes", "rows": [{"far_country": "KP", "bytes": 1}]},
           "The groups with the largest sums."),
-    Asked("coverage", schemas.Coverage, {"share": 0.997, "exporters": []},
+    Asked("coverage", shapes.Coverage, {"share": 0.997, "exporters": []},
           "What was seen of a time, by exporter, and when we were blind."),
-    Asked("flows", schemas.Flows, {"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None},
+    Asked("flows", shapes.Flows, {"flows": [{"src": "192.0.2.1", "bytes": 100}], "next": None},
           "A page of flows by start time; `next` is the cursor of the page behind it."),
-    Asked("hunt", schemas.Hunted, {"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []},
+    Asked("hunt", shapes.Hunted, {"findings": [], "limits": [], "examined": {"flows": 0}, "skipped": []},
           "Look for hosts that send out, pass on, are commanded, or scan."),
-    Asked("origins", schemas.Showings, {"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]},
+    Asked("origins", shapes.Showings, {"of": "KP", "prefixes": [{"prefix": "175.45.176.0/22", "displayed": "KP"}]},
           "Every prefix by which an origin can show itself."),
 )
 CONSOLE_QUESTIONS = (
-    Asked("world", schemas.World,
+    Asked("world", shapes.World,
           {"width_s": 86400, "start_s": [0], "countries": [{"country": "KP", "value": [1]}]},
           "Every country's amount over time, beside what its own history lets expect."),
-    Asked("names", schemas.Names, {"address": "192.0.2.1", "names": [], "left_out": 0},
+    Asked("names", shapes.Names, {"address": "192.0.2.1", "names": [], "left_out": 0},
           "Names that a host asked for, and that led to it.", of_ours="address"),
-    Asked("reach", schemas.Reach, {"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []},
+    Asked("reach", shapes.Reach, {"of": "KP", "at": "2014-11-24T00:00:00Z", "ases": []},
           "Over which upstreams a country or AS was reached."),
 )
 
@@ -174,7 +173,7 @@ routes(router, QUESTIONS)
 
 @router.get(
     "/origin/{address}",
-    **asks({"address": "192.0.2.1", "displayed": "ZZ", "trust": "low", "reasons": []}, schemas.Origin),
+    **asks({"address": "192.0.2.1", "displayed": "ZZ", "trust": "low", "reasons": []}, shapes.Origin),
 )
 async def origin(
     request: Request, service: Here, person: Reader, address: Address, at: str | None = Query(None, max_length=64),
@@ -209,7 +208,7 @@ def posts(told: Any, shape: Any, body: dict[str, Any], role: str = "reader") -> 
 
 
 @router.post(
-    "/lure", **posts({"findings": [{"kind": "lure", "verdict": "phishing"}], "skipped": []}, schemas.Lures, LURE_BODY)
+    "/lure", **posts({"findings": [{"kind": "lure", "verdict": "phishing"}], "skipped": []}, shapes.Lures, LURE_BODY)
 )
 async def lure(request: Request, service: Here, person: Reader, prefer: Prefer = None) -> Response:
     """Judge a mail (.eml or .msg), a message or a link; with `sweep`, who of ours went where it leads."""
@@ -231,7 +230,7 @@ LEAK_BODY = {
 
 
 @router.post(
-    "/leak", **posts({"findings": [], "summary": {"persons": 0, "by_kind": {}}}, schemas.Leaks, LEAK_BODY, "analyst")
+    "/leak", **posts({"findings": [], "summary": {"persons": 0, "by_kind": {}}}, shapes.Leaks, LEAK_BODY, "analyst")
 )
 async def leak(request: Request, service: Here, person: Analyst, prefer: Prefer = None) -> Response:
     """Whose data lie in a file: counts, places and masked samples. Nothing of it is kept."""

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegauge import app
 from tidegauge.context import SiteContext
 
-Answering = Callable[[SiteContext, Any, Callable[[str], None]], dict[str, Any]]
+Answering = Callable[[SiteContext, Any, Callable[[str], None]], Mapping[str, Any]]
 MOST_BINS = 200_000
 
 
-def _ask(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _ask(here: SiteContext, question: Any, progress: Callable[[str], None]) -> Mapping[str, Any]:
     progress("judging")
     return app.answer_json(question, app.ask(here, question))
 
 
-def _lure(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _lure(here: SiteContext, question: Any, progress: Callable[[str], None]) -> Mapping[str, Any]:
     from tidegauge.app.luring import lure  # with the libraries of the extra `content`
 
     return lure(here, question).to_json()
 
 
-def _leak(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _leak(here: SiteContext, question: Any, progress: Callable[[str], None]) -> Mapping[str, Any]:
     from tidegauge.app.leaking import leak
 
     return leak(here, question, progress).to_json()

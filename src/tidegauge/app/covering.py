@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from tidegauge.app.questions import CoverageQuestion
 from tidegauge.context import SiteContext
 from tidegauge.lake import seen_twice
-from tidegauge.model import format_time
+from tidegauge.model import format_time, shapes
 from tidegauge.series import Coverage, ExporterCoverage, covered, exporter_blind
 
 STANDINGS = ("proven", "new", "contradictory")
@@ -24,7 +23,7 @@ class CoverageReply:
     note: str | None
     twice: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Coverage:
         return {
             "share": round(self.coverage.share, 6), "since": format_time(self.since_s),
             "until": format_time(self.until_s), "exporters": [_exporter_json(e) for e in self.coverage.exporters],
@@ -45,7 +44,7 @@ def coverage(here: SiteContext, question: CoverageQuestion) -> CoverageReply:
     return CoverageReply(since_s, until_s, covered(here.lake, since_s, until_s), note, twice)
 
 
-def _exporter_json(e: ExporterCoverage) -> dict[str, Any]:
+def _exporter_json(e: ExporterCoverage) -> shapes.Exporter:
     return {
         "exporter": e.exporter, "agent": e.agent, "domain": e.domain, "standing": STANDINGS[e.standing],
         "share": round(e.share, 6), "datagrams": e.datagrams, "records": e.records, "lost": e.lost,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from tidegauge.app.picturing import picture
 from tidegauge.app.questions import AskQuestion
 from tidegauge.context import SiteContext
 from tidegauge.inquiry import Asked, Ranking, Reply, ask as answer_question, ask_all, borne, widened
 from tidegauge.lake import compile_where
-from tidegauge.model import UsageError, parse_duration
+from tidegauge.model import UsageError, parse_duration, shapes
 from tidegauge.series import Origins
 
 SPANS = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
@@ -95,8 +94,14 @@ def ask(here: SiteContext, question: AskQuestion) -> Reply | Ranking:
     return answer_question(here, asked)
 
 
-def answer_json(question: AskQuestion, reply: Reply | Ranking) -> dict[str, Any]:
-    told = reply.to_json() if isinstance(reply, Ranking) else reply.answer.to_json()
-    if question.chart and not isinstance(reply, Ranking):
-        told = {**told, "chart": picture(reply)}
-    return {**told, "reads": reply.reads} if question.explain else told
+def answer_json(question: AskQuestion, reply: Reply | Ranking) -> shapes.Answer | shapes.Ranking:
+    told: shapes.Answer | shapes.Ranking
+    if isinstance(reply, Ranking):
+        told = reply.to_json()
+    else:
+        told = reply.answer.to_json()
+        if question.chart:
+            told["chart"] = picture(reply)
+    if question.explain:
+        told["reads"] = reply.reads
+    return told

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tidegauge.content import Apart, LeftOut, Source, files_below, unpack, unpack_bytes
 from tidegauge.leak import Kept, Looked, People, Scan
-from tidegauge.model import Finding, InputError, Skipped, UsageError
+from tidegauge.model import Finding, InputError, Skipped, UsageError, shapes
 
 if TYPE_CHECKING:
     from tidegauge.app.questions import LeakQuestion
@@ -72,7 +72,7 @@ class Own:
         if found in self.hashes:
             self.matched.setdefault(kind, set()).add(found)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Compared:
         by_kind = {kind: len(found) for kind, found in sorted(self.matched.items())}
         return {"own": len(self.hashes), "matched": sum(by_kind.values()), "by_kind": by_kind}
 
@@ -90,20 +90,22 @@ def hashed(key: bytes, kind: str, value: str) -> str:
 class Leaks:
     """The reply to `leak`; findings as JSON. `summary` counts distinct values and the persons that they belong to."""
 
-    findings: list[dict[str, Any]]
-    summary: dict[str, Any]
+    findings: list[shapes.Finding]
+    summary: shapes.Persons
     examined: dict[str, int]
-    skipped: list[dict[str, str]]
+    skipped: list[shapes.LeftOut]
     own: Own | None = None
     seen: dict[str, Any] | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {
+    def to_json(self) -> shapes.Leaks:
+        told: shapes.Leaks = {
             "findings": self.findings, "summary": self.summary, "examined": self.examined, "skipped": self.skipped,
         }
         if self.own is not None:
             told["hashes"] = self.own.to_json()
-        return told if self.seen is None else {**told, "seen_in": self.seen}
+        if self.seen is not None:
+            told["seen_in"] = self.seen
+        return told
 
 
 def leaks(
@@ -185,7 +187,7 @@ def _looked(texts: Iterable[Source | LeftOut], key: bytes, own: Own | None, reve
     mine = replace(own, matched={}) if own else None
     scan = Scan(People(key=key), reveal=reveal, match=mine.look if mine else None)
     findings: list[Finding] = []
-    skipped: list[dict[str, str]] = []
+    skipped: list[shapes.LeftOut] = []
     for found in texts:
         if isinstance(found, LeftOut):
             skipped.append({"what": found.path, "why": found.why})
@@ -255,8 +257,8 @@ def _together(files: Iterator[Path], processes: int, key: bytes, own: Own | None
             try:
                 yield path, single.submit(_look_here, path).result()
             except BrokenProcessPool:
-                why = [{"what": str(path), "why": "the process that looked at it died, most likely for want of memory"}]
-                yield path, Looked([], People(key=key).state(), why)
+                why = "the process that looked at it died, most likely for want of memory"
+                yield path, Looked([], People(key=key).state(), [{"what": str(path), "why": why}])
 
 
 def _new(files: Iterator[Path], store: Kept | None, whole: _Whole) -> Iterator[Path]:
@@ -269,7 +271,7 @@ def _new(files: Iterator[Path], store: Kept | None, whole: _Whole) -> Iterator[P
             whole.take(known)
 
 
-def _weight(finding: dict[str, Any]) -> tuple[int, str]:
+def _weight(finding: shapes.Finding) -> tuple[int, str]:
     return -finding["evidence"]["count"], finding["subject"]
 
 
@@ -279,8 +281,8 @@ class _Whole:
 
     people: People
     own: Own | None
-    _findings: list[dict[str, Any]] = field(default_factory=list)
-    _skipped: list[dict[str, str]] = field(default_factory=list)
+    _findings: list[shapes.Finding] = field(default_factory=list)
+    _skipped: list[shapes.LeftOut] = field(default_factory=list)
     _samples: Counter[str] = field(default_factory=Counter)
     _exchanges: Counter[tuple[str, str]] = field(default_factory=Counter)
     _newest: str = ""

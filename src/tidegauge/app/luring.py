@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from tidegauge.app.questions import LureQuestion
 from tidegauge.content import Apart, to_text
@@ -14,7 +13,7 @@ from tidegauge.context import SiteContext
 from tidegauge.hunt.lure_sweep import Goal, Swept, sweep
 from tidegauge.lure import Authentic, Brands, Given, Judge, Judged, Left, read_brands, read_keys
 from tidegauge.lure.judge import our_model
-from tidegauge.model import SiteError, UsageError
+from tidegauge.model import SiteError, UsageError, shapes
 from tidegauge.site import Site
 from tidegauge.watch import Indicator
 
@@ -77,15 +76,17 @@ def judged(judge: Judge, item: Given) -> Judged:
 class Lures:
     """The reply to `lure`: findings as JSON in the order given, and where bad ones lead."""
 
-    findings: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[shapes.LureFinding] = field(default_factory=list)
     examined: dict[str, int] = field(default_factory=dict)
-    skipped: list[dict[str, str]] = field(default_factory=list)
+    skipped: list[shapes.LeftOut] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     swept: Swept | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"findings": self.findings, "examined": self.examined, "skipped": self.skipped}
-        return told if self.swept is None else {**told, "sweep": self.swept.to_json()}
+    def to_json(self) -> shapes.Lures:
+        told: shapes.Lures = {"findings": self.findings, "examined": self.examined, "skipped": self.skipped}
+        if self.swept is not None:
+            told["sweep"] = self.swept.to_json()
+        return told
 
     def add(self, one: Judged) -> None:
         """Take a judgement in; what was left out of it with it."""

@@ -18,7 +18,7 @@ from tidegauge.context import SiteContext
 from tidegauge.detect import expectation
 from tidegauge.detect.limits import drawn_moments, needed_amounts
 from tidegauge.inquiry import Reply, calendar_of
-from tidegauge.model import UsageError, format_address, format_time, parse_address, parse_duration, shown_number
+from tidegauge.model import UsageError, format_address, format_time, parse_address, parse_duration, shapes, shown_number
 from tidegauge.series import build_many
 
 MOST_POINTS = 2100
@@ -33,7 +33,7 @@ MOST_NAMES = 500
 Floats = NDArray[np.float64]
 
 
-def picture(reply: Reply) -> dict[str, Any]:
+def picture(reply: Reply) -> shapes.Chart:
     """The asked time in windows of one length, side by side: what was seen, expected, and the critical level.
 
     The windows are those of the judgement itself, of the shortest length at which they are few enough; where nothing
@@ -46,11 +46,12 @@ def picture(reply: Reply) -> dict[str, Any]:
     scan = min(fitting, key=lambda one: one.length, default=None)
     length = scan.length if scan else max(-(-len(values) // MOST_POINTS), 1)
     begins = np.arange(0, len(values), length)
-    told: dict[str, Any] = {
+    told: shapes.Chart = {
         "width_s": question.width_s * length,
         "start_s": starts_s[begins].tolist(),
         "value": _rounded(np.add.reduceat(values, begins)) if len(values) else [],
         "coverage": [round(float(c), 4) for c in np.add.reduceat(seen, begins) / np.diff(np.r_[begins, len(values)])],
+        "would": _would(reply, seen),
     }
     if scan is not None:
         whole = begins[: len(scan.observed[::length])]
@@ -61,17 +62,17 @@ def picture(reply: Reply) -> dict[str, Any]:
             "low": _rounded(np.maximum(scan.expected[whole] - scan.spread[whole], 0)),
             "critical": _rounded(scan.critical[whole]),
         }
-    return {**told, "would": _would(reply, seen)}
+    return told
 
 
-def _would(reply: Reply, seen: Floats) -> list[dict[str, Any]]:
+def _would(reply: Reply, seen: Floats) -> list[shapes.Curve]:
     """For each duration the amounts that would have been seen with each of `CHANCES`; null where none is that sure."""
     judgement, width_s = reply.outcome.judgement, reply.answer.question.width_s
     called = reply.outcome.called
     moments = drawn_moments(seen, called)
     if not len(moments) or not judgement.scans:
         return []
-    found = []
+    found: list[shapes.Curve] = []
     for duration_s in CURVES_S:
         if duration_s > len(seen) * width_s:
             break
@@ -99,7 +100,7 @@ class World:
     values: Floats
     expected: Floats | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.World:
         order = np.argsort(-self.values.sum(axis=1), kind="stable").tolist()
         return {
             "direction": self.direction, "metric": self.metric, "width_s": self.width_s,
@@ -151,10 +152,10 @@ class Names:
     """Names that a host asked for or talked under, and that pointed to it; the newest first."""
 
     address: str
-    rows: list[dict[str, Any]]
+    rows: list[shapes.NameSeen]
     more: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Names:
         return {"address": self.address, "names": self.rows, "left_out": self.more}
 
 
@@ -170,8 +171,9 @@ def names_of(here: SiteContext, question: NamesQuestion) -> Names:
     table = here.lake.names(since_us, until_us)
     own = pa.scalar(packed, pa.binary(16))
     led = pc.or_kleene(pc.equal(table["server"], own), _listed(table["answers"], address))
-    found: dict[tuple[str, str], list[Any]] = {}
-    for relation, mask in (("asked", pc.equal(table["client"], own)), ("led to it", led)):
+    found: dict[tuple[shapes.Relation, str], list[int]] = {}
+    ways: dict[shapes.Relation, Any] = {"asked": pc.equal(table["client"], own), "led to it": led}
+    for relation, mask in ways.items():
         chosen = table.filter(pc.fill_null(mask, False))
         # The resolver of a query is no address that the name led to.
         if relation != "asked":
@@ -182,7 +184,7 @@ def names_of(here: SiteContext, question: NamesQuestion) -> Names:
             row = found.setdefault((relation, name), [0, moment_us, moment_us])
             row[0], row[1], row[2] = row[0] + 1, min(row[1], moment_us), max(row[2], moment_us)
     ordered = sorted(found.items(), key=lambda one: -one[1][2])
-    rows = [
+    rows: list[shapes.NameSeen] = [
         {"name": name, "relation": relation, "count": count, "first": format_time(first / 1e6),
          "last": format_time(last / 1e6)} for (relation, name), (count, first, last) in ordered[:MOST_NAMES]
     ]

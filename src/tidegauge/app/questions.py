@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tidegauge.model import UsageError
+from tidegauge.model.shapes import Metric as Metric
 
-Metric = Literal["bytes", "packets", "flows", "hosts"]
 Direction = Literal["in", "out", "internal", "transit"]
 Text = Annotated[str, Field(max_length=20_000)]
 Time = Annotated[str, Field(max_length=64, examples=["2014-11-24", "2014-11-24T08:00Z", "-7d"])]

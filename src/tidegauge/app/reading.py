@@ -14,7 +14,7 @@ from tidegauge.app.questions import FlowsQuestion, SeriesQuestion, TopQuestion
 from tidegauge.context import SiteContext
 from tidegauge.inquiry import check_origins
 from tidegauge.lake import VIRTUAL, FlowFilter, classes_in, columns_in
-from tidegauge.model import UsageError, class_names, format_address, parse_duration
+from tidegauge.model import UsageError, class_names, format_address, parse_duration, shapes
 from tidegauge.series import (
     Origins,
     Series,
@@ -52,13 +52,15 @@ class Top:
 
     by: list[str]
     metric: str
-    rows: list[dict[str, Any]]
+    rows: list[shapes.Row]
     reads: dict[str, int] | None
     caveats: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        told = {"by": self.by, "metric": self.metric, "rows": self.rows, "caveats": list(self.caveats)}
-        return told if self.reads is None else {**told, "reads": self.reads}
+    def to_json(self) -> shapes.Top:
+        told: shapes.Top = {"by": self.by, "metric": self.metric, "rows": self.rows, "caveats": list(self.caveats)}
+        if self.reads is not None:
+            told["reads"] = self.reads
+        return told
 
 
 def top(here: SiteContext, question: TopQuestion) -> Top:
@@ -97,14 +99,16 @@ class SeriesReply:
     reads: dict[str, int] | None
     caveats: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Series:
         built = self.series
-        told = {
+        told: shapes.Series = {
             "selection": self.selection, "direction": self.direction, "metric": self.metric, "width_s": built.width_s,
             "start_s": built.starts_s.tolist(), "value": [int(v) for v in built.values],
             "coverage": [round(c, 6) for c in built.seen.tolist()], "caveats": list(self.caveats),
         }
-        return told if self.reads is None else {**told, "reads": self.reads}
+        if self.reads is not None:
+            told["reads"] = self.reads
+        return told
 
 
 def series(here: SiteContext, question: SeriesQuestion, *, most_bins: int = MOST_BINS) -> SeriesReply:
@@ -147,11 +151,11 @@ def flow_filter(here: SiteContext, question: FlowsQuestion) -> FlowFilter:
 class FlowsPage:
     """The reply to `flows`: rows by start time, and where the next page begins; None at the end."""
 
-    rows: list[dict[str, Any]]
+    rows: list[shapes.Row]
     following: str | None
     caveats: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Flows:
         return {"flows": self.rows, "next": self.following, "caveats": list(self.caveats)}
 
 

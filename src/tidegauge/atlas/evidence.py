@@ -27,6 +27,7 @@ from tidegauge.model import (
     format_address,
     format_time,
     parse_address,
+    shapes,
 )
 
 CLEAR_SHARE = 0.8
@@ -44,7 +45,7 @@ class Said:
     distance_s: int
     says: dict[str, Any]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Source:
         return {"source": self.source, "edition": self.edition, "valid": times(self.valid_s), "says": self.says}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,16 @@ from tidegauge.atlas.evidence import Witnesses, cidrs, times, upstreams_in
 from tidegauge.atlas.known import Known
 from tidegauge.atlas.statements import joined, packed
 from tidegauge.atlas.trust import judge
-from tidegauge.model import V4_MAPPED, Prefix, UsageError, class_bit, format_time, merge_intervals, parse_country
+from tidegauge.model import (
+    V4_MAPPED,
+    Prefix,
+    UsageError,
+    class_bit,
+    format_time,
+    merge_intervals,
+    parse_country,
+    shapes,
+)
 
 MOST_JUDGED = 4000
 """Prefixes whose trust is judged one by one; of more, only their source is named."""
@@ -36,13 +44,13 @@ class Showing:
     prefix: str
     asn: int
     displayed: str
-    trust: str
+    trust: shapes.Trust
     reasons: tuple[str, ...]
     source: str
     valid_s: tuple[int, int]
     displays: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Showing:
         return {"prefix": self.prefix, "as": self.asn, "displayed": self.displayed, "trust": self.trust,
                 "reasons": list(self.reasons), "source": self.source, "valid": times(self.valid_s)}
 
@@ -58,7 +66,7 @@ class Further:
     prefixes: tuple[str, ...]
     count: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Further:
         return {"as": self.asn, "as_name": self.name, "country": self.country, "upstream_of": self.via,
                 "prefixes": list(self.prefixes), "prefix_count": self.count}
 
@@ -72,7 +80,7 @@ class Showings:
     prefixes: tuple[Showing, ...]
     further: tuple[Further, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Showings:
         return {"of": self.of, "at": format_time(self.at_s), "prefixes": [p.to_json() for p in self.prefixes],
                 "further": [f.to_json() for f in self.further]}
 
@@ -305,7 +313,7 @@ class Link:
     source: str
     now: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Upstream:
         return {"as": self.upstream, "as_name": self.name, "country": self.country, "valid": times(self.valid_s),
                 "source": self.source, "at_that_time": self.now}
 
@@ -320,7 +328,7 @@ class Reach:
     """Number, name, and how many prefixes it announced."""
     links: tuple[Link, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Reach:
         return {
             "of": self.of, "at": format_time(self.at_s),
             "ases": [{"as": n, "as_name": name, "prefixes": count,

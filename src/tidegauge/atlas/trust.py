@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegauge.atlas.evidence import Evidence, Said
-from tidegauge.model import V4_MAPPED, format_address, format_time, parse_time
+from tidegauge.model import V4_MAPPED, format_address, format_time, parse_time, shapes
 
-LEVELS = ("none", "low", "medium", "high")
+LEVELS: tuple[shapes.Trust, ...] = ("none", "low", "medium", "high")
 DAY_S = 86400
 NEAR_S, LONG_S = 31 * DAY_S, 2 * 366 * DAY_S
 YOUNG_S = 30 * DAY_S
 
-Judged = tuple[str | None, str]
+Judged = tuple[shapes.Trust | None, str]
 """The level above which trust cannot be (None: the sentence is a remark), and the sentence."""
 
 
@@ -40,11 +40,11 @@ class Origin:
 
     evidence: Evidence
     country: str
-    trust: str
+    trust: shapes.Trust
     reasons: tuple[str, ...]
     disagreements: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Origin:
         """The contract's Origin JSON."""
         e = self.evidence
         return {
@@ -58,7 +58,7 @@ class Origin:
 def judge(evidence: Evidence) -> Origin:
     """Apply all rules."""
     found = [judged for rule in RULES for judged in rule.judge(evidence)]
-    trust = min((level for level, _ in found if level is not None), key=LEVELS.index, default="high")
+    trust: shapes.Trust = min((level for level, _ in found if level is not None), key=LEVELS.index, default="high")
     reasons = [sentence for _, sentence in found]
     if trust == "high":
         reasons.insert(0, _agreement(evidence))
@@ -83,7 +83,7 @@ def _special(e: Evidence) -> Iterator[Judged]:
         yield "none", "no source knows the country of this address"
 
 
-TEXTS: dict[str, tuple[str | None, str]] = {
+TEXTS: dict[str, tuple[shapes.Trust | None, str]] = {
     "tor-exit": ("none", "a Tor exit {when} ({source}): whoever sent through it can be anywhere"),
     "tor-relay": ("medium", "a Tor relay {when} ({source}): it can pass on what others send"),
     "vpn": ("none", "an address of a VPN service {when} ({source}): its users can be anywhere"),
@@ -194,7 +194,7 @@ def _disagree(e: Evidence) -> Iterator[Judged]:
 def _old(e: Evidence) -> Iterator[Judged]:
     told = [s for s, c in e.told("country") if c == e.displayed]
     if told and (nearest := min(s.distance_s for s in told)) > NEAR_S:
-        level = "low" if nearest > LONG_S else "medium"
+        level: shapes.Trust = "low" if nearest > LONG_S else "medium"
         yield level, f"the nearest edition that gives the country is {nearest / DAY_S:,.0f} days from that time"
 
 

@@ -20,7 +20,7 @@ from tidegauge.atlas import Atlas
 from tidegauge.case.log import Case, Cases, Entry, canonical, digest
 from tidegauge.context import SiteContext
 from tidegauge.lake import Manifest
-from tidegauge.model import TidegaugeError, UsageError, format_time, parse_time
+from tidegauge.model import TidegaugeError, UsageError, case_shapes, format_time, parse_time
 from tidegauge.site import Site
 from tidegauge.wire import hash_file
 
@@ -42,7 +42,7 @@ class Checked:
     status: Status
     why: str = ""
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> case_shapes.VerifiedItem:
         return {"id": self.id, "status": self.status, "why": self.why}
 
 
@@ -58,13 +58,15 @@ class Verified:
         found = [item.status for item in self.items] + (["tampered"] if self.broken else [])
         return max(found, key=WORST.index, default="same")
 
-    def to_json(self) -> dict[str, Any]:
-        return {
+    def to_json(self) -> case_shapes.Verified:
+        told: case_shapes.Verified = {
             "status": self.status,
             "items": [item.to_json() for item in self.items],
             "chain": "broken" if self.broken else "whole",
-            **({"why": self.broken} if self.broken else {}),
         }
+        if self.broken:
+            told["why"] = self.broken
+        return told
 
 
 def command_of(verb: str, question: dict[str, Any]) -> str:
@@ -104,7 +106,7 @@ def answer(site: Site, verb: str, question: dict[str, Any]) -> dict[str, Any]:
         put = form.model_validate(asked)
     except ValueError as error:
         raise UsageError(f"not a question of {verb}: {str(error).splitlines()[0]}") from None
-    return answering(SiteContext(site), put, lambda said: None)
+    return dict(answering(SiteContext(site), put, lambda said: None))
 
 
 def _with_content(verb: str, asked: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from tidegauge.case.bundle import pack
 from tidegauge.case.evidence import seal, seal_file
 from tidegauge.case.exchange import Foreign, hide, misp, read_foreign, stix, table, told_to, xarf
-from tidegauge.case.log import Case, Cases, Entry, Kind, canonical
+from tidegauge.case.log import Case, Cases, Entry, canonical
 from tidegauge.case.weigh import TEMPLATES
 from tidegauge.context import SiteContext
 from tidegauge.model import (
@@ -28,6 +28,7 @@ from tidegauge.model import (
     format_time,
     parse_time,
 )
+from tidegauge.model.case_shapes import EntryKind
 from tidegauge.model.pseudonym import Pseudonyms
 from tidegauge.site import Site
 from tidegauge.store import Store
@@ -65,7 +66,7 @@ class CaseFile:
         return self.cases.get(name)
 
     def add(
-        self, name: str, kind: Kind, body: dict[str, Any], *, about: str = "", expected: int | None = None
+        self, name: str, kind: EntryKind, body: dict[str, Any], *, about: str = "", expected: int | None = None
     ) -> Entry:
         """Add an entry, as `Cases.add`; texts may not be empty."""
         if body.get("tlp") is not None:

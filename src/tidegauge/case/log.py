@@ -17,29 +17,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 from sqlalchemy import Connection, func, select
 
-from tidegauge.model import LakeError, TidegaugeError, UsageError, format_time
+from tidegauge.model import LakeError, TidegaugeError, UsageError, case_shapes, format_time
+from tidegauge.model.case_shapes import EntryKind
 from tidegauge.store import Store
 from tidegauge.store.keys import site_key
 from tidegauge.store.tables import case_entries, cases
 
-Kind = Literal[
-    "claim",
-    "evidence",
-    "hypothesis",
-    "rating",
-    "likelihood",
-    "request",
-    "reply",
-    "decision",
-    "note",
-    "mark",
-    "indicator",
-    "stamp",
-]
 LETTERS: dict[str, str] = {
     "claim": "C",
     "evidence": "E",
@@ -75,8 +62,8 @@ class Entry:
     hash: str
     seal: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        return {
+    def to_json(self) -> case_shapes.Entry:
+        told: dict[str, Any] = {
             "number": self.number,
             "at": format_time(self.at_us / 1e6),
             "who": self.who,
@@ -85,6 +72,7 @@ class Entry:
             "about": self.about,
             **self.body,
         }
+        return cast(case_shapes.Entry, told)
 
     def packed(self) -> dict[str, Any]:
         """As it stands in a bundle, without its seal."""
@@ -121,7 +109,7 @@ class Case:
     def revision(self) -> int:
         return self.entries[-1].number if self.entries else 0
 
-    def of(self, kind: Kind) -> list[Entry]:
+    def of(self, kind: EntryKind) -> list[Entry]:
         """Entries of a kind; of those about the same thing the last."""
         last: dict[str, Entry] = {}
         for entry in self.entries:
@@ -146,7 +134,7 @@ class Case:
         marks = self.of("mark")
         return str(marks[-1].body["mark"]) if marks else "TLP:AMBER"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> case_shapes.CaseTold:
         return {
             "name": self.name,
             "title": self.title,
@@ -241,7 +229,8 @@ class Cases:
         return tuple(found)
 
     def add(
-        self, name: str, who: str, kind: Kind, body: dict[str, Any], *, about: str = "", expected: int | None = None
+        self, name: str, who: str, kind: EntryKind, body: dict[str, Any], *, about: str = "",
+        expected: int | None = None,
     ) -> Entry:
         """Add an entry.
 
@@ -265,7 +254,7 @@ class Cases:
         session: Connection,
         name: str,
         who: str,
-        kind: Kind,
+        kind: EntryKind,
         body: dict[str, Any],
         about: str,
         expected: int | None,

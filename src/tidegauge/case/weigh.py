@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 from tidegauge.case.log import Case, Entry
-from tidegauge.model import VALUES, WEIGHTS
+from tidegauge.model import VALUES, WEIGHTS, case_shapes
 
 TEMPLATES: dict[str, str] = {
     "source": "A host of ours sent it of its own accord.",
@@ -40,7 +40,7 @@ class Rating:
     def inconsistency(self) -> float:
         return VALUES[self.value] * WEIGHTS[self.weight]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> case_shapes.View:
         return {"value": self.value, "weight": self.weight, "reason": self.reason, "who": self.who}
 
 
@@ -60,7 +60,7 @@ class Cell:
     def disagreement(self) -> bool:
         return len({view.value for view in self.decided}) > 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> case_shapes.Cell:
         return {
             "suggested": self.suggested.to_json(),
             "decided": [view.to_json() for view in self.decided],
@@ -89,10 +89,10 @@ class Weighed:
         least = min(scores.values(), default=0.0)
         return [name for name, score in scores.items() if score == least]
 
-    def sensitivity(self) -> list[dict[str, Any]]:
+    def sensitivity(self) -> list[case_shapes.Without]:
         """Which single piece, or which two, left out, would make others lead; pairs without what alone does it."""
         leading = self.leading()
-        found: list[dict[str, Any]] = []
+        found: list[case_shapes.Without] = []
         names = [entry.id for entry in self.evidence][-MOST_PAIRS:]
         for size in (1, 2):
             for left in combinations(names, size):
@@ -103,7 +103,7 @@ class Weighed:
                     found.append({"without": list(left), "leading": others})
         return found
 
-    def next_questions(self) -> list[dict[str, str]]:
+    def next_questions(self) -> list[case_shapes.Next]:
         """Commands not asked yet whose outcome would speak against one of the two that lead and not the other."""
         keys = {h.id: str(h.body.get("key", "")) for h in self.hypotheses}
         ranked = sorted(self.scores().items(), key=lambda item: item[1])[:2]
@@ -113,7 +113,7 @@ class Weighed:
             (e.body["question"].get("from") for e in self.evidence if e.body["question"].get("from")), "ORIGIN"
         )
         since = next((e.body["question"].get("since") for e in self.evidence if e.body["question"].get("since")), "T")
-        found = []
+        found: list[case_shapes.Next] = []
         for verb, direction, command, outcomes in PROBES:
             if (verb, direction) in asked:
                 continue
@@ -126,7 +126,7 @@ class Weighed:
                     break
         return found
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> case_shapes.Weighed:
         scores = self.scores()
         order = sorted(scores, key=lambda name: scores[name])
         return {
@@ -138,7 +138,8 @@ class Weighed:
                     "rank": order.index(h.id) + 1,
                     "consistent": sum(self._view(e.id, h.id) in ("C", "CC") for e in self.evidence),
                     "likelihood": [
-                        {"who": one.who, **one.body} for one in self.likelihoods if one.body["hypothesis"] == h.id
+                        cast(case_shapes.Likely, {"who": one.who, **one.body})
+                        for one in self.likelihoods if one.body["hypothesis"] == h.id
                     ],
                 }
                 for h in self.hypotheses

@@ -11,7 +11,7 @@ import click
 from tidegauge.cli.asked import question_of
 from tidegauge.cli.common import json_option, plain, print_json, site_option, table, working
 from tidegauge.cli.sharing import export, given_out, import_, key, opened, output_option, who_option
-from tidegauge.model import CONFIDENCES, LIKELIHOODS, TLP_ORDER, VALUES, WEIGHTS, UsageError
+from tidegauge.model import CONFIDENCES, LIKELIHOODS, TLP_ORDER, VALUES, WEIGHTS, UsageError, case_shapes
 
 if TYPE_CHECKING:
     from tidegauge.case import Verified
@@ -243,11 +243,11 @@ def weigh_(
         click.echo(f"{told['undecided']} places are suggestions (in brackets) that nobody has decided")
     for one in told["sensitivity"][:8]:
         click.echo(f"without {' and '.join(one['without'])}: {', '.join(one['leading'])} would lead")
-    for one in told["next"]:
-        click.echo(f"next: {plain(one['command'])} ({one['why']})")
+    for step in told["next"]:
+        click.echo(f"next: {plain(step['command'])} ({step['why']})")
 
 
-def _cell(cell: dict[str, Any]) -> str:
+def _cell(cell: case_shapes.Cell) -> str:
     if not cell["decided"]:
         return f"({cell['suggested']['value']})"
     return "/".join(view["value"] for view in cell["decided"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -111,7 +111,7 @@ def _revealing(
 
 
 def _print(found: Leaks) -> None:
-    summary = found.summary
+    summary: Mapping[str, Any] = found.summary
     click.secho(f"{summary['persons']:,} persons", bold=True)
     for title, name in (
         ("distinct values", "by_kind"), ("together", "combinations"), ("mail domains", "by_domain"),

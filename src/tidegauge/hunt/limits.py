@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import format_bytes, format_duration
+from tidegauge.model import format_bytes, format_duration, shapes
 
 POWER = 0.95
 
@@ -40,7 +39,7 @@ class HuntLimit:
         }.get(self.unit, f"{self.value:,.0f} {self.unit}")
         return f"{self.kind}: {amount} {self.what}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.HuntLimit:
         value = None if self.value is None else round(self.value)
         return {"kind": self.kind, "scope": self.scope, "what": self.what, "value": value, "unit": self.unit,
                 "power": POWER}

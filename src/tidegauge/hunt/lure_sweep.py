@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tidegauge.context import SiteContext
 from tidegauge.hunt.run import KINDS, hunt
 from tidegauge.lake import FlowFilter, Lake
-from tidegauge.model import Finding, Severity, TidegaugeError, format_address, format_bytes, format_time
+from tidegauge.model import Finding, Severity, TidegaugeError, format_address, format_bytes, format_time, shapes
 from tidegauge.site import Site
 from tidegauge.watch import Indicator, Watch, watched
 
@@ -64,14 +63,14 @@ class Swept:
 
     findings: list[Finding]
     examined: dict[str, int]
-    skipped: list[dict[str, Any]]
+    skipped: list[shapes.LeftOut]
 
     @property
     def hosts(self) -> list[str]:
         """The hosts to call."""
         return list(dict.fromkeys(f.subject for f in self.findings if f.kind == "lured"))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Sweep:
         return {"hosts": self.hosts, "findings": [f.to_json() for f in self.findings], "examined": self.examined,
                 "skipped": self.skipped}
 
@@ -91,7 +90,7 @@ def sweep(given: Site | SiteContext, goals: list[Goal], until_s: int | None = No
     visits: dict[str, Visit] = {}
     # Who writes a lure writes its date: one behind the data's end would hide every visit.
     why = "its lure says that it was sent after the last flow here: looked for in all the time that there is"
-    skipped: list[dict[str, Any]] = [{"what": goal.host, "why": why} for goal in goals if goal.from_s >= until_s]
+    skipped: list[shapes.LeftOut] = [{"what": goal.host, "why": why} for goal in goals if goal.from_s >= until_s]
     goals = [replace(goal, from_s=0) if goal.from_s >= until_s else goal for goal in goals]
     names = _asked(lake, goals, extent.first_s, until_s, visits)
     flows = 0
@@ -131,7 +130,7 @@ def _asked(lake: Lake, goals: list[Goal], since_s: int, until_s: int, visits: di
 
 
 def _went(
-    lake: Lake, goal: Goal, since_s: int, until_s: int, visits: dict[str, Visit], skipped: list[dict[str, Any]]
+    lake: Lake, goal: Goal, since_s: int, until_s: int, visits: dict[str, Visit], skipped: list[shapes.LeftOut]
 ) -> int:
     """Flows of hosts of ours with a goal's addresses; how many."""
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tidegauge.context import SiteContext
 from tidegauge.hunt.context import HuntContext, aliases, names_of
@@ -35,7 +34,7 @@ from tidegauge.hunt.hunts import (
 from tidegauge.hunt.hunts.passthrough import ONE_PAIR
 from tidegauge.hunt.limits import HuntLimit
 from tidegauge.lake import FlowFilter, Lake, Pairs
-from tidegauge.model import RELAYS, Finding, UsageError, format_time
+from tidegauge.model import RELAYS, Finding, UsageError, format_time, shapes
 from tidegauge.series import homes_of, mostly_passing, unlisted, ways_of
 from tidegauge.site import Site
 from tidegauge.watch import Watches, unmatched, watched as select_watch
@@ -81,7 +80,7 @@ class Hunted:
     findings: list[Finding]
     closed: list[tuple[Finding, Closed]] = field(default_factory=list)
     examined: dict[str, int] = field(default_factory=dict)
-    skipped: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[shapes.LeftOut] = field(default_factory=list)
     limits: list[HuntLimit] = field(default_factory=list)
     grounds: list[str] = field(default_factory=list)
     """Why it says nothing that nothing was found: then there are no limits of it."""
@@ -95,8 +94,8 @@ class Hunted:
             hosts.setdefault(finding.subject, []).append(finding)
         return [Story(subject, tuple(found)) for subject, found in hosts.items()]
 
-    def to_json(self) -> dict[str, Any]:
-        stories = [
+    def to_json(self) -> shapes.Hunted:
+        stories: list[shapes.Story] = [
             {"subject": s.subject, "severity": s.findings[0].severity, "timeline": s.timeline(),
              "findings": [finding_id(f) for f in s.findings]}
             for s in self.stories() if len(s.findings) > 1

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import Pipe, Process, current_process
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from tidegauge.inquiry.carriers import carriers_by_origin, unheard
 from tidegauge.inquiry.caveats import data_caveats, exporter_caveats
 from tidegauge.inquiry.grounds import never_matched, watch_caveats
 from tidegauge.inquiry.missed import at_odd_times_by_origin, missed_by_origin
-from tidegauge.model import TidegaugeError, Verdict, format_time
+from tidegauge.model import TidegaugeError, Verdict, format_time, shapes
 from tidegauge.series import build_many, covered, doubtful
 from tidegauge.site import Site
 
@@ -46,16 +46,17 @@ class Ranked:
     total: float
     outcome: Outcome
 
-    def to_json(self, metric: str) -> dict[str, Any]:
+    def to_json(self, metric: str) -> shapes.Ranked:
         largest = self.outcome.largest
-        return {
+        told: shapes.Ranked = {
             "origin": self.origin,
             "verdict": self.outcome.verdict,
-            metric: round(self.total),
             "surges": [surge.to_json() for surge in self.outcome.surges],
             "largest": None if largest is None else largest.to_json(),
             "detection_limit": [limit.to_json(metric) for limit in self.outcome.limits],
         }
+        told[cast(shapes.Metric, metric)] = round(self.total)
+        return told
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Ranking:
     caveats: tuple[str, ...] = ()
     reads: dict[str, int] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Ranking:
         return {
             "question": {"selection": "all", "direction": self.direction, "metric": self.metric, "width_s": WIDTH_S,
                          "since": format_time(self.since_s), "until": format_time(self.until_s)},

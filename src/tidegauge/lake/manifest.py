@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from tidegauge.model import LakeError, sqlite_session
+from tidegauge.model import LakeError, shapes, sqlite_session
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS commits (
@@ -365,7 +365,7 @@ class Manifest:
             _note_ours(session, ours)
             session.execute("INSERT OR IGNORE INTO labelled VALUES (?, ?)", (atlas, json.dumps(editions)))
 
-    def editions_behind(self, since_us: int | None, until_us: int | None) -> list[dict[str, str]]:
+    def editions_behind(self, since_us: int | None, until_us: int | None) -> list[shapes.EditionName]:
         """The editions (`source`, `edition`) that the labels of flows between two times rest on."""
         names = {s.atlas for s in self.segments("flows", since_us, until_us)}
         if not names:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.lake.manifest import CUT_SHORT, DELETED, OURS, ROLLUP_FORM, SEGMENTS, Manifest, Segment
+from tidegauge.model import shapes
 
 NEVER_US = 1 << 62
 
@@ -73,7 +74,7 @@ class Snapshot(Manifest):
     def rollups(self, kind: str, width_s: int) -> dict[str, str]:
         return self._rollups[kind, width_s] if self._read else {}
 
-    def editions_behind(self, since_us: int | None, until_us: int | None) -> list[dict[str, str]]:
+    def editions_behind(self, since_us: int | None, until_us: int | None) -> list[shapes.EditionName]:
         names = {s.atlas for s in self.segments("flows", since_us, until_us)}
         found = {(e["source"], e["edition"]) for name in names for e in self._labelled.get(name, ())}
         return [{"source": source, "edition": edition} for source, edition in sorted(found)]

@@ -15,12 +15,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from tidegauge.leak.people import State
-from tidegauge.model import InputError
+from tidegauge.model import InputError, shapes
 
 VERSION = "1"
 KEY_BYTES = 16
@@ -37,9 +36,9 @@ class Looked:
         matched: keyed hashes of an organisation's own values that are in it, by kind.
     """
 
-    findings: list[dict[str, Any]]
+    findings: list[shapes.Finding]
     state: State
-    skipped: list[dict[str, str]]
+    skipped: list[shapes.LeftOut]
     texts: int = 0
     size: int = 0
     samples: Counter[str] = field(default_factory=Counter)
@@ -143,7 +142,7 @@ class Kept:
         self._link.execute("INSERT OR REPLACE INTO looked VALUES (?, ?, ?, ?, ?)", row)
         self._link.commit()
 
-    def finish(self, reply: dict[str, Any]) -> None:
+    def finish(self, reply: shapes.Leaks) -> None:
         """Everything was looked at: the reply stays, hashes and their key go."""
         assert self._link is not None
         self._link.execute("DELETE FROM looked")

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.model import shapes
+
 PERSONAL = ("us-ssn", "tw-id", "national-id", "mrz", "credential", "payment-card", "iban", "mail")
 MOST_COMBINATIONS = 200
 FOLD = 1 << 20
@@ -121,7 +123,7 @@ class People:
             if len(other):
                 own.take(np.column_stack([other[:, 0], renamed[other[:, 1].astype(np.int64)]]))
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> shapes.Persons:
         """Persons affected, distinct values by kind, persons by mail domain, and which kinds come together."""
         ties, held, homes = self._ties.rows(), self._held.rows(), self._homes.rows()
         names = list(self._names)

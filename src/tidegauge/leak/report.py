@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
+
+from tidegauge.model import shapes
 
 
-def page(reply: dict[str, Any]) -> str:
+def page(reply: shapes.Leaks) -> str:
     """The page of a reply's JSON (`docs/how-to/leaks.md`); one file of HTML that loads nothing."""
     from jinja2 import Environment
 

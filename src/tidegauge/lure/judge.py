@@ -19,7 +19,7 @@ from tidegauge.lure.authentic import Authentic, Standing
 from tidegauge.lure.looking import Item, look_at_mail, look_at_text, look_at_url
 from tidegauge.lure.signals import NAMES, Signal, signals
 from tidegauge.lure.tables import Brands
-from tidegauge.model import Finding, Severity
+from tidegauge.model import Finding, Severity, shapes
 
 Verdict = Literal["phishing", "suspicious", "unremarkable"]
 ORDER: tuple[Verdict, ...] = ("unremarkable", "suspicious", "phishing")
@@ -149,7 +149,7 @@ class Judged:
                if link.kind != "image" and link.goal.brand is None and link.goal.host]
         return list(dict.fromkeys(led))[:MOST_SHOWN_LINKS]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.LureFinding:
         return {**self.finding().to_json(), "verdict": self.verdict}
 
 

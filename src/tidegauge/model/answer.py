@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, cast
 
+from tidegauge.model import shapes
 from tidegauge.model.times import format_time
 
 
@@ -13,7 +14,7 @@ def shown_number(value: float) -> int | float:
     return round(value) if abs(value) >= 1000 or value == round(value) else float(f"{value:.6g}")
 
 
-Verdict = Literal["surge", "no_surge", "cannot_say"]
+Verdict = shapes.Verdict
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Blind:
     end_s: int
     why: str
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> shapes.Blind:
         return {"start": format_time(self.start_s), "end": format_time(self.end_s), "why": self.why}
 
 
@@ -41,21 +42,11 @@ class Excess:
     carried_by: tuple[Carrier, ...] = ()
     query: str = ""
     metric: str = ""
-    shape: str = ""
+    shape: Literal["", "burst", "step"] = ""
     """`burst`, or `step` where a new level begins; only of surges."""
 
-    def to_json(self) -> dict[str, Any]:
-        more: dict[str, Any] = {}
-        if self.shape:
-            more["shape"] = self.shape
-        if self.metric:
-            more["metric"] = self.metric
-        if self.carried_by:
-            more["carried_by"] = [carrier.to_json() for carrier in self.carried_by]
-        if self.query:
-            more["query"] = self.query
-        return {
-            **more,
+    def to_json(self) -> shapes.Excess:
+        told: shapes.Excess = {
             "start": format_time(self.start_s),
             "end": format_time(self.end_s),
             "window_s": self.window_s,
@@ -64,6 +55,15 @@ class Excess:
             "excess": shown_number(self.observed - self.expected),
             "p_value": float(f"{self.p_value:.3g}"),
         }
+        if self.shape:
+            told["shape"] = self.shape
+        if self.metric:
+            told["metric"] = self.metric
+        if self.carried_by:
+            told["carried_by"] = [carrier.to_json() for carrier in self.carried_by]
+        if self.query:
+            told["query"] = self.query
+        return told
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,10 @@ class Limit:
     duration_s: int
     amount: float
 
-    def to_json(self, metric: str) -> dict[str, Any]:
+    def to_json(self, metric: str) -> shapes.Limit:
         amount = shown_number(self.amount)
-        shown: dict[str, Any] = {"duration_s": self.duration_s, metric: amount}
+        shown: shapes.Limit = {"duration_s": self.duration_s}
+        shown[cast(shapes.Metric, metric)] = amount
         if metric == "bytes":
             shown["bits_per_second"] = shown_number(amount * 8 / self.duration_s)
         return shown
@@ -89,9 +90,11 @@ class WouldHaveSeen:
     duration_s: int
     probability: float | None
 
-    def to_json(self, metric: str) -> dict[str, Any]:
+    def to_json(self, metric: str) -> shapes.WouldHaveSeen:
         chance = None if self.probability is None else round(self.probability, 4)
-        return {"duration_s": self.duration_s, metric: shown_number(self.amount), "probability": chance}
+        told: shapes.WouldHaveSeen = {"duration_s": self.duration_s, "probability": chance}
+        told[cast(shapes.Metric, metric)] = shown_number(self.amount)
+        return told
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Carrier:
     usual: float
     share: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Carrier:
         return {"by": self.by, "value": self.value, "amount": shown_number(self.amount),
                 "usual": shown_number(self.usual), "share": round(self.share, 4)}
 
@@ -123,7 +126,7 @@ class RelayAnswer:
     verdict: Verdict
     limits: tuple[Limit, ...]
 
-    def to_json(self, metric: str) -> dict[str, Any]:
+    def to_json(self, metric: str) -> shapes.Relay:
         return {
             "class": self.relay, "verdict": self.verdict,
             "detection_limit": [limit.to_json(metric) for limit in self.limits],
@@ -142,7 +145,7 @@ class Question:
     until_s: int
     baseline_s: tuple[int, int]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.AskedWithHistory:
         return {
             "selection": self.selection,
             "direction": self.direction,
@@ -150,7 +153,7 @@ class Question:
             "width_s": self.width_s,
             "since": format_time(self.since_s),
             "until": format_time(self.until_s),
-            "baseline": [format_time(t) for t in self.baseline_s],
+            "baseline": (format_time(self.baseline_s[0]), format_time(self.baseline_s[1])),
         }
 
 
@@ -173,13 +176,13 @@ class Answer:
     relay_share: float = 0.0
     relays: tuple[RelayAnswer, ...] = ()
     would_have_seen: tuple[WouldHaveSeen, ...] = ()
-    editions: tuple[dict[str, str], ...] = ()
+    editions: tuple[shapes.EditionName, ...] = ()
     """The editions of the atlas (`source`, `edition`) that the labels of the asked flows rest on."""
     parts: tuple[Answer, ...] = ()
     """Where several metrics were asked about at once: the answer for each, all under the one bound."""
 
-    def to_json(self) -> dict[str, Any]:
-        return {
+    def to_json(self) -> shapes.Answer:
+        told: shapes.Answer = {
             "question": self.question.to_json(),
             "verdict": self.verdict,
             "false_alarm": self.false_alarm,
@@ -187,11 +190,6 @@ class Answer:
             "surges": [surge.to_json() for surge in self.surges],
             "largest": None if self.largest is None else self.largest.to_json(),
             "detection_limit": self._limits(),
-            **(
-                {"would_have_seen": [w.to_json(self.question.metric) for w in self.would_have_seen]}
-                if self.would_have_seen
-                else {}
-            ),
             "coverage": {
                 "share": round(self.coverage_share, 6),
                 "blind": [interval.to_json() for interval in self.blind],
@@ -205,13 +203,17 @@ class Answer:
             "method": self.method,
             "version": self.version,
         }
+        if self.would_have_seen:
+            told["would_have_seen"] = [w.to_json(self.question.metric) for w in self.would_have_seen]
+        return told
 
-    def _limits(self) -> list[dict[str, Any]]:
+    def _limits(self) -> list[shapes.Limit]:
         """One row a duration; with several metrics each has its own key in it."""
         if not self.parts:
             return [limit.to_json(self.question.metric) for limit in self.limits]
-        rows: dict[int, dict[str, Any]] = {}
+        rows: dict[int, shapes.Limit] = {}
         for part in self.parts:
             for limit in part.limits:
-                rows.setdefault(limit.duration_s, {}).update(limit.to_json(part.question.metric))
+                told = limit.to_json(part.question.metric)
+                rows.setdefault(limit.duration_s, told).update(told)
         return list(rows.values())

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tidegauge.model import shapes
+
 
 @dataclass
 class Skipped:
@@ -36,5 +38,5 @@ class Skipped:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def to_json(self) -> list[dict[str, str | int]]:
+    def to_json(self) -> list[shapes.LeftOut]:
         return [{"what": what, "why": why, "count": count} for what, why, count in self]

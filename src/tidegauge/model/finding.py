@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from tidegauge.model import shapes
 from tidegauge.model.times import format_time
 
-Severity = Literal["info", "low", "medium", "high", "critical"]
+Severity = shapes.Severity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Finding:
         if not self.query and self.where:
             object.__setattr__(self, "query", flows_query(self.where, self.start_s, self.end_s))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Finding:
         return {
             "kind": self.kind,
             "title": self.title,

@@ -7,11 +7,11 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, delete, select
 
-from tidegauge.model import FOREVER_S, UsageError, format_time
+from tidegauge.model import FOREVER_S, UsageError, format_time, shapes
 from tidegauge.store import Store, note_change, put
 from tidegauge.store.tables import alarms, silences
 
@@ -22,7 +22,7 @@ class Alarm:
 
     id: str
     series: str
-    state: str
+    state: Literal["open", "ended"]
     start_s: int
     end_s: int
     opened_s: int
@@ -30,12 +30,13 @@ class Alarm:
     ended_s: int | None
     body: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> shapes.Alarm:
         return {
             "id": self.id, "series": self.series, "state": self.state, "start": format_time(self.start_s),
             "end": format_time(self.end_s), "opened": format_time(self.opened_s),
             "updated": format_time(self.updated_s),
-            "ended": None if self.ended_s is None else format_time(self.ended_s), **json.loads(self.body),
+            "ended": None if self.ended_s is None else format_time(self.ended_s),
+            **cast(shapes.AlarmBody, json.loads(self.body)),
         }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -257,7 +257,7 @@ class Watcher:
         return Alarm(secrets.token_hex(8), track.name, "open", start_s, end_s, now_s, now_s, None,
                      json.dumps(body, ensure_ascii=False))
 
-    def _answer(self, track: Track, end_s: int, chance: float) -> dict[str, Any] | None:
+    def _answer(self, track: Track, end_s: int, chance: float) -> Mapping[str, Any] | None:
         """The answer to the question that the alarm is about: the day up to its end; None where it cannot be asked."""
         watch = None
         try:

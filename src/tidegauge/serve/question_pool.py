@@ -7,7 +7,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,7 +51,7 @@ def _seal(here: SiteContext, question: Any, progress: Callable[[str], None]) -> 
     return seal(here.site, question.verb, question.question)
 
 
-def _verify(here: SiteContext, question: Any, progress: Callable[[str], None]) -> dict[str, Any]:
+def _verify(here: SiteContext, question: Any, progress: Callable[[str], None]) -> Mapping[str, Any]:
     from tidegauge.case import Cases, verify
 
     cases = Cases(here.store, here.site.folder)

@@ -1115,9 +1115,13 @@ export interface components {
         /** Alarm */
         Alarm: {
             /** End */
-            end: string | null;
+            end: string;
+            /** Ended */
+            ended: string | null;
             /** Id */
             id: string;
+            /** Opened */
+            opened: string;
             /** Series */
             series: string;
             /**
@@ -1134,8 +1138,8 @@ export interface components {
             state: "open" | "ended";
             /** Title */
             title: string;
-        } & {
-            [key: string]: unknown;
+            /** Updated */
+            updated: string;
         };
         /** Alarms */
         Alarms: {
@@ -1143,14 +1147,12 @@ export interface components {
             alarms: components["schemas"]["Alarm"][];
             /** Next */
             next: string | null;
-        } & {
-            [key: string]: unknown;
         };
         /** Answer */
         Answer: {
             /** Caveats */
             caveats: string[];
-            chart?: components["schemas"]["Chart"] | null;
+            chart?: components["schemas"]["Chart"];
             coverage: components["schemas"]["Seen"];
             /** Detection Limit */
             detection_limit: components["schemas"]["Limit"][];
@@ -1162,6 +1164,10 @@ export interface components {
             /** Power */
             power: number;
             question: components["schemas"]["AskedWithHistory"];
+            /** Reads */
+            reads?: {
+                [key: string]: number;
+            };
             /** Surges */
             surges: components["schemas"]["Excess"][];
             trust: components["schemas"]["Trusted"];
@@ -1172,8 +1178,8 @@ export interface components {
             verdict: "surge" | "no_surge" | "cannot_say";
             /** Version */
             version: string;
-        } & {
-            [key: string]: unknown;
+            /** Would Have Seen */
+            would_have_seen?: components["schemas"]["WouldHaveSeen"][];
         };
         /** Asked */
         Asked: {
@@ -1189,8 +1195,6 @@ export interface components {
             until: string;
             /** Width S */
             width_s: number;
-        } & {
-            [key: string]: unknown;
         };
         /** AskedWithHistory */
         AskedWithHistory: {
@@ -1211,8 +1215,6 @@ export interface components {
             until: string;
             /** Width S */
             width_s: number;
-        } & {
-            [key: string]: unknown;
         };
         /** Blind */
         Blind: {
@@ -1222,8 +1224,6 @@ export interface components {
             start: string;
             /** Why */
             why: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Carrier */
         Carrier: {
@@ -1237,8 +1237,6 @@ export interface components {
             usual: number;
             /** Value */
             value: string;
-        } & {
-            [key: string]: unknown;
         };
         /** CaseTold */
         CaseTold: {
@@ -1254,8 +1252,6 @@ export interface components {
             revision: number;
             /** Title */
             title: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Cell */
         Cell: {
@@ -1266,32 +1262,18 @@ export interface components {
             /** Inconsistency */
             inconsistency: number;
             suggested: components["schemas"]["View"];
-        } & {
-            [key: string]: unknown;
         };
         /** Chart */
         Chart: {
             /** Coverage */
             coverage: number[];
-            /**
-             * Critical
-             * @default []
-             */
+            /** Critical */
             critical?: number[];
-            /**
-             * Expected
-             * @default []
-             */
+            /** Expected */
             expected?: number[];
-            /**
-             * High
-             * @default []
-             */
+            /** High */
             high?: number[];
-            /**
-             * Low
-             * @default []
-             */
+            /** Low */
             low?: number[];
             /** Start S */
             start_s: number[];
@@ -1301,8 +1283,6 @@ export interface components {
             width_s: number;
             /** Would */
             would: components["schemas"]["Curve"][];
-        } & {
-            [key: string]: unknown;
         };
         /** Check */
         Check: {
@@ -1317,8 +1297,42 @@ export interface components {
              * @enum {string}
              */
             state: "ok" | "warn" | "fail";
-        } & {
-            [key: string]: unknown;
+        };
+        /** ClosedFinding */
+        ClosedFinding: {
+            /** Closed Until */
+            closed_until: string;
+            /** End */
+            end: string;
+            /** Evidence */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Peers */
+            peers: string[];
+            /** Query */
+            query: string;
+            /** Reason */
+            reason: string;
+            /** Reasons */
+            reasons: string[];
+            /** Score */
+            score: number;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "low" | "medium" | "high" | "critical";
+            /** Start */
+            start: string;
+            /** Subject */
+            subject: string;
+            /** Title */
+            title: string;
         };
         /** Closing */
         Closing: {
@@ -1330,12 +1344,24 @@ export interface components {
              */
             until: string;
         };
+        /**
+         * Compared
+         * @description Hashes of one's own values, and how many of them were found.
+         */
+        Compared: {
+            /** By Kind */
+            by_kind: {
+                [key: string]: number;
+            };
+            /** Matched */
+            matched: number;
+            /** Own */
+            own: number;
+        };
         /** Completed */
         Completed: {
             /** Found */
             found: components["schemas"]["Meant"][];
-        } & {
-            [key: string]: unknown;
         };
         /** CountryFrames */
         CountryFrames: {
@@ -1345,8 +1371,6 @@ export interface components {
             expected: number[] | null;
             /** Value */
             value: number[];
-        } & {
-            [key: string]: unknown;
         };
         /** Coverage */
         Coverage: {
@@ -1360,8 +1384,6 @@ export interface components {
             since: string;
             /** Until */
             until: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Curve */
         Curve: {
@@ -1371,8 +1393,6 @@ export interface components {
             duration_s: number;
             /** Probability */
             probability: number[];
-        } & {
-            [key: string]: unknown;
         };
         /** Data */
         Data: {
@@ -1386,8 +1406,6 @@ export interface components {
             since: string;
             /** Until */
             until: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Edited */
         Edited: {
@@ -1400,8 +1418,6 @@ export interface components {
             edition: string;
             /** Source */
             source: string;
-        } & {
-            [key: string]: unknown;
         };
         /**
          * Entry
@@ -1423,15 +1439,10 @@ export interface components {
             number: number;
             /** Who */
             who: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Excess */
         Excess: {
-            /**
-             * Carried By
-             * @default []
-             */
+            /** Carried By */
             carried_by?: components["schemas"]["Carrier"][];
             /** End */
             end: string;
@@ -1439,45 +1450,84 @@ export interface components {
             excess: number;
             /** Expected */
             expected: number;
+            /** Metric */
+            metric?: string;
             /** Observed */
             observed: number;
             /** P Value */
             p_value: number;
-            /** Shape */
-            shape?: ("burst" | "step") | null;
+            /** Query */
+            query?: string;
+            /**
+             * Shape
+             * @enum {string}
+             */
+            shape?: "burst" | "step";
             /** Start */
             start: string;
             /** Window S */
             window_s: number;
-        } & {
-            [key: string]: unknown;
+        };
+        /** Exchanged */
+        Exchanged: {
+            /** From */
+            from: string;
+            /** Mails */
+            mails: number;
+            /** To */
+            to: string;
         };
         /** Exporter */
         Exporter: {
             /** Agent */
             agent: string;
+            /** Apart */
+            apart: number;
             /** Blind */
             blind: components["schemas"]["Blind"][];
             /** Datagrams */
             datagrams: number;
+            /** Delay S */
+            delay_s: number;
             /** Domain */
             domain: number;
+            /** Dropped */
+            dropped: number;
+            /** Duplicates */
+            duplicates: number;
             /** Exporter */
             exporter: string;
+            /** Held */
+            held: number;
+            /**
+             * Loss
+             * @enum {string}
+             */
+            loss: "known" | "not_knowable";
             /** Lost */
             lost: number;
+            /** Misses */
+            misses: number;
+            /** Overtaken */
+            overtaken: number;
             /** Records */
             records: number;
+            /** Restarts */
+            restarts: number;
             /** Sampling */
             sampling: number[];
+            /** Sequence */
+            sequence: string;
             /** Share */
             share: number;
             /** Skew S */
             skew_s: number;
             /** Standing */
             standing: string;
-        } & {
-            [key: string]: unknown;
+            /** Unsampled */
+            unsampled: number;
+            /** Waiting */
+            waiting: number;
         };
         /** Finding */
         Finding: {
@@ -1508,10 +1558,6 @@ export interface components {
             subject: string;
             /** Title */
             title: string;
-            /** Verdict */
-            verdict?: ("phishing" | "suspicious" | "unremarkable") | null;
-        } & {
-            [key: string]: unknown;
         };
         /** Findings */
         Findings: {
@@ -1519,8 +1565,6 @@ export interface components {
             findings: components["schemas"]["KeptFinding"][];
             /** Next */
             next: string | null;
-        } & {
-            [key: string]: unknown;
         };
         /** Flows */
         Flows: {
@@ -1532,24 +1576,67 @@ export interface components {
             }[];
             /** Next */
             next: string | null;
-        } & {
-            [key: string]: unknown;
+        };
+        /** Further */
+        Further: {
+            /** As */
+            as: number;
+            /** As Name */
+            as_name: string;
+            /** Country */
+            country: string | null;
+            /** Prefix Count */
+            prefix_count: number;
+            /** Prefixes */
+            prefixes: string[];
+            /** Upstream Of */
+            upstream_of: number;
         };
         /** Health */
         Health: {
             /** Checks */
             checks: components["schemas"]["Check"][];
-        } & {
-            [key: string]: unknown;
+        };
+        /**
+         * HuntLimit
+         * @description What a hunt would have found with the stated power; None: no amount.
+         */
+        HuntLimit: {
+            /** Kind */
+            kind: string;
+            /** Power */
+            power: number;
+            /** Scope */
+            scope: string;
+            /** Unit */
+            unit: string;
+            /** Value */
+            value: number | null;
+            /** What */
+            what: string;
         };
         /** Hunted */
         Hunted: {
+            /** Closed */
+            closed: components["schemas"]["ClosedFinding"][];
+            /** Examined */
+            examined: {
+                [key: string]: number;
+            };
             /** Findings */
-            findings: components["schemas"]["Finding"][];
+            findings: components["schemas"]["NamedFinding"][];
+            /** Grounds */
+            grounds: string[];
+            /** Limits */
+            limits: components["schemas"]["HuntLimit"][];
+            /** Since */
+            since: string;
             /** Skipped */
             skipped: components["schemas"]["LeftOut"][];
-        } & {
-            [key: string]: unknown;
+            /** Stories */
+            stories: components["schemas"]["Story"][];
+            /** Until */
+            until: string;
         };
         /** Hypothesis */
         Hypothesis: {
@@ -1565,8 +1652,6 @@ export interface components {
             rank: number;
             /** Text */
             text: string;
-        } & {
-            [key: string]: unknown;
         };
         /** KeptFinding */
         KeptFinding: {
@@ -1601,29 +1686,32 @@ export interface components {
             subject: string;
             /** Title */
             title: string;
-            /** Verdict */
-            verdict?: ("phishing" | "suspicious" | "unremarkable") | null;
-        } & {
-            [key: string]: unknown;
         };
         /** Leaks */
         Leaks: {
+            /** Examined */
+            examined: {
+                [key: string]: number;
+            };
             /** Findings */
             findings: components["schemas"]["Finding"][];
+            hashes?: components["schemas"]["Compared"];
+            /** Seen In */
+            seen_in?: {
+                [key: string]: unknown;
+            };
             /** Skipped */
             skipped: components["schemas"]["LeftOut"][];
             summary: components["schemas"]["Persons"];
-        } & {
-            [key: string]: unknown;
         };
         /** LeftOut */
         LeftOut: {
+            /** Count */
+            count?: number;
             /** What */
             what: string;
             /** Why */
             why: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Likely */
         Likely: {
@@ -1633,18 +1721,24 @@ export interface components {
             who: string;
             /** Word */
             word: string;
-        } & {
-            [key: string]: unknown;
         };
         /**
          * Limit
          * @description The smallest amount over a duration that would have been called a surge with the stated power.
          */
         Limit: {
+            /** Bits Per Second */
+            bits_per_second?: number;
+            /** Bytes */
+            bytes?: number;
             /** Duration S */
             duration_s: number;
-        } & {
-            [key: string]: number | null;
+            /** Flows */
+            flows?: number;
+            /** Hosts */
+            hosts?: number;
+            /** Packets */
+            packets?: number;
         };
         /** LogIn */
         LogIn: {
@@ -1653,15 +1747,52 @@ export interface components {
             /** Password */
             password: string;
         };
+        /** LureFinding */
+        LureFinding: {
+            /** End */
+            end: string;
+            /** Evidence */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** Kind */
+            kind: string;
+            /** Peers */
+            peers: string[];
+            /** Query */
+            query: string;
+            /** Reasons */
+            reasons: string[];
+            /** Score */
+            score: number;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "low" | "medium" | "high" | "critical";
+            /** Start */
+            start: string;
+            /** Subject */
+            subject: string;
+            /** Title */
+            title: string;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "phishing" | "suspicious" | "unremarkable";
+        };
         /** Lures */
         Lures: {
+            /** Examined */
+            examined: {
+                [key: string]: number;
+            };
             /** Findings */
-            findings: components["schemas"]["Finding"][];
+            findings: components["schemas"]["LureFinding"][];
             /** Skipped */
             skipped: components["schemas"]["LeftOut"][];
-            sweep?: components["schemas"]["Sweep"] | null;
-        } & {
-            [key: string]: unknown;
+            sweep?: components["schemas"]["Sweep"];
         };
         /** MatrixRow */
         MatrixRow: {
@@ -1673,8 +1804,6 @@ export interface components {
             evidence: string;
             /** What */
             what: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Me */
         Me: {
@@ -1689,8 +1818,6 @@ export interface components {
              * @enum {string}
              */
             role: "reader" | "analyst" | "admin";
-        } & {
-            [key: string]: unknown;
         };
         /** Meant */
         Meant: {
@@ -1703,8 +1830,6 @@ export interface components {
             name: string;
             /** Value */
             value: string;
-        } & {
-            [key: string]: unknown;
         };
         /** NameSeen */
         NameSeen: {
@@ -1721,8 +1846,38 @@ export interface components {
              * @enum {string}
              */
             relation: "asked" | "led to it";
-        } & {
-            [key: string]: unknown;
+        };
+        /** NamedFinding */
+        NamedFinding: {
+            /** End */
+            end: string;
+            /** Evidence */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Peers */
+            peers: string[];
+            /** Query */
+            query: string;
+            /** Reasons */
+            reasons: string[];
+            /** Score */
+            score: number;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "low" | "medium" | "high" | "critical";
+            /** Start */
+            start: string;
+            /** Subject */
+            subject: string;
+            /** Title */
+            title: string;
         };
         /** Names */
         Names: {
@@ -1732,8 +1887,6 @@ export interface components {
             left_out: number;
             /** Names */
             names: components["schemas"]["NameSeen"][];
-        } & {
-            [key: string]: unknown;
         };
         /** NewAnswer */
         NewAnswer: {
@@ -1985,8 +2138,6 @@ export interface components {
             command: string;
             /** Why */
             why: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Origin */
         Origin: {
@@ -2017,11 +2168,16 @@ export interface components {
              * @enum {string}
              */
             trust: "high" | "medium" | "low" | "none";
-        } & {
-            [key: string]: unknown;
         };
-        /** Persons */
+        /**
+         * Persons
+         * @description Distinct values, and the persons that they belong to.
+         */
         Persons: {
+            /** By Country */
+            by_country?: {
+                [key: string]: number;
+            };
             /** By Domain */
             by_domain: {
                 [key: string]: number;
@@ -2030,10 +2186,22 @@ export interface components {
             by_kind: {
                 [key: string]: number;
             };
+            /** Combinations */
+            combinations?: {
+                [key: string]: number;
+            };
+            /** Mail Exchanges */
+            mail_exchanges?: components["schemas"]["Exchanged"][];
+            /** Newest */
+            newest?: string;
+            /** Oldest */
+            oldest?: string;
             /** Persons */
             persons: number;
-        } & {
-            [key: string]: unknown;
+            /** Samples */
+            samples?: {
+                [key: string]: number;
+            };
         };
         /** Place */
         Place: {
@@ -2045,15 +2213,21 @@ export interface components {
             number: string;
             /** Zh-Tw */
             "zh-TW": string;
-        } & {
-            [key: string]: unknown;
         };
         /** Places */
         Places: {
             /** Countries */
             countries: components["schemas"]["Place"][];
-        } & {
-            [key: string]: unknown;
+        };
+        /**
+         * Pooled
+         * @description How many thin series, and others, the shape of the tails rests on.
+         */
+        Pooled: {
+            /** Others */
+            others: number;
+            /** Thin */
+            thin: number;
         };
         /**
          * Problem
@@ -2089,11 +2263,19 @@ export interface components {
         };
         /** Ranked */
         Ranked: {
+            /** Bytes */
+            bytes?: number;
             /** Detection Limit */
             detection_limit: components["schemas"]["Limit"][];
+            /** Flows */
+            flows?: number;
+            /** Hosts */
+            hosts?: number;
             largest: components["schemas"]["Excess"] | null;
             /** Origin */
             origin: string;
+            /** Packets */
+            packets?: number;
             /** Surges */
             surges: components["schemas"]["Excess"][];
             /**
@@ -2101,8 +2283,6 @@ export interface components {
              * @enum {string}
              */
             verdict: "surge" | "no_surge" | "cannot_say";
-        } & {
-            [key: string]: unknown;
         };
         /**
          * Ranking
@@ -2118,14 +2298,19 @@ export interface components {
             false_discovery: number | null;
             /** Origins */
             origins: components["schemas"]["Ranked"][];
+            pooled: components["schemas"]["Pooled"];
             question: components["schemas"]["Asked"];
+            /** Reads */
+            reads?: {
+                [key: string]: number;
+            };
             /**
              * Verdict
              * @enum {string}
              */
             verdict: "surge" | "no_surge" | "cannot_say";
-        } & {
-            [key: string]: unknown;
+            /** Version */
+            version: string;
         };
         /** Reach */
         Reach: {
@@ -2135,8 +2320,6 @@ export interface components {
             at: string;
             /** Of */
             of: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Reached */
         Reached: {
@@ -2148,20 +2331,18 @@ export interface components {
             prefixes: number;
             /** Upstreams */
             upstreams: components["schemas"]["Upstream"][];
-        } & {
-            [key: string]: unknown;
         };
         /** Relay */
         Relay: {
             /** Class */
             class: string;
+            /** Detection Limit */
+            detection_limit: components["schemas"]["Limit"][];
             /**
              * Verdict
              * @enum {string}
              */
             verdict: "surge" | "no_surge" | "cannot_say";
-        } & {
-            [key: string]: unknown;
         };
         /** Seen */
         Seen: {
@@ -2169,8 +2350,6 @@ export interface components {
             blind: components["schemas"]["Blind"][];
             /** Share */
             share: number;
-        } & {
-            [key: string]: unknown;
         };
         /** Series */
         Series: {
@@ -2182,6 +2361,10 @@ export interface components {
             direction: string;
             /** Metric */
             metric: string;
+            /** Reads */
+            reads?: {
+                [key: string]: number;
+            };
             /** Selection */
             selection: string;
             /** Start S */
@@ -2190,15 +2373,11 @@ export interface components {
             value: number[];
             /** Width S */
             width_s: number;
-        } & {
-            [key: string]: unknown;
         };
         /** Share */
         Share: {
             /** Share */
             share: number;
-        } & {
-            [key: string]: unknown;
         };
         /** Showing */
         Showing: {
@@ -2217,19 +2396,19 @@ export interface components {
              * @enum {string}
              */
             trust: "high" | "medium" | "low" | "none";
-        } & {
-            [key: string]: unknown;
+            /** Valid */
+            valid: (string | null)[];
         };
         /** Showings */
         Showings: {
             /** At */
             at: string;
+            /** Further */
+            further: components["schemas"]["Further"][];
             /** Of */
             of: string;
             /** Prefixes */
             prefixes: components["schemas"]["Showing"][];
-        } & {
-            [key: string]: unknown;
         };
         /** SiteTold */
         SiteTold: {
@@ -2250,8 +2429,6 @@ export interface components {
             version: string;
             /** Zone */
             zone: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Source */
         Source: {
@@ -2264,21 +2441,37 @@ export interface components {
             /** Source */
             source: string;
             /** Valid */
-            valid: [
-                string | null,
-                string | null
-            ];
-        } & {
-            [key: string]: unknown;
+            valid: (string | null)[];
+        };
+        /**
+         * Story
+         * @description All findings of one host, in order of time.
+         */
+        Story: {
+            /** Findings */
+            findings: string[];
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "low" | "medium" | "high" | "critical";
+            /** Subject */
+            subject: string;
+            /** Timeline */
+            timeline: string[];
         };
         /** Sweep */
         Sweep: {
+            /** Examined */
+            examined: {
+                [key: string]: number;
+            };
             /** Findings */
             findings: components["schemas"]["Finding"][];
             /** Hosts */
             hosts: string[];
-        } & {
-            [key: string]: unknown;
+            /** Skipped */
+            skipped: components["schemas"]["LeftOut"][];
         };
         /** Top */
         Top: {
@@ -2288,12 +2481,14 @@ export interface components {
             caveats: string[];
             /** Metric */
             metric: string;
+            /** Reads */
+            reads?: {
+                [key: string]: number;
+            };
             /** Rows */
             rows: {
                 [key: string]: string | number | null;
             }[];
-        } & {
-            [key: string]: unknown;
         };
         /** Trusted */
         Trusted: {
@@ -2303,8 +2498,6 @@ export interface components {
             relay_share: number;
             /** Relays */
             relays: components["schemas"]["Relay"][];
-        } & {
-            [key: string]: unknown;
         };
         /** Upstream */
         Upstream: {
@@ -2319,12 +2512,7 @@ export interface components {
             /** Source */
             source: string;
             /** Valid */
-            valid: [
-                string | null,
-                string | null
-            ];
-        } & {
-            [key: string]: unknown;
+            valid: (string | null)[];
         };
         /** Verified */
         Verified: {
@@ -2340,8 +2528,8 @@ export interface components {
              * @enum {string}
              */
             status: "same" | "changed" | "tampered" | "gone";
-        } & {
-            [key: string]: unknown;
+            /** Why */
+            why?: string;
         };
         /** VerifiedItem */
         VerifiedItem: {
@@ -2351,8 +2539,6 @@ export interface components {
             status: string;
             /** Why */
             why: string;
-        } & {
-            [key: string]: unknown;
         };
         /** View */
         View: {
@@ -2364,11 +2550,11 @@ export interface components {
             weight: string;
             /** Who */
             who: string;
-        } & {
-            [key: string]: unknown;
         };
         /** Weighed */
         Weighed: {
+            /** Disagreements */
+            disagreements: string[][];
             /** Hypotheses */
             hypotheses: components["schemas"]["Hypothesis"][];
             /** Leading */
@@ -2381,8 +2567,6 @@ export interface components {
             sensitivity: components["schemas"]["Without"][];
             /** Undecided */
             undecided: number;
-        } & {
-            [key: string]: unknown;
         };
         /** Without */
         Without: {
@@ -2390,8 +2574,6 @@ export interface components {
             leading: string[];
             /** Without */
             without: string[];
-        } & {
-            [key: string]: unknown;
         };
         /** World */
         World: {
@@ -2407,8 +2589,24 @@ export interface components {
             start_s: number[];
             /** Width S */
             width_s: number;
-        } & {
-            [key: string]: unknown;
+        };
+        /**
+         * WouldHaveSeen
+         * @description The chance with which an addition of an amount over a duration would have been called a surge.
+         */
+        WouldHaveSeen: {
+            /** Bytes */
+            bytes?: number;
+            /** Duration S */
+            duration_s: number;
+            /** Flows */
+            flows?: number;
+            /** Hosts */
+            hosts?: number;
+            /** Packets */
+            packets?: number;
+            /** Probability */
+            probability: number | null;
         };
     };
     responses: never;

@@ -1,7 +1,7 @@
 /** An answer as one sentence, with its picture, its limits and what it rests on. */
 import { useEffect, useState } from 'preact/hooks';
 import { get, queryOf } from '../api/client';
-import type { Alarm, Answer, CaseEntry, Chart as Drawn, Excess } from '../api/answers';
+import type { Alarm, Answer, CaseEntry, Chart as Drawn, Excess, Metric } from '../api/answers';
 import { CaseButton } from '../parts/CaseButton';
 import { Chart, palette, type ChartHandle } from '../parts/Chart';
 import { Command, Copy, Dialogue, Field, Folded, Link, Table, VerdictMark } from '../parts/common';
@@ -39,8 +39,8 @@ export function sentence(answer: Answer, words: Words): string {
     });
   }
   const hour = answer.detection_limit.find((limit) => limit.duration_s === 3600) ?? answer.detection_limit[0];
-  const least = hour?.[metric];
-  if (!hour || least === null || least === undefined) return t(`answer_no_surge_${out}`, values);
+  const least = hour?.[metric as Metric];
+  if (!hour || least === undefined) return t(`answer_no_surge_${out}`, values);
   return t(`answer_no_surge_limit_${out}`, {
     ...values,
     limit: amount(least, metric),
@@ -61,8 +61,8 @@ function asText(answer: Answer, words: Words, line: string): string {
   return [
     sentence(answer, words),
     ...answer.detection_limit.map((limit) => {
-      const least = limit[metric];
-      return least === null || least === undefined
+      const least = limit[metric as Metric];
+      return least === undefined
         ? t('limit_none', { duration: duration(limit.duration_s) })
         : t('limit_line', {
             amount: amount(least, metric),
@@ -207,8 +207,10 @@ export function Given({ answer, form, stale, words }: { answer: Answer; form: Fo
               {
                 head: t('at_least'),
                 right: true,
-                cell: (limit) =>
-                  limit[metric] === null || limit[metric] === undefined ? t('not_seen') : amount(limit[metric], metric),
+                cell: (limit) => {
+                  const least = limit[metric as Metric];
+                  return least === undefined ? t('not_seen') : amount(least, metric);
+                },
               },
               ...(metric === 'bytes'
                 ? [

@@ -1,7 +1,7 @@
 /** Is this a lure? Shown as text alone: nothing of it is ever loaded, no link of it can be followed. */
 import { useState } from 'preact/hooks';
 import { send } from '../api/client';
-import type { Finding, LureLink, LurePlace, Lures as Told } from '../api/answers';
+import type { LureFinding, LureLink, LurePlace, Lures as Told } from '../api/answers';
 import { CaseButton } from '../parts/CaseButton';
 import { Address, Command, Drop, Field, Head, Table, Trouble } from '../parts/common';
 import { useDoing } from '../lib/asking';
@@ -79,7 +79,7 @@ export function Lures() {
   );
 }
 
-function Judged({ one, hash }: { one: Finding; hash: string }) {
+function Judged({ one, hash }: { one: LureFinding; hash: string }) {
   const { t, say, percent } = useWords();
   const evidence = one.evidence as {
     text?: string;
@@ -91,7 +91,7 @@ function Judged({ one, hash }: { one: Finding; hash: string }) {
   };
   const places = evidence.places ?? [];
   const shown = pieces(evidence.text ?? '', places);
-  const verdict = one.verdict ?? 'unremarkable';
+  const verdict = one.verdict;
   return (
     <article class="judged">
       <header class={`said ${verdict}`}>
