@@ -20,6 +20,8 @@ USUAL_FACTOR = 4
 MOST_REASONS = 8
 FEW_RESTARTS = 0.01
 """Restarts are some if they are no more than this share of datagrams."""
+MOST_CELLS = 1 << 25
+"""Minutes of all parts of exporters together; beyond it the parts of each exporter are measured as one."""
 BLIND_BELOW = 0.8
 """A minute seen less than this is listed as blind."""
 
@@ -164,7 +166,9 @@ def measure(ledger: pa.Table, since_s: int, until_s: int, deleted_s: Sequence[tu
         agents, agent_codes = _coded(ledger["agent"])
         domains = ledger["domain"].to_numpy().astype(np.int64)
         # Parts of an exporter that nobody relies on are of no use one by one, and can be very many.
-        several = ~relied_on[owners] & _has_several(owners, agent_codes << 32 | domains)[owners]
+        parts = agent_codes << 32 | domains
+        many = len(_groups(owners, parts)) * count > MOST_CELLS
+        several = (many | ~relied_on[owners]) & _has_several(owners, parts)[owners]
         domains, agent_codes = np.where(several, OTHER_PARTS, domains), np.where(several, agents.index(""), agent_codes)
         for rows in _groups(owners, agent_codes << 32 | domains):
             own = {key: values[rows] for key, values in columns.items()}
@@ -243,10 +247,15 @@ def _exporter(
     share = np.where(told, np.minimum(np.nan_to_num(stated, nan=1.0), ratio), ratio)
     inside = (minutes >= first) & (minutes < first + count)
     seen[minutes[inside] - first] = np.minimum(share[inside], 1.0)
-    seen[deleted] = 0.0
-
     missing = np.zeros(count, dtype=bool)
     missing[minutes[inside] - first] = lost[inside] > 0
+    # What the first datagram after a gap shows as lost was sent in the gap.
+    at = np.flatnonzero(arrived | told)
+    for i in np.flatnonzero((gaps > 1) & (gaps <= silent) & (lost[at[1:]] > 0)).tolist():
+        between = slice(max(int(signs[i]) + 1 - first, 0), max(int(signs[i + 1]) - first, 0))
+        seen[between] = np.minimum(seen[between], ratio[at[i + 1]])
+        missing[between] = True
+    seen[deleted] = 0.0
     # What was lost around a restart nobody knows. Numbers that begin anew all the time are none of a restart.
     if rows["restarts"].sum() <= FEW_RESTARTS * rows["datagrams"].sum():
         anew = minutes[inside & (rows["restarts"] > 0)] - first

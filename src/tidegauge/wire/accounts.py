@@ -188,6 +188,23 @@ def about_records(sets: SetTable) -> NDArray[np.int64]:
     return np.asarray(np.maximum(sets.lengths // ORDINARY_RECORD, 1))
 
 
+def records_cut(
+    cut_bytes: NDArray[np.int64], told: NDArray[np.int64], sets: SetTable, records: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """About how many records were in the bytes that were cut off each message, by the size of those that are there.
+
+    Args:
+        told: how many are missing by the header, which not all exporters fill alike; taken where it is about as many.
+    """
+    if not cut_bytes.any():
+        return cut_bytes
+    data = sets.ids >= 256
+    held = np.bincount(sets.messages[data], weights=sets.lengths[data], minlength=len(cut_bytes))
+    size = np.where(records > 0, held / np.maximum(records, 1), ORDINARY_RECORD)
+    about = np.ceil(cut_bytes / np.maximum(size, 1)).astype(np.int64)
+    return np.where((told > 0) & (about > 0) & (np.abs(told - about) <= about // 2 + 1), told, about)
+
+
 def delays_s(
     ends_us: NDArray[np.int64], owner: NDArray[np.int64], arrived_us: NDArray[np.int64]
 ) -> NDArray[np.float64]:

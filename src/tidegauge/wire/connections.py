@@ -21,6 +21,8 @@ NEAR_US = 1_000_000
 LONGEST_GAP_US = 120_000_000
 """Records of one flow that are no further apart tell of one stretch of it."""
 LONGEST_SILENCE_US = 6 * 3600 * 1_000_000
+LONGEST_HEADER, HEADERS_APART = 80, 16
+"""Bytes that a tunnel adds to a packet at most (IPsec in tunnel mode, VXLAN), and by how much they vary (padding)."""
 MOST_KEPT, MOST_KEYS_KEPT = 50_000, 1 << 16
 """Connections, and keys of flows of an exporter, that go on to a later run: those heard of last."""
 Ints = NDArray[np.int64]
@@ -211,7 +213,8 @@ class Connections:
     ) -> bool:
         """Whether a second pair of counters is the way back, and not the same traffic behind the box.
 
-        It is where in most of the records so far, of those with both, neither packets nor bytes are about the same.
+        It is where in most of the records so far, of those with both, bytes are not about the same, nor packets the
+        same with so many bytes more or less each as a tunnel's header has, always as many.
 
         Args:
             key: what the records have in common; the first part is the exporter.
@@ -219,7 +222,10 @@ class Connections:
         """
         both = (octets > 0) & (out_octets > 0)
         same = np.abs(octets - out_octets) <= 0.05 * octets
-        same |= (packets > 0) & (packets == out_packets) & (np.abs(octets - out_octets) <= 0.5 * octets)
+        alike = both & (packets > 0) & (packets == out_packets)
+        each = (out_octets - octets) / np.maximum(packets, 1)
+        usual = float(np.median(each[alike])) if alike.any() else 0.0
+        same |= alike & (np.abs(each) <= LONGEST_HEADER) & (np.abs(each - usual) <= HEADERS_APART)
         counts = self.alike.setdefault(key, [0, 0])
         counts[0] += int((both & same).sum())
         counts[1] += int((both & ~same).sum())

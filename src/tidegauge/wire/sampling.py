@@ -18,6 +18,12 @@ from tidegauge.wire.sets import SetTable
 from tidegauge.wire.templates import SCOPE_V9, Template
 
 SCOPE_INTERFACE_V9 = 2
+UNHEARD, NEVER_ANNOUNCED, NOT_THEIRS = 0, -1, -2
+"""Instead of a sampling interval: it may still come; it did not; intervals came, but for others of the exporter."""
+UNSAMPLED = {
+    NEVER_ANNOUNCED: "never announced, its flows count as unsampled",
+    NOT_THEIRS: "announced for others of the exporter only, these flows count as unsampled",
+}
 SAMPLER_IDS = (e.SELECTOR_ID, e.SAMPLER_ID)
 
 DEFAULT = ("", 0)

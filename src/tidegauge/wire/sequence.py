@@ -25,6 +25,8 @@ LATEST_S = 120
 """Nobody is overtaken for longer: an old number after that is a restart."""
 EARLY = 1024
 """A number so little below the first one seen was overtaken at the very beginning."""
+OFTEN_ANEW, OFTEN_SHARE = 8, 0.05
+"""Numbers that begin anew so many times, and more often than at this share of datagrams, are of several senders."""
 MOST_GAPS = 256
 REMEMBERED = 1 << 15
 RESTART_MS, UPTIME_WRAP_MS = 60_000, 1 << 32
@@ -75,6 +77,7 @@ class Stream:
         charged: minutes, records and parts of losses that were told by the present rule; newest last.
         advanced, first_s, last_s: by how much its datagrams advanced the numbers, and minutes of the first and last.
         uptime: when the exporter had booted and for how long it had been up, as the last datagram said (milliseconds).
+        anew, followed: how often its numbers began anew, of how many datagrams.
     """
 
     due: int | None = None
@@ -88,6 +91,13 @@ class Stream:
     first_s: int = 0
     last_s: int = 0
     uptime: tuple[int, int] | None = None
+    anew: int = 0
+    followed: int = 0
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether its numbers begin anew so often that they are those of several senders."""
+        return self.anew >= OFTEN_ANEW and self.anew > OFTEN_SHARE * self.followed
 
     def farthest(self, steps: NDArray[np.int64], minutes_s: NDArray[np.int64]) -> int:
         """How far numbers can jump in a block; its steps and minutes are counted in."""
@@ -242,6 +252,11 @@ class SequenceTracker:
             if begins:
                 found.restarted[rows[0]] = found.unknown[rows[0]] = True
                 found.lost[rows[0]] += walk.lose(stream, 0, 0, int(own[0])) if own[0] else 0
+            stream.anew, stream.followed = stream.anew + int(found.restarted[rows].sum()), stream.followed + len(rows)
+            if stream.interleaved:
+                found.unknown[rows], found.lost[rows], found.rules[rows] = True, 0, UNKNOWN
+                found.credits.extend((key[0], part, minute, told) for minute, told, part in stream.charged)
+                stream.charged, stream.gaps = [], []
             lossy = rows[found.lost[rows] > 0]
             stream.charged += zip(*(column[lossy].tolist() for column in (minutes_s, found.lost, parts)), strict=True)
             del stream.charged[:-MOST_GAPS]

@@ -10,28 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch
-from tidegauge.wire.accounts import ORDINARY_RECORD, Accounts, about_records, delays_s
+from tidegauge.wire import elements as e
+from tidegauge.wire.accounts import Accounts, about_records, delays_s, records_cut
 from tidegauge.wire.clocks import Clocks
 from tidegauge.wire.connections import Connections
 from tidegauge.wire.counters import Reading, counts_traffic, is_of_firewall
 from tidegauge.wire.datagrams import V9, Datagrams
-from tidegauge.wire.elements import (
-    EGRESS_FLOW,
-    EGRESS_INTERFACE,
-    FIREWALL_EVENT,
-    FIREWALL_UPDATE,
-    FLOW_DIRECTION,
-    INGRESS_INTERFACE,
-    SYSTEM_INIT_TIME_MILLISECONDS,
-)
 from tidegauge.wire.grouping import fair_share, groups
 from tidegauge.wire.information_elements import describes_flows, describes_packets, flows_of
-from tidegauge.wire.likelihood import fills, likely
+from tidegauge.wire.likelihood import cut_at_end, fills, likely, misfits
 from tidegauge.wire.lines import UNADDRESSED
 from tidegauge.wire.records import Records, read_records
 from tidegauge.wire.sampling import (
     DEFAULT,
+    NEVER_ANNOUNCED,
+    NOT_THEIRS,
     SAMPLER_IDS,
+    UNHEARD,
+    UNSAMPLED,
     SamplingTable,
     announced_intervals,
     combinations,
@@ -47,12 +43,6 @@ from tidegauge.wire.templates import Key, Template, TemplateStore, parse_templat
 MOST_PENDING_BYTES = 32 << 20
 """Data sets that wait for their template, in all; the oldest go first."""
 LATEST_BOOT_MS, MOST_UNHEARD = 1 << 43, 1 << 16
-UNHEARD, NEVER_ANNOUNCED, NOT_THEIRS = 0, -1, -2
-"""Instead of a sampling interval: it may still come; it did not; intervals came, but for others of the exporter."""
-UNSAMPLED = {
-    NEVER_ANNOUNCED: "never announced, its flows count as unsampled",
-    NOT_THEIRS: "announced for others of the exporter only, these flows count as unsampled",
-}
 
 
 @dataclass
@@ -199,6 +189,8 @@ class SetDecoder(Accounts):
                     note_intervals(rates, flows["sampling"], rows, sets.messages)
                     yield self._bounded(flows, sets.arrived_us[owner], apart, rows)
         self._behave(datagrams.senders, "broken", broken | (2 * apart > records))
+        at_end = cut_at_end(work, len(datagrams))
+        self.skipped.add("record", "cut at the end of its set", int(at_end[cut_bytes == 0].sum()))
         unsure = np.zeros(len(datagrams), dtype=bool)
         for kept in self.pending:
             unsure[kept.waiting[kept.waiting >= 0]] = True
@@ -211,7 +203,7 @@ class SetDecoder(Accounts):
             if chosen.any():
                 steps = np.where(kinds == V9, 1, records + optional)[chosen]
                 told = heads.counts - defined - records - optional
-                cut = _records_in(cut_bytes, told, fresh, records)[chosen]
+                cut = (records_cut(cut_bytes, told, fresh, records) + np.where(cut_bytes > 0, 0, at_end))[chosen]
                 self._account(
                     kind, datagrams.take(chosen), heads.export_ms[chosen], datagrams.senders[chosen],
                     heads.domains[chosen], heads.sequences[chosen], steps, records[chosen],
@@ -294,21 +286,18 @@ class SetDecoder(Accounts):
             history = self.templates.histories.get(key)
             if not history:
                 template = self._before_restart(key, table.take(rows))
-                if template is None:
-                    waiting.append(rows)
-                elif not template.options and describes_flows(template):
-                    work.append((int(table.orders[rows[0]]), template, rows))
+                if template is None or template.options or describes_flows(template):
+                    self._place(template, [], table, rows, work, waiting)
                 continue
             epochs = np.searchsorted([order for order, _ in history], table.orders[rows], side="right")
-            for epoch in np.unique(epochs):
+            for epoch in np.unique(epochs).tolist():
                 chosen = rows[epochs == epoch]
                 template = self.templates.at(key, float(table.orders[chosen[0]]))
-                if template is None:
-                    waiting.append(chosen)
-                elif not template.options and not describes_flows(template):
+                if template is not None and not template.options and not describes_flows(template):
                     self._pass_over(template, table.take(chosen))
                 else:
-                    work.append((int(table.orders[chosen[0]]), template, chosen))
+                    later = [one for _, one in history[epoch:] if one is not None]
+                    self._place(template, later, table, chosen, work, waiting)
         still = np.zeros(len(table), dtype=bool)
         if waiting:
             still[np.concatenate(waiting)] = True
@@ -319,6 +308,21 @@ class SetDecoder(Accounts):
             self._keep(table.take(still))
         work.sort(key=lambda item: item[0])
         return [(template, table.take(rows)) for _, template, rows in work]
+
+    def _place(
+        self, template: Template | None, later: list[Template], table: SetTable, rows: NDArray[np.int64],
+        work: list[tuple[int, Template, NDArray[np.int64]]], waiting: list[NDArray[np.int64]],
+    ) -> None:
+        """Rows of a table to be read by their template; those of another layout by a later one, or kept for it."""
+        if template is None:
+            waiting.append(rows)
+            return
+        if not template.options and (odd := misfits(template, table.take(rows))).any():
+            new = next((one for one in later if one != template and likely(one, table.take(rows[odd]))), None)
+            self._place(new, [], table, rows[odd], work, waiting)
+            rows = rows[~odd]
+        if len(rows):
+            work.append((int(table.orders[rows[0]]), template, rows))
 
     def _pass_over(self, template: Template, sets: SetTable) -> None:
         """Count the records of sets that name no ends; those that count traffic are lost."""
@@ -357,7 +361,7 @@ class SetDecoder(Accounts):
         owners = records.owners
         if speaks_of_sampling(records.template):
             self.sampling.learn(records, sets.senders[owners], sets.sessions[owners], sets.orders[owners])
-        if (booted := records.number(SYSTEM_INIT_TIME_MILLISECONDS)) is not None:
+        if (booted := records.number(e.SYSTEM_INIT_TIME_MILLISECONDS)) is not None:
             for owner, boot_ms in zip(owners.tolist(), booted.tolist(), strict=True):
                 if 0 < boot_ms < LATEST_BOOT_MS:
                     self.connections.boots_ms[int(sets.senders[owner]), int(sets.sessions[owner])] = boot_ms
@@ -387,8 +391,8 @@ class SetDecoder(Accounts):
         intervals = intervals if known else np.maximum(intervals, 1)
         chosen = None
         if is_of_firewall(template):
-            events = records.number(FIREWALL_EVENT)
-            chosen = None if events is None else (events == FIREWALL_UPDATE) == updates
+            events = records.number(e.FIREWALL_EVENT)
+            chosen = None if events is None else (events == e.FIREWALL_UPDATE) == updates
         flows, owner = flows_of(records, sets, intervals, self._reading(sets), self.skipped, chosen)
         if describes_packets(template) and len(flows) < len(records.owners):
             self.skipped.add("record", "its packet section holds no IP header", len(records.owners) - len(flows))
@@ -420,15 +424,15 @@ class SetDecoder(Accounts):
     ) -> tuple[FlowBatch, NDArray[np.int64]]:
         """Without flows that the same exporter told by its monitor of the other direction, between the same interfaces.
         Where records do not stand for one flow each, or the site says that both count, nothing is left out."""
-        ways = records.number(FLOW_DIRECTION)
-        if ways is None or len(flows) != len(records.owners) or not records.template.has(EGRESS_INTERFACE):
+        ways = records.number(e.FLOW_DIRECTION)
+        if ways is None or len(flows) != len(records.owners) or not records.template.has(e.EGRESS_INTERFACE):
             return flows, owner
         kept = np.ones(len(flows), dtype=bool)
         exporters = sets.senders[owner]
         for exporter in np.unique(exporters).tolist():
             if self.count.get(self._name(exporter)) is None:
                 own = np.flatnonzero(exporters == exporter)
-                again = self.connections.told_elsewhere(exporter, flows.take(own), ways[own] == EGRESS_FLOW)
+                again = self.connections.told_elsewhere(exporter, flows.take(own), ways[own] == e.EGRESS_FLOW)
                 kept[own[again]] = False
         if kept.all():
             return flows, owner
@@ -447,8 +451,8 @@ class SetDecoder(Accounts):
             return own
         owners = records.owners
         kind, selectors = "", np.zeros(len(owners), dtype=np.int64)
-        samplers = next((found for e in SAMPLER_IDS if (found := records.number(e)) is not None), None)
-        interfaces = records.number(INGRESS_INTERFACE)
+        samplers = next((found for one in SAMPLER_IDS if (found := records.number(one)) is not None), None)
+        interfaces = records.number(e.INGRESS_INTERFACE)
         if samplers is not None:
             kind, selectors = (
                 "sampler",
@@ -482,19 +486,3 @@ class SetDecoder(Accounts):
         masks = np.array([self.tunnels.get(name, 0) for name in self.names.names], dtype=np.uint8)[exporters]
         return masks if masks.any() else None
 
-
-def _records_in(
-    cut_bytes: NDArray[np.int64], told: NDArray[np.int64], sets: SetTable, records: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """About how many records were in the bytes that were cut off each message, by the size of those that are there.
-
-    Args:
-        told: how many are missing by the header, which not all exporters fill alike; taken where it is about as many.
-    """
-    if not cut_bytes.any():
-        return cut_bytes
-    data = sets.ids >= 256
-    held = np.bincount(sets.messages[data], weights=sets.lengths[data], minlength=len(cut_bytes))
-    size = np.where(records > 0, held / np.maximum(records, 1), ORDINARY_RECORD)
-    about = np.ceil(cut_bytes / np.maximum(size, 1)).astype(np.int64)
-    return np.where((told > 0) & (about > 0) & (np.abs(told - about) <= about // 2 + 1), told, about)

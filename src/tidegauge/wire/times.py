@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,6 +39,12 @@ NEAR_US = 30 * 86_400_000_000
 """A time of NTP's form further than this from its export is read as what comes nearer to it, if anything does."""
 
 
+EARLIEST_US = 631_152_000_000_000
+"""1990: no exporter tells of flows before it."""
+APART_US = 86_400_000_000
+"""So much is left to clocks that disagree."""
+
+
 @dataclass
 class _Times:
     """Times in microseconds UTC, one a record, and which of them are none."""
@@ -66,6 +73,9 @@ def times_of(
     if starts is None and ends is None and fallback is not None:
         return fallback
     told = starts or ends or observed
+    for one, other in ((ends, None), (observed, None), (starts, ends)):
+        if one is not None:
+            one.missing = one.missing | _impossible(one, other)
     lasted = _duration_us(records, enterprise)
     none = _Times(export_us, np.ones(len(owners), dtype=bool))
     starts, ends = starts or none, ends or none
@@ -114,17 +124,26 @@ def _told(
         yield _Times(_from_uptime(records, sets, given, known), always)
 
 
+def _impossible(one: _Times, other: _Times | None) -> NDArray[np.bool_]:
+    """Which times are in the future, or long after the end of what they begin."""
+    wrong = one.us > time.time() * 1e6 + APART_US
+    return wrong if other is None else wrong | (~other.missing & (one.us > other.us + APART_US))
+
+
 def _is_none(given: Column) -> NDArray[np.bool_]:
     """Which times are none: 0, and all bits."""
     return np.asarray((given == 0) | (given == NONE_32) | (given == NONE_64))
 
 
 def _epoch_us(given: Column, unit_us: int) -> NDArray[np.int64]:
-    """Times since 1970 of so many microseconds a unit, in microseconds; what is too large for a time of that unit is
-    taken for one of the finer unit that its size is of."""
+    """Times since 1970 of so many microseconds a unit, in microseconds; what is too large or too small for a time of
+    that unit is taken for one of the unit that its size is of."""
     values = _signed(given, 2**62)
-    by_size = [values > 10**17, values > 10**14, values > 10**11]
-    return np.select(by_size, [values // 1000, values, values * 1000], values * unit_us)
+    by_size = [
+        values > 10**17, values > 10**14, values > 10**11,
+        (values >= EARLIEST_US // 1_000_000) & (values * unit_us < EARLIEST_US),
+    ]
+    return np.select(by_size, [values // 1000, values, values * 1000, values * 1_000_000], values * unit_us)
 
 
 def _duration_us(records: Records, enterprise: int) -> NDArray[np.int64] | int:
