@@ -62,7 +62,7 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
                "sampling", "clock", "standing")
     shown = sorted(found.exporters, key=lambda e: (not e.relied_on, -e.weight))
     rows = [
-        [e.exporter, _part(e), format_share(e.share), f"{e.datagrams:,}", f"{e.records:,}", f"{e.lost:,}",
+        [e.exporter, _part(e), format_share(e.share), f"{e.datagrams:,}", f"{e.records:,}", _lost(e),
          f"{e.apart:,}", f"{e.duplicates:,}", f"{e.overtaken:,}", f"{e.restarts:,}", _intervals(e.sampling),
          f"{e.skew_s:+.1f} s", STANDINGS[e.standing]] for e in shown[:MOST_SHOWN]
     ]
@@ -81,6 +81,12 @@ def coverage(since: str | None, until: str | None, site_dir: Path | None, as_jso
         click.echo(f"blind from {format_time(one.start_s)} to {format_time(one.end_s)}: {one.why}")
     if len(blind) > MOST_SHOWN:
         click.echo(f"and blind {len(blind) - MOST_SHOWN} more times (--json has them all)")
+
+
+def _lost(e: ExporterCoverage) -> str:
+    if e.loss_known:
+        return f"{e.lost:,}"
+    return f"at least {e.lost:,}" if e.lost else "not knowable"
 
 
 def _part(e: ExporterCoverage) -> str:

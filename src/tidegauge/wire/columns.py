@@ -9,14 +9,15 @@ from typing import TypeVar
 T = TypeVar("T")
 ALIASES: dict[str, tuple[str, ...]] = {
     "time_start": (
-        "time_start", "ts", "firstseen", "first", "stime", "stime+msec", "start", "time_flow_start_ns",
+        "time_start", "ts", "firstseen", "first", "t_first", "stime", "stime+msec", "start", "time_flow_start_ns",
         "time_flow_start_ms", "time_flow_start", "timestamp_start", "flow_start_milliseconds", "flow_start_seconds",
         "flow_start_microseconds", "flow_start_nanoseconds", "event.start", "first_switched", "start_time",
         "stamp_inserted", "@timestamp",
     ),
     "time_end": (
-        "time_end", "te", "lastseen", "last", "etime", "etime+msec", "end", "time_flow_end_ns", "time_flow_end_ms",
-        "time_flow_end", "timestamp_end", "flow_end_milliseconds", "flow_end_seconds", "flow_end_microseconds",
+        "time_end", "te", "lastseen", "last", "t_last", "etime", "etime+msec", "end", "time_flow_end_ns",
+        "time_flow_end_ms", "time_flow_end",
+        "timestamp_end", "flow_end_milliseconds", "flow_end_seconds", "flow_end_microseconds",
         "flow_end_nanoseconds", "event.end", "last_switched", "end_time", "stamp_updated",
     ),
     "duration": ("duration", "td", "dur", "durat", "dur+msec"),

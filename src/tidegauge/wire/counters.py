@@ -19,12 +19,19 @@ from tidegauge.wire.templates import REVERSE_PEN, Template
 OCTETS: tuple[int, ...] = (e.OCTET_DELTA_COUNT, e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS, e.OCTET_TOTAL_COUNT)
 PACKETS: tuple[int, ...] = (e.PACKET_DELTA_COUNT, e.INITIATOR_PACKETS, e.PACKET_TOTAL_COUNT)
 """Elements that count what went there, the first that is not 0 before the others."""
+WAYS, OF_OTHER_WAY = ("ingress", "egress"), "not of the flow direction that counts ({})"
 STARTS = (e.FLOW_START_MILLISECONDS, e.FLOW_START_SYS_UP_TIME, e.FLOW_START_SECONDS)
 
 
 def counts_traffic(template: Template) -> bool:
     """Whether its records count bytes or packets, and tell of no event."""
     return any(template.has(element) for element in (*OCTETS, *PACKETS))
+
+
+def counts_octets(template: Template) -> bool:
+    """Whether its records count bytes, either way."""
+    there = (*OCTETS, e.POST_OCTET_DELTA_COUNT, e.RESPONDER_OCTETS)
+    return any(template.has(n) for n in there) or template.has(e.OCTET_DELTA_COUNT, REVERSE_PEN)
 
 
 @dataclass(frozen=True)
@@ -217,7 +224,7 @@ def records_kept(
         exporters = sets.senders[records.owners]
         for exporter, wanted in reading.count.items():
             other = (exporters == exporter) & ((ways == e.EGRESS_FLOW) != (wanted == "egress"))
-            if wanted in ("ingress", "egress") and other.any():
-                skipped.add("record", f"not of the flow direction that counts ({wanted})", int((other & kept).sum()))
+            if wanted in WAYS and other.any():
+                skipped.add("record", OF_OTHER_WAY.format(wanted), int((other & kept).sum()))
                 kept &= ~other
     return kept

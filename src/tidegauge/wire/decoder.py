@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, Prefix, format_address, inside
 from tidegauge.wire.accounts import delays_s
+from tidegauge.wire.counters import OF_OTHER_WAY, WAYS
 from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams, protocols, unread_versions
 from tidegauge.wire.domains import AGENT_SHIFT
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
@@ -22,7 +23,7 @@ from tidegauge.wire.sequence import (
 )
 from tidegauge.wire.sessions import DOMAIN_MASK
 from tidegauge.wire.setdecoder import SetDecoder
-from tidegauge.wire.sflow import Drops, Headers, decode_sflow, read_headers
+from tidegauge.wire.sflow import Drops, Headers, Sampled, decode_sflow, read_headers
 from tidegauge.wire.tcpexport import IPFIX
 
 MOST_SOURCES = 4096
@@ -127,7 +128,7 @@ class Decoder(SetDecoder):
         headers = read_headers(datagrams)
         exporters, parts = self._sflow_parts(datagrams, headers)
         sampled = decode_sflow(datagrams, headers, exporters, self._tunnels(exporters), self.skipped)
-        flows, owner = sampled.flows, sampled.owner
+        flows, owner = self._of_way(sampled)
         rates = np.zeros(len(datagrams), dtype=np.int64)
         np.maximum.at(rates, owner, flows["sampling"].astype(np.int64))
         records = np.bincount(owner, minlength=len(datagrams))
@@ -141,6 +142,18 @@ class Decoder(SetDecoder):
             uptimes=Uptimes.of(datagrams.arrived_us // 1000, headers.uptime_ms),
         )
         return flows
+
+    def _of_way(self, sampled: Sampled) -> tuple[FlowBatch, NDArray[np.int64]]:
+        """The flows of the direction that counts by the site file, where it says one."""
+        flows, owner = sampled.flows, sampled.owner
+        kept = np.ones(len(flows), dtype=bool)
+        for name, wanted in self.count.items():
+            if wanted in WAYS and name in self.names.names:
+                own = flows["exporter"] == self.names.position(name)
+                other = own & (sampled.egress != (wanted == "egress"))
+                self.skipped.add("record", OF_OTHER_WAY.format(wanted), int(other.sum()))
+                kept &= ~other
+        return (flows, owner) if kept.all() else (flows.take(kept), owner[kept])
 
     def _sflow_parts(self, datagrams: Datagrams, headers: Headers) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Exporter and part of sFlow datagrams: the sender with the agent as a part of it; the agent itself where the

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, Skipped, interleaved, mapped_ipv4, sane_times, turned
 from tidegauge.wire import elements as e
-from tidegauge.wire.counters import Reading, amounts_of, connection_keys, first_amount, records_kept
+from tidegauge.wire.counters import Reading, amounts_of, connection_keys, counts_octets, first_amount, records_kept
 from tidegauge.wire.frames import ETHERNET, ICMP, ICMP6, IpHeaders, network_offsets, of_frames, parse_ip
 from tidegauge.wire.records import MOST, Column, Records, as_int64
 from tidegauge.wire.sets import SetTable
@@ -70,6 +70,8 @@ def flows_of(
     if amounts is None:
         skipped.add("record", "an event without counters (NAT, a connection that began): no traffic", len(owners))
         return FlowBatch.empty(), owners[:0]
+    if not counts_octets(records.template):
+        skipped.add("byte count", "none in its template: its flows have packets and 0 bytes", len(owners))
     kept = records_kept(records, sets, amounts, reading, skipped)
     if chosen is not None:
         kept &= chosen

@@ -135,12 +135,14 @@ class Sampled:
     Attributes:
         flows: a packet each, scaled; `exporter` holds what the caller gave.
         owner: for each the position of its datagram.
+        egress: which were sampled where they left the agent: their data source is their output interface.
         drops: what the flow samples say that their data source dropped.
         broken, cut: for each datagram whether lists in it are not what they say, and how many samples were cut off.
     """
 
     flows: FlowBatch
     owner: NDArray[np.int64]
+    egress: NDArray[np.bool_]
     drops: Drops
     broken: NDArray[np.bool_]
     cut: NDArray[np.int64]
@@ -203,7 +205,9 @@ def decode_sflow(
     )
     honest = np.where(headers.counts > MOST_SAMPLES, 0, headers.counts)
     missing = np.maximum(honest - np.bincount(samples.owners, minlength=len(datagrams)), 0)
-    return Sampled(flows, owner, Drops(samples.owners[flow], sources, drops), broken, missing)
+    index = sources[found] & 0xFFFFFFFF
+    egress = (index == flows["out_if"]) & (index != flows["in_if"]) & (index > 0)
+    return Sampled(flows, owner, egress, Drops(samples.owners[flow], sources, drops), broken, missing)
 
 
 def _interface(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -125,9 +125,12 @@ def _told(
 
 
 def _impossible(one: _Times, other: _Times | None) -> NDArray[np.bool_]:
-    """Which times are in the future, or long after the end of what they begin."""
+    """Which times are in the future; of beginnings also those long after their end, or before 1990 where it is not."""
     wrong = one.us > time.time() * 1e6 + APART_US
-    return wrong if other is None else wrong | (~other.missing & (one.us > other.us + APART_US))
+    if other is not None:
+        before = (one.us < EARLIEST_US) & (other.us >= EARLIEST_US)
+        wrong |= ~other.missing & ((one.us > other.us + APART_US) | before)
+    return np.asarray(wrong)
 
 
 def _is_none(given: Column) -> NDArray[np.bool_]:
@@ -197,6 +200,6 @@ def _from_uptime(records: Records, sets: SetTable, switched: Column, known: Conn
 
 
 def _signed(values: Column, most: int) -> NDArray[np.int64]:
-    return (
-        np.minimum(values, np.uint64(most)).astype(np.int64) if values.dtype == np.uint64 else values.astype(np.int64)
-    )
+    if values.dtype.kind == "u" and values.dtype.itemsize == 8:
+        values = np.minimum(values, np.uint64(most))
+    return values.astype(np.int64)
