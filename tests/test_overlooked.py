@@ -226,3 +226,38 @@ def test_a_surge_that_goes_on_from_before_is_one_whatever_the_first_bins_lack() 
         starts, values, seen, width_s=300, asked=slice(28 * 288, 35 * 288), false_alarm=0.05, power=0.95, unit=900.0
     )
     assert outcome.verdict == "surge"
+
+
+def test_packets_that_nobody_counted_are_no_ground_for_no(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    bare = [{name: value for name, value in one.items() if name != "packets"} for one in ordinary()]
+    large = next(one for one in bare if (one["time_start"], one["src"]) == (SURGE, KOREA))
+    large["bytes"] = 4_000_000_000
+    answer = told(make_site(), tmp_path, bare, "--from", "KP", "--metric", "packets")
+    assert answer["verdict"] == "cannot_say"
+    assert "more bytes than their count of packets holds" in answer["caveats"][0]
+
+
+@pytest.mark.parametrize("field", ["time_start", "time_end"])
+def test_a_flow_that_lasts_for_more_than_a_year_has_no_time(
+    make_site: Callable[..., Site], tmp_path: Path, field: str
+) -> None:
+    times = {"time_start": SURGE, "time_end": SURGE + 600}
+    times[field] += 400 * 86400 * (1 if field == "time_end" else -1)
+    answer = told(make_site(), tmp_path, [*ordinary(), row(0, src=KOREA, bytes=400_000_000, **times)])
+    assert answer["verdict"] == "cannot_say"
+    assert "have no time that can be read" in answer["caveats"][0]
+
+
+@pytest.mark.parametrize(("since", "verdict"), [("2014-11-09", "surge"), ("2014-11-17", "cannot_say")])
+def test_a_surge_that_lasts_for_weeks_is_not_what_is_usual(
+    make_site: Callable[..., Site], tmp_path: Path, since: str, verdict: str
+) -> None:
+    rows = [
+        row(at, src=KOREA, bytes=50_000_000 + at % 997) for at in range(FIRST + 9 * 86400, FIRST + 20 * 86400, 900)
+    ]
+    site = make_site()
+    told(site, tmp_path, [*ordinary(), *rows])
+    (answer,) = run_json("ask", "--from", "KP", "--since", since, site=site)
+    assert answer["verdict"] == verdict
+    if verdict == "cannot_say":
+        assert answer["caveats"][0].startswith("Each day since 2014-11-10T00:00:00Z has at least")

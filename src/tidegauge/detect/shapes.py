@@ -17,6 +17,34 @@ OF_USUAL = 0.25
 HIGHER, NEARLY_ALL, HALF_WAY = 1.2, 0.9, 0.4
 """A new level is so many times the old one, in so many of the hours by at least this part of the way."""
 
+DAY_S, MANY_TIMES, LEAST_BEFORE, LEAST_AFTER = 86400, 5.0, 7, 3
+"""A history has risen for good where each day since has so many times as much as any of so many days before at least,
+for so many days at least: the robust level may be that of the rise then."""
+
+
+def lasting_rise(
+    starts_s: NDArray[np.int64], values: Floats, seen: Floats, *, width_s: int, asked: slice
+) -> tuple[int, float] | None:
+    """Since when each day of the history has many times as much as any day before, where the asked time has too: the
+    begin, and how many times as much at least (infinite where nothing came before); else None."""
+    size = max(DAY_S // width_s, 1)
+    days = asked.start // size
+    history = slice(asked.start - days * size, asked.start)
+    amounts, shares = (column[history].reshape(days, size).sum(axis=1) for column in (values, seen))
+    known = np.flatnonzero(shares >= size / 2)
+    if len(known) < LEAST_BEFORE + LEAST_AFTER or not seen[asked].any():
+        return None
+    daily = amounts[known] * size / shares[known]
+    now = float(values[asked].sum() / seen[asked].sum()) * size
+    highest, lowest = np.maximum.accumulate(daily)[:-1], np.minimum.accumulate(daily[::-1])[::-1][1:]
+    found = (lowest > 0) & (lowest >= MANY_TIMES * highest) & (now >= MANY_TIMES / 2 * highest)
+    found[: LEAST_BEFORE - 1] = found[len(found) - LEAST_AFTER + 1 :] = False
+    if not found.any():
+        return None
+    times = np.divide(lowest, highest, out=np.full(len(lowest), np.inf), where=highest > 0)
+    last_before = int(np.argmax(np.where(found, times, 0)))
+    return int(starts_s[history.start + int(known[last_before + 1]) * size]), float(times[last_before])
+
 
 def new_level(starts_s: NDArray[np.int64], values: Floats, expected: Floats, width_s: int) -> tuple[int, float] | None:
     """From which hour of the asked time on every one is about as many times as high as expected, and how many; None

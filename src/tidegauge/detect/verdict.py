@@ -12,7 +12,7 @@ from tidegauge.detect.calendar import NO_CALENDAR, Calendar
 from tidegauge.detect.history import DURATIONS_S
 from tidegauge.detect.limits import detection_limit, found_probability
 from tidegauge.detect.pool import Pool
-from tidegauge.detect.shapes import HOUR_S, shaped
+from tidegauge.detect.shapes import HOUR_S, lasting_rise, shaped
 from tidegauge.detect.surge import METHOD, Judgement, judge
 from tidegauge.model import Excess, Limit, Verdict, WouldHaveSeen, format_duration, format_time, merge_intervals
 
@@ -80,9 +80,24 @@ def decide(
         by_clocks = _by_clocks(judgement.expected, width_s)
         if _called(judgement, by_clocks) <= EXPLAINED * _called(judgement, 0 * by_clocks):
             caveats.append(MOVED)
-    return replace(outcome, caveats=tuple(caveats))
+    outcome = replace(outcome, caveats=tuple(caveats))
+    if outcome.verdict == "no_surge" and (
+        risen := lasting_rise(starts_s, values, seen, width_s=width_s, asked=asked)
+    ):
+        return outcome.silent(_risen(*risen))
+    return outcome
 
 
+def _risen(since_s: int, times: float) -> str:
+    day = format_time(since_s)
+    before = f"at least {times:,.0f} times as much as any before" if times < UNTOLD else "some, and none before had any"
+    return (
+        f"Each day since {day} has {before}, and the asked time has too: nothing stands out from that, but it may be"
+        f" one lasting surge itself. A question from {day} on is judged by the days before."
+    )
+
+
+UNTOLD = 1e6
 EXPLAINED = 0.1
 """Where so small a share of the windows is still called with moved clocks, these explain the surges."""
 MOVED = (

@@ -81,15 +81,19 @@ EVE_COUNTS = "eve_counts"
 
 
 def plausible(batch: FlowBatch, skipped: Skipped) -> FlowBatch:
-    """Flows without those that cannot be: of more bytes or packets than any has; one whose end cannot be ends when it
-    began. Both are counted."""
+    """Flows without those that cannot be: of more bytes or packets than any has; one whose end is in the future ends
+    when it began, and of one that lasts for longer than any neither time is known. All are counted."""
     if not len(batch):
         return batch
     starts, ends, now_us = batch["time_start"], batch["time_end"], time.time() * 1e6
-    never = (ends - starts > LONGEST_US) | ((ends > now_us + AHEAD_US) & (starts <= now_us))
-    if never.any():
+    never = (ends > now_us + AHEAD_US) & (starts <= now_us)
+    unknown = (ends - starts > LONGEST_US) & ~never
+    if never.any() or unknown.any():
         skipped.add("end of a flow", "impossible: the flow ends when it began", int(never.sum()))
-        batch = FlowBatch({**batch.columns, "time_end": np.where(never, starts, ends)}, batch.exporters)
+        skipped.add("time", "the flow would last for more than a year: neither is known", int(unknown.sum()))
+        ends = np.where(never, starts, np.where(unknown, 0, ends))
+        times = {"time_start": np.where(unknown, 0, starts), "time_end": ends}
+        batch = FlowBatch({**batch.columns, **times}, batch.exporters)
     many = (batch["bytes"] > MOST_COUNT) | (batch["packets"] > MOST_COUNT)
     if not many.any():
         return batch

@@ -21,7 +21,8 @@ from tidegauge.site import Site
 
 ENDS_BY_DIRECTION = re.compile(r"CASE direction WHEN 'in' THEN (\w+) WHEN 'out' THEN (\w+) END")
 MOST_NAMED = 10
-ORDINARY_MTU = 1500
+ORDINARY_MTU, LARGEST_FRAME, LEAST_PACKET = 1500, 9216, 40
+"""Bytes of an ordinary packet at most, of the largest frame, and of a packet at least."""
 LONG_US = 86_400_000_000
 """Flows that began so long before the asked time may go on in it."""
 MOST_COUNTRIES = 1000
@@ -61,6 +62,7 @@ def missed(
         _narrowed(lake, asked, span, least),
         _at_odd_times(lake, site, asked, least),
         _without_counters(lake, asked, span, least),
+        _without_packets(lake, asked, span, least),
         _of_nobody(lake, asked, span, least),
     )
     return tuple(why for why in found if why)
@@ -295,6 +297,25 @@ def _without_counters(lake: Lake, asked: Asked, span: Span, least: float) -> str
     return (
         f"{flows:,} flows with {asked.selection()} have no count of bytes that can be"
         " read, and may have carried more than would have been seen: this answer misses that."
+    )
+
+
+def _without_packets(lake: Lake, asked: Asked, span: Span, least: float) -> str | None:
+    """Why a no by packets would be unsafe: flows have more bytes than so many packets hold, which their source did not
+    count, or which were merged before they were counted; they may have been as many as their bytes make."""
+    if asked.metric != "packets":
+        return None
+    chosen = FlowFilter(
+        span.since_s * 1_000_000, span.until_s * 1_000_000,
+        (*asked.conditions(), f"bytes > {LARGEST_FRAME} * greatest(packets, 1)"),
+    )
+    flows = int(lake.total("sum(flows)", chosen) or 0)
+    if not flows or float(lake.total("sum(bytes)", chosen) or 0) / LEAST_PACKET <= least:
+        return None
+    return (
+        f"{flows:,} flows with {asked.selection()} have more bytes than their count of packets holds: it was not"
+        " stated, or packets were merged before they were counted: by packets, this answer may miss more than would"
+        " have been seen."
     )
 
 

@@ -249,9 +249,10 @@ def _exporter(
     seen[minutes[inside] - first] = np.minimum(share[inside], 1.0)
     missing = np.zeros(count, dtype=bool)
     missing[minutes[inside] - first] = lost[inside] > 0
-    # What the first datagram after a gap shows as lost was sent in the gap.
+    # What the first datagram after a gap shows as lost was sent in the gap; what is lost of tables has its own time.
     at = np.flatnonzero(arrived | told)
-    for i in np.flatnonzero((gaps > 1) & (gaps <= silent) & (lost[at[1:]] > 0)).tolist():
+    shown = (lost * (rows["datagrams"] > 0))[at[1:]] > 0
+    for i in np.flatnonzero((gaps > 1) & (gaps <= silent) & shown).tolist():
         between = slice(max(int(signs[i]) + 1 - first, 0), max(int(signs[i + 1]) - first, 0))
         seen[between] = np.minimum(seen[between], ratio[at[i + 1]])
         missing[between] = True

@@ -11,13 +11,16 @@ from tidegauge.watch.rows import (
     LONELY_PORT,
     NO_PORT,
     NO_TITLE,
+    NO_TITLES,
     NO_VALUE,
     NOT_SHOWN,
     OF_ADDRESS,
+    OF_NETWORK,
     OTHER_END,
     Left,
     Row,
     is_address,
+    range_of,
     refanged,
 )
 
@@ -41,6 +44,11 @@ TYPED = {
     "destip": "prefix",
 }
 """Columns that hold values of one kind."""
+FIRSTS = frozenset(("start", "first", "from", "begin", "low", "lower", "min"))
+LASTS = frozenset(("end", "last", "to", "stop", "high", "upper", "max"))
+"""Words in the names of columns that hold the first and the last address of a range."""
+MASKS = ("mask", "netmask", "subnet-mask", "masklen", "mask-length", "prefixlen", "prefix-length", "prefix-len", "bits")
+NETWORKS = ("netblock", "inetnum", "range", "ip-range", "subnet", "net")
 SOURCES = ("src-ip", "srcip", "source-ip")
 HASHES = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})", re.IGNORECASE)
 
@@ -68,6 +76,9 @@ def csv_rows(text: str) -> Iterator[Row | Left]:
     for comment, cells in _cells(short, delimiter):
         if not begun and (found := _names(cells, comment=comment)):
             names, begun = found, not comment
+        elif not (begun or comment or names) and len(short) > 1 and _are_titles(cells):
+            begun = True
+            yield Left("line", NO_TITLES)
         elif not comment:
             begun = True
             if names is None or len(cells) == 1:
@@ -110,9 +121,23 @@ def _names(cells: Sequence[str], *, comment: bool) -> list[str] | None:
     if comment and (len(cells) < 2 or any(len(cell.split()) > 2 for cell in cells)):
         return None  # prose
     # A row of data may begin with a kind, which is a name too; but it holds a value, and no name is one.
-    if any(name in VALUE_COLUMNS or name in TYPED for name in named) and not any(map(_is_value, cells)):
+    known = any(name in VALUE_COLUMNS or name in TYPED or name in NETWORKS for name in named)
+    roles = {_role(name) for name in named}
+    if (known or {"first", "last"} <= roles) and not any(map(_is_value, cells)):
         return named
     return None
+
+
+def _role(name: str) -> str:
+    """What part of a network a column can hold by its name: its first address, its last, its mask; or nothing."""
+    words = set(name.split("-"))
+    return "mask" if name in MASKS else "first" if words & FIRSTS else "last" if words & LASTS else ""
+
+
+def _are_titles(cells: Sequence[str]) -> bool:
+    """Whether a first line is one of names that are not known: words, none of a kind or a value."""
+    words = all(re.fullmatch(r"[A-Za-z][\w -]*", cell) for cell in cells)
+    return words and not any(_plain(cell) in KIND_OF or HASHES.fullmatch(cell) for cell in cells)
 
 
 def _is_value(cell: str) -> bool:
@@ -122,7 +147,7 @@ def _is_value(cell: str) -> bool:
 
 def named_row(cells: Sequence[tuple[str, str]]) -> Iterator[Row | Left]:
     """Yield what a row says whose values have names: the cells of a line, or what a JSON object holds."""
-    filled = [(_hyphened(name), value) for name, value in cells if value]
+    filled = _networks([(_hyphened(name), value) for name, value in cells if value])
 
     def first(names: Sequence[str], default: str = "") -> str:
         return next((value for wanted in names for name, value in filled if name == wanted), default)
@@ -142,18 +167,39 @@ def named_row(cells: Sequence[tuple[str, str]]) -> Iterator[Row | Left]:
     if value:
         yield from _of_kind(kind, value, start, end, port)
     found = [(name, TYPED[name], text) for name, text in filled if name in TYPED and text != value]
+    found += [(name, "network", text) for name, text in filled if name in NETWORKS and text != value]
     if value:  # a link beside it is where it comes from
         found = [one for one in found if one[1] != "url"]
-    addressed = bool(value) or any(its_kind != "as" for _, its_kind, _ in found)
+    addressed = bool(value) or any(its_kind not in ("as", "network") for _, its_kind, _ in found)
     for name, its_kind, text in found:
         if its_kind == "as" and addressed:
             yield Left("as", OF_ADDRESS)
+        elif its_kind == "network" and addressed:
+            yield Left("network", OF_NETWORK)
         else:
-            yield Row(its_kind, text, start, end, "" if its_kind == "as" or name in SOURCES else port)
+            theirs = "" if its_kind == "as" or name in SOURCES else port
+            yield Row("prefix" if its_kind == "network" else its_kind, text, start, end, theirs)
     if port and found and all(name in SOURCES for name, _, _ in found):
         yield Left("port", OTHER_END)
     if not found and not value:
         yield Left("line", "none of its columns that name an indicator is filled")
+
+
+def _networks(filled: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Named cells with the first and last addresses of a range, or an address and its mask, as one network each."""
+    ends = {_role(name): (name, text) for name, text in reversed(filled) if _role(name) and _is_single(text)}
+    if "first" in ends and "last" in ends and range_of(joined := f"{ends['first'][1]}-{ends['last'][1]}"):
+        rest = [cell for cell in filled if cell not in ends.values() and _role(cell[0]) != "mask"]
+        return [*rest, ("network", joined)]
+    mask = next((text for name, text in filled if name in MASKS or (name == "cidr" and text.isdigit())), "")
+    if not mask:
+        return [(("network" if (name, text) in ends.values() else name), text) for name, text in filled]
+    rest = [(name, text) for name, text in filled if text != mask]
+    return [(name, f"{text}/{mask.lstrip('/')}" if _is_single(text) else text) for name, text in rest]
+
+
+def _is_single(text: str) -> bool:
+    return "/" not in text and is_address(text)
 
 
 def _port(text: str) -> tuple[str, bool]:
@@ -168,6 +214,12 @@ def _by_place(cells: list[str]) -> Iterator[Row | Left]:
     """What a line without names says: kind and value (or the other way round), from, until; or values in any cell. A
     number behind an address may count anything, and is its port only by a title."""
     first, second, start, end = [*cells, "", "", "", ""][:4]
+    if _is_single(first) and _is_single(second) and len(block := range_of(f"{first}-{second}")) == 1:
+        length = int(block[0].rpartition("/")[2])
+        if length <= (126 if ":" in first else 30) or start == str(length):  # the ends of a block, not two hosts
+            yield Row("prefix", block[0])
+            yield from _values(cells[2:])
+            return
     if second and _plain(first) in KIND_OF:
         yield from _of_kind(first.lower(), second, start, end, "")
         yield from _values(cells[4:])

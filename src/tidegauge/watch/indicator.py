@@ -120,6 +120,6 @@ def _domain(value: str) -> str:
         value = value if value.isascii() else idna.encode(value, uts46=True).decode()
     except idna.IDNAError:
         raise UsageError(f"not a domain: {value[:60]!r}") from None
-    if not re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.(?!\d+$)[a-z0-9_-]+", value):
+    if not re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.(?!\d)[a-z0-9_-]+", value):
         raise UsageError(f"not a domain: {value[:60]!r}")
     return value

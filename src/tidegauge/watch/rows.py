@@ -47,6 +47,8 @@ LONELY_PORT = "a port without an address would match every host: --port takes it
 NOT_SHOWN = "flows do not show it: it holds no address, name or AS"
 NO_TITLE = "no title says that it is a port: its address is watched at every port"
 OF_ADDRESS = "the AS or name that an address belongs to is no indicator by itself"
+OF_NETWORK = "the network that an address belongs to is no indicator by itself"
+NO_TITLES = "titles that are not known: cells are taken by what they hold"
 NO_HOST = "the address of no host: lists write it before names, or to stand for none"
 WIDER = "the rest of its pattern is watched without it"
 """How the reasons end of conditions that are not used: more is watched than the pattern means."""
@@ -56,8 +58,8 @@ BOTH_ENDS = "that two addresses have to be the ends of one connection is not use
 PROPOSED = "a proposal that nobody has accepted"
 MEANT_NOT = (
     "revoked", "deleted", "to_ids is false", "expired", "it marks what is benign", NOT_SHOWN.split(":")[0],
-    "not used", "the port of our end", "the source port of a connection", "none of its columns", OF_ADDRESS, NARROWED,
-    NO_PORT, NO_TITLE, OTHER_END, LONELY_PORT, NO_HOST, PROPOSED,
+    "not used", "the port of our end", "the source port of a connection", "none of its columns", OF_ADDRESS,
+    OF_NETWORK, NO_TITLES, NARROWED, NO_PORT, NO_TITLE, OTHER_END, LONELY_PORT, NO_HOST, PROPOSED,
 )
 """How the reasons begin of what is left out as it was meant, or that loses no address; all others were not read."""
 
@@ -70,6 +72,8 @@ def refanged(text: str) -> str:
     """
     text = re.sub(r"\[\.\]?|\(\.\)|\{\.\}|[\[({]dot[\])}]", ".", text.strip(), flags=re.IGNORECASE)
     text = text.replace("[:]", ":").replace("[://]", "://")
+    if enclosed := re.fullmatch(r"<([^<>]+)>|\[([\d.]+(?:/\d+)?)\]", text):
+        text = enclosed[1] or enclosed[2]
     return re.sub(r"^(hxxp|hxtp|htxp|meow)(s?)(?=://)", r"http\2", text, flags=re.IGNORECASE)
 
 
@@ -86,19 +90,29 @@ def settled(row: Row) -> Iterator[Row | Left]:
 
 def _host(row: Row, value: str) -> Iterator[Row | Left]:
     """A name, an address, a prefix, or one of them with its port, whatever the file calls it."""
+    several = re.split(r"[,;|\s]+", value)
+    if len(several) > 1 and all(map(is_address, several)):
+        for one in several:
+            yield from _host(row, one)
+        return
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\s]+):(\d{1,5})", value)
     if match and not row.far_port:
         value, row = match[1].strip("[]"), replace(row, far_port=match[2])
-    if prefixes := _range(value):
+    if prefixes := range_of(value):
         yield from (replace(row, kind="prefix", value=prefix) for prefix in prefixes)
         return
     if "/" in value and is_address(value):
-        value = _network(value)
+        value = _network(value.rstrip("/"))
     yield replace(row, kind="prefix" if is_address(value) else "domain", value=value)
 
 
-def _range(text: str) -> list[str]:
-    """The prefixes of a range of addresses, `first-last`; none where the text is no range."""
+def range_of(text: str) -> list[str]:
+    """The prefixes of a range of addresses, `first-last`; none where the text is no range.
+
+    >>> range_of("192.0.2.4 - 192.0.2.7"), range_of("192.0.2.1-2")
+    (['192.0.2.4/30'], ['192.0.2.1/32', '192.0.2.2/32'])
+    """
+    text = re.sub(r"^((?:\d+\.){3})(\d+)\s*-\s*(\d{1,3})$", r"\1\2-\1\3", text)  # the last number of a range alone
     ends = re.fullmatch(r"([0-9a-fA-F:.]+)\s*-\s*([0-9a-fA-F:.]+)", text)
     if not ends:
         return []

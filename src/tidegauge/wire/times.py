@@ -41,6 +41,8 @@ NEAR_US = 30 * 86_400_000_000
 
 EARLIEST_US = 631_152_000_000_000
 """1990: no exporter tells of flows before it."""
+LONGEST_US = 366 * 86_400_000_000
+"""No flow lasts longer."""
 APART_US = 86_400_000_000
 """So much is left to clocks that disagree."""
 
@@ -125,10 +127,10 @@ def _told(
 
 
 def _impossible(one: _Times, other: _Times | None) -> NDArray[np.bool_]:
-    """Which times are in the future; of beginnings also those long after their end, or before 1990 where it is not."""
+    """Which times are in the future; of beginnings also those long after their end, or too long before it."""
     wrong = one.us > time.time() * 1e6 + APART_US
     if other is not None:
-        before = (one.us < EARLIEST_US) & (other.us >= EARLIEST_US)
+        before = (other.us >= EARLIEST_US) & ((one.us < EARLIEST_US) | (one.us < other.us - LONGEST_US))
         wrong |= ~other.missing & ((one.us > other.us + APART_US) | before)
     return np.asarray(wrong)
 
