@@ -616,3 +616,13 @@ def test_a_name_for_what_comes_from_files_holds_at_once(make_site: Callable[...,
     log.write_text(zeek(0, 50))
     take(load_site(site.folder), log)
     assert Lake(site.data).exporters() == {"sensor"}
+
+
+def test_a_log_that_has_grown_goes_by_its_name(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site, log = make_site(), tmp_path / "conn.log"
+    for end in (10, 20, 30):
+        log.write_text(zeek(0, end))
+        take(site, log)
+    assert len(ports(site)) == 30
+    told = run(site, "lake", "remove", str(log), "--json")
+    assert (told["removed"], told["flows"], ports(site)) == (3, 30, [])

@@ -213,3 +213,28 @@ def test_coverage_as_text_says_where_loss_is_not_knowable(make_site: Callable[..
     told = CliRunner().invoke(program, ["coverage", "--site", str(site.folder)]).output
     assert "not knowable" in told
     assert not covered(Lake(site.data), NOW_S, NOW_S + 60).exporters[0].loss_known
+
+
+def test_captures_that_overlap_are_said_though_flows_have_no_ports(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    layout = (0, template(256, (8, 4), (12, 4), (1, 4), (2, 4)))
+    payloads = []
+    for n in range(60):
+        row = ip(f"198.51.100.{n}") + ip("192.0.2.1") + struct.pack(">II", 1000 + n, 10)
+        payloads.append(v9(sets(layout, (256, row)), count=2, sequence=n, secs=NOW_S + n))
+    site = make_site()
+    first, second = pcap(tmp_path / "a.pcap", *payloads[:40]), pcap(tmp_path / "b.pcap", *payloads[20:])
+    Ingest(site).run([str(first)])
+    report = Ingest(site).run([str(second)])
+    (told,) = [one for one in report.warnings if "came from two files" in one]
+    assert told.endswith(f"Only a part of {second} is in the other: it is to be taken in without that part.")
+
+
+def test_what_nfdump_writes_behind_flows_is_no_row(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    times = "2023-11-14 22:13:20,2023-11-14 22:13:25"
+    lines = ["ts,te,sa,da,sp,dp,pr,ipkt,ibyt", f"{times},198.51.100.1,192.0.2.1,5,6,TCP,3,300", "Summary",
+             "flows,bytes,packets,avg_bps,avg_pps,avg_bpp", "1,300,3,1,1,100"]
+    (tmp_path / "in.csv").write_text("\n".join(lines) + "\n")
+    report = Ingest(make_site()).run([str(tmp_path / "in.csv")])
+    assert (report.flows, list(report.skipped)) == (1, [])

@@ -120,7 +120,7 @@ def named(known: Sequence[Source], wanted: Iterable[str], *, besides: Collection
     Raises:
         UsageError: none or several are meant, or one cannot be told from others that are not named with it.
     """
-    found = {source.hash: source for source in (_one_named(known, text) for text in wanted)}
+    found = {source.hash: source for text in wanted for source in _named(known, text)}
     for source in found.values():
         if source.mark is None:
             raise UsageError(
@@ -137,7 +137,8 @@ def named(known: Sequence[Source], wanted: Iterable[str], *, besides: Collection
     return list(found.values())
 
 
-def _one_named(known: Sequence[Source], text: str) -> Source:
+def _named(known: Sequence[Source], text: str) -> list[Source]:
+    """All that was taken in of one file, which may have grown since; or the one whose hash begins so."""
     meant = [
         s for s in known
         if s.name == text or Path(s.name).name == text or (len(text) >= LEAST_NAMED and s.hash.startswith(text))
@@ -146,11 +147,12 @@ def _one_named(known: Sequence[Source], text: str) -> Source:
         raise UsageError(
             f"no file of that name was taken in: {text!r}", hint="tidegauge lake sources lists them"
         )
-    if len(meant) > 1:
+    if len({s.name for s in meant}) > 1:
         raise UsageError(
-            f"{len(meant)} files are called that: {text!r}", hint="name one: " + ", ".join(s.id for s in meant)
+            f"{len(meant)} files are called that: {text!r}",
+            hint="name one: " + ", ".join(f"{s.id} ({s.name})" for s in meant),
         )
-    return meant[0]
+    return meant
 
 
 def remove(folder: Path, sources: Sequence[Source]) -> int:

@@ -25,6 +25,8 @@ LEAST_FLOWS, LEAST_SHARE, OF_FILES = 20, 0.2, 0.05
 """So many flows must be there twice, and this share of those looked at: of an exporter's, and of a file's."""
 LEAST_OF_ALL = 3
 """Of a file with fewer flows, all of so many must be there twice."""
+WHOLE = 0.95
+"""A file of which so many flows are in another is in it as a whole."""
 APART_US, NEAR_US = 120_000_000, 1_000_000
 """Clocks of two exporters, and what they take for the begin of a flow, differ by less than the first; two monitors of
 one exporter see begin and end of a flow within the second."""
@@ -78,10 +80,12 @@ class TwoFiles:
         """What an answer must say of it."""
         whence = self.other.name if self.other else "what was received live, or by an earlier version"
         more = f" and {self.others - 1} more" if self.others > 1 else ""
+        mend = f"Remove one of them: tidegauge lake remove {self.source.id}"
+        if self.matched < WHOLE * self.looked_at:
+            mend = f"Only a part of {self.source.name} is in the other: it is to be taken in without that part."
         return (
             f"The same flows came from two files, {self.source.name} and {whence}{more} ({self.matched:,} of"
-            f" {self.looked_at:,} flows looked at): their bytes count twice. Remove one of them: tidegauge lake remove"
-            f" {self.source.id}"
+            f" {self.looked_at:,} flows looked at): their bytes count twice. {mend}"
         )
 
 

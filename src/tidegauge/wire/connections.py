@@ -230,7 +230,7 @@ class Connections:
         counts[0] += int((both & same).sum())
         counts[1] += int((both & ~same).sum())
         back = setting == "reverse" or (setting == "auto" and counts[1] > counts[0])
-        what = "the way back" if back else "the same traffic behind the exporter, not counted again"
+        what = "the way back" if back else "the same traffic behind the exporter, counted once"
         if given := int((out_octets > 0).sum()):
             self.applied[f"records whose OUT_BYTES were taken for {what}"] += given
         return back

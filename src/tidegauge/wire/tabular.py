@@ -30,6 +30,8 @@ VPC_FIELDS = (
 """Of AWS VPC flow logs in their default format, whose records often come without a line of names."""
 TITLE = re.compile(rb"^[^0-9\n]+(?:[0-9]{1,2}[^0-9.\n][^0-9\n]*)*$", re.MULTILINE)
 """A line without an address or a large number in it: of names, perhaps."""
+OF_NFDUMP = re.compile(rb"(?m)^(?:Summary\r?\nflows,bytes,[^\n]*\n[^\n]*(?:\n|\Z)|No match\w* flows\r?(?:\n|\Z))")
+"""What nfdump writes behind the flows of a CSV."""
 OF_WAY_BACK = ("back_bytes", "back_packets", "out_bytes", "out_packets")
 LONGEST_SKIPPED = 60
 """Minutes that a record of AWS can tell of, with room (it aggregates over ten at most)."""
@@ -104,7 +106,7 @@ class TableReader:
                 chosen.check(header, stream.name)
             assert chosen is not None
             while block.strip():
-                part, further = _until_header(block, header, self.column_map)
+                part, further = _until_header(OF_NFDUMP.sub(b"", block), header, self.column_map)
                 if part.strip():
                     unread = Unread()
                     with damage_named(stream):

@@ -5,11 +5,11 @@ SELECT
     src, dst, src_port, dst_port, proto, mark,
     epoch_us(time_start) AS t,
     epoch_us(time_end) AS e,
-    bytes, packets, sampling
+    bytes, packets, sampling,
+    proto IN (6, 17) AND src_port <> 0 AND dst_port <> 0 AS keyed
 FROM looked_at
 WHERE
-    proto IN (6, 17) AND src_port <> 0 AND dst_port <> 0
-    AND hash(src, dst, src_port, dst_port, proto) % $classes = 0
+    hash(src, dst, src_port, dst_port, proto) % $classes = 0
 QUALIFY
     row_number() OVER (
         PARTITION BY exporter, mark, src, dst, src_port, dst_port, proto ORDER BY time_start
