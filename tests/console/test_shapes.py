@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.service.app import Running
-from tidegauge.model import case_shapes, shapes
+from tidegauge.model import case_shapes, console_shapes, shapes
 
 SINCE = {"since": "2014-11-24"}
 ANSWERS: dict[str, tuple[Any, str, dict[str, Any]]] = {
@@ -26,11 +26,11 @@ ANSWERS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "world": (shapes.World, "world", SINCE),
     "names": (shapes.Names, "names", {"address": "203.0.113.9"}),
     "reach": (shapes.Reach, "reach", {"of": "KP", "at": "2014-11-24"}),
-    "site": (shapes.SiteTold, "site", {}),
-    "health": (shapes.Health, "health", {}),
-    "places": (shapes.Places, "places", {}),
-    "complete": (shapes.Completed, "complete", {"text": "kor"}),
-    "me": (shapes.Me, "me", {}),
+    "site": (console_shapes.SiteTold, "site", {}),
+    "health": (console_shapes.Health, "health", {}),
+    "places": (console_shapes.Places, "places", {}),
+    "complete": (console_shapes.Completed, "complete", {"text": "kor"}),
+    "me": (console_shapes.Me, "me", {}),
     "findings": (shapes.Findings, "findings", {"limit": 1000}),
     "alarms": (shapes.Alarms, "alarms", {}),
     "case": (case_shapes.CaseTold, "cases/autumn", {}),

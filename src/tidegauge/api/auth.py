@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidegauge.api.access import OPEN, Admin, Here, Reader, takes
-from tidegauge.model import shapes
+from tidegauge.model import console_shapes
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
 Name = Annotated[str, Path(max_length=128)]
@@ -55,7 +55,7 @@ def log_out(request: Request, service: Here, person: Reader) -> Response:
     return response
 
 
-@router.get("/me", **takes("reader", 409, shape=shapes.Me))
+@router.get("/me", **takes("reader", 409, shape=console_shapes.Me))
 def me(service: Here, person: Reader) -> dict[str, Any]:
     """Who one is, and the token that changes by a session need in `X-CSRF-Token`."""
     return {"name": person.name, "role": person.role, "by": person.by, "csrf": person.csrf or None}

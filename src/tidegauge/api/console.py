@@ -20,7 +20,7 @@ from tidegauge.api.questions import CONSOLE_QUESTIONS, routes
 from tidegauge.app.completing import MOST, complete
 from tidegauge.health import check_site
 from tidegauge.lake import COLUMNS, Lake
-from tidegauge.model import CLASSES, countries, format_time, shapes
+from tidegauge.model import CLASSES, console_shapes, countries, format_time
 from tidegauge.watch import Watches
 
 router = APIRouter(prefix="/api/v1", tags=["console"])
@@ -30,7 +30,7 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 PACKED = (".js", ".css", ".html", ".json", ".svg")
 
 
-@router.get("/site", **takes("reader", 409, shape=shapes.SiteTold))
+@router.get("/site", **takes("reader", 409, shape=console_shapes.SiteTold))
 def site(service: Here, person: Reader) -> dict[str, Any]:
     """What this site is, from when to when it has data, and what questions can name."""
     here = service.site
@@ -46,19 +46,19 @@ def site(service: Here, person: Reader) -> dict[str, Any]:
     }
 
 
-@router.get("/health", **takes("reader", 409, shape=shapes.Health))
+@router.get("/health", **takes("reader", 409, shape=console_shapes.Health))
 def health(service: Here, person: Reader) -> dict[str, Any]:
     """Whether this site is healthy, a line a check, as `doctor` says it."""
     return {"checks": [service.shown(person, asdict(check)) for check in check_site(service.site)]}
 
 
-@router.get("/places", **takes("reader", 409, shape=shapes.Places))
+@router.get("/places", **takes("reader", 409, shape=console_shapes.Places))
 def places(service: Here, person: Reader) -> dict[str, Any]:
     """Countries: code, ISO's number, and name in each language."""
     return {"countries": list(countries())}
 
 
-@router.get("/complete", **takes("reader", 409, shape=shapes.Completed))
+@router.get("/complete", **takes("reader", 409, shape=console_shapes.Completed))
 def completing(
     service: Here, person: Reader, text: Annotated[str, Query(max_length=100)],
     limit: Annotated[int, Query(ge=1, le=50)] = MOST,

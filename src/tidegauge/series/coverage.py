@@ -166,11 +166,14 @@ def measure(ledger: pa.Table, since_s: int, until_s: int, deleted_s: Sequence[tu
         agents, agent_codes = _coded(ledger["agent"])
         domains = ledger["domain"].to_numpy().astype(np.int64)
         # Parts of an exporter that nobody relies on are of no use one by one, and can be very many.
-        parts = agent_codes << 32 | domains
-        many = len(_groups(owners, parts)) * count > MOST_CELLS
-        several = (many | ~relied_on[owners]) & _has_several(owners, parts)[owners]
-        domains, agent_codes = np.where(several, OTHER_PARTS, domains), np.where(several, agents.index(""), agent_codes)
-        for rows in _groups(owners, agent_codes << 32 | domains):
+        groups = _groups(owners, agent_codes << 32 | domains)
+        has_several = np.bincount(owners[[rows[0] for rows in groups]], minlength=len(names)) > 1
+        several = ((len(groups) * count > MOST_CELLS) | ~relied_on[owners]) & has_several[owners]
+        if several.any():
+            domains = np.where(several, OTHER_PARTS, domains)
+            agent_codes = np.where(several, agents.index(""), agent_codes)
+            groups = _groups(owners, agent_codes << 32 | domains)
+        for rows in groups:
             own = {key: values[rows] for key, values in columns.items()}
             row, owner = int(rows[0]), int(owners[rows[0]])
             exporters.append(
@@ -201,12 +204,6 @@ def _coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
     names = found.dictionary.to_pylist()
     return (names if "" in names else [*names, ""]), np.asarray(found.indices).astype(np.int64)
-
-
-def _has_several(owners: NDArray[np.int64], parts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """By owner, whether it has more than one part."""
-    pairs = np.unique(np.stack([owners, parts]), axis=1)
-    return np.asarray(np.bincount(pairs[0], minlength=int(owners.max()) + 2) > 1)
 
 
 def _groups(owners: NDArray[np.int64], parts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -249,13 +246,8 @@ def _exporter(
     seen[minutes[inside] - first] = np.minimum(share[inside], 1.0)
     missing = np.zeros(count, dtype=bool)
     missing[minutes[inside] - first] = lost[inside] > 0
-    # What the first datagram after a gap shows as lost was sent in the gap; what is lost of tables has its own time.
-    at = np.flatnonzero(arrived | told)
-    shown = (lost * (rows["datagrams"] > 0))[at[1:]] > 0
-    for i in np.flatnonzero((gaps > 1) & (gaps <= silent) & shown).tolist():
-        between = slice(max(int(signs[i]) + 1 - first, 0), max(int(signs[i + 1]) - first, 0))
-        seen[between] = np.minimum(seen[between], ratio[at[i + 1]])
-        missing[between] = True
+    shown = (lost * (rows["datagrams"] > 0))[arrived | told]
+    _lost_between(signs, shown, ratio[arrived | told], silent, first, seen, missing)
     seen[deleted] = 0.0
     # What was lost around a restart nobody knows. Numbers that begin anew all the time are none of a restart.
     if rows["restarts"].sum() <= FEW_RESTARTS * rows["datagrams"].sum():
@@ -279,6 +271,23 @@ def _exporter(
         reasons=_reasons(seen, active, deleted, missing, first, _causes(rows, inside, first, count)),
         weight=max(float(records.sum()) / span, 1e-9),
     )
+
+
+def _lost_between(
+    signs: NDArray[np.int64], lost: NDArray[np.float64], ratio: NDArray[np.float64], silent: float, first: int,
+    seen: NDArray[np.float64], missing: NDArray[np.bool_],
+) -> None:
+    """Take what the first datagram after a gap shows as lost for what was sent in the gap, in `seen` and `missing`.
+
+    Args:
+        signs: minutes of signs of life, with what each shows as lost (0 for tables, whose rows have their own time) and
+            which share of all is there.
+        silent: minutes after which an exporter is silent.
+    """
+    for i in np.flatnonzero((np.diff(signs) > 1) & (np.diff(signs) <= silent) & (lost[1:] > 0)).tolist():
+        between = slice(max(int(signs[i]) + 1 - first, 0), max(int(signs[i + 1]) - first, 0))
+        seen[between] = np.minimum(seen[between], ratio[i + 1])
+        missing[between] = True
 
 
 def _causes(
