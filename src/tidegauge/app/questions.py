@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tidegauge.model import UsageError
+from tidegauge.model import FALSE_ALARMS, FALSE_DISCOVERIES, MOST_GROUPS, POWERS, UsageError
 from tidegauge.model.shapes import Metric as Metric
 
 Direction = Literal["in", "out", "internal", "transit"]
@@ -65,11 +65,11 @@ class AskQuestion(_Selected):
     metric: Literal["bytes", "packets", "flows", "hosts", "all"] = "bytes"
     wide: bool = Field(default=False, description="Also prefixes that display another origin but can be this one.")
     baseline: Annotated[str, Field(max_length=16)] = "28d"
-    false_alarm: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.01
-    power: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
+    false_alarm: Annotated[float, Field(ge=FALSE_ALARMS[0], le=FALSE_ALARMS[1])] = 0.01
+    power: Annotated[float, Field(ge=POWERS[0], le=POWERS[1])] = 0.95
     would_have_seen: list[Annotated[str, Field(max_length=64, examples=["40MB/2h"])]] = Field(default=[], max_length=20)
     alarms: Annotated[str, Field(max_length=32, examples=["1/month"])] | None = None
-    false_discovery: Annotated[float, Field(ge=1e-3, le=0.5)] | None = None
+    false_discovery: Annotated[float, Field(ge=FALSE_DISCOVERIES[0], le=FALSE_DISCOVERIES[1])] | None = None
     chart: bool = Field(default=False, description="Also the series with its levels, and what would have been seen.")
 
 
@@ -86,7 +86,7 @@ class TopQuestion(_Timed):
     by: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=8, examples=[["far_country"]])
     where: Text | None = None
     metric: Metric = "bytes"
-    n: Annotated[int, Field(ge=1, le=100_000)] = 10
+    n: Annotated[int, Field(ge=1, le=MOST_GROUPS)] = 10
     explain: bool = False
 
 

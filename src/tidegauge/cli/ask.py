@@ -10,6 +10,7 @@ import click
 
 from tidegauge.model import (
     DIRECTIONS,
+    FALSE_DISCOVERIES,
     METRICS,
     format_duration,
     format_share,
@@ -59,7 +60,7 @@ RANKED = 20
     "--alarms", metavar="N/TIME", help="False alarms borne over all that is asked, such as 1/month."
 )
 @click.option(
-    "--false-discovery", type=click.FloatRange(1e-3, 0.5), metavar="SHARE",
+    "--false-discovery", type=click.FloatRange(*FALSE_DISCOVERIES), metavar="SHARE",
     help="With --from all: the share of false ones among the origins called, instead of --false-alarm.",
 )
 @judgement_options

@@ -11,6 +11,8 @@ from tidegauge.cli.common import (
     amount_text,
 )
 from tidegauge.model import (
+    FALSE_ALARMS,
+    POWERS,
     Answer,
     Question,
     country_names,
@@ -27,8 +29,8 @@ def judgement_options(function: Any) -> Any:
         click.option("--would-have-seen", "wanted", multiple=True, metavar="AMOUNT/TIME",
                      help="With which probability would that have been seen? For example 40MB/2h."),
         click.option("--exit-code", is_flag=True, help="Exit 10 for surge, 11 for cannot_say."),
-        click.option("--power", type=click.FloatRange(0.5, 0.999), default=0.95, help="Of the detection limit."),
-        click.option("--false-alarm", type=click.FloatRange(1e-6, 0.5), default=0.01, show_default=True,
+        click.option("--power", type=click.FloatRange(*POWERS), default=0.95, help="Of the detection limit."),
+        click.option("--false-alarm", type=click.FloatRange(*FALSE_ALARMS), default=0.01, show_default=True,
                      help="Probability of a surge verdict over the whole question when nothing happened."),
         click.option("--baseline", default="28d", help="How much history it is held against."),
     ):

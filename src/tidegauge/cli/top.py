@@ -21,7 +21,7 @@ from tidegauge.cli.common import (
     where_option,
     working,
 )
-from tidegauge.model import METRICS
+from tidegauge.model import METRICS, MOST_GROUPS
 
 if TYPE_CHECKING:
     from tidegauge.app import Metric
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @time_options
 @where_option
 @click.option("--metric", type=click.Choice(METRICS), default="bytes")
-@click.option("-n", "count", type=click.IntRange(1, 100_000), default=10, help="How many rows.")
+@click.option("-n", "count", type=click.IntRange(1, MOST_GROUPS), default=10, help="How many rows.")
 @explain_option
 @site_option
 @json_option

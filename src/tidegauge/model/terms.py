@@ -6,6 +6,9 @@ METRICS = ("bytes", "packets", "flows", "hosts")
 """What is counted; hosts are distinct far ends."""
 DIRECTIONS = ("in", "out", "internal", "transit")
 """Of a flow, by the home prefixes."""
+FALSE_ALARMS, FALSE_DISCOVERIES, POWERS = (1e-6, 0.5), (1e-3, 0.5), (0.5, 0.999)
+MOST_GROUPS = 100_000
+"""Between which probabilities a question can choose, and how many groups `top` lists at most."""
 VALUES = {"CC": 0.0, "C": 0.0, "N": 0.0, "I": 1.0, "II": 2.0}
 """Strongly consistent, consistent, neither, inconsistent, strongly inconsistent: only inconsistency counts."""
 WEIGHTS = {"low": 0.5, "medium": 1.0, "high": 2.0}
