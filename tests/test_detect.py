@@ -156,17 +156,17 @@ def test_holidays_are_like_sundays_and_one_off_days_teach_nothing() -> None:
 
 
 def test_live_alarms_keep_their_budget_and_see_a_surge_at_once() -> None:
-    alarms, hours = 0, 0
+    alarms, times, quarter = 0, 0, DAY // 4
     for seed in range(6):
         values = thick(np.random.default_rng(seed))
         before = False
-        for end in range(29 * DAY, 35 * DAY, 12):  # each hour of six days
-            now = bool(
-                live_alarms(STARTS[:end], values[:end], np.ones(end), width_s=300, unit=1000.0, budget_a_month=5.0)
-            )
+        for end in range(29 * DAY, 35 * DAY, quarter):  # all bins of six days, so many of them together
+            now = bool(live_alarms(
+                STARTS[:end], values[:end], np.ones(end), width_s=300, unit=1000.0, budget_a_month=5.0, newest=quarter
+            ))
             # Windows that follow one another tell of the same: one alarm.
-            alarms, hours, before = alarms + (now and not before), hours + 1, now
-    assert binomtest(alarms, hours, 5.0 / (30 * 24), alternative="greater").pvalue > 0.01
+            alarms, times, before = alarms + (now and not before), times + 1, now
+    assert binomtest(alarms, times, 5.0 / (30 * 4), alternative="greater").pvalue > 0.01
     values = thick(np.random.default_rng(9))
     values[30 * DAY : 30 * DAY + 3] *= 3
     end = 30 * DAY + 3

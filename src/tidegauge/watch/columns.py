@@ -191,11 +191,12 @@ def _networks(filled: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if "first" in ends and "last" in ends and range_of(joined := f"{ends['first'][1]}-{ends['last'][1]}"):
         rest = [cell for cell in filled if cell not in ends.values() and _role(cell[0]) != "mask"]
         return [*rest, ("network", joined)]
-    mask = next((text for name, text in filled if name in MASKS or (name == "cidr" and text.isdigit())), "")
-    if not mask:
+    masks = [(name, text) for name, text in filled if name in MASKS or (name == "cidr" and text.isdigit())]
+    if not masks:
         return [(("network" if (name, text) in ends.values() else name), text) for name, text in filled]
-    rest = [(name, text) for name, text in filled if text != mask]
-    return [(name, f"{text}/{mask.lstrip('/')}" if _is_single(text) else text) for name, text in rest]
+    mask = masks[0][1].lstrip("/")
+    rest = [cell for cell in filled if cell not in masks]
+    return [(name, f"{text}/{mask}" if _is_single(text) else text) for name, text in rest]
 
 
 def _is_single(text: str) -> bool:

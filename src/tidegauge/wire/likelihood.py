@@ -24,11 +24,12 @@ def fills(template: Template, sets: SetTable) -> bool:
 def leftovers(template: Template, sets: SetTable) -> NDArray[np.int64]:
     """Bytes behind the last whole record of each set that are no padding: too many, and not all 0."""
     rest = np.zeros(len(sets), dtype=np.int64) if template.variable else sets.lengths % template.size
-    for i in np.flatnonzero(rest > MOST_PADDING).tolist():
-        end = int(sets.offsets[i] + sets.lengths[i])
-        if not sets.buffer.data[end - int(rest[i]) : end].any():
-            rest[i] = 0
-    return np.where(rest > MOST_PADDING, rest, 0)
+    rest[rest <= MOST_PADDING] = 0
+    for size in np.unique(rest[rest > 0]).tolist():
+        rows = np.flatnonzero(rest == size)
+        ends = sets.offsets[rows] + sets.lengths[rows]
+        rest[rows[~sets.buffer.bytes_at(ends - size, size).any(axis=1)]] = 0
+    return rest
 
 
 def likely(template: Template, sets: SetTable) -> bool:

@@ -6,7 +6,8 @@ paired AS (
     FROM seen AS a
     JOIN seen AS b USING (exporter, src, dst, src_port, dst_port, proto, bytes, packets)
     WHERE
-        a.keyed AND b.keyed AND a.id <> b.id AND (a.sampling = 1 OR a.t < a.e) AND abs(a.t - b.t) <= $near_us AND abs(a.e - b.e) <= $near_us
+        a.keyed AND b.keyed AND a.id <> b.id AND (a.sampling = 1 OR a.t < a.e)
+        AND abs(a.t - b.t) <= $near_us AND abs(a.e - b.e) <= $near_us
         AND a.mark IS NOT DISTINCT FROM b.mark
     GROUP BY exporter
 )
