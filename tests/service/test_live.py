@@ -78,7 +78,7 @@ def test_an_alarm_opens_grows_and_ends_and_is_one(site: Site) -> None:
     watcher = Watcher(site)
     watcher.round()
     assert listed(site) == []
-    for step in range(18):
+    for step in range(30):
         since_s = END_S + step * WIDTH_S
         surging = 4 <= step < 10
         flows(site, random, since_s, since_s + WIDTH_S, far=CN, a_bin=8, size=20_000)
