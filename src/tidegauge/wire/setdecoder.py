@@ -286,7 +286,7 @@ class SetDecoder(Accounts):
             history = self.templates.histories.get(key)
             if not history:
                 template = self._before_restart(key, table.take(rows))
-                if template is None or template.options or describes_flows(template):
+                if template is None or (not template.options and describes_flows(template)):
                     self._place(template, [], table, rows, work, waiting)
                 continue
             epochs = np.searchsorted([order for order, _ in history], table.orders[rows], side="right")
