@@ -55,6 +55,7 @@ WIDER = "the rest of its pattern is watched without it"
 OF_PROTOCOL = "traffic of every protocol is watched"
 APART = "that it has to be seen together with something else, or again, is not used"
 BOTH_ENDS = "that two addresses have to be the ends of one connection is not used"
+TOGETHER = "that a name and an address have to belong together is not used"
 PROPOSED = "a proposal that nobody has accepted"
 MEANT_NOT = (
     "revoked", "deleted", "to_ids is false", "expired", "it marks what is benign", NOT_SHOWN.split(":")[0],

@@ -20,6 +20,7 @@ from tidegauge.watch.rows import (
     NOT_SHOWN,
     OF_ADDRESS,
     OF_PROTOCOL,
+    TOGETHER,
     TOO_MANY,
     WIDER,
     Left,
@@ -232,8 +233,14 @@ def pattern_rows(pattern: str, start: str = "", end: str = "") -> Iterator[Row |
     except _TooMany:
         yield Left("STIX pattern", f"{TOO_MANY} {MOST_ALTERNATIVES:,} ways")
         return
+    said: set[Left] = set()
     for case in cases:
-        yield from _rows(replace(case, start=max(case.start, start), end=min(case.end or end, end or case.end)))
+        for row in _rows(replace(case, start=max(case.start, start), end=min(case.end or end, end or case.end))):
+            if isinstance(row, Left) and row.why.endswith(WIDER):  # once a pattern, however many ways it can match
+                if row in said:
+                    continue
+                said.add(row)
+            yield row
 
 
 @contextmanager
@@ -397,7 +404,8 @@ def _rows(case: _Case) -> Iterator[Row | Left]:
     if not targets:
         yield from case.unused or [Left("STIX network-traffic", LONELY_PORT)]
         return
-    both = (Left("STIX pattern", BOTH_ENDS),) if len({term.value for term in targets}) > 1 else ()
+    why = BOTH_ENDS if len({term.kind for term in targets}) == 1 else TOGETHER
+    both = (Left("STIX pattern", why),) if len({term.value for term in targets}) > 1 else ()
     for left in (*case.unused, *both):
         yield Left(left.what, f"{left.why}; {WIDER}")
     ends = {term.end for term in targets}
