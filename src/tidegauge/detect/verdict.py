@@ -90,14 +90,15 @@ def decide(
 
 def _risen(since_s: int, times: float) -> str:
     day = format_time(since_s)
-    before = f"at least {times:,.0f} times as much as any before" if times < UNTOLD else "some, and none before had any"
+    before = "some, and none before had any"
+    if np.isfinite(times):
+        before = f"at least {times:,.0f} times as much as any before"
     return (
         f"Each day since {day} has {before}, and the asked time has too: nothing stands out from that, but it may be"
         f" one lasting surge itself. A question from {day} on is judged by the days before."
     )
 
 
-UNTOLD = 1e6
 EXPLAINED = 0.1
 """Where so small a share of the windows is still called with moved clocks, these explain the surges."""
 MOVED = (

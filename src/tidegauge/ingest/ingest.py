@@ -30,6 +30,7 @@ from tidegauge.lake import (
     withdraw,
 )
 from tidegauge.model import (
+    LONGEST_FLOW_US,
     CorruptError,
     FlowBatch,
     InputError,
@@ -68,8 +69,6 @@ from tidegauge.wire import (
 
 COMMIT_ROWS = 2_000_000
 """Flows between commits; a crash loses at most the files since the last one, which are then taken in anew."""
-LONGEST_US = 366 * 86_400_000_000
-"""No flow lasts longer than this."""
 MOST_COUNT = 2**53
 OF_LINES = ("zeek", "eve", "argus", "json", "csv")
 """Kinds that grow by lines, each readable by itself."""
@@ -87,7 +86,7 @@ def plausible(batch: FlowBatch, skipped: Skipped) -> FlowBatch:
         return batch
     starts, ends, now_us = batch["time_start"], batch["time_end"], time.time() * 1e6
     never = (ends > now_us + AHEAD_US) & (starts <= now_us)
-    unknown = (ends - starts > LONGEST_US) & ~never
+    unknown = (ends - starts > LONGEST_FLOW_US) & ~never
     if never.any() or unknown.any():
         skipped.add("end of a flow", "impossible: the flow ends when it began", int(never.sum()))
         skipped.add("time", "the flow would last for more than a year: neither is known", int(unknown.sum()))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tidegauge.lake import AHEAD_US, EARLIEST_US
-from tidegauge.model import DIRECTIONS, Skipped
+from tidegauge.lake import AHEAD_US
+from tidegauge.model import DIRECTIONS, EARLIEST_US, Skipped
 from tidegauge.wire import UNADDRESSED, UNREADABLE
 
 

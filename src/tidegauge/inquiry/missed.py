@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tidegauge.detect import Outcome
 from tidegauge.inquiry.asked import FAR, WIDTH_S, Asked, Span
-from tidegauge.lake import AHEAD_US, EARLIEST_US, FlowFilter, Lake
-from tidegauge.model import format_amount, format_some
+from tidegauge.lake import AHEAD_US, FlowFilter, Lake
+from tidegauge.model import EARLIEST_US, format_amount, format_some
 from tidegauge.series import Part, build_series, sums_by
 from tidegauge.site import Site
 

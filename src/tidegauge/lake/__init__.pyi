@@ -1,7 +1,7 @@
 from .binning import FRACTION as FRACTION, spread as spread
 from .columns import COLUMNS as COLUMNS, VIRTUAL as VIRTUAL, column_sql as column_sql
 from .compaction import SETTLED_S as SETTLED_S, compact as compact
-from .extent import AHEAD_US as AHEAD_US, EARLIEST_US as EARLIEST_US, Extent as Extent
+from .extent import AHEAD_US as AHEAD_US, Extent as Extent
 from .homes import Homes as Homes, look_at_homes as look_at_homes
 from .manifest import (
     CONNECTIONS as CONNECTIONS,

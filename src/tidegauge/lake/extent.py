@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import format_time
+from tidegauge.model import EARLIEST_US, format_time
 
 DAY_US = 86_400_000_000
-EARLIEST_US = 631_152_000_000_000
-"""1990-01-01: older than any flow export."""
 AHEAD_US = DAY_US
 """Clocks may be ahead by so much."""
 FAR_US = 30 * DAY_US

@@ -85,7 +85,9 @@ from .terms import (
     WEIGHTS as WEIGHTS,
 )
 from .times import (
+    EARLIEST_US as EARLIEST_US,
     FOREVER_S as FOREVER_S,
+    LONGEST_FLOW_US as LONGEST_FLOW_US,
     format_duration as format_duration,
     format_time as format_time,
     merge_intervals as merge_intervals,

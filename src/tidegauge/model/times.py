@@ -10,6 +10,10 @@ from tidegauge.model.errors import UsageError
 
 FOREVER_S = 1 << 33
 """Later than any time that is asked about (the year 2242): the end of what has no end."""
+EARLIEST_US = 631_152_000_000_000
+"""1990: no flow was told of before it."""
+LONGEST_FLOW_US = 366 * 86_400_000_000
+"""No flow lasts longer than this."""
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 FORMS = "Use YYYY-MM-DD, RFC 3339, epoch seconds or a relative time such as -7d."
 DATES_OR_YEARS = re.compile(r"(19|20|21)\d\d((0[1-9]|1[0-2])\d\d)?")

@@ -16,9 +16,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "time_end": (
         "time_end", "te", "lastseen", "last", "t_last", "etime", "etime+msec", "end", "time_flow_end_ns",
-        "time_flow_end_ms", "time_flow_end",
-        "timestamp_end", "flow_end_milliseconds", "flow_end_seconds", "flow_end_microseconds",
-        "flow_end_nanoseconds", "event.end", "last_switched", "end_time", "stamp_updated",
+        "time_flow_end_ms", "time_flow_end", "timestamp_end", "flow_end_milliseconds", "flow_end_seconds",
+        "flow_end_microseconds", "flow_end_nanoseconds", "event.end", "last_switched", "end_time", "stamp_updated",
     ),
     "duration": ("duration", "td", "dur", "durat", "dur+msec"),
     "exporter": (

@@ -19,7 +19,6 @@ from tidegauge.wire.templates import REVERSE_PEN, Template
 OCTETS: tuple[int, ...] = (e.OCTET_DELTA_COUNT, e.LAYER2_OCTET_DELTA_COUNT, e.INITIATOR_OCTETS, e.OCTET_TOTAL_COUNT)
 PACKETS: tuple[int, ...] = (e.PACKET_DELTA_COUNT, e.INITIATOR_PACKETS, e.PACKET_TOTAL_COUNT)
 """Elements that count what went there, the first that is not 0 before the others."""
-WAYS, OF_OTHER_WAY = ("ingress", "egress"), "not of the flow direction that counts ({})"
 STARTS = (e.FLOW_START_MILLISECONDS, e.FLOW_START_SYS_UP_TIME, e.FLOW_START_SECONDS)
 
 
@@ -221,10 +220,22 @@ def records_kept(
                     int((~kept).sum()))
     ways = records.number(e.FLOW_DIRECTION)
     if reading.count and ways is not None:
-        exporters = sets.senders[records.owners]
-        for exporter, wanted in reading.count.items():
-            other = (exporters == exporter) & ((ways == e.EGRESS_FLOW) != (wanted == "egress"))
-            if wanted in WAYS and other.any():
-                skipped.add("record", OF_OTHER_WAY.format(wanted), int((other & kept).sum()))
-                kept &= ~other
+        leave_other_ways(reading.count, sets.senders[records.owners], ways == e.EGRESS_FLOW, kept, skipped)
     return kept
+
+
+def leave_other_ways(
+    count: dict[int, str], exporters: NDArray[np.int32], egress: NDArray[np.bool_], kept: NDArray[np.bool_],
+    skipped: Skipped,
+) -> None:
+    """Leave out, in `kept` itself, what is not of the flow direction that counts.
+
+    Args:
+        count: as in `Reading`.
+        exporters, egress: of each record, and whether it was told of where it went out; shape (n,), as `kept`.
+    """
+    for exporter, wanted in count.items():
+        if wanted in ("ingress", "egress"):
+            other = (exporters == exporter) & (egress != (wanted == "egress"))
+            skipped.add("record", f"not of the flow direction that counts ({wanted})", int((other & kept).sum()))
+            kept &= ~other

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tidegauge.model import FlowBatch, Prefix, format_address, inside
 from tidegauge.wire.accounts import delays_s
-from tidegauge.wire.counters import OF_OTHER_WAY, WAYS
+from tidegauge.wire.counters import leave_other_ways
 from tidegauge.wire.datagrams import SFLOW, V5, V9, Datagrams, protocols, unread_versions
 from tidegauge.wire.domains import AGENT_SHIFT
 from tidegauge.wire.netflow5 import clock_ms, decode_v5, read_heads5
@@ -147,12 +147,7 @@ class Decoder(SetDecoder):
         """The flows of the direction that counts by the site file, where it says one."""
         flows, owner = sampled.flows, sampled.owner
         kept = np.ones(len(flows), dtype=bool)
-        for name, wanted in self.count.items():
-            if wanted in WAYS and name in self.names.names:
-                own = flows["exporter"] == self.names.position(name)
-                other = own & (sampled.egress != (wanted == "egress"))
-                self.skipped.add("record", OF_OTHER_WAY.format(wanted), int(other.sum()))
-                kept &= ~other
+        leave_other_ways(self._by_position(self.count), flows["exporter"], sampled.egress, kept, self.skipped)
         return (flows, owner) if kept.all() else (flows.take(kept), owner[kept])
 
     def _sflow_parts(self, datagrams: Datagrams, headers: Headers) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import FlowBatch, Skipped, mapped_ipv4, sane_times
+from tidegauge.model import EARLIEST_US, FlowBatch, Skipped, mapped_ipv4, sane_times
 from tidegauge.wire.datagrams import V5_HEADER, V5_RECORD, Datagrams
 
 HEADER = np.dtype(
@@ -26,7 +26,7 @@ RECORD = np.dtype(
 )
 JUST_BOOTED_MS, AHEAD_MS, AGO_MS = 60_000, 300_000, 86_400_000
 DAY_MS = 86_400_000
-EARLIEST_CLOCK_S = 631_152_000  # 1990: a header time before it is an unset clock
+EARLIEST_CLOCK_S = EARLIEST_US // 1_000_000  # a header time before it is an unset clock
 YEAR_2000_S = (946_684_800, 978_307_200)
 
 

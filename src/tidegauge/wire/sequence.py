@@ -94,6 +94,12 @@ class Stream:
     anew: int = 0
     followed: int = 0
 
+    def taken_back(self, exporter: int) -> list[tuple[int, int, int, int]]:
+        """The losses that were told by the present rule, as credits: they were none."""
+        credits = [(exporter, part, minute_s, records) for minute_s, records, part in self.charged]
+        self.charged, self.gaps = [], []
+        return credits
+
     @property
     def interleaved(self) -> bool:
         """Whether its numbers begin anew so often that they are those of several senders."""
@@ -255,8 +261,7 @@ class SequenceTracker:
             stream.anew, stream.followed = stream.anew + int(found.restarted[rows].sum()), stream.followed + len(rows)
             if stream.interleaved:
                 found.unknown[rows], found.lost[rows], found.rules[rows] = True, 0, UNKNOWN
-                found.credits.extend((key[0], part, minute, told) for minute, told, part in stream.charged)
-                stream.charged, stream.gaps = [], []
+                found.credits.extend(stream.taken_back(key[0]))
             lossy = rows[found.lost[rows] > 0]
             stream.charged += zip(*(column[lossy].tolist() for column in (minutes_s, found.lost, parts)), strict=True)
             del stream.charged[:-MOST_GAPS]
@@ -285,9 +290,7 @@ class SequenceTracker:
             chosen = scope.learn(keys[rows], parts[rows], numbers[rows], records[rows])
             if chosen != before:
                 for key in [key for key in self.streams if key[0] == exporter]:
-                    found.credits.extend(
-                        (exporter, part, minute_s, units) for minute_s, units, part in self.streams.pop(key).charged
-                    )
+                    found.credits.extend(self.streams.pop(key).taken_back(exporter))
                 found.unknown[rows] = earlier > 0
             if chosen is None:
                 streams[rows], found.unknown[rows], found.rules[rows] = NO_STREAM, True, UNKNOWN
@@ -306,8 +309,8 @@ class SequenceTracker:
         before = stream.counting.rule
         stream.counting.learn(numbers, by_rule, doubt, of_messages=not self._counts_records)
         if stream.counting.rule != before:
-            found.credits.extend((exporter, part, minute_s, records) for minute_s, records, part in stream.charged)
-            stream.due, stream.earliest, stream.gaps, stream.charged = None, None, [], []
+            found.credits.extend(stream.taken_back(exporter))
+            stream.due, stream.earliest = None, None
         return stream.counting.rule
 
     def _follow_one(self, stream: Stream, walk: Walk, found: Followed) -> None:

@@ -280,7 +280,7 @@ class SetDecoder(Accounts):
 
     def _assign(self, table: SetTable) -> list[tuple[Template, SetTable]]:
         """Data sets with their templates, in the order of first use; those without one are kept for later."""
-        work: list[tuple[int, Template, NDArray[np.int64]]] = []
+        work: list[tuple[int, Template, SetTable]] = []
         waiting: list[NDArray[np.int64]] = []
         for key, rows in by_template(table):
             history = self.templates.histories.get(key)
@@ -307,22 +307,23 @@ class SetDecoder(Accounts):
         if still.any():
             self._keep(table.take(still))
         work.sort(key=lambda item: item[0])
-        return [(template, table.take(rows)) for _, template, rows in work]
+        return [(template, sets) for _, template, sets in work]
 
     def _place(
         self, template: Template | None, later: list[Template], table: SetTable, rows: NDArray[np.int64],
-        work: list[tuple[int, Template, NDArray[np.int64]]], waiting: list[NDArray[np.int64]],
+        work: list[tuple[int, Template, SetTable]], waiting: list[NDArray[np.int64]],
     ) -> None:
         """Rows of a table to be read by their template; those of another layout by a later one, or kept for it."""
         if template is None:
             waiting.append(rows)
             return
-        if not template.options and (odd := misfits(template, table.take(rows))).any():
-            new = next((one for one in later if one != template and likely(one, table.take(rows[odd]))), None)
+        sets = table.take(rows)
+        if not template.options and (odd := misfits(template, sets)).any():
+            new = next((one for one in later if one != template and likely(one, sets.take(odd))), None)
             self._place(new, [], table, rows[odd], work, waiting)
-            rows = rows[~odd]
-        if len(rows):
-            work.append((int(table.orders[rows[0]]), template, rows))
+            sets = sets.take(~odd)
+        if len(sets):
+            work.append((int(sets.orders[0]), template, sets))
 
     def _pass_over(self, template: Template, sets: SetTable) -> None:
         """Count the records of sets that name no ends; those that count traffic are lost."""
@@ -414,10 +415,13 @@ class SetDecoder(Accounts):
 
     def _reading(self, sets: SetTable) -> Reading:
         """How the records of sets are read, by what the site says of their exporters."""
-        positions = {name: i for i, name in enumerate(self.names.names)} if self.out_bytes or self.count else {}
-        out_bytes = {positions[n]: how for n, how in self.out_bytes.items() if n in positions}
-        count = {positions[n]: how for n, how in self.count.items() if n in positions}
+        out_bytes, count = self._by_position(self.out_bytes), self._by_position(self.count)
         return Reading(self.connections, self._tunnels(sets.senders), out_bytes, count)
+
+    def _by_position(self, settings: dict[str, str]) -> dict[int, str]:
+        """What the site file says of exporters, for those that were heard of."""
+        heard_of = settings.keys() & set(self.names.names) if settings else ()
+        return {self.names.position(name): settings[name] for name in heard_of}
 
     def _told_once(
         self, records: Records, flows: FlowBatch, owner: NDArray[np.int64], sets: SetTable

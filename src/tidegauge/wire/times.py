@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.model import Skipped
+from tidegauge.model import EARLIEST_US, LONGEST_FLOW_US, Skipped
 from tidegauge.wire import elements as e
 from tidegauge.wire.connections import Connections
 from tidegauge.wire.netflow5 import since_boot_us
@@ -39,10 +39,6 @@ NEAR_US = 30 * 86_400_000_000
 """A time of NTP's form further than this from its export is read as what comes nearer to it, if anything does."""
 
 
-EARLIEST_US = 631_152_000_000_000
-"""1990: no exporter tells of flows before it."""
-LONGEST_US = 366 * 86_400_000_000
-"""No flow lasts longer."""
 APART_US = 86_400_000_000
 """So much is left to clocks that disagree."""
 
@@ -130,7 +126,7 @@ def _impossible(one: _Times, other: _Times | None) -> NDArray[np.bool_]:
     """Which times are in the future; of beginnings also those long after their end, or too long before it."""
     wrong = one.us > time.time() * 1e6 + APART_US
     if other is not None:
-        before = (other.us >= EARLIEST_US) & ((one.us < EARLIEST_US) | (one.us < other.us - LONGEST_US))
+        before = (other.us >= EARLIEST_US) & ((one.us < EARLIEST_US) | (one.us < other.us - LONGEST_FLOW_US))
         wrong |= ~other.missing & ((one.us > other.us + APART_US) | before)
     return np.asarray(wrong)
 
